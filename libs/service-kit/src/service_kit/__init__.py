@@ -1,0 +1,1 @@
+"""Plumbing every service stands on; no domain nouns."""

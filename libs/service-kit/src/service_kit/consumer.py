@@ -1,0 +1,314 @@
+"""Consuming events: in order, in micro-batches, each exactly once (design section 3).
+
+Deliveries of one queue are gathered for a few milliseconds and applied in one transaction with
+their inbox rows, then acknowledged together. What goes wrong decides what happens next:
+
+- the database or broker is away: the batch waits unacknowledged and is tried again;
+- the message cannot be read (`PoisonError`): to the dead letters at once, with the reason;
+- anything else: the batch is split; the one that fails alone goes through the delay queues
+  (`consumer_retry_delays_seconds`) and after the last of them to the dead letters.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import structlog
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+from faststream.rabbit.schemas import QueueType
+from pydantic import ValidationError
+from shared_events import registry, topology
+from shared_events.envelope import Data, Envelope, EventData
+
+from service_kit import inbox, metrics
+from service_kit.bus import BrokerDownError, Publisher
+from service_kit.database import Database, Transaction, is_infrastructure
+from service_kit.errors import PoisonError
+from service_kit.outbox import Cause
+
+log = structlog.get_logger()
+
+Body = TypeVar("Body")
+
+LINGER_SECONDS = 0.002
+_MAX_BACKOFF_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Generic[Body]):
+    """One message to apply. `cause` is what events that follow from it should carry."""
+
+    id: UUID
+    tenant_id: str
+    body: Body
+    headers: Mapping[str, Any]
+    cause: Cause
+
+
+class Event(Incoming[Envelope[Data]]):
+    """A domain event to apply."""
+
+    @property
+    def data(self) -> Data:
+        """What the event says."""
+        return self.body.data
+
+
+Handler = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
+"""Applies messages of one type and tenant, in order, in the given transaction."""
+
+Decoder = Callable[[RabbitMessage], tuple[Incoming[Any], Handler | None]]
+"""Reads a delivery; raises PoisonError. No handler: acknowledged without effect."""
+
+
+def by_event_type(handlers: Mapping[type[EventData], Handler]) -> Decoder:
+    """Decode domain events and pick their handler; a type without one is skipped."""
+    wanted = {(t.event_type, t.event_version): (t, h) for t, h in handlers.items()}
+    types = {t.event_type for t in handlers}
+
+    def decode(message: RabbitMessage) -> tuple[Incoming[Any], Handler | None]:
+        event_type = str(message.headers.get("event_type"))
+        version = str(message.headers.get("event_version"))
+        found = wanted.get((event_type, version))
+        if found is None and event_type in types:
+            raise PoisonError("unsupported_version", f"{event_type} version {version}")
+        data_type, handler = found if found else (None, None)
+        try:
+            envelope: Envelope[Any] = (
+                registry.parse(data_type, message.body)
+                if data_type
+                else registry.parse_any(event_type, version, message.body)
+            )
+        except registry.UnknownEventError as error:
+            raise PoisonError("unknown_event", str(error)) from None
+        except ValidationError as error:
+            raise PoisonError("invalid_event", _brief(error)) from None
+        cause = Cause(envelope.correlation_id, envelope.event_id, trace_headers(message.headers))
+        event = Event(envelope.event_id, envelope.tenant_id, envelope, message.headers, cause)
+        return event, handler
+
+    return decode
+
+
+def every_event(handler: Handler) -> Decoder:
+    """Hand over every event as the bytes it came in, read from its headers alone."""
+
+    def decode(message: RabbitMessage) -> tuple[Incoming[Any], Handler | None]:
+        try:
+            event_id, tenant_id = UUID(message.headers["event_id"]), message.headers["tenant_id"]
+        except (KeyError, ValueError) as error:
+            raise PoisonError("invalid_headers", str(error)) from None
+        cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
+        return Incoming(event_id, tenant_id, message.body, message.headers, cause), handler
+
+    return decode
+
+
+def _brief(error: ValidationError) -> str:
+    """Where a message is wrong, without the values in it: those may be personal."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False)
+    )[:500]
+
+
+def trace_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The W3C trace context among AMQP headers."""
+    return {k: str(headers[k]) for k in ("traceparent", "tracestate") if k in headers}
+
+
+@dataclass(slots=True)
+class _Delivery:
+    message: RabbitMessage
+    incoming: Incoming[Any]
+    handler: Handler | None
+    settled: asyncio.Future[None]
+
+
+class Consumer:
+    """Takes one queue for one purpose; `name` is its name in the inbox and the metrics."""
+
+    def __init__(
+        self,
+        queue: topology.Queue,
+        name: str,
+        decode: Decoder,
+        *,
+        database: Database,
+        publisher: Publisher,
+        retry_delays: Sequence[float],
+        batch_size: int = 100,
+    ) -> None:
+        self.queue = queue
+        self.name = name
+        self._decode = decode
+        self._database = database
+        self._publisher = publisher
+        self._retry_delays = tuple(retry_delays)
+        self._batch_size = batch_size
+        self._waiting: asyncio.Queue[_Delivery] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(self, broker: RabbitBroker) -> None:
+        """Register with FastStream; consumption begins when the broker starts."""
+        subscriber = broker.subscriber(
+            RabbitQueue(
+                self.queue.name,
+                queue_type=QueueType.QUORUM,
+                durable=True,
+                declare=False,
+                arguments=None,
+            ),
+            channel=Channel(prefetch_count=2 * self._batch_size),
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            title=self.name,
+        )
+        subscriber(self._deliver)
+
+    async def start(self) -> None:
+        """Begin applying what arrives."""
+        self._task = asyncio.create_task(self._apply_forever(), name=f"consumer-{self.name}")
+
+    async def stop(self) -> None:
+        """Finish the batch in hand and stop; unacknowledged messages return to the queue."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _deliver(self, message: RabbitMessage) -> None:
+        """FastStream's handler. It must not await before it has queued: tasks start in order."""
+        try:
+            incoming, handler = self._decode(message)
+        except PoisonError as error:
+            await self._dead_letter(message, error.reason, error.detail)
+            await message.ack()
+            return
+        settled = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait(_Delivery(message, incoming, handler, settled))
+        await settled
+
+    async def _apply_forever(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            if self._waiting.empty():
+                await asyncio.sleep(LINGER_SECONDS)
+            while len(batch) < self._batch_size and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            work = asyncio.create_task(self._settle(batch))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.wait([work], timeout=_MAX_BACKOFF_SECONDS)
+                work.cancel()
+                raise
+
+    async def _settle(self, batch: list[_Delivery]) -> None:
+        """Apply a batch and acknowledge it, however long the database takes to come back."""
+        metrics.CONSUMER_BATCH_SIZE.labels(self.name).observe(len(batch))
+        backoff = 0.1
+        while True:
+            try:
+                await self._apply(batch)
+                break
+            except Exception as error:
+                if is_infrastructure(error):
+                    log.warning("consumer_waits", consumer=self.name, error=type(error).__name__)
+                    await asyncio.sleep(backoff)
+                    backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+                    continue
+                if len(batch) == 1:
+                    await self._postpone(batch[0], error)
+                    break
+                for delivery in batch:  # one of them is bad: apply each alone
+                    await self._settle([delivery])
+                return
+        for delivery in batch:
+            # A lost channel redelivers these; the inbox knows them.
+            if not delivery.message.raw_message.channel.is_closed:
+                await delivery.message.ack()
+            if not delivery.settled.done():
+                delivery.settled.set_result(None)
+
+    async def _apply(self, batch: Sequence[_Delivery]) -> None:
+        begun = time.perf_counter()
+        async with self._database.system("consume") as tx:
+            fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
+            for tenant_id, handler, messages in _runs(batch, fresh):
+                await tx.act_for(tenant_id)
+                await handler(tx, messages)
+        self._record("success", len(batch), time.perf_counter() - begun)
+
+    def _record(self, status: str, count: int, seconds: float) -> None:
+        for _ in range(count):
+            metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status).observe(seconds)
+        metrics.MESSAGE_PROCESSING.labels(self.name, status).inc(count)
+
+    async def _postpone(self, delivery: _Delivery, error: Exception) -> None:
+        """Send a copy through the next delay queue, or to the dead letters after the last."""
+        self._record("error", 1, 0.0)
+        message = delivery.message
+        attempt = int(message.headers.get("x-attempt", 0)) + 1
+        if isinstance(error, PoisonError):
+            await self._dead_letter(message, error.reason, error.detail)
+            return
+        log.exception("consumer_failed", consumer=self.name, attempt=attempt, exc_info=error)
+        if attempt > len(self._retry_delays):
+            await self._dead_letter(message, "retries_exhausted", type(error).__name__)
+            return
+        delay_ms = int(self._retry_delays[attempt - 1] * 1000)
+        headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
+        await self._copy(message, f"retry.{delay_ms}ms", self.queue.name, headers)
+
+    async def _dead_letter(self, message: RabbitMessage, reason: str, detail: str) -> None:
+        metrics.DEAD_LETTERED.labels(self.name, reason).inc()
+        log.error("dead_lettered", consumer=self.name, reason=reason, detail=detail)
+        headers = {"x-dead-reason": reason, "x-last-error": detail[:500]}
+        await self._copy(message, self.queue.exchange.dead_letters, self.queue.name, headers)
+
+    async def _copy(
+        self, message: RabbitMessage, exchange: str, key: str, headers: Mapping[str, Any]
+    ) -> None:
+        """Publish a copy until the broker has it; only then may the original be acknowledged."""
+        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-death")}
+        # A copy needs a message id of its own: two in flight with one id confuse returns.
+        attempt = headers.get("x-attempt", "dead")
+        while True:
+            try:
+                await self._publisher.publish(
+                    exchange,
+                    key,
+                    message.body,
+                    message_id=f"{message.message_id}.{attempt}",
+                    headers={**kept, **headers},
+                    correlation_id=message.correlation_id,
+                )
+                return
+            except BrokerDownError:
+                await asyncio.sleep(1.0)
+
+
+def _runs(
+    batch: Iterable[_Delivery], fresh: set[UUID]
+) -> Iterable[tuple[str, Handler, Sequence[Incoming[Any]]]]:
+    """Group what is new by tenant, then into runs of one handler, keeping order in a tenant."""
+    by_tenant: dict[str, list[_Delivery]] = defaultdict(list)
+    for delivery in batch:
+        if delivery.handler is not None and delivery.incoming.id in fresh:
+            fresh.discard(delivery.incoming.id)  # the same event twice in one batch
+            by_tenant[delivery.incoming.tenant_id].append(delivery)
+    for tenant_id, deliveries in by_tenant.items():
+        run: list[Incoming[Any]] = []
+        handler = deliveries[0].handler
+        for delivery in deliveries:
+            if delivery.handler is not handler:
+                if handler is not None:
+                    yield tenant_id, handler, run
+                handler, run = delivery.handler, []
+            run.append(delivery.incoming)
+        if handler is not None:
+            yield tenant_id, handler, run

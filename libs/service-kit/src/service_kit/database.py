@@ -1,0 +1,232 @@
+"""PostgreSQL: one pool, one kind of transaction, row-level security in every one of them.
+
+SQLModel describes the tables, SQLAlchemy Core may compose a statement, asyncpg runs it: no ORM
+session anywhere (docs/adr/0001). A transaction always names the tenant it acts for; the policies
+of the tables compare it with each row, so a query that forgot its tenant sees nothing
+(design section 7).
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from service_kit.outbox import Cause, Outbox
+
+_DIALECT = cast(type[Dialect], PGDialect_asyncpg)()
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+_TENANT = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_SCOPE = re.compile(r"[a-z]+")
+
+_INFRASTRUCTURE: tuple[type[BaseException], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash recovery, cannot connect now
+    asyncpg.InsufficientResourcesError,  # too many connections, out of memory
+    asyncpg.TransactionRollbackError,  # deadlock, serialization failure
+    OSError,  # ConnectionError and TimeoutError included
+)
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether a dependency is away or busy, so that the same work may well succeed later.
+
+    asyncpg reports a value that does not fit as an InterfaceError that is also a ValueError: that
+    is the message's fault and never gets better.
+    """
+    return isinstance(error, _INFRASTRUCTURE) and not isinstance(error, ValueError)
+
+
+class NotConnectedError(ConnectionError):
+    """The pool is not open yet, or not any more."""
+
+
+class _Connection(asyncpg.Connection):
+    """Skips the pool's reset query: nothing here outlives its transaction (SET LOCAL only)."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",  # one version byte, then the text
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda value: orjson.loads(value[1:]),
+    )
+
+
+def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
+    """SQL text with `$n` places and the values for them, as asyncpg wants them."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError("only queries and data changes have values")
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
+
+
+class Transaction:
+    """One database transaction acting for one tenant (or one named system scope).
+
+    Statements are SQL text with `$1`-style values, or a SQLAlchemy Core statement without
+    values. Events added to `outbox` are written with the commit.
+    """
+
+    def __init__(self, connection: Connection, cause: Cause) -> None:
+        self.connection = connection
+        self.outbox = Outbox(self, cause)
+        self._tenant_id: str | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant this transaction acts for; RuntimeError when it acts for none."""
+        if self._tenant_id is None:
+            raise RuntimeError("this transaction acts for no tenant")
+        return self._tenant_id
+
+    async def act_for(self, tenant_id: str) -> None:
+        """Act for another tenant from here on; events added so far are written first."""
+        if tenant_id != self._tenant_id:
+            await self.outbox.write()
+            await self.connection.execute(_set_tenant(tenant_id))
+            self._tenant_id = tenant_id
+
+    async def fetch(self, statement: str | ClauseElement, *values: Any) -> list[asyncpg.Record]:
+        """All rows."""
+        if not isinstance(statement, str):
+            statement, values = _compiled(statement)
+        rows: list[asyncpg.Record] = await self.connection.fetch(statement, *values)
+        return rows
+
+    async def fetchrow(self, statement: str | ClauseElement, *values: Any) -> asyncpg.Record | None:
+        """The first row, or None."""
+        if not isinstance(statement, str):
+            statement, values = _compiled(statement)
+        return await self.connection.fetchrow(statement, *values)
+
+    async def fetchval(self, statement: str | ClauseElement, *values: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = await self.fetchrow(statement, *values)
+        return row[0] if row else None
+
+    async def execute(self, statement: str | ClauseElement, *values: Any) -> int:
+        """Run it; returns how many rows it touched."""
+        if not isinstance(statement, str):
+            statement, values = _compiled(statement)
+        tag = await self.connection.execute(statement, *values)
+        count = tag.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+
+def _compiled(statement: ClauseElement) -> tuple[str, tuple[Any, ...]]:
+    text, values = compile_statement(statement)
+    return text, tuple(values)
+
+
+def _set_tenant(tenant_id: str) -> str:
+    if not _TENANT.fullmatch(tenant_id):
+        raise ValueError("a tenant id has letters, digits, dot, dash and underscore only")
+    return f"SET LOCAL app.tenant_id = '{tenant_id}'"
+
+
+class Database:
+    """The service's own schema in PostgreSQL, reached as its runtime role."""
+
+    def __init__(self, dsn: str, schema: str, *, pool_size: int = 8) -> None:
+        self.dsn = dsn
+        self.schema = schema
+        self._pool_size = pool_size
+        self._pool: asyncpg.Pool | None = None
+
+    async def connect(self) -> None:
+        """Open the pool; what it raises when the database is away `is_infrastructure`."""
+        self._pool = await asyncpg.create_pool(
+            self.dsn,
+            min_size=1,
+            max_size=self._pool_size,
+            init=_prepare,
+            connection_class=_Connection,
+            server_settings=self._server_settings("pool"),
+            command_timeout=30,
+            timeout=5,
+        )
+
+    async def close(self) -> None:
+        """Close the pool, waiting a little for what is still running."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(5):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    def _server_settings(self, purpose: str) -> dict[str, str]:
+        return {"search_path": self.schema, "application_name": f"crm-{self.schema}-{purpose}"}
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """A pooled connection without a transaction (health checks)."""
+        if self._pool is None:
+            raise NotConnectedError("the database is not connected")
+        async with self._pool.acquire(timeout=5) as connection:
+            yield connection
+
+    async def dedicated(self, purpose: str) -> asyncpg.Connection:
+        """A connection outside the pool, for LISTEN or an advisory lock; the caller closes it."""
+        connection: asyncpg.Connection = await asyncpg.connect(
+            self.dsn, server_settings=self._server_settings(purpose), timeout=5
+        )
+        await _prepare(connection)
+        return connection
+
+    @asynccontextmanager
+    async def tenant(
+        self, tenant_id: str, *, cause: Cause | None = None, read_only: bool = False
+    ) -> AsyncIterator[Transaction]:
+        """A transaction for one tenant: commits at the end, rolls back on any exception."""
+        begin = "BEGIN READ ONLY" if read_only else "BEGIN"
+        begin = f"{begin}; {_set_tenant(tenant_id)}"
+        async with self.acquire() as connection, _begun(connection, begin, cause) as tx:
+            tx._tenant_id = tenant_id
+            yield tx
+
+    @asynccontextmanager
+    async def system(self, scope: str) -> AsyncIterator[Transaction]:
+        """A transaction across tenants, as far as policies for this named scope allow.
+
+        The only exceptions from tenancy there are: each table that allows one says so in its
+        migration (`allow_scope`). `act_for` narrows it to a tenant for writing.
+        """
+        if not _SCOPE.fullmatch(scope):
+            raise ValueError("a scope is one lower-case word")
+        begin = f"BEGIN; SET LOCAL app.scope = '{scope}'"
+        async with self.acquire() as connection, _begun(connection, begin, None) as tx:
+            yield tx
+
+
+@asynccontextmanager
+async def _begun(
+    connection: Connection, begin: str, cause: Cause | None
+) -> AsyncIterator[Transaction]:
+    await connection.execute(begin)  # one round trip for BEGIN and the tenant
+    tx = Transaction(connection, cause or Cause())
+    try:
+        yield tx
+        await tx.outbox.write()
+        await connection.execute("COMMIT")
+    except BaseException:
+        with suppress(*_INFRASTRUCTURE):  # the connection is gone, and so is its work
+            await asyncio.shield(connection.execute("ROLLBACK"))
+        raise

@@ -1,0 +1,122 @@
+"""What can go wrong, by kind. Each edge maps the kind once: HTTP status, retry or dead letter."""
+
+from typing import Any, NoReturn
+
+from shared_events.requests.base import FieldError, Problem, ProblemKind
+
+
+class ProblemError(Exception):
+    """An expected failure with a stable code; safe to show to the caller."""
+
+    kind: ProblemKind = "internal"
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: list[FieldError] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.problem = Problem(
+            kind=self.kind, code=code, detail=detail, errors=errors or [], extra=extra
+        )
+
+
+class NotFoundError(ProblemError):
+    """Missing, or another tenant's: the two are told apart by nobody."""
+
+    kind = "not_found"
+
+    def __init__(self, noun: str) -> None:
+        super().__init__(f"{noun}_not_found", f"There is no such {noun.replace('_', ' ')}.")
+
+
+class ConflictError(ProblemError):
+    """The state does not allow it."""
+
+    kind = "conflict"
+
+
+class InvalidError(ProblemError):
+    """Well formed, but not acceptable; names the fields."""
+
+    kind = "invalid"
+
+    @classmethod
+    def field(cls, name: str, code: str, message: str) -> "InvalidError":
+        """One wrong field of the request body."""
+        return cls(
+            "validation_failed",
+            message,
+            errors=[FieldError(pointer=f"/{name}", code=code, message=message)],
+        )
+
+
+class MalformedError(ProblemError):
+    """The request cannot be read."""
+
+    kind = "malformed"
+
+
+class ForbiddenError(ProblemError):
+    """Known caller, no permission."""
+
+    kind = "forbidden"
+
+
+class UnauthenticatedError(ProblemError):
+    """Nobody we know."""
+
+    kind = "unauthenticated"
+
+
+class PreconditionFailedError(ProblemError):
+    """The caller changed a version that is no longer the newest."""
+
+    kind = "precondition_failed"
+
+
+class UnavailableError(ProblemError):
+    """A dependency is down; worth trying again."""
+
+    kind = "unavailable"
+
+
+class DeadlineError(ProblemError):
+    """No answer in time; the outcome is unknown."""
+
+    kind = "timeout"
+
+
+_BY_KIND: dict[str, type[ProblemError]] = {
+    cls.kind: cls
+    for cls in (
+        ConflictError,
+        InvalidError,
+        MalformedError,
+        ForbiddenError,
+        UnauthenticatedError,
+        PreconditionFailedError,
+        UnavailableError,
+        DeadlineError,
+    )
+}
+
+
+def raise_problem(problem: Problem) -> NoReturn:
+    """Raise the problem a service replied with, as its own kind of error."""
+    error = ProblemError(problem.code, problem.detail)
+    error.__class__ = _BY_KIND.get(problem.kind, ProblemError)
+    error.problem = problem
+    raise error
+
+
+class PoisonError(Exception):
+    """A message no retry can help: it goes to the dead letters at once, with this reason."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

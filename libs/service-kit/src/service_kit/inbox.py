@@ -1,0 +1,23 @@
+"""The inbox: each event takes effect once per consumer (design section 3).
+
+The row is inserted first, in the transaction of the effect: a second delivery finds it and does
+nothing, a failed effect takes its row away with it. Check-then-mark doubles; this does not.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from service_kit.database import Transaction
+
+_CLAIM = """
+INSERT INTO processed_events (event_id, consumer_name)
+SELECT e, $2 FROM unnest($1::uuid[]) AS e
+ON CONFLICT (event_id, consumer_name) DO NOTHING
+RETURNING event_id
+"""
+
+
+async def claim(tx: Transaction, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the events this consumer has not seen; the others were already applied."""
+    rows = await tx.fetch(_CLAIM, list(dict.fromkeys(event_ids)), consumer)
+    return {row["event_id"] for row in rows}

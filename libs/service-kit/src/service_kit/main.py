@@ -1,0 +1,88 @@
+"""The command line every service has: `crm-<service> run | migrate | healthcheck | ...`."""
+
+import argparse
+import asyncio
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import TypeVar
+
+import uvicorn
+
+from service_kit import dead_letters, logs, migrations, relay
+from service_kit.database import Database
+from service_kit.service import Service
+from service_kit.settings import ServiceSettings, load
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def run_service(
+    create: Callable[[Settings], Service],
+    settings_type: type[Settings],
+    *,
+    package: str,
+    schema: str,
+) -> None:
+    """Entry point of a service's console script; exits non-zero with a reason when it cannot."""
+    parser = argparse.ArgumentParser(prog=package.replace("_", "-"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="serve until told to stop")
+    commands.add_parser("migrate", help="bring the schema to this code's revision")
+    commands.add_parser("healthcheck", help="exit 0 when the local process is ready")
+    commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
+    dlq = commands.add_parser("dlq", help="look at dead letters and send them back")
+    dlq.add_argument("action", choices=["list", "redrive"])
+    dlq.add_argument("queue", help="the live queue's name, e.g. waha.messages")
+    dlq.add_argument("--limit", type=int, default=100)
+    arguments = parser.parse_args()
+
+    settings = load(settings_type)
+    logs.configure(schema, settings.log_level, human=sys.stdout.isatty())
+    if arguments.command == "run":
+        _serve(create(settings))
+    elif arguments.command == "migrate":
+        migrations.run_migrate(settings, package=package, schema=schema)
+    elif arguments.command == "healthcheck":
+        sys.exit(_healthcheck(settings))
+    elif arguments.command == "redrive-outbox":
+        print(asyncio.run(_redrive_outbox(settings, schema)))  # noqa: T201
+    elif arguments.action == "list":
+        for letter in asyncio.run(dead_letters.peek(settings, arguments.queue, arguments.limit)):
+            print(json.dumps(letter))  # noqa: T201
+    else:
+        print(asyncio.run(dead_letters.redrive(settings, arguments.queue, arguments.limit)))  # noqa: T201
+
+
+def _serve(service: Service) -> None:
+    uvicorn.run(
+        service.app,
+        host=service.settings.server_host,
+        port=service.settings.server_port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(service.settings.shutdown_grace_seconds),
+    )
+
+
+async def _redrive_outbox(settings: ServiceSettings, schema: str) -> int:
+    database = Database(settings.postgres_dsn, schema)
+    await database.connect()
+    try:
+        return await relay.redrive(database)
+    finally:
+        await database.close()
+
+
+def _healthcheck(settings: ServiceSettings) -> int:
+    url = f"http://127.0.0.1:{settings.server_port}/health/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=3) as response:
+            return 0 if response.status == 200 else 1
+    except (urllib.error.URLError, OSError):
+        return 1

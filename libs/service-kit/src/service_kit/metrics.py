@@ -1,0 +1,35 @@
+"""Prometheus metrics every service has (design section 10). No tenant, no phone in a label."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGE_PROCESSING_SECONDS = Histogram(
+    "message_processing_duration_seconds",
+    "Message processing duration",
+    ["consumer", "status"],
+)
+MESSAGE_PROCESSING = Counter(
+    "message_processing_total",
+    "Total messages processed",
+    ["consumer", "status"],
+)
+CONSUMER_BATCH_SIZE = Histogram(
+    "crm_consumer_batch_size",
+    "Messages applied in one transaction",
+    ["consumer"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200),
+)
+DEAD_LETTERED = Counter(
+    "crm_dead_lettered_total", "Messages given up on, by reason", ["consumer", "reason"]
+)
+OUTBOX_PUBLISHED = Counter(
+    "crm_outbox_published_total", "Events published by the relay", ["result"]
+)
+OUTBOX_PENDING = Gauge("crm_outbox_pending", "Events not published yet")
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "crm_outbox_oldest_pending_age_seconds", "Age of the oldest event not published yet"
+)
+OUTBOX_FAILED = Gauge("crm_outbox_failed", "Events parked after too many failures")
+RELAY_LEADER = Gauge("crm_outbox_relay_leader", "1 while this process drives the outbox")
+REQUEST_SECONDS = Histogram(
+    "crm_bus_request_duration_seconds", "Bus requests answered", ["key", "outcome"]
+)

@@ -1,0 +1,140 @@
+"""`crm-<service> migrate`: database, two roles, schema, then Alembic (design section 7).
+
+An owner role holds the tables and migrates; the runtime role is not the owner, cannot bypass
+row-level security and has rights in its own schema only. With DATABASE_ADMIN_URL both are made
+here; without it they must exist and DATABASE_OWNER_URL says how to become the owner.
+"""
+
+import asyncio
+import os
+from importlib.resources import files
+from typing import cast
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from service_kit.settings import ConfigurationError, ServiceSettings
+
+_LOCK = 0x43524D  # one migration at a time, whoever starts it
+
+
+def script_directory(package: str) -> ScriptDirectory:
+    """The service's revisions: `<package>/migrations/versions`."""
+    config = Config()
+    config.set_main_option("script_location", str(files(package) / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+def head_revision(package: str) -> str:
+    """The revision the code needs."""
+    head = script_directory(package).get_current_head()
+    if head is None:
+        raise LookupError(f"{package} has no migrations")
+    return head
+
+
+async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> None:
+    """Bring the service's schema to the code's revision. Running it again changes nothing."""
+    admin_url = os.environ.get("DATABASE_ADMIN_URL")
+    owner = f"crm_{schema}_owner"
+    if admin_url:
+        await _provision(admin_url, settings, schema, owner)
+        url = _with_database(admin_url, _database_name(settings))
+    elif owner_url := os.environ.get("DATABASE_OWNER_URL"):
+        url = owner_url
+    else:
+        raise ConfigurationError(["set DATABASE_ADMIN_URL or DATABASE_OWNER_URL to migrate"])
+    engine = create_async_engine(_sqlalchemy_url(url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            await connection.execute(text(f"SET ROLE {owner}"))
+            await connection.execute(text(f"SET search_path = {schema}"))
+            await connection.commit()
+            await connection.run_sync(_upgrade, package, schema)
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, package: str, schema: str) -> None:
+    script = script_directory(package)
+
+    def steps(revision: object, context: MigrationContext) -> list[RevisionStep]:
+        del context
+        return script._upgrade_revs("head", cast(str, revision))
+
+    with EnvironmentContext(Config(), script, fn=steps) as environment:
+        environment.configure(
+            connection=connection,
+            version_table_schema=schema,
+            target_metadata=MetaData(schema=schema),
+        )
+        with environment.begin_transaction():
+            environment.run_migrations()
+
+
+async def _provision(admin_url: str, settings: ServiceSettings, schema: str, owner: str) -> None:
+    database = _database_name(settings)
+    runtime = urlsplit(settings.postgres_dsn)
+    if not runtime.username or runtime.password is None:
+        raise ConfigurationError(["the runtime role needs a user and a password in its DSN"])
+    admin = await asyncpg.connect(admin_url)
+    try:
+        await admin.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
+            await admin.execute(f'CREATE DATABASE "{database}"')
+        await _ensure_role(admin, owner, "NOLOGIN")
+        password = runtime.password.replace("'", "''")
+        await _ensure_role(admin, runtime.username, f"LOGIN NOBYPASSRLS PASSWORD '{password}'")
+    finally:
+        await admin.close()
+    target = await asyncpg.connect(_with_database(admin_url, database))
+    try:
+        await target.execute(
+            f"""
+            SELECT pg_advisory_lock({_LOCK});
+            REVOKE ALL ON SCHEMA public FROM PUBLIC;
+            GRANT {owner} TO CURRENT_USER;
+            CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
+            GRANT USAGE ON SCHEMA {schema} TO "{runtime.username}";
+            ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
+                GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{runtime.username}";
+            ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
+                GRANT USAGE, SELECT ON SEQUENCES TO "{runtime.username}";
+            """  # noqa: S608 - names come from the code and the settings, not from callers
+        )
+    finally:
+        await target.close()
+
+
+async def _ensure_role(admin: asyncpg.Connection, role: str, options: str) -> None:
+    exists = await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+    await admin.execute(f'{"ALTER" if exists else "CREATE"} ROLE "{role}" {options}')
+
+
+def _database_name(settings: ServiceSettings) -> str:
+    return urlsplit(settings.postgres_dsn).path.lstrip("/") or settings.db_name
+
+
+def _with_database(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _sqlalchemy_url(url: str) -> str:
+    parts = urlsplit(url)
+    query = parts.query.replace("sslmode=", "ssl=")
+    return urlunsplit(parts._replace(scheme="postgresql+asyncpg", query=query))
+
+
+def run_migrate(settings: ServiceSettings, *, package: str, schema: str) -> None:
+    """The `migrate` subcommand."""
+    asyncio.run(migrate(settings, package=package, schema=schema))

@@ -1,0 +1,98 @@
+"""The outbox: events written in the transaction of the change they tell of (design section 3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from shared_events.envelope import EventData
+
+if TYPE_CHECKING:
+    from service_kit.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a change happens: the request id that began it, the event before, the trace."""
+
+    correlation_id: str | None = None
+    causation_id: UUID | None = None
+    trace_context: Mapping[str, str] = field(default_factory=dict)
+
+
+# One statement writes the transaction's events and wakes the relay once. `seq` follows the order
+# of the arrays; row locks on the aggregates are already held, so it is also their commit order.
+_INSERT = """
+WITH written AS (
+    INSERT INTO outbox_events (event_id, event_type, aggregate_id, aggregate_type, event_version,
+        payload, tenant_id, occurred_at, correlation_id, causation_id, trace_context)
+    SELECT e.event_id, e.event_type, e.aggregate_id, e.aggregate_type, e.event_version,
+        e.payload, $7, e.occurred_at, e.correlation_id, e.causation_id, e.trace_context
+    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[],
+        $8::timestamptz[], $9::text[], $10::uuid[], $11::jsonb[])
+        WITH ORDINALITY AS e(event_id, event_type, aggregate_id, aggregate_type, event_version,
+        payload, occurred_at, correlation_id, causation_id, trace_context, place)
+    ORDER BY e.place
+    RETURNING 1
+)
+SELECT pg_notify('outbox_' || current_schema(), '') FROM written LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    event_id: UUID
+    data: EventData
+    aggregate_id: UUID
+    occurred_at: datetime
+    cause: Cause
+
+
+class Outbox:
+    """The events of one transaction. They become visible with its commit, or not at all."""
+
+    def __init__(self, tx: "Transaction", cause: Cause) -> None:
+        self._tx = tx
+        self._cause = cause
+        self._pending: list[_Pending] = []
+
+    def add(
+        self,
+        data: EventData,
+        aggregate_id: UUID,
+        *,
+        cause: Cause | None = None,
+        occurred_at: datetime | None = None,
+    ) -> UUID:
+        """Say that this happened. Returns the event id; `cause` defaults to the transaction's."""
+        event_id = uuid4()
+        self._pending.append(
+            _Pending(
+                event_id,
+                data,
+                aggregate_id,
+                occurred_at or datetime.now(UTC),
+                cause or self._cause,
+            )
+        )
+        return event_id
+
+    async def write(self) -> None:
+        """Insert what was added; the transaction calls it before it commits."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        columns: list[list[Any]] = [
+            [p.event_id for p in pending],
+            [p.data.event_type for p in pending],
+            [p.aggregate_id for p in pending],
+            [p.data.aggregate_type for p in pending],
+            [p.data.event_version for p in pending],
+            [p.data.model_dump(mode="json") for p in pending],
+            [p.occurred_at for p in pending],
+            [p.cause.correlation_id for p in pending],
+            [p.cause.causation_id for p in pending],
+            [dict(p.cause.trace_context) for p in pending],
+        ]
+        await self._tx.fetch(_INSERT, *columns[:6], self._tx.tenant_id, *columns[6:])

@@ -1,0 +1,283 @@
+"""The relay: hands the outbox to the broker, in order per aggregate (design section 3).
+
+One leader per service, by an advisory lock on the very connection that marks the rows: a lost
+connection loses the lead and rolls the marks back together. It is woken by the NOTIFY of a
+committed transaction and looks every `poll_seconds` anyway.
+
+A broker outage burns no retries. An event that itself cannot be published (no queue wants it) is
+tried again after `retry_backoff_seconds`, its aggregate's later events wait behind it, and after
+`max_retries` it is parked: `failed_at` is set, the successors go on, an operator can redrive it.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from shared_events import topology
+
+from service_kit import metrics, tracing
+from service_kit.bus import BrokerDownError, Publisher, UnroutableError
+from service_kit.database import Database
+
+log = structlog.get_logger()
+
+# Rows behind a waiting predecessor of the same aggregate are held back. The inner condition
+# repeats the predicate of idx_outbox_retried, so it costs nothing while nothing has failed.
+_CLAIM = """
+SELECT o.seq, o.event_id, o.event_type, o.event_version, o.aggregate_id, o.aggregate_type,
+    o.tenant_id, o.occurred_at, o.correlation_id, o.causation_id, o.trace_context,
+    o.payload, o.retry_count
+FROM outbox_events o
+WHERE o.processed_at IS NULL AND o.failed_at IS NULL
+    AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= now())
+    AND NOT EXISTS (
+        SELECT 1 FROM outbox_events f
+        WHERE f.processed_at IS NULL AND f.failed_at IS NULL AND f.retry_count > 0
+            AND f.next_attempt_at > now() AND f.aggregate_id = o.aggregate_id AND f.seq < o.seq)
+ORDER BY o.seq
+LIMIT $1
+FOR UPDATE SKIP LOCKED
+"""
+_MARK = "UPDATE outbox_events SET processed_at = now() WHERE seq = ANY($1::bigint[])"
+_FAIL = """
+UPDATE outbox_events SET
+    retry_count = retry_count + 1,
+    error_message = $2,
+    next_attempt_at = now() + make_interval(secs => $3),
+    failed_at = CASE WHEN retry_count + 1 >= $4 THEN now() END
+WHERE seq = $1
+"""
+_STATE = """
+SELECT count(*) FILTER (WHERE failed_at IS NULL) AS pending,
+    count(*) FILTER (WHERE failed_at IS NOT NULL) AS failed,
+    coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE failed_at IS NULL)), 0)
+        AS oldest
+FROM outbox_events WHERE processed_at IS NULL
+"""
+_SCOPE = "SET app.scope = 'relay'"
+_STATE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """Batch size, backstop poll in seconds, attempts per event and seconds between them."""
+
+    batch_size: int = 100
+    poll_seconds: float = 1.0
+    max_retries: int = 5
+    retry_backoff_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class _Outcome:
+    published: list[int]
+    failed: list[tuple[int, str]]
+    broker_down: bool = False
+
+
+class Relay:
+    """Drains one service's outbox. Several may run; one leads, the others stand by."""
+
+    def __init__(
+        self, database: Database, publisher: Publisher, options: RelayOptions | None = None
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self.options = options or RelayOptions()
+        self._wake = asyncio.Event()
+        self._state_at = 0.0
+
+    async def run(self) -> None:
+        """Lead whenever possible, until cancelled; raises when the database connection is lost."""
+        connection = await self._database.dedicated("relay")
+        try:
+            await self._listen(connection)
+            while not await self._lead(connection):
+                await self._sleep()
+            metrics.RELAY_LEADER.set(1)
+            log.info("relay_leads")
+            while True:
+                await self._drain(connection)
+                await self._sleep()
+        finally:
+            metrics.RELAY_LEADER.set(0)
+            with suppress(Exception):
+                await asyncio.shield(connection.close(timeout=5))
+
+    async def drain_while_leader_is_away(self) -> int | None:
+        """Drain once if no relay leads; returns how many events, or None when one does.
+
+        For a second, durable driver (the OutboxProcessorWorkflow): order would break if two
+        drained at the same time.
+        """
+        connection = await self._database.dedicated("drain")
+        try:
+            await connection.execute(_SCOPE)
+            if not await self._lead(connection):
+                return None
+            return await self._drain(connection)
+        finally:
+            await connection.close(timeout=5)
+
+    async def _listen(self, connection: asyncpg.Connection) -> None:
+        await connection.execute(_SCOPE)
+        await connection.add_listener(
+            f"outbox_{self._database.schema}", lambda *_: self._wake.set()
+        )
+        connection.add_termination_listener(lambda *_: self._wake.set())
+
+    async def _lead(self, connection: asyncpg.Connection) -> bool:
+        leads: bool = await connection.fetchval(
+            "SELECT pg_try_advisory_lock(hashtext('outbox_' || current_schema()))"
+        )
+        return leads
+
+    async def _sleep(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.options.poll_seconds):
+                await self._wake.wait()
+
+    async def _drain(self, connection: asyncpg.Connection) -> int:
+        """Publish until the outbox is empty or the broker is away; returns how many events."""
+        total, backoff = 0, 0.2
+        while True:
+            self._wake.clear()
+            outcome, full = await self._publish_batch(connection)
+            total += len(outcome.published)
+            await self._observe(connection)
+            if outcome.broker_down:
+                log.warning("relay_waits_for_broker", wait=backoff)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, 5.0)
+            elif not full and not outcome.failed:
+                return total
+
+    async def _publish_batch(self, connection: asyncpg.Connection) -> tuple[_Outcome, bool]:
+        async with connection.transaction():
+            rows = await connection.fetch(_CLAIM, self.options.batch_size)
+            outcome = await self._publish(rows)
+            if outcome.published:
+                await connection.execute(_MARK, outcome.published)
+            for seq, reason in outcome.failed:
+                await connection.execute(
+                    _FAIL,
+                    seq,
+                    reason,
+                    self.options.retry_backoff_seconds,
+                    self.options.max_retries,
+                )
+        metrics.OUTBOX_PUBLISHED.labels("published").inc(len(outcome.published))
+        metrics.OUTBOX_PUBLISHED.labels("failed").inc(len(outcome.failed))
+        return outcome, len(rows) == self.options.batch_size
+
+    async def _publish(self, rows: Sequence[asyncpg.Record]) -> _Outcome:
+        """Aggregates side by side, the events of one aggregate one after the other."""
+        outcome = _Outcome([], [])
+        aggregates: dict[Any, list[asyncpg.Record]] = defaultdict(list)
+        for row in rows:
+            aggregates[row["aggregate_id"]].append(row)
+        await asyncio.gather(*(self._publish_in_order(g, outcome) for g in aggregates.values()))
+        return outcome
+
+    async def _publish_in_order(self, rows: Sequence[asyncpg.Record], outcome: _Outcome) -> None:
+        for row in rows:
+            try:
+                await self._publish_one(row)
+            except BrokerDownError:
+                outcome.broker_down = True
+                return
+            except UnroutableError as error:
+                log.error("event_unroutable", event_type=row["event_type"], event=row["event_id"])
+                outcome.failed.append((row["seq"], str(error)))
+                return
+            outcome.published.append(row["seq"])
+
+    async def _publish_one(self, row: asyncpg.Record) -> None:
+        event_type: str = row["event_type"]
+        with tracing.span(f"publish {event_type}", row["trace_context"]) as context:
+            await self._publisher.publish(
+                topology.event_exchange(event_type),
+                event_type,
+                _envelope(row),
+                message_id=str(row["event_id"]),
+                correlation_id=row["correlation_id"],
+                headers={
+                    "event_id": str(row["event_id"]),
+                    "event_type": event_type,
+                    "event_version": row["event_version"],
+                    "aggregate_id": str(row["aggregate_id"]),
+                    "aggregate_type": row["aggregate_type"],
+                    "tenant_id": row["tenant_id"],
+                    **context,
+                },
+            )
+
+    async def _observe(self, connection: asyncpg.Connection) -> None:
+        if time.monotonic() - self._state_at < _STATE_SECONDS:
+            return
+        self._state_at = time.monotonic()
+        state = await connection.fetchrow(_STATE)
+        if state is not None:
+            metrics.OUTBOX_PENDING.set(state["pending"])
+            metrics.OUTBOX_FAILED.set(state["failed"])
+            metrics.OUTBOX_OLDEST_SECONDS.set(float(state["oldest"]))
+
+
+def _envelope(row: asyncpg.Record) -> bytes:
+    """The event as it travels (`shared_events.envelope.Envelope`)."""
+    return orjson.dumps(
+        {
+            "event_id": row["event_id"],
+            "event_type": row["event_type"],
+            "event_version": row["event_version"],
+            "aggregate_id": row["aggregate_id"],
+            "aggregate_type": row["aggregate_type"],
+            "aggregate_seq": row["seq"],
+            "tenant_id": row["tenant_id"],
+            "occurred_at": row["occurred_at"],
+            "correlation_id": row["correlation_id"],
+            "causation_id": row["causation_id"],
+            "data": row["payload"],
+        },
+        option=orjson.OPT_UTC_Z,
+        default=str,  # asyncpg's UUID class
+    )
+
+
+async def redrive(database: Database, *, limit: int = 1000) -> int:
+    """Give parked events another full set of attempts; returns how many."""
+    async with database.system("relay") as tx:
+        return await tx.execute(
+            "UPDATE outbox_events SET failed_at = NULL, retry_count = 0, next_attempt_at = NULL,"
+            " error_message = NULL WHERE seq IN (SELECT seq FROM outbox_events"
+            " WHERE failed_at IS NOT NULL ORDER BY seq LIMIT $1)",
+            limit,
+        )
+
+
+async def purge(database: Database, *, outbox_days: float, inbox_days: float) -> int:
+    """Delete what is done and old, in small steps; returns how many rows."""
+    total = 0
+    for table, column, days in (
+        ("outbox_events", "processed_at", outbox_days),
+        ("processed_events", "processed_at", inbox_days),
+        ("command_replies", "created_at", outbox_days),
+    ):
+        while True:
+            async with database.system("purge") as tx:
+                deleted = await tx.execute(
+                    f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"  # noqa: S608
+                    f" WHERE {column} < now() - make_interval(secs => $1) LIMIT 5000))",
+                    days * 86_400,
+                )
+            total += deleted
+            if deleted < 5000:
+                break
+    return total

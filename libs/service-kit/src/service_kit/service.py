@@ -1,0 +1,214 @@
+"""A service process: what it stands on, the order it starts in, the order it stops in.
+
+The HTTP port (health, metrics, the gateway's API) is open from the first moment; everything else
+comes up behind it as the database and the broker become reachable, and readiness tells the truth
+meanwhile. Losing a dependency later is nobody's end: each part waits and goes on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import FastAPI
+from shared_events import topology
+from shared_events.envelope import EventData
+from shared_events.requests.base import Request
+
+from service_kit import health, migrations, tracing
+from service_kit.bus import Publisher, make_broker
+from service_kit.consumer import Consumer, Decoder, Handler, by_event_type
+from service_kit.database import Database, NotConnectedError
+from service_kit.relay import Relay, RelayOptions, purge
+from service_kit.requests import ExternalHandler, RequestHandler, RequestServer
+from service_kit.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+Background = Callable[[], Awaitable[None]]
+_PURGE_EVERY_SECONDS = 3600.0
+
+
+class Service:
+    """One deployable service. Build it in `app.py`, then `service_kit.main` runs it."""
+
+    def __init__(self, name: str, settings: ServiceSettings, *, package: str, schema: str) -> None:
+        self.name = name
+        self.settings = settings
+        self.package = package
+        self.database = Database(settings.postgres_dsn, schema, pool_size=settings.db_pool_size)
+        self.publisher = Publisher(settings.amqp_url)
+        self.relay = Relay(
+            self.database,
+            self.publisher,
+            RelayOptions(
+                settings.outbox_batch_size,
+                settings.outbox_poll_seconds,
+                settings.outbox_max_retries,
+                settings.outbox_retry_backoff_seconds,
+            ),
+        )
+        self.health = health.Health(name)
+        self.health.require("database", self._check_database)
+        self.health.require("rabbitmq", self.publisher.ping)
+        if settings.temporal_address is not None:
+            self.health.prefer("temporal", self._check_temporal)
+        self.app = FastAPI(title=name, lifespan=self._lifespan, openapi_url=None)
+        self.app.include_router(health.router(self.health))
+        self._consumers: list[Consumer] = []
+        self._consume_broker = make_broker(settings.amqp_url)
+        self._requests: RequestServer | None = None
+        self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.migrated = asyncio.Event()
+
+    def consume(
+        self,
+        queue: topology.Queue,
+        handlers: Mapping[type[EventData], Handler] | Decoder,
+        *,
+        name: str | None = None,
+    ) -> None:
+        """Apply what arrives in a queue: handlers by event type, or a decoder of one's own."""
+        decode = by_event_type(handlers) if isinstance(handlers, Mapping) else handlers
+        consumer = Consumer(
+            queue,
+            name or queue.name,
+            decode,
+            database=self.database,
+            publisher=self.publisher,
+            retry_delays=self.settings.consumer_retry_delays_seconds,
+            batch_size=self.settings.consumer_batch_size,
+        )
+        consumer.subscribe(self._consume_broker)
+        self._consumers.append(consumer)
+
+    def answer(
+        self,
+        service: str,
+        handlers: Mapping[type[Request], RequestHandler],
+        *,
+        external: Mapping[type[Request], ExternalHandler] | None = None,
+    ) -> None:
+        """Answer these requests; `service` is the first word of their keys.
+
+        Those in `external` talk to somebody outside and open their own, short transactions.
+        """
+        self._requests = RequestServer(
+            service,
+            handlers,
+            external=external,
+            database=self.database,
+            amqp_url=self.settings.amqp_url,
+        )
+
+    def background(self, name: str, task: Background) -> None:
+        """Run a task once the database is migrated; when it raises, again after a pause."""
+        self._background[name] = task
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        del app
+        tracing.configure(self.name, self.settings.otel_exporter_otlp_endpoint)
+        self._tasks = [
+            asyncio.create_task(self._keep(name, task), name=name)
+            for name, task in {
+                "database": self._bring_up_database,
+                "broker": self._bring_up_broker,
+                **{n: self._when_migrated(t) for n, t in self._background.items()},
+            }.items()
+        ]
+        try:
+            yield
+        finally:
+            await self._stop()
+
+    async def _keep(self, name: str, task: Background) -> None:
+        """Run a task to its end, starting it over with a growing pause whenever it raises."""
+        pause = 0.2
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await task()
+                return
+            except Exception as error:
+                if asyncio.get_running_loop().time() - started > 30:
+                    pause = 0.2
+                log.warning("task_restarts", task=name, error=repr(error), pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    def _when_migrated(self, task: Background) -> Background:
+        async def run() -> None:
+            await self.migrated.wait()
+            await task()
+
+        return run
+
+    async def _bring_up_database(self) -> None:
+        await self.database.connect()
+        await self._check_revision()
+        self.migrated.set()
+        log.info("database_ready")
+
+    async def _bring_up_broker(self) -> None:
+        await self.publisher.connect()
+        await self.publisher.declare(self.settings.consumer_retry_delays_seconds)
+        log.info("broker_ready")
+        await self.migrated.wait()
+        if self._requests is not None:
+            await self._requests.start()
+        for consumer in self._consumers:
+            await consumer.start()
+        if self._consumers:
+            await self._consume_broker.start()
+        log.info("service_ready")
+
+    async def _stop(self) -> None:
+        """Take nothing new, finish what is in hand, hand over what is written, disconnect."""
+        self.health.draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.shutdown_grace_seconds):
+                if self._requests is not None:
+                    await self._requests.stop()
+                if self._consumers:
+                    await self._consume_broker.stop()
+                for consumer in self._consumers:
+                    await consumer.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(Exception):
+            await self.publisher.close()
+        await self.database.close()
+        tracing.shutdown()
+        log.info("service_stopped")
+
+    async def _check_revision(self) -> None:
+        needed = migrations.head_revision(self.package)
+        async with self.database.acquire() as connection:
+            found = await connection.fetchval("SELECT version_num FROM alembic_version")
+        if found != needed:
+            raise NotConnectedError(f"the schema is at revision {found}, the code needs {needed}")
+
+    async def _check_database(self) -> None:
+        if not self.migrated.is_set():
+            raise NotConnectedError("not connected or not migrated")
+        async with self.database.acquire() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def _check_temporal(self) -> None:
+        address = urlsplit(f"//{self.settings.temporal_address}")
+        _, writer = await asyncio.open_connection(address.hostname, address.port or 7233)
+        writer.close()
+        await writer.wait_closed()
+
+    async def _purge(self) -> None:
+        while True:
+            await purge(
+                self.database,
+                outbox_days=self.settings.outbox_retention_days,
+                inbox_days=self.settings.inbox_retention_days,
+            )
+            await asyncio.sleep(_PURGE_EVERY_SECONDS)

@@ -1,0 +1,174 @@
+"""Settings from the environment (design sections 8 and 9). Nothing is read at import.
+
+Every setting `X` may also come from a file named by `X_FILE`. Outside development and tests a
+service refuses to start with a missing, default or short secret, and lists all problems at once.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+_WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
+MIN_SECRET_LENGTH = 32
+
+
+class ConfigurationError(SystemExit):
+    """The settings cannot be used. Its text lists every problem and no secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("configuration problems:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+class _FromFiles(PydanticBaseSettingsSource):
+    """Reads `X_FILE` for setting `X`; a trailing newline is dropped."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{field_name.upper()}_FILE")
+        if path is None:
+            return None, field_name, False
+        if field_name.upper() in os.environ:
+            raise ConfigurationError([f"both {field_name.upper()} and its _FILE are set"])
+        try:
+            return Path(path).read_text().rstrip("\n"), field_name, False
+        except OSError as error:
+            raise ConfigurationError([f"{field_name.upper()}_FILE: {error.strerror}"]) from None
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                found[key] = value
+        return found
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs. Names are the requirements document's where it has one."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    crm_env: Literal["development", "test", "production"] = "production"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    server_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all its interfaces
+    server_port: int = Field(default=8080, ge=0, le=65535)
+
+    database_url: SecretStr | None = None
+    db_host: str = "localhost"
+    db_port: int = 5432
+    db_user: str = ""
+    db_password: SecretStr = SecretStr("")
+    db_name: str = "ventros_crm"
+    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    db_pool_size: int = Field(default=8, ge=2, le=100)
+
+    rabbitmq_url: SecretStr | None = None
+    rabbitmq_host: str = "localhost"
+    rabbitmq_port: int = 5672
+    rabbitmq_user: str = "guest"
+    rabbitmq_password: SecretStr = SecretStr("guest")
+
+    temporal_address: str | None = Field(
+        default=None, validation_alias=AliasChoices("temporal_address", "temporal_host")
+    )
+    temporal_namespace: str = "default"
+
+    otel_exporter_otlp_endpoint: str | None = None
+
+    outbox_batch_size: int = Field(default=100, ge=1, le=1000)
+    outbox_poll_seconds: float = 1.0
+    outbox_retry_backoff_seconds: float = 30.0
+    outbox_max_retries: int = 5
+    outbox_retention_days: float = 7.0
+    inbox_retention_days: float = 30.0
+    consumer_retry_delays_seconds: tuple[float, ...] = (30, 60, 120, 240, 480)
+    consumer_batch_size: int = Field(default=100, ge=1, le=1000)
+    shutdown_grace_seconds: float = 15.0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over files."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _FromFiles(settings_cls)
+
+    @property
+    def is_production(self) -> bool:
+        """Strict unless somebody said development or test."""
+        return self.crm_env == "production"
+
+    @property
+    def postgres_dsn(self) -> str:
+        """Where the runtime role connects. Never log it."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        user, password = quote(self.db_user, ""), quote(self.db_password.get_secret_value(), "")
+        return (
+            f"postgresql://{user}:{password}@{self.db_host}:{self.db_port}/{quote(self.db_name)}"
+            f"?sslmode={self.db_sslmode}"
+        )
+
+    @property
+    def amqp_url(self) -> str:
+        """Where the broker is; a dead peer is noticed within about 30 s. Never log it."""
+        if self.rabbitmq_url is not None:
+            url = self.rabbitmq_url.get_secret_value()
+        else:
+            user = quote(self.rabbitmq_user, "")
+            password = quote(self.rabbitmq_password.get_secret_value(), "")
+            url = f"amqp://{user}:{password}@{self.rabbitmq_host}:{self.rabbitmq_port}/"
+        return url if "heartbeat=" in url else f"{url}{'&' if '?' in url else '?'}heartbeat=10"
+
+    def secrets(self) -> dict[str, SecretStr]:
+        """Settings that must be strong secrets in production, by environment name."""
+        return {}
+
+    def problems(self) -> list[str]:
+        """What makes these settings unfit for production; a service adds its own."""
+        found = [
+            f"{name} must be a secret of at least {MIN_SECRET_LENGTH} characters, not a default"
+            for name, secret in self.secrets().items()
+            if len(secret.get_secret_value()) < MIN_SECRET_LENGTH
+            or secret.get_secret_value().lower() in _WELL_KNOWN_SECRETS
+        ]
+        for name, url in (("database", self.postgres_dsn), ("RabbitMQ", self.amqp_url)):
+            parts = urlsplit(url)
+            if (parts.password or "").lower() in _WELL_KNOWN_SECRETS:
+                found.append(f"the {name} password is missing or a well-known default")
+        parts = urlsplit(self.postgres_dsn)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1", None}
+        if "sslmode=disable" in parts.query and not local:
+            found.append("DB_SSLMODE=disable is only for a database on this host")
+        return found
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def load(settings_type: type[Settings]) -> Settings:
+    """Read and judge the settings; raises ConfigurationError with every problem at once."""
+    try:
+        settings = settings_type()
+    except ValidationError as error:
+        raise ConfigurationError(
+            [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        ) from None
+    problems = settings.problems() if settings.is_production else []
+    if problems:
+        raise ConfigurationError(problems)
+    return settings

@@ -1,0 +1,125 @@
+"""The plumbing tables every service has in its own schema, and row-level security.
+
+`plumbing(metadata)` describes them for migrations and drift tests; the functions below are what a
+migration calls. Column names are the requirements document's; the additions are `seq` (publishing
+order), `next_attempt_at`, the ids of the chain and the trace context.
+"""
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+_NOW = text("now()")
+_RANDOM = text("gen_random_uuid()")
+
+
+def plumbing(metadata: MetaData) -> list[Table]:
+    """Add outbox_events, processed_events and command_replies to a service's metadata."""
+    pending = text("processed_at IS NULL AND failed_at IS NULL")
+    retried = text("processed_at IS NULL AND failed_at IS NULL AND retry_count > 0")
+    outbox = Table(
+        "outbox_events",
+        metadata,
+        Column("id", Uuid, primary_key=True, server_default=_RANDOM),
+        Column("seq", BigInteger, Identity(always=True), nullable=False, unique=True),
+        Column("event_id", Uuid, nullable=False, unique=True),
+        Column("event_type", String(100), nullable=False),
+        Column("aggregate_id", Uuid, nullable=False),
+        Column("aggregate_type", String(100), nullable=False),
+        Column("event_version", String(20), nullable=False),
+        Column("payload", JSONB, nullable=False),
+        Column("tenant_id", String(255), nullable=False),
+        Column("occurred_at", DateTime(timezone=True), nullable=False),
+        Column("processed_at", DateTime(timezone=True)),
+        Column("failed_at", DateTime(timezone=True)),
+        Column("retry_count", Integer, nullable=False, server_default=text("0")),
+        Column("next_attempt_at", DateTime(timezone=True)),
+        Column("error_message", Text),
+        Column("correlation_id", String(255)),
+        Column("causation_id", Uuid),
+        Column("trace_context", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    )
+    Index("idx_outbox_pending", outbox.c.seq, postgresql_where=pending)
+    # What the relay must hold back: successors of an event that waits for its next attempt.
+    Index("idx_outbox_retried", outbox.c.aggregate_id, outbox.c.seq, postgresql_where=retried)
+    Index(
+        "idx_outbox_failed",
+        outbox.c.failed_at,
+        outbox.c.retry_count,
+        postgresql_where=text("failed_at IS NOT NULL"),
+    )
+    Index(
+        "idx_outbox_processed",
+        outbox.c.processed_at,
+        postgresql_where=text("processed_at IS NOT NULL"),
+    )
+    inbox = Table(
+        "processed_events",
+        metadata,
+        Column("id", Uuid, primary_key=True, server_default=_RANDOM),
+        Column("event_id", Uuid, nullable=False),
+        Column("consumer_name", String(255), nullable=False),
+        Column("processed_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+        Column("duration_ms", Integer),
+    )
+    Index("idx_processed_events_unique", inbox.c.event_id, inbox.c.consumer_name, unique=True)
+    Index("idx_processed_events_age", inbox.c.processed_at)
+    replies = Table(
+        "command_replies",
+        metadata,
+        Column("tenant_id", String(255), primary_key=True),
+        Column("caller", String(255), primary_key=True),
+        Column("idempotency_key", String(255), primary_key=True),
+        Column("request_hash", String(64), nullable=False),
+        Column("reply", JSONB, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    )
+    Index("idx_command_replies_age", replies.c.created_at)
+    return [outbox, inbox, replies]
+
+
+def create_plumbing(schema: str) -> None:
+    """Create the plumbing tables (for a service's first migration)."""
+    for table in plumbing(MetaData(schema=schema)):
+        table.create(op.get_bind())
+    protect("outbox_events")
+    protect("command_replies")
+    allow_scope("outbox_events", "relay")
+    allow_scope("outbox_events", "purge")
+    allow_scope("command_replies", "purge")
+    op.execute(
+        "ALTER TABLE outbox_events SET "
+        "(autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)"
+    )
+
+
+def protect(table: str) -> None:
+    """Row-level security: a row is seen and written only by its own tenant, owner included."""
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY tenant ON {table} "
+        "USING (tenant_id = current_setting('app.tenant_id', true))"
+    )
+
+
+def allow_scope(table: str, scope: str) -> None:
+    """Let one named system task (`Database.system(scope)`) work across tenants on this table."""
+    op.execute(
+        f"CREATE POLICY scope_{scope} ON {table} "
+        f"USING (current_setting('app.scope', true) = '{scope}')"
+    )

@@ -1,0 +1,54 @@
+"""W3C trace context through HTTP, outbox rows and broker headers (design section 10).
+
+Spans are recorded only when an OTLP endpoint is configured; the context itself always travels, so
+a chain can be followed by its ids in any case.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+_tracer = trace.get_tracer("service_kit")
+_recording = False
+
+
+def configure(service: str, otlp_endpoint: str | None) -> None:
+    """Export spans to the endpoint; without one, no exporter and no span cost."""
+    global _recording  # noqa: PLW0603 - OpenTelemetry's provider is process-wide as well
+    if otlp_endpoint is None:
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    _recording = True
+
+
+def shutdown() -> None:
+    """Send what is still buffered."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.shutdown()
+
+
+def new_context() -> dict[str, str]:
+    """A fresh trace for a chain that starts here and came with none."""
+    return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
+
+
+@contextmanager
+def span(name: str, carrier: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """A span under the carrier's context; yields the context for what follows from it."""
+    if not _recording:
+        yield carrier
+        return
+    parent = propagate.extract(dict(carrier))
+    with _tracer.start_as_current_span(name, context=parent):
+        following: dict[str, str] = {}
+        propagate.inject(following)
+        yield following

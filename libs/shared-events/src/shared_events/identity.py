@@ -1,0 +1,84 @@
+"""Who a WhatsApp id is (design section 4; WAHA contract, ids and LID).
+
+WhatsApp writes a person as `digits@c.us` (by phone) or `digits@lid` (hidden). Everything that
+names a contact is derived from that one id, so contacts and messaging agree without asking each
+other. Nothing here does I/O.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID, uuid5
+
+IdentityKind = Literal["phone", "lid", "group"]
+
+_CONTACT_NAMESPACE = UUID("5b1f6a52-6f0c-5d5e-9a5b-3f1f3c2f7a01")
+_CONVERSATION_NAMESPACE = UUID("0c5e9d3e-8f7b-5b6a-8a0a-9d2f6b1c4e02")
+
+_KINDS: dict[str, IdentityKind] = {
+    "c.us": "phone",
+    "s.whatsapp.net": "phone",
+    "lid": "lid",
+    "g.us": "group",
+}
+_SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
+_BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
+
+
+@dataclass(frozen=True, slots=True)
+class WhatsAppId:
+    """A person or group as WhatsApp reports it, e.g. kind `phone`, value `5511988880001`."""
+
+    kind: IdentityKind
+    value: str
+
+    @property
+    def canonical(self) -> str:
+        """The form two aliases share: a Brazilian mobile always with its ninth digit.
+
+        Old accounts are reported without it (`55` + area code + 8 digits starting 6-9). A number
+        starting 2-5 is a landline and is left alone.
+        """
+        if self.kind != "phone":
+            return self.value
+        match = _BRAZILIAN_MOBILE_WITHOUT_NINE.fullmatch(self.value)
+        return f"55{match[1]}9{match[2]}" if match else self.value
+
+    @property
+    def phone(self) -> str | None:
+        """E.164 for display, e.g. `+5511988880001`; a LID or a group has no phone."""
+        return f"+{self.canonical}" if self.kind == "phone" else None
+
+    @property
+    def chat_id(self) -> str:
+        """The id to send to, exactly as WhatsApp reported it."""
+        return f"{self.value}@{_SUFFIX[self.kind]}"
+
+
+def parse_whatsapp_id(chat_id: str) -> WhatsAppId | None:
+    """Read `digits@c.us`, `digits:12@s.whatsapp.net`, `digits@lid` or `...@g.us`.
+
+    A device part (`:12`) is dropped. Stories, newsletters and broadcast lists are nobody's
+    conversation and give None.
+    """
+    user, _, server = chat_id.partition("@")
+    kind = _KINDS.get(server)
+    value = user.partition(":")[0]
+    if kind is None or not value or (kind != "group" and not value.isdigit()):
+        return None
+    return WhatsAppId(kind, value)
+
+
+def contact_id(tenant_id: str, identity: WhatsAppId) -> UUID:
+    """The contact's id, the same in every service and at every retry."""
+    return uuid5(_CONTACT_NAMESPACE, f"{tenant_id}/{identity.kind}/{identity.canonical}")
+
+
+def display_name(push_name: str | None, phone: str | None) -> str:
+    """What to call somebody we know only from WhatsApp."""
+    return (push_name or "").strip()[:255] or phone or "WhatsApp contact"
+
+
+def conversation_id(channel_id: UUID, chat_id: str) -> UUID:
+    """The aggregate whose events keep their order: one chat on one channel."""
+    return uuid5(_CONVERSATION_NAMESPACE, f"{channel_id}/{chat_id}")

@@ -1,0 +1,1 @@
+"""WAHA simulator and webhook receiver for tests, demo and bench."""

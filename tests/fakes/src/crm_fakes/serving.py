@@ -1,0 +1,65 @@
+"""A small HTTP server on loopback, started and stopped like a context manager."""
+
+import asyncio
+from typing import Self
+
+from aiohttp import web
+
+
+class LocalServer:
+    """Serves the application of `build_app`; stopping and starting again keeps the port.
+
+    `port=0` takes a free one. Handlers are cancelled when their client hangs up.
+    """
+
+    max_body = 50 * 1024 * 1024
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host = host
+        self.port = port
+        self._runner: web.AppRunner | None = None
+        self._closing = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Base url of the server, without a trailing slash."""
+        return f"http://{self.host}:{self.port}"
+
+    def build_app(self) -> web.Application:
+        """Return the application to serve; called at each start."""
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        """Listen; returns once connections are accepted."""
+        self._closing = asyncio.Event()
+        self._runner = web.AppRunner(
+            self.build_app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self.host, self.port, backlog=1024).start()
+        self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening and end every request still open. Idempotent."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def hang(self, request: web.Request, seconds: float) -> web.Response:
+        """Answer nothing for `seconds` (or until stopped), then cut the connection."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

@@ -1,0 +1,133 @@
+"""Lookups: message history, hidden ids, contacts and files (WAHA contract, sections 4.7 to 5)."""
+
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from crm_fakes.waha import engines
+from crm_fakes.waha.body import Json
+from crm_fakes.waha.errors import bad_request, json_response, not_found, not_implemented
+from crm_fakes.waha.messages import ACK_NAMES, Message, bare, chat_id, new_bare_id
+from crm_fakes.waha.sessions import WahaSession
+
+if TYPE_CHECKING:
+    from crm_fakes.waha.simulator import WahaSimulator
+
+
+def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
+    """Add the endpoints to an application."""
+    api = LookupApi(waha)
+    history = "/api/{session}/chats/{chat}/messages"
+    app.add_routes(
+        [
+            web.get("/api/{session}/new-message-id", api.new_message_id),
+            web.get(history, api.messages),
+            web.get(f"{history}/{{message}}", api.message),
+            web.get("/api/{session}/lids/pn/{phone}", api.lid_of_phone),
+            web.get("/api/{session}/lids/{lid}", api.phone_of_lid),
+            web.get("/api/contacts/check-exists", api.check_exists),
+            web.get("/api/contacts/profile-picture", api.profile_picture),
+            web.get("/api/files/{session}/{file}", api.file),
+        ]
+    )
+
+
+class LookupApi:
+    """The endpoints, one method each."""
+
+    def __init__(self, waha: "WahaSimulator") -> None:
+        self.waha = waha
+
+    def _session(self, request: web.Request) -> WahaSession:
+        return self.waha.session(request.match_info["session"])
+
+    async def new_message_id(self, request: web.Request) -> web.Response:
+        """Answer an id to send with later; WEBJS cannot."""
+        session = self._session(request)
+        if session.engine not in engines.PRE_GENERATED_IDS:
+            raise not_implemented()
+        return json_response({"id": new_bare_id(session.engine, from_me=True)})
+
+    def _history(self, session: WahaSession, chat: str) -> list[Message]:
+        if not session.keeps_history:
+            return []
+        whole = chat == "all" and session.engine in engines.PRE_GENERATED_IDS
+        wanted = chat_id(chat)
+        # One person's chat is found by phone and by hidden id alike.
+        same = {wanted, session.lids.get(wanted, wanted)}
+        return [m for m in session.messages.values() if whole or m.chat in same]
+
+    def _payload(self, request: web.Request, session: WahaSession, message: Message) -> Json:
+        if request.query.get("downloadMedia", "true") == "true":
+            self.waha.serve_file(session, message)
+        return engines.payload(message, session.engine, session.me_id)
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """Answer a page of a chat, newest first; filters are applied after paging."""
+        session = self._session(request)
+        query = request.query
+        try:
+            limit, offset = int(query.get("limit", 10)), int(query.get("offset", 0))
+            since = float(query.get("filter.timestamp.gte", 0))
+            until = float(query.get("filter.timestamp.lte", "inf"))
+        except ValueError as error:
+            raise bad_request(str(error)) from error
+        rows = self._history(session, request.match_info["chat"])
+        rows.sort(key=lambda m: m.timestamp, reverse=query.get("sortOrder", "desc") != "asc")
+        mine, ack = query.get("filter.fromMe"), query.get("filter.ack")
+        return json_response(
+            [
+                self._payload(request, session, m)
+                for m in rows[offset : offset + limit]
+                if since <= m.timestamp <= until
+                and mine in (None, "true" if m.from_me else "false")
+                and ack in (None, ACK_NAMES[m.ack])
+            ]
+        )
+
+    async def message(self, request: web.Request) -> web.Response:
+        """Answer one message by its id, full or bare; its file is served anew."""
+        session = self._session(request)
+        wanted = bare(request.match_info["message"])
+        for message in self._history(session, request.match_info["chat"]):
+            if message.bare_id == wanted:
+                return json_response(self._payload(request, session, message))
+        raise not_found("Message not found")
+
+    async def phone_of_lid(self, request: web.Request) -> web.Response:
+        """Answer the phone behind a hidden id, null when unknown."""
+        digits = request.match_info["lid"].removesuffix("@lid")
+        lid = f"{digits}@lid"
+        return json_response({"lid": lid, "pn": self._session(request).lids.get(lid)})
+
+    async def lid_of_phone(self, request: web.Request) -> web.Response:
+        """Answer the hidden id of a phone, null when unknown."""
+        phone = chat_id(request.match_info["phone"])
+        lids = self._session(request).lids
+        lid = next((lid for lid, known in lids.items() if known == phone), None)
+        return json_response({"lid": lid, "pn": phone})
+
+    async def check_exists(self, request: web.Request) -> web.Response:
+        """Answer the chat id of a phone; `numbers` may name another one, or None for nobody."""
+        self.waha.session(request.query.get("session", ""))
+        digits = "".join(c for c in request.query.get("phone", "") if c.isdigit())
+        found = self.waha.numbers.get(digits, f"{digits}@c.us" if digits else None)
+        if found is None:
+            return json_response({"numberExists": False})
+        return json_response({"numberExists": True, "chatId": chat_id(found)})
+
+    async def profile_picture(self, request: web.Request) -> web.Response:
+        """Answer the url kept in `pictures` for a chat id, or null."""
+        self.waha.session(request.query.get("session", ""))
+        contact = chat_id(request.query.get("contactId", ""))
+        return json_response({"profilePictureURL": self.waha.pictures.get(contact)})
+
+    async def file(self, request: web.Request) -> web.Response:
+        """Answer the bytes of a file until it expires."""
+        key = (request.match_info["session"], request.match_info["file"])
+        stored = self.waha.files.get(key)
+        if stored is None or stored.expires_at <= time.monotonic():
+            self.waha.files.pop(key, None)
+            raise not_found(f"File not found: {key[1]}")
+        return web.Response(body=stored.content, headers={"Content-Type": stored.mimetype})

@@ -1,0 +1,267 @@
+"""The WAHA simulator: the real server's HTTP API in front of a WhatsApp of our own."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, Literal, TypedDict, Unpack
+
+from aiohttp import web
+
+from crm_fakes import examples
+from crm_fakes.serving import LocalServer
+from crm_fakes.waha import control_api, lookup_api, send_api, session_api
+from crm_fakes.waha.deliveries import Delivery
+from crm_fakes.waha.engines import INBOUND_ACK
+from crm_fakes.waha.errors import WahaError, not_found, unauthorized
+from crm_fakes.waha.messages import (
+    ACK_NAMES,
+    Engine,
+    Kind,
+    Location,
+    Media,
+    Message,
+    chat_id,
+    new_bare_id,
+)
+from crm_fakes.waha.sessions import WORKING, WahaSession
+from crm_fakes.waha.whatsapp import Acks, Timing, WhatsApp
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + b"\x00" * 64 + b"\xff\xd9"
+OGG = b"OggS\x00\x02" + b"\x00" * 64
+PDF = b"%PDF-1.4\n%%EOF\n"
+
+
+class Inbound(TypedDict, total=False):
+    """How an inbound message arrives.
+
+    `lid`: the chat shows this hidden id instead of the phone. `group`: it was said in this
+    group. `timestamp`: seconds. `events`: post under exactly these names to every webhook of the
+    session, instead of `message` and `message.any` to those who subscribe.
+    """
+
+    push_name: str
+    lid: str | None
+    group: str | None
+    bare_id: str | None
+    timestamp: int | None
+    events: tuple[str, ...] | None
+
+
+class WahaSimulator(WhatsApp, LocalServer):
+    """A WAHA server for tests: `async with WahaSimulator(api_key="k") as waha: waha.url`.
+
+    Answers and webhooks follow the session's engine. Look at `sent` for what WhatsApp received,
+    at `deliveries` for webhooks, at `actions` for seen and typing; spoil things with `faults`.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        api_key: str = "waha-api-key",
+        *,
+        host: str = "127.0.0.1",
+        default_engine: Engine = "GOWS",
+        acks: Acks = "delivered",
+        echo: bool = True,
+        time_scale: float = 1.0,
+        timing: Timing | None = None,
+        fetch_files: bool = False,
+        auto_scan: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        LocalServer.__init__(self, host, port)
+        WhatsApp.__init__(
+            self,
+            default_engine=default_engine,
+            acks=acks,
+            echo=echo,
+            timing=timing or Timing(time_scale=time_scale),
+            auto_scan=auto_scan,
+            limit=limit,
+        )
+        self.api_key = api_key
+        self.fetch_files = fetch_files
+
+    async def start(self) -> None:
+        """Start posting webhooks and answering requests."""
+        await self.poster.start()
+        await LocalServer.start(self)
+
+    async def stop(self) -> None:
+        """Stop both; pending webhooks are lost, as with the real server."""
+        await LocalServer.stop(self)
+        await self.poster.stop()
+
+    def build_app(self) -> web.Application:
+        """Return the HTTP API and its control API."""
+        app = web.Application(client_max_size=self.max_body, middlewares=[self._guard])
+        for api in (send_api, session_api, lookup_api, control_api):
+            api.add_routes(app, self)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            if not request.path.startswith("/_control/"):
+                key = request.headers.get("X-Api-Key") or request.query.get("x-api-key")
+                if key != self.api_key or self.faults.strike("unauthorized"):
+                    raise unauthorized()
+            response: web.StreamResponse = await handler(request)
+            return response
+        except WahaError as error:
+            return error.response()
+        except web.HTTPNotFound:
+            return not_found(f"Cannot {request.method} {request.path}").response()
+
+    # -- what happens on the phones ---------------------------------------------------------
+
+    async def receive_text(
+        self, session: str, from_phone: str | None, text: str, **options: Unpack[Inbound]
+    ) -> Message:
+        """Let a customer write to us; returns the message, its webhooks on their way."""
+        return self._receive(session, from_phone, "text", options, text=text)
+
+    async def receive_image(
+        self,
+        session: str,
+        from_phone: str | None,
+        caption: str | None = None,
+        *,
+        content: bytes = JPEG,
+        mimetype: str = "image/jpeg",
+        **options: Unpack[Inbound],
+    ) -> Message:
+        """Let a customer send a picture."""
+        media = Media(mimetype, content)
+        return self._receive(session, from_phone, "image", options, text=caption, media=media)
+
+    async def receive_voice(
+        self,
+        session: str,
+        from_phone: str | None,
+        *,
+        content: bytes = OGG,
+        **options: Unpack[Inbound],
+    ) -> Message:
+        """Let a customer send a voice note."""
+        media = Media("audio/ogg; codecs=opus", content)
+        return self._receive(session, from_phone, "voice", options, media=media)
+
+    async def receive_document(
+        self,
+        session: str,
+        from_phone: str | None,
+        filename: str = "comprovante.pdf",
+        caption: str | None = None,
+        *,
+        content: bytes = PDF,
+        mimetype: str = "application/pdf",
+        **options: Unpack[Inbound],
+    ) -> Message:
+        """Let a customer send a document."""
+        media = Media(mimetype, content, filename)
+        return self._receive(session, from_phone, "document", options, text=caption, media=media)
+
+    async def receive_location(
+        self,
+        session: str,
+        from_phone: str | None,
+        latitude: float,
+        longitude: float,
+        name: str | None = None,
+        **options: Unpack[Inbound],
+    ) -> Message:
+        """Let a customer send a place; degrees."""
+        place = Location(latitude, longitude, name)
+        return self._receive(session, from_phone, "location", options, location=place)
+
+    async def receive_vcard(
+        self, session: str, from_phone: str | None, vcard: str, **options: Unpack[Inbound]
+    ) -> Message:
+        """Let a customer send a contact card."""
+        return self._receive(session, from_phone, "vcard", options, vcards=[vcard])
+
+    def _receive(
+        self, name: str, phone: str | None, kind: Kind, options: Inbound, **content: Any
+    ) -> Message:
+        session = self.session(name)
+        lid, group = options.get("lid"), options.get("group")
+        author = chat_id(lid if lid and "@" in lid else f"{lid}@lid") if lid else None
+        if author is None:
+            if phone is None:
+                raise ValueError("a sender needs a phone, a lid or both")
+            author = chat_id(phone)
+        elif phone is not None:
+            session.lids[author] = chat_id(phone)
+        message = Message(
+            bare_id=options.get("bare_id") or new_bare_id(session.engine, from_me=False),
+            session=name,
+            chat=group or author,
+            from_me=False,
+            kind=kind,
+            timestamp=options.get("timestamp") or int(time.time()),
+            push_name=options.get("push_name", "Maria Souza"),
+            phone=phone,
+            participant=author if group else None,
+            ack=INBOUND_ACK[session.engine],
+            **content,
+        )
+        self.remember(session, message)
+        # While WAHA is not connected nothing is told: only the history will show it.
+        if session.status == WORKING:
+            self.publish(session, message, options.get("events"))
+        return message
+
+    async def sent_from_phone(
+        self, session: str, to: str, text: str, *, bare_id: str | None = None
+    ) -> Message:
+        """Let our own people answer on the phone itself; `to` is a phone or a chat id."""
+        ours = self.session(session)
+        message = Message(
+            bare_id=bare_id or new_bare_id("NOWEB", from_me=False),
+            session=session,
+            chat=chat_id(to),
+            from_me=True,
+            kind="text",
+            text=text,
+            push_name=ours.push_name,
+            ack=1,
+        )
+        self.remember(ours, message)
+        if ours.status == WORKING:
+            self.publish(ours, message)
+        return message
+
+    async def ack(
+        self,
+        session: str,
+        bare_id: str,
+        level: int | Literal["ERROR", "PENDING", "SERVER", "DEVICE", "READ", "PLAYED"],
+        *,
+        participant: str | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> list[Delivery]:
+        """Acknowledge a message of the history; raises KeyError if it is unknown."""
+        ours = self.session(session)
+        numbers = {name: number for number, name in ACK_NAMES.items()}
+        number = level if isinstance(level, int) else numbers[level]
+        return self.report_ack(
+            ours, ours.messages[bare_id], number, participant=participant, error=error
+        )
+
+    async def post_example(self, name: str, session: str | None = None) -> list[Delivery]:
+        """Post a stored example to every webhook of its session, or of another one."""
+        example = examples.by_name(name)
+        if session is not None:
+            example = example.with_session(session)
+        ours: WahaSession = self.session(example.body["session"])
+        body, _ = example.signed("")
+        return [
+            self.poster.post(hook, ours.name, example.body["event"], example.body["id"], body)
+            for hook in ours.config.get("webhooks") or []
+        ]
+
+    async def settled(
+        self, deliveries: Iterable[Delivery] | None = None, timeout: float = 10.0
+    ) -> None:
+        """Wait until the webhooks given (or all so far) are accepted, given up or dropped."""
+        await self.poster.settled(deliveries, timeout)

@@ -1,0 +1,111 @@
+from typing import Any
+
+import pytest
+
+PERSON = "5511988880001"
+HISTORY = f"/api/loja/chats/{PERSON}%40c.us/messages"
+STORE = {"noweb": {"store": {"enabled": True}}}
+
+
+class TestNewMessageId:
+    @pytest.mark.parametrize(("engine", "status"), [("GOWS", 200), ("NOWEB", 200), ("WEBJS", 422)])
+    async def test_exists_where_the_engine_has_it(
+        self, shop: Any, engine: Any, status: int
+    ) -> None:
+        await shop.open(engine)
+        got, body = await shop.call("GET", "/api/loja/new-message-id")
+        assert got == status
+        if status == 200:
+            await shop.send_text(id=body["id"])
+            assert list(shop.waha.sent) == [body["id"]]
+        else:
+            assert body["message"] == "The method is not implemented by the engine."
+
+
+class TestHistory:
+    async def test_pages_newest_first_and_filters(self, shop: Any) -> None:
+        await shop.open()
+        for second in range(5):
+            await shop.waha.receive_text("loja", PERSON, f"n{second}", timestamp=1000 + second)
+        await shop.waha.receive_text("loja", "5521900000000", "outra conversa")
+        _, page = await shop.call("GET", f"{HISTORY}?limit=2&offset=1&downloadMedia=false")
+        assert [m["body"] for m in page] == ["n3", "n2"]
+        _, page = await shop.call(
+            "GET", f"{HISTORY}?limit=100&filter.timestamp.gte=1003&sortOrder=asc"
+        )
+        assert [m["body"] for m in page] == ["n3", "n4"]
+        assert (await shop.call("GET", f"{HISTORY}?filter.fromMe=true"))[1] == []
+        assert (await shop.call("GET", f"{HISTORY}?limit=many"))[0] == 400
+        _, page = await shop.call("GET", "/api/loja/chats/all/messages?limit=100")
+        assert len(page) == 6
+
+    async def test_finds_a_message_by_full_and_bare_id(self, shop: Any) -> None:
+        await shop.open()
+        await shop.send_text(id="3EB0ABC")
+        for path in (f"{HISTORY}/3EB0ABC", "/api/loja/chats/all/messages/3EB0ABC"):
+            status, found = await shop.call("GET", path)
+            assert (status, found["body"]) == (200, "Olá")
+        status, body = await shop.call("GET", f"{HISTORY}/nothing")
+        assert (status, body["message"]) == (404, "Message not found")
+
+    async def test_noweb_without_its_store_shows_nothing(self, shop: Any) -> None:
+        session = await shop.open("NOWEB")
+        await shop.send_text(id="3EB0ABC")
+        assert (await shop.call("GET", HISTORY))[1] == []
+        session.config |= STORE
+        assert len((await shop.call("GET", HISTORY))[1]) == 1
+
+
+class TestHiddenIds:
+    async def test_resolves_both_ways(self, shop: Any) -> None:
+        await shop.open("WEBJS")
+        await shop.waha.receive_text("loja", PERSON, "oi", lid="777")
+        known = {"lid": "777@lid", "pn": f"{PERSON}@c.us"}
+        assert (await shop.call("GET", "/api/loja/lids/777%40lid"))[1] == known
+        assert (await shop.call("GET", "/api/loja/lids/777"))[1] == known
+        assert (await shop.call("GET", f"/api/loja/lids/pn/{PERSON}"))[1] == known
+        assert (await shop.call("GET", "/api/loja/lids/888"))[1] == {"lid": "888@lid", "pn": None}
+
+
+class TestContacts:
+    async def test_check_exists_may_name_another_chat_id(self, shop: Any) -> None:
+        await shop.open()
+        shop.waha.numbers = {"5519988887777": "551988887777", "5500": None}
+        path = "/api/contacts/check-exists?session=loja&phone="
+        assert (await shop.call("GET", path + "5519988887777"))[1] == {
+            "numberExists": True,
+            "chatId": "551988887777@c.us",
+        }
+        assert (await shop.call("GET", path + "5500"))[1] == {"numberExists": False}
+        assert (await shop.call("GET", path + PERSON))[1]["chatId"] == f"{PERSON}@c.us"
+
+    async def test_profile_picture_is_null_unless_given(self, shop: Any) -> None:
+        await shop.open()
+        path = f"/api/contacts/profile-picture?session=loja&contactId={PERSON}%40c.us"
+        assert (await shop.call("GET", path))[1] == {"profilePictureURL": None}
+        shop.waha.pictures[f"{PERSON}@c.us"] = "https://example.com/maria.jpg"
+        assert (await shop.call("GET", path))[1]["profilePictureURL"].endswith("maria.jpg")
+
+
+class TestFiles:
+    async def test_expire_and_come_back_by_the_history(self, shop: Any) -> None:
+        await shop.open()
+        message = await shop.waha.receive_image("loja", PERSON, content=b"pixels")
+        url = message.media.url
+        async with shop.http.get(url) as response:
+            assert await response.read() == b"pixels"
+        async with shop.http.get(url, headers={"X-Api-Key": "wrong"}) as response:
+            assert response.status == 401
+        shop.waha.timing.files_lifetime = 0
+        shop.waha.serve_file(shop.waha.session("loja"), message)
+        async with shop.http.get(url) as response:
+            assert response.status == 404
+            assert (await response.json())["message"].startswith("File not found: ")
+        shop.waha.timing.files_lifetime = 180
+        path = f"{HISTORY}/{message.bare_id}?downloadMedia="
+        await shop.call("GET", path + "false")
+        async with shop.http.get(url) as response:
+            assert response.status == 404
+        await shop.call("GET", path + "true")
+        async with shop.http.get(url) as response:
+            assert response.status == 200
