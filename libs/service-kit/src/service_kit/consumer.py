@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -26,7 +27,7 @@ from shared_events import registry, topology
 from shared_events.envelope import Data, Envelope, EventData
 
 from service_kit import inbox, metrics
-from service_kit.bus import BrokerDownError, Publisher
+from service_kit.bus import BROKER_ERRORS, BrokerDownError, Publisher, UnroutableError
 from service_kit.database import Database, Transaction, is_infrastructure
 from service_kit.errors import PoisonError
 from service_kit.outbox import Cause
@@ -171,8 +172,9 @@ class Consumer:
         subscriber(self._deliver)
 
     async def start(self) -> None:
-        """Begin applying what arrives."""
-        self._task = asyncio.create_task(self._apply_forever(), name=f"consumer-{self.name}")
+        """Begin applying what arrives; a second call changes nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._apply_forever(), name=f"consumer-{self.name}")
 
     async def stop(self) -> None:
         """Finish the batch in hand and stop; unacknowledged messages return to the queue."""
@@ -185,12 +187,19 @@ class Consumer:
         try:
             incoming, handler = self._decode(message)
         except PoisonError as error:
-            await self._dead_letter(message, error.reason, error.detail)
-            await message.ack()
+            await self._bury(message, error)
+            return
+        except Exception as error:  # decoding does no I/O, so trying again cannot help
+            log.exception("undecodable", consumer=self.name)
+            await self._bury(message, PoisonError("undecodable", type(error).__name__))
             return
         settled = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait(_Delivery(message, incoming, handler, settled))
         await settled
+
+    async def _bury(self, message: RabbitMessage, error: PoisonError) -> None:
+        await self._dead_letter(message, error.reason, error.detail)
+        await _acknowledge(message)
 
     async def _apply_forever(self) -> None:
         while True:
@@ -228,9 +237,7 @@ class Consumer:
                     await self._settle([delivery])
                 return
         for delivery in batch:
-            # A lost channel redelivers these; the inbox knows them.
-            if not delivery.message.raw_message.channel.is_closed:
-                await delivery.message.ack()
+            await _acknowledge(delivery.message)
             if not delivery.settled.done():
                 delivery.settled.set_result(None)
 
@@ -288,8 +295,16 @@ class Consumer:
                     correlation_id=message.correlation_id,
                 )
                 return
-            except BrokerDownError:
+            except (BrokerDownError, UnroutableError) as error:
+                log.warning("copy_waits_for_broker", consumer=self.name, error=str(error))
                 await asyncio.sleep(1.0)
+
+
+async def _acknowledge(message: RabbitMessage) -> None:
+    """Acknowledge, if the channel is still there: a lost one redelivers, and the inbox knows."""
+    if not message.raw_message.channel.is_closed:
+        with suppress(*BROKER_ERRORS):
+            await message.ack()
 
 
 def _runs(

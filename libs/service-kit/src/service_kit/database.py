@@ -8,7 +8,7 @@ of the tables compare it with each row, so a query that forgot its tenant sees n
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -87,6 +87,11 @@ class Transaction:
         self.connection = connection
         self.outbox = Outbox(self, cause)
         self._tenant_id: str | None = None
+        self._committed: list[Callable[[], None]] = []
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call this once the transaction is committed; never when it is rolled back."""
+        self._committed.append(callback)
 
     @property
     def tenant_id(self) -> str:
@@ -230,3 +235,5 @@ async def _begun(
         with suppress(*_INFRASTRUCTURE):  # the connection is gone, and so is its work
             await asyncio.shield(connection.execute("ROLLBACK"))
         raise
+    for callback in tx._committed:
+        callback()

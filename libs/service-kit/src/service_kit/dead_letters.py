@@ -9,6 +9,9 @@ from shared_events import topology
 
 from service_kit.settings import ServiceSettings
 
+_STAMPS = ("x-attempt", "x-last-error", "x-dead-reason", "x-death", "x-first-death", "x-last-death")
+"""What the delay queues and the broker wrote on the way here."""
+
 
 async def peek(settings: ServiceSettings, queue: str, limit: int) -> list[dict[str, Any]]:
     """Up to `limit` dead letters of a live queue, oldest first, left where they are."""
@@ -30,7 +33,7 @@ async def redrive(settings: ServiceSettings, queue: str, limit: int) -> int:
         channel = await connection.channel(on_return_raises=True)
         letters = await _take(channel, queue, limit)
         for letter in letters:
-            headers = {k: v for k, v in letter.headers.items() if not k.startswith("x-")}
+            headers = {k: v for k, v in letter.headers.items() if not k.startswith(_STAMPS)}
             message = aio_pika.Message(
                 letter.body,
                 headers=headers,

@@ -52,10 +52,10 @@ def configure(service: str, level: str, *, human: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         name_service,
     ]
-    rendered: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=False)]
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=False)
         if human
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -69,8 +69,9 @@ def configure(service: str, level: str, *, human: bool) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,  # before redact: tracebacks quote values
                 redact,
-                *rendered,
+                renderer,
             ],
         )
     )

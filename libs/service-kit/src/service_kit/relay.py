@@ -63,6 +63,7 @@ FROM outbox_events WHERE processed_at IS NULL
 """
 _SCOPE = "SET app.scope = 'relay'"
 _STATE_SECONDS = 5.0
+_STANDBY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,10 @@ class Relay:
         """Lead whenever possible, until cancelled; raises when the database connection is lost."""
         connection = await self._database.dedicated("relay")
         try:
-            await self._listen(connection)
+            await connection.execute(_SCOPE)
             while not await self._lead(connection):
-                await self._sleep()
+                await asyncio.sleep(_STANDBY_SECONDS)
+            await self._listen(connection)
             metrics.RELAY_LEADER.set(1)
             log.info("relay_leads")
             while True:
@@ -127,7 +129,6 @@ class Relay:
             await connection.close(timeout=5)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        await connection.execute(_SCOPE)
         await connection.add_listener(
             f"outbox_{self._database.schema}", lambda *_: self._wake.set()
         )

@@ -15,6 +15,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 _WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
@@ -30,18 +31,19 @@ class ConfigurationError(SystemExit):
 
 
 class _FromFiles(PydanticBaseSettingsSource):
-    """Reads `X_FILE` for setting `X`; a trailing newline is dropped."""
+    """Reads `X_FILE` for setting `X`; a trailing newline is dropped.
+
+    What is wrong with a file is told by `_file_problems`, together with all other problems.
+    """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(f"{field_name.upper()}_FILE")
         if path is None:
             return None, field_name, False
-        if field_name.upper() in os.environ:
-            raise ConfigurationError([f"both {field_name.upper()} and its _FILE are set"])
         try:
             return Path(path).read_text().rstrip("\n"), field_name, False
-        except OSError as error:
-            raise ConfigurationError([f"{field_name.upper()}_FILE: {error.strerror}"]) from None
+        except OSError:
+            return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -50,6 +52,19 @@ class _FromFiles(PydanticBaseSettingsSource):
             if value is not None:
                 found[key] = value
         return found
+
+
+def _file_problems(settings_type: type[BaseSettings]) -> list[str]:
+    found = []
+    for name in map(str.upper, settings_type.model_fields):
+        path = os.environ.get(f"{name}_FILE")
+        if path is None:
+            continue
+        if name in os.environ:
+            found.append(f"both {name} and {name}_FILE are set")
+        if not os.access(path, os.R_OK):
+            found.append(f"{name}_FILE: there is no readable file at that path")
+    return found
 
 
 class ServiceSettings(BaseSettings):
@@ -162,13 +177,16 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 def load(settings_type: type[Settings]) -> Settings:
     """Read and judge the settings; raises ConfigurationError with every problem at once."""
+    problems = _file_problems(settings_type)
     try:
         settings = settings_type()
     except ValidationError as error:
-        raise ConfigurationError(
-            [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        ) from None
-    problems = settings.problems() if settings.is_production else []
+        problems += [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError(problems) from None
+    except SettingsError as error:  # a list or a tuple that is not JSON
+        raise ConfigurationError([*problems, str(error)]) from None
+    if settings.is_production:
+        problems += settings.problems()
     if problems:
         raise ConfigurationError(problems)
     return settings

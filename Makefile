@@ -1,0 +1,48 @@
+# Every verb sets the checkout up by itself first; see tools/bootstrap.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs stop start demo test bench check contracts bootstrap
+
+BIN := .venv/bin
+UV = $(shell command -v uv || echo .dev/tools/bin/uv)
+SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	    /^[a-z]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+demo: bootstrap ## Bring everything up, play the three journeys, leave nothing running
+	@$(BIN)/crm-dev demo
+
+##@ Run it
+up: bootstrap ## Start the stack and print its addresses; data survives
+	@$(BIN)/crm-dev up
+down: bootstrap ## Stop the stack
+	@$(BIN)/crm-dev down
+status: bootstrap ## Show every piece: pid, port, health, restarts
+	@$(BIN)/crm-dev status || true
+logs: bootstrap ## Follow the logs; S=<name> for one piece
+	@$(BIN)/crm-dev logs --follow $(S)
+stop: bootstrap ## Take one piece down and watch the rest survive: S=<name>
+	@$(BIN)/crm-dev stop $(or $(S),$(error say which piece: make stop S=rabbitmq))
+start: bootstrap ## Bring it back: S=<name>
+	@$(BIN)/crm-dev start $(or $(S),$(error say which piece: make start S=rabbitmq))
+
+##@ Trust it
+test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest options>
+	@$(BIN)/pytest $(ARGS)
+check: bootstrap ## Lint, format, types, import rules, contracts, lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m shared_events.contracts --check
+	$(UV) lock --check
+bench: bootstrap ## Measure throughput and latency on this machine
+	@$(BIN)/python -m bench
+contracts: bootstrap ## Write the JSON Schemas of every event anew
+	@$(BIN)/python -m shared_events.contracts
+
+bootstrap:
+	@tools/bootstrap

@@ -1,0 +1,1 @@
+"""Figures of the running platform (design section 11). They inform; they never gate a test."""

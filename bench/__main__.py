@@ -1,0 +1,75 @@
+"""`make bench`: a platform of its own, the figures, and down again."""
+
+import os
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import uvloop
+from crm_dev import commands
+from crm_dev.state import StackState
+
+from bench import figures, relay
+from bench.platform import Company, Sink
+
+PORT_BASE = "19080"
+SERVICES = ("gateway", "contacts", "messaging", "channels-waha", "webhooks")
+
+
+def tell(rows: list[figures.Figure]) -> None:
+    """Print figures as they come."""
+    for name, value in rows:
+        print(f"  {name:<32}{value}", flush=True)
+
+
+async def measure(state: StackState) -> None:
+    """All figures that need the services running."""
+    sink = Sink()
+    await sink.start()
+    connector = aiohttp.TCPConnector(limit=512)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=aiohttp.ClientTimeout(total=30)
+    ) as http:
+        company = Company(state.addresses.gateway_url, http)
+        await company.found(sink)
+        tell(await figures.end_to_end(company, sink))
+        await figures.settle()
+        tell(await figures.ingress(company, sink))
+        await figures.settle()
+        tell(await figures.rest(company))
+    await sink.stop()
+    tell(list(figures.memory(state)))
+
+
+def main() -> int:
+    """Run and print; 0 unless the platform did not come up."""
+    os.environ.setdefault("CRM_PORT_BASE", PORT_BASE)
+    directory = Path(os.environ.get("CRM_DEV_DIR") or ".dev").absolute() / "bench"
+    if directory.exists():
+        commands.down(directory)
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)
+    try:
+        if commands.up(directory, [], foreground=False) != 0:
+            return 1
+        state = StackState.load(directory / "state.json")
+        if state is None:
+            return 1
+        print(
+            f"\n{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, "
+            f"{os.cpu_count()} cores, everything on this machine\n"
+        )
+        uvloop.run(measure(state))
+        for name in SERVICES:
+            commands.ask(directory, "stop", name)
+        tell(uvloop.run(relay.throughput(state)))
+    finally:
+        commands.down(directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The figures, in the order and with the numbers of design section 11."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from crm_dev.state import StackState
+
+from bench.load import Latencies, as_fast_as_possible, at_rate
+from bench.platform import Company, Sink
+
+Figure = tuple[str, str]
+
+
+async def ingress(company: Company, sink: Sink) -> list[Figure]:
+    """1: how fast WAHA's webhooks are accepted, and how long one waits at 200/s."""
+    prepared = [company.webhook(number) for number in range(6000)]
+
+    async def accept(number: int) -> None:
+        _, body, headers = prepared[number]
+        await company.post_webhook(body, headers)
+
+    await as_fast_as_possible(accept, count=500, workers=8)  # warm
+
+    async def accept_next(number: int) -> None:
+        await accept(500 + number)
+
+    fastest = await as_fast_as_possible(accept_next, count=3500, workers=32)
+    await sink.wait_for({bare_id for bare_id, _, _ in prepared[:4000]}, 120)
+
+    async def accept_last(number: int) -> None:
+        await accept(4000 + number)
+
+    steady = await at_rate(accept_last, per_second=200, seconds=10)
+    await sink.wait_for({bare_id for bare_id, _, _ in prepared}, 120)
+    return [
+        ("1 ingress accepts", f"{fastest.rate:6.0f}/s   (32 clients, everything else running)"),
+        ("1 ingress at 200/s", str(steady)),
+    ]
+
+
+async def end_to_end(company: Company, sink: Sink) -> list[Figure]:
+    """2: from WAHA's POST to the customer's webhook, unloaded, loaded, and how much is carried."""
+    figures: list[Figure] = []
+    for rate, seconds in ((20, 15), (100, 15), (300, 20)):
+        sent: dict[str, float] = {}
+
+        async def post(number: int, sent: dict[str, float] = sent) -> None:
+            bare_id, body, headers = company.webhook(number)
+            sent[bare_id] = time.perf_counter()
+            await company.post_webhook(body, headers)
+
+        begun = time.perf_counter()
+        await at_rate(post, per_second=rate, seconds=seconds)
+        posted = time.perf_counter() - begun
+        backlog = len(sent.keys() - sink.arrived.keys())
+        missing = await sink.wait_for(set(sent), 120)
+        took = [sink.arrived[i] - at for i, at in sent.items() if i in sink.arrived]
+        latency = Latencies.of(took, time.perf_counter() - begun)
+        figures.append((f"2 end to end at {rate}/s", str(latency)))
+        if rate >= 300:
+            carried = len(sent) / latency.seconds
+            figures.append(
+                (
+                    f"2 sustained at {rate}/s for {posted:.0f} s",
+                    f"{carried:6.0f}/s   backlog at the end {backlog}, lost {missing}",
+                )
+            )
+    return figures
+
+
+async def rest(company: Company) -> list[Figure]:
+    """5: REST reads and writes at 50 requests a second."""
+    contact = await company.call("POST", "/contacts", {"name": "Bench", "phone": "+5511987650000"})
+
+    async def read(number: int) -> None:
+        path = f"/contacts/{contact['id']}" if number % 2 else "/messages?limit=20"
+        await company.call("GET", path)
+
+    async def write(number: int) -> None:
+        await company.call("POST", "/contacts", {"name": f"Contato {number}"})
+
+    reads = await at_rate(read, per_second=50, seconds=10)
+    writes = await at_rate(write, per_second=50, seconds=10)
+    return [("5 REST read at 50/s", str(reads)), ("5 REST write at 50/s", str(writes))]
+
+
+def memory(state: StackState) -> Iterator[Figure]:
+    """7: resident memory of each service after all this."""
+    for piece in state.pieces:
+        if piece.pid and not piece.one_shot and Path(f"/proc/{piece.pid}").exists():
+            process = psutil.Process(piece.pid)
+            family = [process, *process.children(recursive=True)]
+            resident = max(member.memory_info().rss for member in family)
+            yield f"7 memory of {piece.name}", f"{resident / 1e6:6.0f} MB"
+
+
+async def settle() -> None:
+    """Let caches and connections of the last figure go quiet before the next begins."""
+    await asyncio.sleep(1)

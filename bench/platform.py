@@ -1,0 +1,140 @@
+"""The platform under test: one company with a channel and a webhook endpoint."""
+
+import asyncio
+import hmac
+import secrets
+import time
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import orjson
+from aiohttp import web
+from crm_fakes import examples
+
+
+class Sink:
+    """A customer's system: answers 200 and remembers when each message's webhook came."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, float] = {}
+        self.webhooks = 0
+        self._changed = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen on a free loopback port."""
+        app = web.Application()
+        app.router.add_post("/{path:.*}", self._receive)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Close the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        now = time.perf_counter()
+        body = orjson.loads(await request.read())
+        self.webhooks += 1
+        if body["type"] == "message.received":
+            self.arrived.setdefault(body["data"]["message"]["external_id"], now)
+            self._changed.set()
+        return web.Response()
+
+    async def wait_for(self, wanted: set[str], seconds: float) -> int:
+        """Wait until these messages have arrived; returns how many are missing after `seconds`."""
+        deadline = time.perf_counter() + seconds
+        while missing := len(wanted - self.arrived.keys()):
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(max(0.01, deadline - time.perf_counter())):
+                    await self._changed.wait()
+            except TimeoutError:
+                return missing
+        return 0
+
+
+class Company:
+    """A tenant with a channel whose WAHA webhooks the bench writes itself."""
+
+    def __init__(self, gateway_url: str, http: aiohttp.ClientSession) -> None:
+        self.http = http
+        self.api = f"{gateway_url}/api/v1"
+        self.headers: dict[str, str] = {}
+        self._webhook_url = ""
+        self._hmac_key = b""
+        self._payload: dict[str, Any] = examples.by_name("text_inbound_dm_gows").body
+
+    async def found(self, sink: Sink) -> None:
+        """Register, subscribe the sink to received messages, create a channel."""
+        joined = await self.call(
+            "POST",
+            "/auth/register",
+            {
+                "name": "Bench",
+                "email": f"{uuid4()}@example.com",
+                "password": secrets.token_hex(8),
+                "organization": "Bench",
+            },
+        )
+        self.headers = {"Authorization": f"Bearer {joined['access_token']}"}
+        await self.call(
+            "POST", "/webhook-endpoints", {"url": sink.url, "event_types": ["message.received"]}
+        )
+        channel = await self.call(
+            "POST",
+            "/channels",
+            {
+                "name": "Bench",
+                "type": "waha",
+                "waha": {"base_url": "http://127.0.0.1:9", "api_key": "x", "session": "bench"},
+            },
+        )
+        self._webhook_url = channel["webhook_url"]
+        self._hmac_key = channel["webhook_hmac_key"].encode()
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One REST call that must succeed."""
+        async with self.http.request(
+            method, f"{self.api}{path}", json=body, headers=self.headers
+        ) as answer:
+            content = await answer.read()
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {path}: {answer.status} {content!r}")
+            return orjson.loads(content) if content else None
+
+    def webhook(self, number: int, customers: int = 200) -> tuple[str, bytes, dict[str, str]]:
+        """A signed text message of one of `customers` people: its id, body and headers."""
+        phone = f"55119{number % customers:08}"
+        bare_id = f"AC{secrets.token_hex(15).upper()}"
+        payload = {
+            **self._payload["payload"],
+            "id": f"false_{phone}@c.us_{bare_id}",
+            "from": f"{phone}@c.us",
+            "timestamp": int(time.time()),
+        }
+        body = orjson.dumps({**self._payload, "id": f"evt_{bare_id}", "payload": payload})
+        signature = hmac.digest(self._hmac_key, body, "sha512").hex()
+        return (
+            bare_id,
+            body,
+            {
+                "Content-Type": "application/json",
+                "X-Webhook-Hmac": signature,
+                "X-Webhook-Hmac-Algorithm": "sha512",
+            },
+        )
+
+    async def post_webhook(self, body: bytes, headers: dict[str, str]) -> None:
+        """Hand one webhook to the ingress; anything but 200 is an error."""
+        async with self.http.post(self._webhook_url, data=body, headers=headers) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"ingress answered {answer.status}")
+            await answer.read()

@@ -1,0 +1,1 @@
+"""The native development stack: three servers and five services, no containers."""

@@ -1,0 +1,79 @@
+"""`crm-dev`: the native development stack from the command line."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from crm_dev import commands, daemon
+
+DEMO = "crm_dev.demo"
+
+
+def state_directory() -> Path:
+    """Return where the stack keeps its data: CRM_DEV_DIR, or `.dev` in the checkout."""
+    chosen = os.environ.get("CRM_DEV_DIR")
+    return Path(chosen).absolute() if chosen else Path(__file__).parents[3] / ".dev"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line; `demo` stands there only when its module is installed."""
+    root = argparse.ArgumentParser(prog="crm-dev", description=__doc__)
+    verbs = root.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    up = verbs.add_parser("up", help="start the stack")
+    up.add_argument("--foreground", action="store_true", help="stay, show logs, Ctrl-C stops")
+    up.add_argument("--only", nargs="+", default=[], metavar="NAME", help="and what they need")
+    verbs.add_parser("down", help="stop the stack; data stays")
+    verbs.add_parser("status", help="show every piece")
+    logs = verbs.add_parser("logs", help="show logs")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep showing")
+    logs.add_argument("name", nargs="?", metavar="NAME")
+    for verb in ("stop", "start"):
+        one = verbs.add_parser(verb, help=f"{verb} one piece")
+        one.add_argument("name", metavar="NAME")
+    # Without a help text it stays out of the list: `up` runs it, people do not.
+    supervise = verbs.add_parser("supervise")
+    supervise.add_argument("names", nargs="*", metavar="NAME")
+    if find_spec(DEMO):
+        verbs.add_parser("demo", help="play the three journeys and leave nothing running")
+    return root
+
+
+def main() -> int:
+    """Run one command and return its exit code; Ctrl-C and a closed pipe are ordinary ends."""
+    try:
+        return run(parser().parse_args())
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, into a pipe nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one parsed command and return its exit code."""
+    directory = state_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    match arguments.verb:
+        case "up":
+            return commands.up(directory, arguments.only, foreground=arguments.foreground)
+        case "down":
+            return commands.down(directory)
+        case "status":
+            return commands.status(directory)
+        case "logs":
+            return commands.show_logs(
+                directory,
+                arguments.name,
+                following=arguments.follow,
+                from_start=True,
+            )
+        case "stop" | "start":
+            return commands.ask(directory, arguments.verb, arguments.name)
+        case "supervise":
+            return daemon.main(directory, arguments.names)
+        case _:
+            return int(import_module(DEMO).main())

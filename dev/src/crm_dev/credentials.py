@@ -1,0 +1,37 @@
+"""Secrets of one development stack, drawn once and kept with its data."""
+
+import base64
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+def _password() -> str:
+    # Hexadecimal, because these end up inside URLs.
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Every secret the stack's pieces are given; `encryption_key` is a Fernet key."""
+
+    postgres_password: str = field(default_factory=_password)
+    rabbitmq_password: str = field(default_factory=_password)
+    service_database_password: str = field(default_factory=_password)
+    jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32))
+    ingress_master_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    encryption_key: str = field(
+        default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    )
+
+
+def load_or_create(path: Path) -> Credentials:
+    """Return the stack's secrets, drawing them (file mode 600) when there are none yet."""
+    if path.exists():
+        return Credentials(**json.loads(path.read_text()))
+    credentials = Credentials()
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(credentials), indent=2) + "\n")
+    return credentials

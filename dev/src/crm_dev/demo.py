@@ -1,0 +1,312 @@
+"""`make demo`: the whole platform up, the three journeys played on real WAHA payloads, down again.
+
+Every step waits for what it promises and the demo fails, with a non-zero exit, if it does not
+come. WhatsApp and the customer's own system are played by `crm_fakes`.
+"""
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from crm_fakes.receiver import ReceivedRequest, WebhookReceiver
+from crm_fakes.waha import WahaSimulator
+from rich.console import Console
+
+from crm_dev import commands
+from crm_dev.state import StackState
+from crm_dev.timeline import Timeline
+
+PORT_BASE = "18080"
+STEP_SECONDS = 20.0
+SESSION = "loja-exemplo"
+SILENCE_SECONDS = 3
+MARIA = "5511988880001"
+
+
+class StepMissingError(Exception):
+    """Something the demo promised did not happen in time."""
+
+
+class Demo:
+    """One company, its WhatsApp number, its agent and its own system behind a webhook."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        waha: WahaSimulator,
+        receiver: WebhookReceiver,
+        line: Timeline,
+    ) -> None:
+        self.http = http
+        self.waha = waha
+        self.receiver = receiver
+        self.line = line
+        self.channel: dict[str, Any] = {}
+        self._shown = 0
+
+    async def play(self) -> None:
+        """All chapters; raises StepMissingError at the first that does not hold."""
+        with self.line.journey("0", "A company joins and connects its WhatsApp number"):
+            await self._join()
+            await self._connect()
+        with self.line.journey("A", "Customers write: contact, session, message, webhook"):
+            await self._customers_write()
+        with self.line.journey("B", "An agent answers: queued, sent, delivered, read"):
+            await self._agent_answers()
+        with self.line.journey("C", "Conversations end: by an agent, and by silence"):
+            await self._conversations_end()
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """One REST call that must succeed."""
+        answer = await self.http.request(method, path, json=body)
+        if answer.is_error:
+            raise StepMissingError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+    async def _join(self) -> None:
+        self.line.mark()
+        joined = await self.call(
+            "POST",
+            "/auth/register",
+            {
+                "name": "Ana Souza",
+                "email": f"ana-{uuid4().hex[:8]}@loja.example",
+                "password": "uma senha bem comprida",
+                "organization": "Loja Exemplo",
+            },
+        )
+        self.http.headers["Authorization"] = f"Bearer {joined['access_token']}"
+        self.line.row("agent", "POST /auth/register", f"{joined['tenant']['name']}, admin Ana")
+        endpoint = await self.call("POST", "/webhook-endpoints", {"url": self.receiver.url})
+        self.receiver.trust(endpoint["secret"])
+        self.line.row("agent", "POST /webhook-endpoints", "all events, signed")
+
+    async def _connect(self) -> None:
+        self.line.mark()
+        self.channel = await self.call(
+            "POST",
+            "/channels",
+            {
+                "name": "Vendas",
+                "type": "waha",
+                "session_timeout_seconds": SILENCE_SECONDS,
+                "waha": {
+                    "base_url": self.waha.url,
+                    "api_key": self.waha.api_key,
+                    "session": SESSION,
+                },
+            },
+        )
+        self.line.row("agent", "POST /channels", self.channel["name"])
+        await self.call("POST", f"/channels/{self.channel['id']}/start")
+        await self.waha.session(SESSION).reach(STEP_SECONDS, "SCAN_QR_CODE")
+        code = await self.call("GET", f"/channels/{self.channel['id']}/qr")
+        self.line.row("WhatsApp", "QR code", f"{len(code['data'])} bytes of image to scan")
+        self.line.mark()
+        self.waha.scan(SESSION)
+        await self.told("channel.status_changed", "connected", is_connected)
+
+    async def _customers_write(self) -> None:
+        for example, who in (
+            ("text_inbound_dm_gows", "Maria"),
+            ("image_inbound_with_caption_webjs", "Maria"),
+            ("text_inbound_lid_gows_with_phone_alt", "João"),
+            ("voice_ptt_inbound_noweb", "Maria"),
+            ("location_inbound_webjs", "Maria"),
+        ):
+            await self._post_example(example, who)
+        self.line.mark()
+        await self.waha.post_example("text_inbound_dm_gows", SESSION)
+        await self.waha.post_example("text_inbound_dm_gows_message_any_duplicate", SESSION)
+        self.line.row("WhatsApp", "the first message again", "twice, as WAHA's retries do")
+        await self._post_example("document_inbound_noweb", "Maria")
+        page = await self.call("GET", "/messages?limit=100")
+        if len(page["data"]) != 6:
+            raise StepMissingError(f"6 messages were sent, {len(page['data'])} are stored")
+        self.line.row("agent", "GET /messages", "6 messages, none doubled")
+
+    async def _post_example(self, name: str, who: str) -> None:
+        seen = len(self.receiver.of_type("message.received"))
+        self.line.mark()
+        await self.waha.post_example(name, SESSION)
+        self.line.row("WhatsApp", f"{who} writes", name)
+        request = await self.receiver.wait_for(
+            lambda r: r.type == "message.received" and self._count(r) > seen, STEP_SECONDS
+        )
+        self._require_signature(request)
+        for event in ("contact.created", "session.started"):
+            for told in self.receiver.of_type(event):
+                if told.seq >= self._shown:
+                    self._show(told)
+        self._show(request)
+
+    def _count(self, request: ReceivedRequest) -> int:
+        return sum(r.seq <= request.seq for r in self.receiver.of_type("message.received"))
+
+    def _show(self, request: ReceivedRequest) -> None:
+        self._shown = max(self._shown, request.seq + 1)
+        at = time.perf_counter() - (time.monotonic() - request.arrived_monotonic)
+        self.line.row("webhook", request.type, described(request.json["data"]), at=at)
+
+    def _require_signature(self, request: ReceivedRequest) -> None:
+        if not (request.signature_valid and request.legacy_valid):
+            raise StepMissingError(f"the signature of {request.type} does not verify")
+
+    async def _agent_answers(self) -> None:
+        self.waha.acks = "read"
+        await self.waha.receive_text(SESSION, MARIA, "Vocês abrem amanhã?", push_name="Maria Souza")
+        question = await self.told(
+            "message.received",
+            "Maria asks",
+            lambda d: d["message"]["content"] == "Vocês abrem amanhã?",
+        )
+        self.line.mark()
+        message = await self.call(
+            "POST",
+            "/messages/send",
+            {
+                "contact_id": question["contact"]["id"],
+                "channel_id": self.channel["id"],
+                "content": "Abrimos sim, às 9 h!",
+            },
+        )
+        self.line.row("agent", "POST /messages/send", f"201, {message['status']}")
+
+        def own(data: dict[str, Any]) -> bool:
+            return bool(data["message"]["id"] == message["id"])
+
+        for event in ("message.queued", "message.sent", "message.delivered", "message.read"):
+            await self.told(event, "Abrimos sim", own)
+        copies = [m.times for m in self.waha.sent.values() if m.text == "Abrimos sim, às 9 h!"]
+        if copies != [1]:
+            raise StepMissingError(f"WhatsApp received {copies} copies instead of one")
+        self.line.row("WhatsApp", "received it", "exactly once")
+        self.line.mark()
+        await self.waha.sent_from_phone(SESSION, MARIA, "Respondi pelo celular")
+        await self.told(
+            "message.sent", "phone", lambda d: d["message"]["content"] == "Respondi pelo celular"
+        )
+
+    async def _conversations_end(self) -> None:
+        await self.waha.receive_text(SESSION, MARIA, "Obrigada!", push_name="Maria Souza")
+        thanks = await self.told(
+            "message.received", "thanks", lambda d: d["message"]["content"] == "Obrigada!"
+        )
+        session_id = thanks["session"]["id"]
+        self.line.mark()
+        await self.call("POST", f"/sessions/{session_id}/close", {"reason": "resolved"})
+        self.line.row("agent", "POST /sessions/../close", "resolved")
+        await self.told("session.closed", "closed", lambda d: d["session"]["id"] == session_id)
+        self.line.mark()
+        await self.waha.receive_text(SESSION, "5521977770002", "Alô?", push_name="João P.")
+        alone = await self.told(
+            "message.received", "João", lambda d: d["message"]["content"] == "Alô?"
+        )
+        self.line.note(f"... silence; this channel's sessions expire after {SILENCE_SECONDS} s")
+        waiting = alone["session"]["id"]
+        await self.told("session.expired", "João", lambda d: d["session"]["id"] == waiting)
+        ends = [
+            r
+            for r in self.receiver.requests
+            if r.type in {"session.closed", "session.expired"}
+            and r.json["data"]["session"]["id"] in {session_id, waiting}
+        ]
+        if len(ends) != 2:
+            raise StepMissingError(f"two sessions ended, {len(ends)} terminal events came")
+
+    async def told(
+        self, event: str, what: str, fits: Callable[[dict[str, Any]], bool]
+    ) -> dict[str, Any]:
+        """Wait for a webhook of this type whose data fits, verify and show it."""
+        try:
+            request = await self.receiver.wait_for(
+                lambda r: r.type == event and fits(r.json["data"]), STEP_SECONDS
+            )
+        except TimeoutError as error:
+            raise StepMissingError(f"no {event} ({what}): {error}") from None
+        self._require_signature(request)
+        self._show(request)
+        data: dict[str, Any] = request.json["data"]
+        return data
+
+
+def is_connected(data: dict[str, Any]) -> bool:
+    """Whether a channel's event says that it reaches WhatsApp."""
+    return bool(data["channel"]["status"] == "connected")
+
+
+def described(data: dict[str, Any]) -> str:
+    """A few words on what an event tells."""
+    if message := data.get("message"):
+        text = message["content"] or f"({message['content_type']})"
+        return f"{data['contact']['name']}: {text}".replace("\n", " ")
+    if contact := data.get("contact"):
+        extra = contact.get("phone") or ""
+        if session := data.get("session"):
+            extra = session.get("end_reason") or session["status"]
+        return f"{contact['name']} {extra}"
+    if channel := data.get("channel"):
+        return f"{channel['name']} {channel['status']}"
+    return ""
+
+
+async def _run(console: Console, gateway_url: str, started: float) -> None:
+    line = Timeline(console)
+    async with (
+        WahaSimulator() as waha,
+        WebhookReceiver() as receiver,
+        httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=15) as http,
+    ):
+        demo = Demo(http, waha, receiver, line)
+        await demo.play()
+        messages = await demo.call("GET", "/messages?limit=100")
+        contacts = await demo.call("GET", "/contacts?limit=100")
+        sessions = await demo.call("GET", "/sessions?limit=100")
+        forged = [r for r in receiver.requests if not (r.signature_valid and r.legacy_valid)]
+        if forged:
+            raise StepMissingError(f"{len(forged)} webhooks did not verify")
+        line.summary(
+            {
+                "contacts, sessions, messages": " / ".join(
+                    str(len(page["data"])) for page in (contacts, sessions, messages)
+                ),
+                "webhooks received, all signatures valid": str(len(list(receiver.requests))),
+                "from the trigger to its webhook, median": (
+                    f"{statistics.median(line.latencies_ms):.0f} ms"
+                ),
+                "messages WhatsApp received, none twice": str(len(waha.sent)),
+                "the whole demo, start of the platform included": (
+                    f"{time.perf_counter() - started:.1f} s"
+                ),
+            }
+        )
+
+
+def main() -> int:
+    """Play the demo on a stack of its own; 0 when every step happened."""
+    started = time.perf_counter()
+    console = Console(highlight=False, width=80)
+    os.environ.setdefault("CRM_PORT_BASE", PORT_BASE)
+    directory = Path(os.environ.get("CRM_DEV_DIR") or Path(__file__).parents[3] / ".dev") / "demo"
+    directory.mkdir(parents=True, exist_ok=True)
+    commands.down(directory)
+    try:
+        if commands.up(directory, [], foreground=False) != 0:
+            return 1
+        state = StackState.load(directory / "state.json")
+        if state is None:
+            return 1
+        asyncio.run(_run(console, state.addresses.gateway_url, started))
+    except (StepMissingError, TimeoutError, httpx.HTTPError) as error:
+        console.print(f"\n[red]The demo failed:[/red] {error}")
+        return 1
+    finally:
+        commands.down(directory)
+    console.print("\nEvery step happened. Nothing is left running.")
+    return 0

@@ -1,0 +1,90 @@
+"""Which port belongs to whom in development."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SERVICE_OFFSETS = {
+    "gateway": 0,
+    "contacts": 1,
+    "messaging": 2,
+    "channels-waha": 3,
+    "webhooks": 4,
+}
+
+
+@dataclass(frozen=True)
+class PortBlock:
+    """Every port of one stack, as offsets from its base, so that stacks can stand side by side."""
+
+    base: int = 8080
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "PortBlock":
+        """Read CRM_PORT_BASE; raises ValueError when it is no usable port number."""
+        base = int(environment.get("CRM_PORT_BASE") or cls.base)
+        if not 1024 <= base <= 65000:
+            raise ValueError(f"CRM_PORT_BASE must lie between 1024 and 65000, not {base}")
+        return cls(base)
+
+    def service(self, name: str) -> int:
+        """Return the HTTP port of a service."""
+        return self.base + SERVICE_OFFSETS[name]
+
+    @property
+    def postgres(self) -> int:
+        """Return the PostgreSQL port."""
+        return self.base + 10
+
+    @property
+    def amqp(self) -> int:
+        """Return the AMQP port."""
+        return self.base + 11
+
+    @property
+    def erlang(self) -> int:
+        """Return the distribution port; RabbitMQ's default is shared by every broker on 5672."""
+        return self.base + 12
+
+    @property
+    def epmd(self) -> int:
+        """Return the port of our own Erlang port mapper, apart from the machine's."""
+        return self.base + 13
+
+    @property
+    def temporal(self) -> int:
+        """Return Temporal's gRPC port."""
+        return self.base + 14
+
+    @property
+    def temporal_http(self) -> int:
+        """Return the port of Temporal's HTTP API, which the readiness probe asks."""
+        return self.base + 15
+
+    @property
+    def temporal_ui(self) -> int:
+        """Return the port of Temporal's web interface."""
+        return self.base + 16
+
+
+def is_taken(port: int) -> bool:
+    """Say whether someone listens on this port of the loopback address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Return distinct ports that were free a moment ago, for servers that live for one test run."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,96 @@
+"""One private RabbitMQ from Debian's package: own node, own ports, own data.
+
+The package's real script is used, not the wrapper on PATH, which forces Debian's user and
+directories. `detached` makes the script replace itself by the Erlang machine, so that signals
+reach the broker itself (it stops in 1 s); the HTTP plugins are left out of the development stack
+because their connection draining makes that 6 s.
+"""
+
+import functools
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from crm_dev.piece import Piece
+from crm_dev.probes import answers_amqp, answers_tcp
+from crm_dev.process import own_directory
+
+DEBIAN_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+HOW_TO_GET = "RabbitMQ is missing: apt-get install rabbitmq-server (as root), or set RABBITMQ_URL"
+USER = "crm"
+
+# The node registers with the port mapper at once and gives up when nobody is there, so the mapper
+# comes first. It lives exactly as long as the broker it was started for.
+START = (
+    "setpriv --pdeathsig KILL epmd -address 127.0.0.1 & "
+    "until epmd -names >/dev/null 2>&1; do sleep 0.05; done; "
+    f"exec {DEBIAN_SCRIPT}"
+)
+
+
+@dataclass(frozen=True)
+class RabbitPorts:
+    """The ports of one broker; `management` None leaves the HTTP API out."""
+
+    amqp: int
+    erlang: int
+    epmd: int
+    management: int | None = None
+
+
+def rabbitmq(directory: Path, ports: RabbitPorts, password: str) -> Piece:
+    """Declare a broker that keeps its data in `directory`, with the one user `crm`."""
+    home = directory.absolute()
+    present = DEBIAN_SCRIPT.exists() and shutil.which("epmd") is not None
+    return Piece(
+        name="rabbitmq",
+        command=("sh", "-c", START),
+        environment=_environment(home, ports),
+        ready=functools.partial(answers_amqp, ports.amqp),
+        # The broker logs a warning for every greeting that is not followed by a login.
+        healthy=functools.partial(answers_tcp, ports.amqp),
+        prepare=functools.partial(_configure, home, ports, password),
+        ports=(ports.amqp, ports.erlang, ports.epmd),
+        url=f"amqp://{USER}:{password}@127.0.0.1:{ports.amqp}/",
+        missing="" if present else HOW_TO_GET,
+    )
+
+
+def _environment(home: Path, ports: RabbitPorts) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "RABBITMQ_NODENAME": "crm@localhost",
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_PID_FILE": str(home / "pid"),
+        "RABBITMQ_DIST_PORT": str(ports.erlang),
+        "ERL_EPMD_PORT": str(ports.epmd),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "detached": "true",
+    }
+
+
+async def _configure(home: Path, ports: RabbitPorts, password: str) -> None:
+    """Write the broker's configuration anew at every start: it holds the ports."""
+    own_directory(home, unprivileged=False)
+    lines = [
+        f"listeners.tcp.1 = 127.0.0.1:{ports.amqp}",
+        f"default_user = {USER}",
+        f"default_pass = {password}",
+        "log.console = true",
+        "log.console.level = warning",
+        "log.console.use_colors = off",
+        "log.file = false",
+    ]
+    plugins = ""
+    if ports.management:
+        plugins = "rabbitmq_management"
+        lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {ports.management}"]
+    for name, text in {
+        "rabbitmq.conf": "\n".join(lines) + "\n",
+        "enabled_plugins": f"[{plugins}].\n",
+    }.items():
+        (home / name).write_text(text)

@@ -1,0 +1,157 @@
+"""The whole platform on one page: which pieces there are and what each is told.
+
+A set DATABASE_URL (an administrator's), RABBITMQ_URL or TEMPORAL_ADDRESS takes the place of our
+own server, which is then only asked whether it is there.
+"""
+
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from crm_dev import credentials
+from crm_dev.credentials import Credentials
+from crm_dev.piece import Piece
+from crm_dev.ports import SERVICE_OFFSETS, PortBlock
+from crm_dev.postgres import postgres
+from crm_dev.probes import answers_amqp, answers_http, answers_sql, answers_tcp
+from crm_dev.rabbitmq import RabbitPorts, rabbitmq
+from crm_dev.state import Addresses
+from crm_dev.temporal import NAMESPACE, TemporalPorts, temporal
+
+DATABASE = "ventros_crm"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Declared pieces with the addresses at which they will be found."""
+
+    pieces: tuple[Piece, ...]
+    addresses: Addresses
+
+
+def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
+    """Declare the stack that keeps its state in `directory`, as `environment` asks for it.
+
+    Raises PieceMissingError or ValueError when that cannot be had.
+    """
+    ports = PortBlock.from_environment(environment)
+    secrets = credentials.load_or_create(directory / "secrets.json")
+    servers = (
+        _database(directory, ports, secrets, environment.get("DATABASE_URL")),
+        _broker(directory, ports, secrets, environment.get("RABBITMQ_URL")),
+        _workflows(directory, ports, environment.get("TEMPORAL_ADDRESS")),
+    )
+    database, broker, workflows = servers
+    ours = bool(workflows.command) and not workflows.missing
+    addresses = Addresses(
+        gateway_url=f"http://127.0.0.1:{ports.service('gateway')}",
+        database_url=_in_database(database.url),
+        database_urls={
+            name: _in_database(database.url, _role(name), secrets.service_database_password)
+            for name in SERVICE_OFFSETS
+        },
+        amqp_url=broker.url,
+        temporal_address=workflows.url,
+        temporal_ui_url=f"http://127.0.0.1:{ports.temporal_ui}" if ours else "",
+    )
+    services = [
+        piece
+        for name in SERVICE_OFFSETS
+        for piece in _service(name, ports, secrets, database.url, addresses)
+    ]
+    return Stack((*servers, *services), addresses)
+
+
+def _database(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
+    if url:
+        return Piece("postgres", (), functools.partial(answers_sql, url), url=url)
+    return postgres(directory / "postgres", ports.postgres, secrets.postgres_password)
+
+
+def _broker(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
+    if url:
+        parts = urlsplit(url)
+        port, host = parts.port or 5672, parts.hostname or "localhost"
+        return Piece(
+            "rabbitmq",
+            (),
+            functools.partial(answers_amqp, port, host),
+            healthy=functools.partial(answers_tcp, port, host),
+            url=url,
+        )
+    own = RabbitPorts(amqp=ports.amqp, erlang=ports.erlang, epmd=ports.epmd)
+    return rabbitmq(directory / "rabbitmq", own, secrets.rabbitmq_password)
+
+
+def _workflows(directory: Path, ports: PortBlock, address: str | None) -> Piece:
+    if address:
+        host, _, port = address.rpartition(":")
+        probe = functools.partial(answers_tcp, int(port), host)
+        return Piece("temporal", (), probe, url=address, optional=True, start_seconds=10)
+    own = TemporalPorts(grpc=ports.temporal, http=ports.temporal_http, ui=ports.temporal_ui)
+    return temporal(directory / "temporal", own)
+
+
+def _service(
+    name: str, ports: PortBlock, secrets: Credentials, admin_url: str, addresses: Addresses
+) -> tuple[Piece, Piece]:
+    """Declare a service and, before it, its migration; only the latter may administrate."""
+    program = str(Path(sys.executable).with_name(f"crm-{name}"))
+    port = ports.service(name)
+    settings = {
+        "CRM_ENV": "development",
+        "SERVER_HOST": "127.0.0.1",
+        "SERVER_PORT": str(port),
+        "DATABASE_URL": addresses.database_urls[name],
+        "RABBITMQ_URL": addresses.amqp_url,
+        "TEMPORAL_ADDRESS": addresses.temporal_address,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        **_secrets_of(name, secrets),
+    }
+    if name == "channels-waha":
+        settings["PUBLIC_BASE_URL"] = addresses.gateway_url
+    migrate = Piece(
+        name=f"{name}-migrate",
+        command=(program, "migrate"),
+        environment={**settings, "DATABASE_ADMIN_URL": admin_url},
+        ready=None,
+        needs=("postgres",),
+    )
+    run = Piece(
+        name=name,
+        command=(program, "run"),
+        environment=settings,
+        ready=functools.partial(answers_http, port, "/health/ready"),
+        needs=(migrate.name, "rabbitmq", "temporal"),
+        ports=(port,),
+        url=f"http://127.0.0.1:{port}",
+    )
+    return migrate, run
+
+
+def _secrets_of(name: str, secrets: Credentials) -> dict[str, str]:
+    """Return the secrets a service is entitled to, and no others."""
+    holders = {
+        "JWT_SECRET": ({"gateway"}, secrets.jwt_secret),
+        "INGRESS_MASTER_KEY": ({"gateway", "channels-waha"}, secrets.ingress_master_key),
+        "ENCRYPTION_KEY": ({"channels-waha", "webhooks"}, secrets.encryption_key),
+    }
+    return {key: value for key, (names, value) in holders.items() if name in names}
+
+
+def _role(service: str) -> str:
+    return f"crm_{service.replace('-', '_')}_app"
+
+
+def _in_database(url: str, user: str = "", password: str = "") -> str:
+    """Return the URL for our database instead of the server's own, perhaps as another user."""
+    parts = urlsplit(url)
+    login = parts.netloc
+    if user:
+        login = f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"
+    named = parts.path.strip("/")
+    database = named if named not in {"", "postgres"} else DATABASE
+    return urlunsplit(parts._replace(netloc=login, path=f"/{database}"))

@@ -1,0 +1,69 @@
+import stat
+from pathlib import Path
+
+import pytest
+from crm_dev.piece import Piece
+from crm_dev.ports import PortBlock
+from crm_dev.stack import Stack, declare
+
+
+def piece(stack: Stack, name: str) -> Piece:
+    return next(each for each in stack.pieces if each.name == name)
+
+
+class TestDeclare:
+    def test_gives_every_service_its_port_from_the_block(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000"})
+        ports = {
+            name: piece(stack, name).environment["SERVER_PORT"]
+            for name in ("gateway", "contacts", "messaging", "channels-waha", "webhooks")
+        }
+        assert list(ports.values()) == ["9000", "9001", "9002", "9003", "9004"]
+        assert stack.addresses.gateway_url == "http://127.0.0.1:9000"
+
+    def test_no_two_pieces_share_a_port(self, tmp_path: Path) -> None:
+        ports = [port for each in declare(tmp_path, {}).pieces for port in each.ports]
+        assert len(ports) == len(set(ports))
+
+    def test_gives_administration_to_migrations_only(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {})
+        assert "DATABASE_ADMIN_URL" in piece(stack, "contacts-migrate").environment
+        assert "DATABASE_ADMIN_URL" not in piece(stack, "contacts").environment
+        runtime = piece(stack, "channels-waha").environment["DATABASE_URL"]
+        assert runtime.startswith("postgresql://crm_channels_waha_app:")
+        assert runtime.endswith("/ventros_crm")
+
+    def test_gives_each_secret_to_its_holders_only(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {})
+        holders = {
+            secret: {each.name for each in stack.pieces if secret in each.environment}
+            for secret in ("JWT_SECRET", "ENCRYPTION_KEY")
+        }
+        assert holders["JWT_SECRET"] == {"gateway", "gateway-migrate"}
+        assert "webhooks" in holders["ENCRYPTION_KEY"]
+        assert "contacts" not in holders["ENCRYPTION_KEY"]
+
+    def test_draws_secrets_once_and_hides_them(self, tmp_path: Path) -> None:
+        assert declare(tmp_path, {}).addresses == declare(tmp_path, {}).addresses
+        assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+    def test_starts_no_server_it_was_given_the_address_of(self, tmp_path: Path) -> None:
+        stack = declare(
+            tmp_path,
+            {
+                "DATABASE_URL": "postgresql://admin:x@db.example:5433/postgres",
+                "RABBITMQ_URL": "amqp://u:p@mq.example/crm",
+                "TEMPORAL_ADDRESS": "temporal.example:7233",
+            },
+        )
+        assert [piece(stack, n).command for n in ("postgres", "rabbitmq", "temporal")] == [()] * 3
+        settings = piece(stack, "contacts").environment
+        assert settings["DATABASE_URL"].endswith("@db.example:5433/ventros_crm")
+        assert settings["RABBITMQ_URL"] == "amqp://u:p@mq.example/crm"
+        assert settings["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+
+
+class TestPortBlock:
+    def test_refuses_a_base_nobody_may_bind(self) -> None:
+        with pytest.raises(ValueError, match="between 1024 and 65000"):
+            PortBlock.from_environment({"CRM_PORT_BASE": "80"})

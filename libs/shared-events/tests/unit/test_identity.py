@@ -1,0 +1,137 @@
+from uuid import UUID
+
+import pytest
+from shared_events.identity import (
+    WhatsAppId,
+    contact_id,
+    conversation_id,
+    display_name,
+    parse_whatsapp_id,
+)
+
+TENANT = "6f1c2d38-9a4e-4b57-8c21-0d5e7f3a9b64"
+CHANNEL = UUID("01936a7e-0010-7001-8001-5c3d9e2a1001")
+
+
+def parsed(chat_id: str) -> WhatsAppId:
+    identity = parse_whatsapp_id(chat_id)
+    assert identity is not None
+    return identity
+
+
+class TestParseWhatsappId:
+    @pytest.mark.parametrize(
+        ("chat_id", "kind", "value"),
+        [
+            ("5511987654321@c.us", "phone", "5511987654321"),
+            ("5511987654321@s.whatsapp.net", "phone", "5511987654321"),
+            ("5511987654321:12@s.whatsapp.net", "phone", "5511987654321"),
+            ("182736451928374@lid", "lid", "182736451928374"),
+            ("182736451928374:3@lid", "lid", "182736451928374"),
+            ("120363025246125486@g.us", "group", "120363025246125486"),
+            ("5511987654321-1612345678@g.us", "group", "5511987654321-1612345678"),
+        ],
+    )
+    def test_reads_people_and_groups(self, chat_id: str, kind: str, value: str) -> None:
+        identity = parsed(chat_id)
+        assert (identity.kind, identity.value) == (kind, value)
+
+    @pytest.mark.parametrize(
+        "chat_id",
+        [
+            "status@broadcast",
+            "1612345678@broadcast",
+            "120363158701337904@newsletter",
+            "5511987654321",
+            "@c.us",
+            ":12@c.us",
+            "mariana@c.us",
+            "5511987654321@example.com",
+            "5511987654321@c.us@lid",
+            "",
+        ],
+    )
+    def test_gives_none_for_what_is_nobodys_conversation(self, chat_id: str) -> None:
+        assert parse_whatsapp_id(chat_id) is None
+
+    def test_sends_to_the_id_as_whatsapp_reported_it(self) -> None:
+        assert parsed("551187654321@s.whatsapp.net").chat_id == "551187654321@c.us"
+
+
+class TestCanonical:
+    @pytest.mark.parametrize(
+        ("reported", "canonical"),
+        [
+            ("551187654321", "5511987654321"),  # mobile of before the ninth digit
+            ("551167654321", "5511967654321"),
+            ("5511987654321", "5511987654321"),
+            ("551133334444", "551133334444"),  # landline
+            ("551153334444", "551153334444"),
+            ("14155552671", "14155552671"),
+            ("541187654321", "541187654321"),  # Argentina
+            ("5511876543", "5511876543"),  # too short to be a number of Brazil
+            ("55118765432100", "55118765432100"),
+        ],
+    )
+    def test_adds_the_ninth_digit_to_brazilian_mobiles_only(
+        self, reported: str, canonical: str
+    ) -> None:
+        identity = WhatsAppId("phone", reported)
+        assert identity.canonical == canonical
+        assert identity.phone == f"+{canonical}"
+
+    @pytest.mark.parametrize("kind", ["lid", "group"])
+    def test_leaves_hidden_ids_and_groups_alone(self, kind: str) -> None:
+        identity = parsed({"lid": "551187654321@lid", "group": "551187654321@g.us"}[kind])
+        assert identity.canonical == "551187654321"
+        assert identity.phone is None
+
+
+class TestContactId:
+    """Literal ids: a change here would give every known contact a new identity."""
+
+    @pytest.mark.parametrize(
+        ("chat_id", "expected"),
+        [
+            ("5511987654321@c.us", "613cb80c-8246-5352-afd6-8b339776aefd"),
+            ("551187654321@c.us", "613cb80c-8246-5352-afd6-8b339776aefd"),
+            ("5511987654321:7@s.whatsapp.net", "613cb80c-8246-5352-afd6-8b339776aefd"),
+            ("182736451928374@lid", "8a05bba6-582c-567d-853c-975b07985e19"),
+            ("120363025246125486@g.us", "4428fc1b-f79b-566d-89ca-83dc5e1bdd13"),
+        ],
+    )
+    def test_never_changes(self, chat_id: str, expected: str) -> None:
+        assert contact_id(TENANT, parsed(chat_id)) == UUID(expected)
+
+    def test_differs_between_tenants(self) -> None:
+        person = parsed("5511987654321@c.us")
+        assert contact_id(TENANT, person) != contact_id("another", person)
+
+    def test_differs_between_a_phone_and_a_lid_of_the_same_digits(self) -> None:
+        assert contact_id(TENANT, WhatsAppId("phone", "182736451928374")) != contact_id(
+            TENANT, WhatsAppId("lid", "182736451928374")
+        )
+
+
+class TestConversationId:
+    def test_never_changes(self) -> None:
+        assert conversation_id(CHANNEL, "5511987654321@c.us") == UUID(
+            "cc610836-284f-5d25-9b4c-50f7a0d33cc4"
+        )
+
+
+class TestDisplayName:
+    @pytest.mark.parametrize(
+        ("push_name", "phone", "shown"),
+        [
+            ("  Mari  ", "+5511987654321", "Mari"),
+            ("   ", "+5511987654321", "+5511987654321"),
+            (None, "+5511987654321", "+5511987654321"),
+            (None, None, "WhatsApp contact"),
+            ("x" * 300, None, "x" * 255),
+        ],
+    )
+    def test_takes_the_best_name_there_is(
+        self, push_name: str | None, phone: str | None, shown: str
+    ) -> None:
+        assert display_name(push_name, phone) == shown

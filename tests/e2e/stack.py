@@ -1,0 +1,105 @@
+"""The whole platform as its operator runs it: five processes and three servers by `crm-dev`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from e2e.crm import eventually
+
+START_SECONDS = 120
+
+
+class Platform:
+    """A stack of its own, beside any other on this machine."""
+
+    def __init__(self, directory: Path, port_base: int) -> None:
+        self._directory = directory
+        self._environment = {
+            **{k: v for k, v in os.environ.items() if k not in _BORROWED},
+            "CRM_DEV_DIR": str(directory),
+            "CRM_PORT_BASE": str(port_base),
+        }
+
+    async def crm_dev(self, *arguments: str) -> str:
+        """Run one `crm-dev` verb to its end; returns what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "crm_dev",
+            *arguments,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(START_SECONDS):
+            output, _ = await process.communicate()
+        assert process.returncode == 0, f"crm-dev {arguments}: {output.decode()}"
+        return output.decode()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """`state.json`, as every tool may read it."""
+        state: dict[str, Any] = json.loads((self._directory / "state.json").read_text())
+        return state
+
+    def piece(self, name: str) -> dict[str, Any]:
+        """One piece's row of the state."""
+        row: dict[str, Any] = next(p for p in self.state["pieces"] if p["name"] == name)
+        return row
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the REST API is."""
+        url: str = self.state["gateway_url"]
+        return url
+
+    def url(self, name: str) -> str:
+        """Where a piece answers."""
+        url: str = self.piece(name)["url"]
+        return url
+
+    def kill(self, name: str) -> None:
+        """`kill -9` a process; the supervisor starts it again."""
+        os.kill(self.piece(name)["pid"], signal.SIGKILL)
+
+    async def health(self, name: str) -> tuple[int, dict[str, Any]]:
+        """Status code and body of `/health`; (0, {}) when the process does not answer."""
+        async with httpx.AsyncClient(timeout=5) as http:
+            try:
+                answer = await http.get(f"{self.url(name)}/health")
+            except httpx.TransportError:
+                return 0, {}
+            return answer.status_code, answer.json()
+
+    async def workflow_status(self, workflow_id: str) -> str:
+        """A workflow's state in Temporal, e.g. `RUNNING`; empty when there is none."""
+        client = await Client.connect(self.state["temporal_address"])
+        try:
+            description = await client.get_workflow_handle(workflow_id).describe()
+        except RPCError:
+            return ""
+        return description.status.name if description.status else ""
+
+    async def healthy(self, *names: str, status: str = "healthy", seconds: float = 60) -> None:
+        """Wait until these services report this status."""
+        for name in names or SERVICES:
+
+            async def reported(name: str = name) -> bool:
+                return (await self.health(name))[1].get("status") == status
+
+            await eventually(reported, f"{status} {name}", seconds=seconds, every=0.2)
+
+
+SERVICES = ("gateway", "contacts", "messaging", "channels-waha", "webhooks")
+
+# A developer's own servers are not what these tests may stop and kill.
+_BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS"}
