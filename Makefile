@@ -1,11 +1,11 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check contracts bootstrap
+.PHONY: help up down status logs stop start demo test bench check contracts env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
-SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e
+SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e tests/deploy
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -28,6 +28,10 @@ stop: bootstrap ## Take one piece down and watch the rest survive: S=<name>
 	@$(BIN)/crm-dev stop $(or $(S),$(error say which piece: make stop S=rabbitmq))
 start: bootstrap ## Bring it back: S=<name>
 	@$(BIN)/crm-dev start $(or $(S),$(error say which piece: make start S=rabbitmq))
+
+##@ Deploy it
+env: ## Write .env with random secrets for docker compose, never overwriting
+	@deploy/docker/make-env
 
 ##@ Trust it
 test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest options>

@@ -1,0 +1,264 @@
+"""What must hold between Kubernetes objects and a schema cannot see.
+
+A rule takes the rendered manifests of an overlay and yields a sentence for every violation.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
+
+from fastapi.routing import APIRoute
+from service_kit import health
+
+from deploy.configuration import settings_of
+from deploy.manifests import (
+    Document,
+    Manifests,
+    container,
+    expected_secrets,
+    named_ports,
+    pod,
+    probes,
+    selects,
+    service_of,
+    title,
+)
+
+Rule = Callable[[Manifests], Iterator[str]]
+
+# Made by other parts of a cluster: the certificate issuer makes this one.
+EXTERNAL_SECRETS = {"gateway-tls"}
+MAX_CONNECTIONS = 200  # docker-compose.yml and deploy/k8s/README.md ask PostgreSQL for as many
+RESERVED_CONNECTIONS = 20  # migrations, backups, people
+FLUSH_SECONDS = 5
+DEDICATED_CONNECTIONS = 3  # a process's listeners and locks, beside its pool
+NEVER_DIALLED = (
+    "0.1.2.3",
+    "10.1.2.3",
+    "100.64.0.1",
+    "127.0.0.1",
+    "169.254.169.254",
+    "172.20.0.1",
+    "192.168.1.1",
+    "::1",
+    "::ffff:10.0.0.1",
+    "fd00::1",
+    "fe80::1",
+)
+
+
+def names_are_dns_labels(manifests: Manifests) -> Iterator[str]:
+    """Kubernetes refuses other names only when they are applied."""
+    for document in manifests.documents:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", document["metadata"]["name"]):
+            yield f"{title(document)} is not named by a DNS label"
+
+
+def selectors_meet_their_pods(manifests: Manifests) -> Iterator[str]:
+    """Deployments own their pods; Services and disruption budgets mean one Deployment, no Job."""
+    for deployment in manifests.of("Deployment"):
+        if not selects(deployment["spec"]["selector"]["matchLabels"], deployment):
+            yield f"{title(deployment)} does not select its own pods"
+    for document in manifests.of("Service", "PodDisruptionBudget"):
+        selector = document["spec"]["selector"]
+        met = [
+            w for w in manifests.workloads() if selects(selector.get("matchLabels", selector), w)
+        ]
+        if [d["metadata"]["name"] for d in met] != [document["metadata"]["name"]]:
+            yield f"{title(document)} selects {[title(d) for d in met]}"
+
+
+def every_server_is_guarded(manifests: Manifests) -> Iterator[str]:
+    """Each Deployment has a Service and a budget that lets nodes be drained."""
+    for deployment in manifests.of("Deployment"):
+        name = deployment["metadata"]["name"]
+        for kind in ("Service", "PodDisruptionBudget", "ServiceAccount"):
+            if name not in manifests.names(kind):
+                yield f"{title(deployment)} has no {kind}"
+    for budget in manifests.of("PodDisruptionBudget"):
+        if budget["spec"].get("maxUnavailable", 0) < 1:
+            yield f"{title(budget)} allows no disruption: a node could never be drained"
+
+
+def ports_resolve(manifests: Manifests) -> Iterator[str]:
+    """A probe, Service, Ingress or policy names only ports that a container opens."""
+    for deployment in manifests.of("Deployment"):
+        for kind, probe in probes(deployment):
+            if probe["port"] not in named_ports(deployment):
+                yield f"{title(deployment)} {kind} asks port {probe['port']}"
+    for service in manifests.of("Service"):
+        targets = [d for d in manifests.of("Deployment") if selects(service["spec"]["selector"], d)]
+        for port in service["spec"]["ports"]:
+            if not any(port["targetPort"] in named_ports(target) for target in targets):
+                yield f"{title(service)} sends to port {port['targetPort']}"
+    for policy in manifests.of("NetworkPolicy"):
+        labels = policy["spec"]["podSelector"].get("matchLabels", {})
+        ruled = [d for d in manifests.of("Deployment") if selects(labels, d)]
+        for rule in policy["spec"].get("ingress", []):
+            for port in rule["ports"]:
+                if not all(port["port"] in named_ports(d) for d in ruled):
+                    yield f"{title(policy)} admits port {port['port']}"
+
+
+def ingress_reaches_only_the_api(manifests: Manifests) -> Iterator[str]:
+    """Health and metrics stay inside; what is published is a Service's named port."""
+    services = {s["metadata"]["name"]: s["spec"]["ports"] for s in manifests.of("Service")}
+    for ingress in manifests.of("Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                backend = path["backend"]["service"]
+                if not path["path"].startswith("/api/"):
+                    yield f"{title(ingress)} publishes {path['path']}"
+                ports = services.get(backend["name"], [])
+                if backend["port"]["name"] not in {port["name"] for port in ports}:
+                    yield f"{title(ingress)} sends to {backend}"
+
+
+def references_exist(manifests: Manifests) -> Iterator[str]:
+    """ConfigMaps, Secrets, accounts and volumes that a pod names are there or expected."""
+    secrets = set(expected_secrets()) | EXTERNAL_SECRETS
+    for workload in manifests.workloads():
+        spec, one = pod(workload), container(workload)
+        wanted = {("ServiceAccount", spec["serviceAccountName"])}
+        for source in one.get("envFrom", []):
+            for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+                if key in source:
+                    wanted.add((kind, source[key]["name"]))
+        wanted |= {("Secret", v["secret"]["secretName"]) for v in spec["volumes"] if "secret" in v}
+        for kind, name in sorted(wanted):
+            if name not in (secrets if kind == "Secret" else manifests.names(kind)):
+                yield f"{title(workload)} needs {kind}/{name}"
+        for mount in one["volumeMounts"]:
+            if mount["name"] not in {volume["name"] for volume in spec["volumes"]}:
+                yield f"{title(workload)} mounts {mount['name']}"
+    for ingress in manifests.of("Ingress"):
+        for tls in ingress["spec"]["tls"]:
+            if tls["secretName"] not in secrets:
+                yield f"{title(ingress)} needs Secret/{tls['secretName']}"
+
+
+def no_secret_is_committed(manifests: Manifests) -> Iterator[str]:
+    """Secrets come from the operator's store."""
+    for secret in manifests.of("Secret"):
+        yield f"{title(secret)} is in the repository"
+
+
+def probes_tell_life_from_readiness(manifests: Manifests) -> Iterator[str]:
+    """Restarting for a dependency's outage would turn it into everybody's."""
+    routes = health.router(health.Health("any")).routes
+    answered = {route.path for route in routes if isinstance(route, APIRoute)}
+    for deployment in manifests.of("Deployment"):
+        paths = {kind: probe["path"] for kind, probe in probes(deployment)}
+        if set(paths) != {"startupProbe", "livenessProbe", "readinessProbe"}:
+            yield f"{title(deployment)} has only {sorted(paths)}"
+        if paths.get("livenessProbe") == paths.get("readinessProbe"):
+            yield f"{title(deployment)} asks the same for liveness and readiness"
+        for path in sorted(set(paths.values()) - answered):
+            yield f"{title(deployment)} probes {path}, which no service answers"
+
+
+def pods_are_locked_down(manifests: Manifests) -> Iterator[str]:
+    """The restricted Pod Security profile, a read-only root, no API token, bounded memory."""
+    for workload in manifests.workloads():
+        spec, one = pod(workload), container(workload)
+        outer, inner = spec["securityContext"], one["securityContext"]
+        demands = {
+            "a user that is not root": outer.get("runAsNonRoot")
+            and outer.get("runAsUser", 0) > 9999,
+            "the seccomp profile": outer.get("seccompProfile") == {"type": "RuntimeDefault"},
+            "no privilege escalation": inner.get("allowPrivilegeEscalation") is False,
+            "no capabilities": inner.get("capabilities") == {"drop": ["ALL"]},
+            "a read-only root": inner.get("readOnlyRootFilesystem"),
+            "no API token": spec.get("automountServiceAccountToken") is False,
+            "memory bounds": {"requests", "limits"} <= one.get("resources", {}).keys(),
+            "its own account": spec.get("serviceAccountName") == service_of(workload),
+        }
+        for demand, met in demands.items():
+            if not met:
+                yield f"{title(workload)} lacks {demand}"
+
+
+def images_are_pinned(manifests: Manifests) -> Iterator[str]:
+    """A tag that moves makes two pods of one release differ."""
+    for workload in manifests.workloads():
+        _, _, tag = container(workload)["image"].rpartition("/")[2].partition(":")
+        if tag in {"", "latest"}:
+            yield f"{title(workload)} runs {container(workload)['image']}"
+
+
+def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
+    """Time for load balancers, then HTTP, then consumers (service_kit.main and .service)."""
+    for deployment in manifests.of("Deployment"):
+        drain = settings_of(service_of(deployment)).model_fields["shutdown_grace_seconds"].default
+        sleep = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
+        needed = sleep + 2 * drain + FLUSH_SECONDS
+        if pod(deployment)["terminationGracePeriodSeconds"] < needed:
+            yield f"{title(deployment)} may need {needed} s to stop"
+
+
+def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
+    """Every process's connections, in the middle of a rolling update of everything."""
+    total = 0
+    for deployment in manifests.of("Deployment"):
+        pool = settings_of(service_of(deployment)).model_fields["db_pool_size"].default
+        spec = deployment["spec"]
+        processes = spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"]
+        total += processes * (pool + DEDICATED_CONNECTIONS)
+    if total > MAX_CONNECTIONS - RESERVED_CONNECTIONS:
+        yield f"{total} connections do not fit into {MAX_CONNECTIONS}"
+
+
+def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
+    """Everything is denied, then each pod reaches what its settings name, and no more."""
+    for workload in manifests.workloads():
+        if "default-deny" not in {
+            policy["metadata"]["name"] for policy in manifests.policies_for(workload, "Egress")
+        }:
+            yield f"{title(workload)} is not denied by default"
+        environment, server = manifests.environment(workload), workload["kind"] == "Deployment"
+        needs = {5432}
+        if server:
+            needs |= {5672} | ({7233} if "TEMPORAL_ADDRESS" in environment else set())
+        reached = {
+            port["port"]
+            for policy in manifests.policies_for(workload, "Egress")
+            for rule in policy["spec"].get("egress", [])
+            for port in rule["ports"]
+        }
+        if reached & {5432, 5672, 7233} != needs:
+            yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
+
+
+def private_addresses_stay_unreached(manifests: Manifests) -> Iterator[str]:
+    """A policy that opens the internet leaves out every network that is not public."""
+    for policy in manifests.of("NetworkPolicy"):
+        for block in _blocks(policy):
+            cidr, closed = ip_network(block["cidr"]), [ip_network(e) for e in block["except"]]
+            for address in map(ip_address, NEVER_DIALLED):
+                if address in cidr and not any(address in network for network in closed):
+                    yield f"{title(policy)} lets {address} be reached"
+
+
+def _blocks(policy: Document) -> Iterator[Document]:
+    for rule in policy["spec"].get("egress", []):
+        for peer in rule["to"]:
+            if "ipBlock" in peer:
+                yield {"except": [], **peer["ipBlock"]}
+
+
+RULES: tuple[Rule, ...] = (
+    names_are_dns_labels,
+    selectors_meet_their_pods,
+    every_server_is_guarded,
+    ports_resolve,
+    ingress_reaches_only_the_api,
+    references_exist,
+    no_secret_is_committed,
+    probes_tell_life_from_readiness,
+    pods_are_locked_down,
+    images_are_pinned,
+    grace_covers_shutdown,
+    connections_fit_the_database,
+    network_allows_what_settings_need,
+    private_addresses_stay_unreached,
+)

@@ -1,0 +1,133 @@
+"""The compose file: its shape, its hardening, its secrets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from deploy.configuration import (
+    compose,
+    compose_text,
+    compose_variables,
+    environment_file,
+    example_environment,
+    settings_of,
+)
+from deploy.manifests import ROOT, SERVICES
+from deploy.rules import FLUSH_SECONDS, MAX_CONNECTIONS
+
+MAKE_ENV = ROOT / "deploy" / "docker" / "make-env"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that make-env writes."""
+    target = tmp_path_factory.mktemp("compose") / ".env"
+    subprocess.run([MAKE_ENV, target], check=True, capture_output=True)
+    return environment_file(target.read_text())
+
+
+class TestFile:
+    def test_fits_the_compose_specification(self) -> None:
+        tool = Path(sys.executable).with_name("check-jsonschema")
+        checked = subprocess.run(
+            [tool, "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"],
+            capture_output=True,
+            text=True,
+        )
+        assert checked.returncode == 0, checked.stdout
+
+    def test_takes_exactly_the_variables_of_the_example(self) -> None:
+        assert set(compose_variables(compose_text())) == set(example_environment())
+
+    def test_insists_on_every_secret(self, drawn: dict[str, str]) -> None:
+        for key, required in compose_variables(compose_text()).items():
+            assert required == key.endswith(("_PASSWORD", "_SECRET", "_KEY")), key
+            if required:
+                with pytest.raises(KeyError, match=key):
+                    compose({**drawn, key: ""})
+
+    def test_gives_every_server_its_migration_first(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        for name in SERVICES:
+            server, migration = services[name], services[f"{name}-migrate"]
+            assert server["image"] == migration["image"]
+            assert server["build"]["args"] == {"SERVICE": name}
+            assert server["depends_on"] == {
+                f"{name}-migrate": {"condition": "service_completed_successfully"},
+                "rabbitmq": {"condition": "service_healthy"},
+            }
+            assert migration["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+    def test_waits_only_for_what_reports_its_health(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        for service in services.values():
+            for name, wish in service.get("depends_on", {}).items():
+                if wish["condition"] == "service_healthy":
+                    assert "test" in services[name]["healthcheck"]
+
+    def test_locks_our_containers_down(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        for name in (*SERVICES, *(f"{name}-migrate" for name in SERVICES)):
+            assert services[name]["read_only"] is True
+            assert services[name]["cap_drop"] == ["ALL"]
+            assert services[name]["security_opt"] == ["no-new-privileges:true"]
+            assert services[name]["tmpfs"][0].startswith("/tmp:")
+
+    def test_publishes_the_gateway_and_consoles_on_loopback(self, drawn: dict[str, str]) -> None:
+        published = {
+            name: service["ports"]
+            for name, service in compose(drawn)["services"].items()
+            if "ports" in service
+        }
+        assert set(published) == {"gateway", "rabbitmq", "temporal", "waha"}
+        assert all(p.startswith("127.0.0.1:") for ports in published.values() for p in ports)
+
+    def test_keeps_what_calls_nobody_off_the_internet(self, drawn: dict[str, str]) -> None:
+        parsed = compose(drawn)
+        assert parsed["networks"]["backend"] == {"internal": True}
+        for name in ("postgres", "contacts", "messaging"):
+            assert parsed["services"][name]["networks"] == ["backend"]
+
+    def test_gives_servers_time_to_stop(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        for name in SERVICES:
+            drain = settings_of(name).model_fields["shutdown_grace_seconds"].default
+            granted = int(services[name]["stop_grace_period"].removesuffix("s"))
+            assert granted >= 2 * drain + FLUSH_SECONDS
+
+    def test_gives_the_database_the_connections_counted_on(self, drawn: dict[str, str]) -> None:
+        command = compose(drawn)["services"]["postgres"]["command"]
+        assert f"max_connections={MAX_CONNECTIONS}" in command
+
+    def test_pins_every_image(self, drawn: dict[str, str]) -> None:
+        for service in compose(drawn)["services"].values():
+            _, _, tag = service["image"].partition(":")
+            assert tag not in {"", "latest"}
+
+
+class TestMakeEnv:
+    def test_draws_different_strong_secrets(self, drawn: dict[str, str]) -> None:
+        secrets = [v for k, v in drawn.items() if k.endswith(("_PASSWORD", "_SECRET", "_KEY"))]
+        assert len(secrets) == len(set(secrets)) == 13
+        assert all(len(secret) >= 32 for secret in secrets)
+        for key in ("CHANNELS_WAHA_ENCRYPTION_KEY", "WEBHOOKS_ENCRYPTION_KEY"):
+            Fernet(drawn[key])
+
+    def test_keeps_other_values_of_the_example(self, drawn: dict[str, str]) -> None:
+        kept = {key: value for key, value in example_environment().items() if value}
+        assert kept.items() <= drawn.items()
+
+    def test_is_readable_by_its_owner_only(self, tmp_path: Path) -> None:
+        target = tmp_path / ".env"
+        subprocess.run([MAKE_ENV, target], check=True, capture_output=True)
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+    def test_never_overwrites(self, tmp_path: Path) -> None:
+        target = tmp_path / ".env"
+        target.write_text("mine")
+        subprocess.run([MAKE_ENV, target], check=True, capture_output=True)
+        assert target.read_text() == "mine"

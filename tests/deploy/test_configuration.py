@@ -1,0 +1,130 @@
+"""What is deployed configures the services as their own code wants it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from service_kit.settings import load
+
+from deploy.configuration import (
+    MIGRATION_KEYS,
+    compose,
+    example_environment,
+    known_keys,
+    secret_keys,
+    settings_of,
+)
+from deploy.manifests import (
+    OVERLAYS,
+    ROOT,
+    SERVICES,
+    container,
+    expected_secrets,
+    render,
+    service_of,
+)
+
+MOUNTED_SECRETS = "/run/secrets/crm/"
+PORT = "8080"
+
+
+def plausible(key: str) -> str:
+    """A value that a production service accepts for a secret of this name."""
+    if key.endswith("ENCRYPTION_KEY"):
+        return Fernet.generate_key().decode()
+    url = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp"}.get(key)
+    return f"{url}://role:{'5e' * 32}@server/crm" if url else "5e" * 32
+
+
+def filled_example() -> dict[str, str]:
+    """`.env.example` with a value for each secret, as make-env draws them."""
+    draws = ("_PASSWORD", "_SECRET", "_KEY")
+    return {
+        key: value or (plausible(key) if key.endswith(draws) else "")
+        for key, value in example_environment().items()
+    }
+
+
+def only(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this the whole environment of the process."""
+    for key in os.environ:
+        monkeypatch.delenv(key)
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+class TestCompose:
+    def test_names_only_settings_the_service_has(self, service: str) -> None:
+        services = compose(filled_example())["services"]
+        server = services[service]["environment"]
+        migration = services[f"{service}-migrate"]["environment"]
+        assert set(server) - known_keys(service) == set()
+        assert set(migration) - set(server) <= MIGRATION_KEYS
+        assert server.items() <= migration.items()
+
+    def test_satisfies_the_service_in_production(
+        self, service: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        environment = compose(filled_example())["services"][service]["environment"]
+        only(environment, monkeypatch)
+        settings = load(settings_of(service))
+        assert settings.is_production
+        assert settings.server_port == int(PORT)
+        assert settings.db_user == f"crm_{service.replace('-', '_')}_app"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("service", SERVICES)
+class TestKubernetes:
+    def test_names_only_settings_the_service_has(self, overlay: str, service: str) -> None:
+        manifests = render(overlay)
+        for workload in manifests.workloads():
+            if service_of(workload) == service:
+                keys = set(manifests.environment(workload))
+                assert keys - known_keys(service) == set()
+                assert keys & secret_keys(service) == set(), "secrets are files, not variables"
+
+    def test_expects_exactly_the_secrets_it_mounts(self, overlay: str, service: str) -> None:
+        manifests = render(overlay)
+        (deployment,) = (d for d in manifests.of("Deployment") if service_of(d) == service)
+        files = {
+            key.removesuffix("_FILE"): value
+            for key, value in manifests.environment(deployment).items()
+            if key.endswith("_FILE")
+        }
+        assert files == {key: MOUNTED_SECRETS + key for key in expected_secrets()[service]}
+        (mount,) = (m for m in container(deployment)["volumeMounts"] if m["name"] == "secrets")
+        assert mount["mountPath"] + "/" == MOUNTED_SECRETS
+        assert set(expected_secrets()[f"{service}-migrate"]) <= MIGRATION_KEYS
+
+    def test_satisfies_the_service(
+        self, overlay: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        manifests = render(overlay)
+        (deployment,) = (d for d in manifests.of("Deployment") if service_of(d) == service)
+        environment = manifests.environment(deployment)
+        for key, value in environment.items():
+            if key.endswith("_FILE"):
+                file = tmp_path / Path(value).name
+                file.write_text(plausible(file.name) + "\n")
+                environment[key] = str(file)
+        only(environment, monkeypatch)
+        settings = load(settings_of(service))
+        assert settings.crm_env == overlay
+        (port,) = container(deployment)["ports"]
+        assert settings.server_port == port["containerPort"]
+
+
+class TestPort:
+    def test_is_the_same_everywhere(self) -> None:
+        """Dockerfile, compose and Kubernetes; a hard-coded one would break the health check."""
+        lines = (ROOT / "deploy" / "docker" / "Dockerfile").read_text().splitlines()
+        assert f"EXPOSE {PORT}" in lines
+        assert any(f"SERVER_PORT={PORT}" in line for line in lines)
+        services = compose(filled_example())["services"]
+        assert services["gateway"]["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
+        for deployment in render("production").of("Deployment"):
+            assert [p["containerPort"] for p in container(deployment)["ports"]] == [int(PORT)]

@@ -1,0 +1,108 @@
+"""The Dockerfile's promises, and the health check that runs inside the image."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from deploy.manifests import ROOT
+
+DOCKER = ROOT / "deploy" / "docker"
+
+
+def instructions() -> list[str]:
+    """The Dockerfile's instructions, continued lines joined, comments left out."""
+    lines = (DOCKER / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+class TestDockerfile:
+    def test_fetches_no_frontend(self) -> None:
+        assert "syntax=" not in (DOCKER / "Dockerfile").read_text().splitlines()[0]
+
+    def test_runs_as_the_numeric_user_that_kubernetes_asks_for(self) -> None:
+        assert "USER 10001:10001" in instructions()
+
+    def test_names_one_program_and_runs_it_by_default(self) -> None:
+        assert instructions()[-2:] == ['ENTRYPOINT ["crm-service"]', 'CMD ["run"]']
+
+    def test_installs_what_the_lock_says_with_a_pinned_uv(self) -> None:
+        joined = "\n".join(instructions())
+        assert "pip install uv==" in joined
+        assert joined.count("uv sync --frozen --no-dev") == joined.count("uv sync") == 2
+
+    def test_copies_only_libraries_and_the_service(self) -> None:
+        copied = [i.split() for i in instructions() if i.startswith("COPY") and "--from" not in i]
+        sources = {source for words in copied for source in words[1:-1]}
+        assert sources == {
+            "pyproject.toml",
+            "uv.lock",
+            "libs",
+            "services/${SERVICE}",
+            "deploy/docker/healthcheck.py",
+        }
+
+    def test_finds_what_it_copies_in_the_build_context(self) -> None:
+        allowed = (ROOT / ".dockerignore").read_text().splitlines()
+        for source in ("pyproject.toml", "uv.lock", "libs", "services"):
+            assert f"!{source}" in allowed
+        assert "!deploy/docker/healthcheck.py" in allowed
+
+    def test_starts_a_program_that_every_service_has(self) -> None:
+        for project in (ROOT / "services").glob("*/pyproject.toml"):
+            service = project.parent.name
+            scripts = tomllib.loads(project.read_text())["project"]["scripts"]
+            assert f"crm-{service}" in scripts
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    """A server whose readiness is its `status`."""
+
+    class Readiness(BaseHTTPRequestHandler):
+        status = 200
+
+        def do_GET(self) -> None:
+            self.send_response(self.status if self.path == "/health/ready" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    http = HTTPServer(("127.0.0.1", 0), Readiness)
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield http
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def check(port: int) -> int:
+    """The exit code of the image's health check for a service on this port."""
+    command = [sys.executable, "-I", str(DOCKER / "healthcheck.py")]
+    return subprocess.run(
+        command, env={"SERVER_PORT": str(port)}, capture_output=True, timeout=10
+    ).returncode
+
+
+class TestHealthcheck:
+    def test_passes_when_ready(self, server: HTTPServer) -> None:
+        assert check(server.server_port) == 0
+
+    def test_fails_when_not_ready(
+        self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server.RequestHandlerClass, "status", 503)
+        assert check(server.server_port) == 1
+
+    def test_fails_when_nobody_listens(self, server: HTTPServer) -> None:
+        port = server.server_port
+        server.shutdown()
+        server.server_close()
+        assert check(port) == 1
