@@ -61,6 +61,12 @@ def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> Rabbi
     )
 
 
+def is_connected(broker: RabbitBroker) -> bool:
+    """Whether the connection is up; while aio-pika reconnects, publishing would wait for it."""
+    connection = broker._connection
+    return connection is not None and connection.connected.is_set()
+
+
 def topic(name: str) -> RabbitExchange:
     """A durable topic exchange as FastStream wants it named (a bare name would mean direct)."""
     return RabbitExchange(name, type=ExchangeType.TOPIC, durable=True)
@@ -125,7 +131,7 @@ class Publisher:
         Raises UnroutableError when no queue wants it, BrokerDownError when it was not confirmed
         within `timeout` seconds.
         """
-        if not self._connected:
+        if not self._connected or not is_connected(self._broker):
             raise BrokerDownError("not connected")
         message = aio_pika.Message(
             body,

@@ -28,7 +28,7 @@ from shared_events.envelope import Data, Envelope, EventData
 
 from service_kit import inbox, metrics
 from service_kit.bus import BROKER_ERRORS, BrokerDownError, Publisher, UnroutableError
-from service_kit.database import Database, Transaction, is_infrastructure
+from service_kit.database import Database, Transaction, is_infrastructure, is_tenant_id
 from service_kit.errors import PoisonError
 from service_kit.outbox import Cause
 
@@ -51,7 +51,7 @@ class Incoming(Generic[Body]):
     cause: Cause
 
 
-class Event(Incoming[Envelope[Data]]):
+class Event(Incoming[Envelope[Data]], Generic[Data]):
     """A domain event to apply."""
 
     @property
@@ -101,7 +101,8 @@ def every_event(handler: Handler) -> Decoder:
 
     def decode(message: RabbitMessage) -> tuple[Incoming[Any], Handler | None]:
         try:
-            event_id, tenant_id = UUID(message.headers["event_id"]), message.headers["tenant_id"]
+            event_id = UUID(str(message.headers["event_id"]))
+            tenant_id = str(message.headers["tenant_id"])
         except (KeyError, ValueError) as error:
             raise PoisonError("invalid_headers", str(error)) from None
         cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
@@ -186,6 +187,8 @@ class Consumer:
         """FastStream's handler. It must not await before it has queued: tasks start in order."""
         try:
             incoming, handler = self._decode(message)
+            if not is_tenant_id(incoming.tenant_id):
+                raise PoisonError("invalid_tenant", "the tenant id cannot be one")
         except PoisonError as error:
             await self._bury(message, error)
             return

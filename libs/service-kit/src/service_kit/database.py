@@ -139,8 +139,13 @@ def _compiled(statement: ClauseElement) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(values)
 
 
+def is_tenant_id(tenant_id: str) -> bool:
+    """Whether a text can be a tenant id at all (it is put into SQL as it is)."""
+    return _TENANT.fullmatch(tenant_id) is not None
+
+
 def _set_tenant(tenant_id: str) -> str:
-    if not _TENANT.fullmatch(tenant_id):
+    if not is_tenant_id(tenant_id):
         raise ValueError("a tenant id has letters, digits, dot, dash and underscore only")
     return f"SET LOCAL app.tenant_id = '{tenant_id}'"
 

@@ -9,7 +9,10 @@ from shared_events import topology
 
 from service_kit.settings import ServiceSettings
 
-_STAMPS = ("x-attempt", "x-last-error", "x-dead-reason", "x-death", "x-first-death", "x-last-death")
+_STAMPS = (
+    *("x-attempt", "x-last-error", "x-dead-reason", "x-delivery-count"),
+    *("x-death", "x-first-death", "x-last-death"),
+)
 """What the delay queues and the broker wrote on the way here."""
 
 

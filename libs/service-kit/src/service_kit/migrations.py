@@ -112,8 +112,33 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
                 GRANT USAGE, SELECT ON SEQUENCES TO "{runtime.username}";
             """  # noqa: S608 - names come from the code and the settings, not from callers
         )
+        await _ensure_extensions(target)
     finally:
         await target.close()
+
+
+async def _ensure_extensions(admin: asyncpg.Connection) -> None:
+    """Trusted extensions for indexes, in a schema of their own that everybody may use.
+
+    Row-level security lets an index answer only operators that are marked leakproof; LIKE and
+    array overlap are not, though neither tells anything of a row it rejects. Only a superuser can
+    mark them: without one, searches read all rows of the tenant instead.
+    """
+    await admin.execute(
+        """
+        CREATE SCHEMA IF NOT EXISTS extensions;
+        GRANT USAGE ON SCHEMA extensions TO PUBLIC;
+        CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
+        CREATE EXTENSION IF NOT EXISTS btree_gin SCHEMA extensions;
+        """
+    )
+    if await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+        await admin.execute(
+            """
+            ALTER FUNCTION pg_catalog.textlike(text, text) LEAKPROOF;
+            ALTER FUNCTION pg_catalog.arrayoverlap(anyarray, anyarray) LEAKPROOF;
+            """
+        )
 
 
 async def _ensure_role(admin: asyncpg.Connection, role: str, options: str) -> None:

@@ -100,7 +100,7 @@ class Relay:
         connection = await self._database.dedicated("relay")
         try:
             await connection.execute(_SCOPE)
-            while not await self._lead(connection):
+            while not await self._lead(connection):  # noqa: ASYNC110 - the lock is elsewhere
                 await asyncio.sleep(_STANDBY_SECONDS)
             await self._listen(connection)
             metrics.RELAY_LEADER.set(1)
@@ -195,7 +195,7 @@ class Relay:
                 outcome.broker_down = True
                 return
             except UnroutableError as error:
-                log.error("event_unroutable", event_type=row["event_type"], event=row["event_id"])
+                log.error("event_unroutable", event_type=row["event_type"])
                 outcome.failed.append((row["seq"], str(error)))
                 return
             outcome.published.append(row["seq"])

@@ -32,7 +32,7 @@ from shared_events.requests.base import (
 )
 
 from service_kit import metrics, tracing
-from service_kit.bus import BROKER_ERRORS, make_broker, topic
+from service_kit.bus import BROKER_ERRORS, is_connected, make_broker, topic
 from service_kit.consumer import trace_headers
 from service_kit.database import Database, Transaction, is_infrastructure
 from service_kit.errors import (
@@ -324,8 +324,12 @@ class RequestClient:
         Raises UnavailableError when the broker or the service is away (at once) and DeadlineError
         when no answer came within `timeout` seconds (the outcome is then unknown).
         """
-        if not self._connected or len(self._waiting) >= MAX_IN_FLIGHT:
-            raise UnavailableError("service_unavailable", "Too busy or disconnected; try again.")
+        if not self._connected or not is_connected(self._broker):
+            raise UnavailableError(
+                "broker_unavailable", "The message broker is away; try again shortly."
+            )
+        if len(self._waiting) >= MAX_IN_FLIGHT:
+            raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         envelope = RequestEnvelope(
             key=request.key,
             principal=principal,

@@ -41,9 +41,16 @@ CONSUMES: dict[str, tuple[topology.Queue, ...]] = {
 }
 """Whose queue is whose. Raw WAHA webhooks are not events of ours and have no schema here."""
 
-_ANSWERS = {"contacts": "contacts", "messaging": "messaging", "channels-waha": "channels"}
-_ANSWERS["webhooks"] = "webhooks"
+ANSWERS = {
+    "contacts": "contacts",
+    "messaging": "messaging",
+    "channels-waha": "channels",
+    "webhooks": "webhooks",
+}
+"""The first word of the request keys a service answers. The gateway asks, and answers none."""
+
 _SCHEMA_REF = "#/components/schemas/{model}"
+_RAW = object()
 
 
 def publisher_of(event: type[EventData]) -> str:
@@ -78,18 +85,32 @@ def topic_matches(pattern: str, key: str) -> bool:
 def document(service: str) -> dict[str, Any]:
     """The AsyncAPI document of one service (named as its folder under `services/`)."""
     published = [e for e in BY_TYPE.values() if publisher_of(e) == service]
-    answered = [r for key, r in BY_KEY.items() if key.split(".")[0] == _ANSWERS.get(service)]
+    answered = [r for key, r in BY_KEY.items() if key.split(".")[0] == ANSWERS.get(service)]
     asked = list(BY_KEY.values()) if service == "gateway" else []
     parts = _Parts(service)
     for event in published:
-        parts.add_event("send", topology.event_exchange(event.event_type), [event])
+        exchange = topology.event_exchange(event.event_type)
+        parts.add_events("send", exchange, [event], _exchange_binding(exchange))
     for queue in CONSUMES[service]:
-        parts.add_event("receive", queue.name, events_of(queue))
+        parts.add_events("receive", queue.name, events_of(queue), _queue_binding(queue))
+    if service == "gateway":
+        waha = topology.WAHA_EVENTS.name
+        parts.add_events("send", waha, [], _exchange_binding(waha))
     for request in answered:
         parts.add_request("receive", request)
     for request in asked:
         parts.add_request("send", request)
     return parts.document()
+
+
+def _exchange_binding(name: str) -> dict[str, Any]:
+    exchange = {"name": name, "type": "topic", "durable": True, "autoDelete": False}
+    return {"is": "routingKey", "exchange": exchange, "bindingVersion": "0.3.0"}
+
+
+def _queue_binding(queue: topology.Queue) -> dict[str, Any]:
+    declared = {"name": queue.name, "durable": True, "exclusive": False, "autoDelete": False}
+    return {"is": "queue", "queue": declared, "bindingVersion": "0.3.0"}
 
 
 class _Parts:
@@ -102,16 +123,28 @@ class _Parts:
         self._messages: dict[str, Any] = {}
         self._models: dict[str, Any] = {}
 
-    def add_event(self, action: str, address: str, events: Iterable[type[EventData]]) -> None:
+    def add_events(
+        self,
+        action: str,
+        address: str,
+        events: Iterable[type[EventData]],
+        binding: dict[str, Any],
+    ) -> None:
+        """Without events the address carries raw WAHA webhooks, whose shape is not ours."""
+        names = []
         for event in events:
-            name = f"{event.event_type}.v{event.event_version}"
-            summary = event.description
-            self._add_message(name, Envelope.__class_getitem__(event), summary)
+            names.append(f"{event.event_type}.v{event.event_version}")
+            self._add_message(names[-1], Envelope.__class_getitem__(event), event.description)
+        if not names:
+            names.append("waha.webhook")
+            self._add_message("waha.webhook", _RAW, "A webhook as WAHA sent it")
+        for name in names:
             self._add_to_channel(address, name)
-            self._operations.setdefault(
-                f"{action}.{address}",
-                {"action": action, "channel": _ref("channels", address)},
-            )
+        self._channels[address]["bindings"] = {"amqp": binding}
+        self._operations[f"{action}.{address}"] = {
+            "action": action,
+            "channel": _ref("channels", address),
+        }
 
     def add_request(self, action: str, request: type[Request]) -> None:
         key = request.key
@@ -127,11 +160,13 @@ class _Parts:
         }
 
     def _add_message(self, name: str, model: Any, summary: str) -> None:
-        self._models[name] = model
+        if model is not _RAW:
+            self._models[name] = model
         self._messages[name] = {
             "name": name,
             "summary": summary,
             "contentType": "application/json",
+            "payload": {"type": "object"},
         }
 
     def _add_to_channel(self, address: str, message: str) -> None:

@@ -1,0 +1,105 @@
+"""A migrated database and a virtual host for each test, from the run's real servers."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from crm_dev.testing import PostgresServer, RabbitServer
+from pydantic import SecretStr
+from service_kit import migrations
+from service_kit.bus import Publisher
+from service_kit.database import Database
+from service_kit.settings import ServiceSettings
+
+sys.path.insert(0, str(Path(__file__).parent / "scratch"))
+
+from crm_scratch.bus import Bus, looking_into
+
+RETRY_DELAYS = (0.05, 0.1)
+
+
+def runtime_url(admin_url: str, database_url: str | None = None) -> str:
+    """The same database as the scratch service's runtime role reaches it."""
+    parts = urlsplit(database_url or admin_url)
+    return urlunsplit(parts._replace(netloc=f"crm_scratch_app:app@{parts.hostname}:{parts.port}"))
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_server: PostgresServer) -> str:
+    """A database with the scratch schema, to copy for each test; returns its name."""
+    url = await postgres_server.create_database("kit_template")
+    settings = ServiceSettings(
+        crm_env="test",
+        database_url=SecretStr(runtime_url(url)),
+        rabbitmq_url=SecretStr("amqp://nobody:x@localhost/"),
+    )
+    os.environ["DATABASE_ADMIN_URL"] = url
+    try:
+        await migrations.migrate(settings, package="crm_scratch", schema="scratch")
+    finally:
+        del os.environ["DATABASE_ADMIN_URL"]
+    return urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+async def admin_url(postgres_server: PostgresServer, migrated_template: str) -> str:
+    """A fresh copy of the migrated database, as its administrator reaches it."""
+    return await postgres_server.create_database("kit", template=migrated_template)
+
+
+@pytest.fixture
+async def database(admin_url: str) -> AsyncIterator[Database]:
+    """The fresh database as the runtime role, connected."""
+    database = Database(runtime_url(admin_url), "scratch", pool_size=4)
+    await database.connect()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def vhost(rabbitmq_server: RabbitServer) -> str:
+    """An empty virtual host; its AMQP URL."""
+    return await rabbitmq_server.create_vhost("kit")
+
+
+@pytest.fixture
+async def bus(vhost: str) -> AsyncIterator[Bus]:
+    """The test's own eyes and hands on the virtual host."""
+    async with looking_into(vhost) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def publisher(vhost: str) -> AsyncIterator[Publisher]:
+    """A connected publisher, without any topology."""
+    publisher = Publisher(vhost)
+    await publisher.connect()
+    yield publisher
+    await publisher.close()
+
+
+@pytest.fixture
+async def declared(publisher: Publisher) -> Publisher:
+    """A connected publisher with the whole topology and short retry delays."""
+    await publisher.declare(RETRY_DELAYS)
+    return publisher
+
+
+@pytest.fixture
+def make_settings(admin_url: str, vhost: str) -> Callable[..., ServiceSettings]:
+    """Settings of a scratch service on this test's database and virtual host."""
+
+    def make(**changes: object) -> ServiceSettings:
+        values: dict[str, object] = {
+            "crm_env": "test",
+            "database_url": SecretStr(runtime_url(admin_url)),
+            "rabbitmq_url": SecretStr(vhost),
+            "consumer_retry_delays_seconds": RETRY_DELAYS,
+            **changes,
+        }
+        return ServiceSettings.model_validate(values)
+
+    return make

@@ -1,0 +1,362 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import aio_pika
+import asyncpg
+import pytest
+from crm_scratch import eventually
+from crm_scratch.bus import Bus, deleted, headers, message
+from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
+from faststream.rabbit import RabbitMessage
+from service_kit.bus import Publisher, make_broker
+from service_kit.consumer import Consumer, Decoder, Event, Handler, by_event_type, every_event
+from service_kit.database import Database, Transaction
+from service_kit.errors import PoisonError
+from shared_events.channel import ChannelDeleted
+
+RETRY_DELAYS = (0.05, 0.1)
+
+
+@pytest.fixture
+async def consuming(
+    database: Database, declared: Publisher, vhost: str
+) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Start a consumer of QUEUE with this handler or decoder."""
+    running = []
+
+    async def start(handler: Handler | None = None, *, decode: Decoder | None = None) -> None:
+        consumer = Consumer(
+            QUEUE,
+            "scratch",
+            decode or by_event_type({ChannelDeleted: handler or store_deleted}),
+            database=database,
+            publisher=declared,
+            retry_delays=RETRY_DELAYS,
+        )
+        broker = make_broker(vhost)
+        consumer.subscribe(broker)
+        await consumer.start()
+        await broker.start()
+        running.append((consumer, broker))
+
+    yield start
+    for consumer, broker in running:
+        await broker.stop()
+        await consumer.stop()
+
+
+async def names(database: Database, tenant_id: str = TENANT) -> list[str]:
+    async with database.tenant(tenant_id) as tx:
+        return [row["name"] for row in await tx.fetch("SELECT name FROM things")]
+
+
+def stored(database: Database, count: int) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return len(await names(database)) == count
+
+    return check
+
+
+def settled(bus: Bus, queue: str = QUEUE.name) -> Callable[[], Awaitable[bool]]:
+    """Nothing waits in the queue any more (a delivery in hand is not seen by this)."""
+
+    async def check() -> bool:
+        return await bus.depth(queue) == 0
+
+    return check
+
+
+async def inbox_rows(database: Database) -> int:
+    async with database.system("look") as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM processed_events"))
+
+
+class TestExactlyOnce:
+    async def test_applies_duplicates_in_one_batch_once(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        same = deleted()
+        await bus.send(*[same] * 50, deleted())
+        await consuming()
+        await eventually(stored(database, 2))
+        await eventually(settled(bus))
+        assert len(await names(database)) == 2
+        assert await inbox_rows(database) == 2
+
+    async def test_applies_a_late_duplicate_never(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        same, last = deleted(), deleted()
+        await consuming()
+        await bus.send(same)
+        await eventually(stored(database, 1))
+        await bus.send(same, same, last)
+        await eventually(stored(database, 2))
+        assert await inbox_rows(database) == 2
+
+    async def test_applies_once_with_two_consumers_of_one_purpose(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        await consuming()
+        await consuming()
+        messages = [deleted() for _ in range(100)]
+        await bus.send(*(each for each in messages for _ in range(2)))
+        await eventually(stored(database, 100))
+        await eventually(settled(bus))
+        assert await inbox_rows(database) == 100
+
+    async def test_takes_its_inbox_row_away_with_a_failed_effect(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        failures = iter([True])
+
+        async def fail_once(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            await store_deleted(tx, events)
+            if next(failures, False):
+                raise RuntimeError("a bug that passes")
+
+        await consuming(fail_once)
+        await bus.send(deleted())
+        await eventually(stored(database, 1))
+        assert await bus.depth(QUEUE.dead_letters) == 0
+
+
+class TestOrder:
+    async def test_is_kept_over_two_thousand_messages(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        seen: list[UUID] = []
+
+        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            seen.extend(event.data.channel_id for event in events)
+
+        sent = [uuid4() for _ in range(2000)]
+        await asyncio.gather(*(bus.send(deleted(each)) for each in sent[:500]))
+        await consuming(note)
+        for start in range(500, 2000, 250):
+            await asyncio.gather(*(bus.send(deleted(each)) for each in sent[start : start + 250]))
+        await eventually(lambda: len(seen) == 2000, seconds=30)
+        assert seen == sent
+
+    async def test_is_kept_per_tenant_when_tenants_mix_in_a_batch(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        seen: dict[str, list[UUID]] = {TENANT: [], OTHER_TENANT: []}
+
+        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            assert {event.tenant_id for event in events} == {tx.tenant_id}
+            seen[tx.tenant_id].extend(event.data.channel_id for event in events)
+
+        sent = [(uuid4(), (TENANT, OTHER_TENANT)[n % 2]) for n in range(200)]
+        await bus.send(*(deleted(each, tenant_id=tenant) for each, tenant in sent))
+        await consuming(note)
+        await eventually(lambda: sum(map(len, seen.values())) == 200)
+        for tenant_id, ids in seen.items():
+            assert ids == [each for each, tenant in sent if tenant == tenant_id]
+
+    async def test_survives_a_channel_that_is_lost_in_the_middle(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]], vhost: str
+    ) -> None:
+        release = asyncio.Event()
+
+        async def wait(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            await release.wait()
+            await store_deleted(tx, events)
+
+        sent = [uuid4() for _ in range(30)]
+        await bus.send(*map(deleted, sent))
+        await consuming(wait)
+        await eventually(settled(bus))
+        found = await bus.channel.get_queue(QUEUE.name)
+        await found.delete(if_unused=False, if_empty=False)  # the consumer's channel notices
+        release.set()
+        await eventually(stored(database, 30))
+
+
+class TestPoison:
+    @pytest.mark.parametrize(
+        ("poison", "reason"),
+        [
+            (message(b"not json"), "invalid_event"),
+            (message(b"\xff\xfe\x00"), "invalid_event"),
+            (message(b'{"event_id": 1}'), "invalid_event"),
+            (message(b"{}", event_version="9"), "unsupported_version"),
+            (message(b"{}", event_type="nothing.known"), "unknown_event"),
+            (aio_pika.Message(b"{}"), "unknown_event"),
+            (deleted(tenant_id="x' --"), "invalid_tenant"),
+        ],
+    )
+    async def test_goes_to_the_dead_letters_at_once_and_blocks_nobody(
+        self,
+        database: Database,
+        bus: Bus,
+        consuming: Callable[..., Awaitable[None]],
+        poison: aio_pika.Message,
+        reason: str,
+    ) -> None:
+        await consuming()
+        begun = time.monotonic()
+        await bus.send(deleted(), poison, deleted())
+        letter = await bus.dead_letter()
+        assert time.monotonic() - begun < 2.0
+        assert headers(letter)["x-dead-reason"] == reason
+        assert letter.body == poison.body
+        await eventually(stored(database, 2))
+
+    async def test_found_by_the_handler_goes_there_too(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        bad = uuid4()
+
+        async def refuse(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            await store_deleted(tx, events)
+            if any(event.data.channel_id == bad for event in events):
+                raise PoisonError("not_for_us", "that channel")
+
+        await bus.send(*(deleted() for _ in range(5)), deleted(bad), *(deleted() for _ in range(5)))
+        await consuming(refuse)
+        letter = await bus.dead_letter()
+        assert headers(letter)["x-dead-reason"] == "not_for_us"
+        await eventually(stored(database, 10))
+        assert str(bad) not in await names(database)
+
+    async def test_includes_whatever_a_decoder_chokes_on(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        def choke(taken: RabbitMessage) -> Any:
+            raise KeyError(taken.body)
+
+        await consuming(decode=choke)
+        await bus.send(deleted())
+        assert headers(await bus.dead_letter())["x-dead-reason"] == "undecodable"
+
+    async def test_says_where_an_event_is_wrong_and_not_what_it_held(
+        self, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        body = deleted().body.replace(b'"aggregate_seq":1', b'"aggregate_seq":"+5511987654321x"')
+        await consuming()
+        await bus.send(message(body))
+        detail = headers(await bus.dead_letter())["x-last-error"]
+        assert "aggregate_seq" in detail
+        assert "5511987654321" not in detail
+
+
+class TestFailingHandler:
+    async def test_is_retried_with_delays_then_dead_lettered_with_its_reason(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        bad, attempts = uuid4(), []
+
+        async def fail(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            if any(event.data.channel_id == bad for event in events):
+                if len(events) == 1:
+                    attempts.append(events[0].headers.get("x-attempt", 0))
+                raise RuntimeError("a bug")
+            await store_deleted(tx, events)
+
+        await consuming(fail)
+        await bus.send(deleted(bad), deleted())
+        letter = headers(await bus.dead_letter())
+        assert letter["x-dead-reason"] == "retries_exhausted"
+        assert letter["x-last-error"] == "RuntimeError"
+        assert sorted(set(attempts)) == [0, 1, 2]
+        assert len(await names(database)) == 1
+
+    async def test_succeeds_on_a_later_attempt(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        attempts: list[int] = []
+
+        async def fail_twice(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise RuntimeError("not yet")
+            await store_deleted(tx, events)
+
+        await consuming(fail_twice)
+        await bus.send(deleted())
+        await eventually(stored(database, 1))
+        assert len(attempts) == 3
+        assert await bus.depth(QUEUE.dead_letters) == 0
+
+
+class TestDatabaseOutage:
+    async def test_waits_and_dead_letters_nothing(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        attempts: list[Any] = []
+
+        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            attempts.extend(event.headers.get("x-attempt") for event in events)
+            await store_deleted(tx, events)
+
+        await consuming(note)
+        await database.close()
+        await bus.send(*(deleted() for _ in range(20)))
+        await asyncio.sleep(1.0)  # several attempts
+        assert await bus.depth(QUEUE.dead_letters) == 0
+        await database.connect()
+        await eventually(stored(database, 20))
+        assert set(attempts) == {None}
+        assert await bus.depth(QUEUE.dead_letters) == 0
+
+    async def test_applies_once_when_connections_are_cut_while_it_works(
+        self,
+        database: Database,
+        bus: Bus,
+        consuming: Callable[..., Awaitable[None]],
+        admin_url: str,
+    ) -> None:
+        async with _cutting(admin_url):
+            await consuming()
+            for _ in range(20):
+                await bus.send(*(deleted() for _ in range(25)))
+        await eventually(stored(database, 500), seconds=20)
+        assert await inbox_rows(database) == 500
+
+
+@asynccontextmanager
+async def _cutting(admin_url: str) -> AsyncIterator[None]:
+    """Meanwhile, cut the runtime role's connections again and again."""
+    admin = await asyncpg.connect(admin_url)
+
+    async def cut() -> None:
+        while True:
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = 'crm_scratch_app' AND datname = current_database()"
+            )
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(cut())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await admin.close()
+
+
+class TestEveryEvent:
+    async def test_hands_over_the_bytes_as_they_came(
+        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        async def keep(tx: Transaction, events: Sequence[Any]) -> None:
+            for event in events:
+                await insert_thing(tx, event.id, event.body.decode())
+
+        await consuming(decode=every_event(keep))
+        await bus.send(message(b"anything", event_type="not.known"), message(b"", event_id=uuid4()))
+        await eventually(stored(database, 2))
+        assert "anything" in await names(database)
+
+    async def test_refuses_what_has_no_event_id(
+        self, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        await consuming(decode=every_event(store_deleted))
+        await bus.send(aio_pika.Message(b"x", headers={"event_id": 7, "tenant_id": TENANT}))
+        assert headers(await bus.dead_letter())["x-dead-reason"] == "invalid_headers"

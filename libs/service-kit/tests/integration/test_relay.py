@@ -1,0 +1,272 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from crm_dev.testing import RabbitServer, running_rabbitmq
+from crm_scratch import eventually
+from crm_scratch.bus import Bus, headers, looking_into
+from crm_scratch.things import TENANT
+from service_kit.bus import Publisher
+from service_kit.database import Database
+from service_kit.relay import Relay, RelayOptions, purge, redrive
+from shared_events import registry, topology
+from shared_events.channel import ChannelDeleted
+from shared_events.contact import ContactDeleted
+
+WOKEN_ONLY = RelayOptions(poll_seconds=30)
+IMPATIENT = RelayOptions(poll_seconds=0.02, max_retries=3, retry_backoff_seconds=0.1)
+
+
+@asynccontextmanager
+async def running(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def emit(database: Database, *aggregates: UUID) -> list[UUID]:
+    """One `channel.deleted` per aggregate given, in one transaction; their event ids."""
+    async with database.tenant(TENANT) as tx:
+        return [tx.outbox.add(ChannelDeleted(channel_id=a), a) for a in aggregates]
+
+
+async def emit_contact(database: Database, contact_id: UUID) -> UUID:
+    async with database.tenant(TENANT) as tx:
+        return tx.outbox.add(ContactDeleted(contact_id=contact_id), contact_id)
+
+
+async def states(database: Database) -> list[tuple[bool, bool, int]]:
+    """(published, parked, retries) of each event, in order."""
+    async with database.tenant(TENANT) as tx:
+        rows = await tx.fetch("SELECT * FROM outbox_events ORDER BY seq")
+    return [
+        (r["processed_at"] is not None, r["failed_at"] is not None, r["retry_count"]) for r in rows
+    ]
+
+
+def all_published(database: Database) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return all(published for published, _, _ in await states(database))
+
+    return check
+
+
+@pytest.fixture
+async def seen(bus: Bus) -> str:
+    """Exchanges and a queue that sees every domain event; its name."""
+    await bus.exchange(topology.DOMAIN_EVENTS.name)
+    await bus.exchange(topology.CONTACT_EVENTS.name)
+    await bus.queue("seen", topology.DOMAIN_EVENTS.name, "#")
+    await bus.queue("seen", topology.CONTACT_EVENTS.name, "#")
+    return "seen"
+
+
+@pytest.fixture
+async def only_contacts(bus: Bus) -> str:
+    """Exchanges, and a queue for contact events alone: every other event is unroutable."""
+    await bus.exchange(topology.DOMAIN_EVENTS.name)
+    await bus.exchange(topology.CONTACT_EVENTS.name)
+    await bus.queue("contacts", topology.CONTACT_EVENTS.name, "#")
+    return "contacts"
+
+
+class TestPublishing:
+    async def test_sends_the_whole_envelope_persistent_with_its_headers(
+        self, database: Database, publisher: Publisher, bus: Bus, seen: str
+    ) -> None:
+        aggregate = uuid4()
+        async with running(Relay(database, publisher)):
+            (event_id,) = await emit(database, aggregate)
+            taken = await bus.take(seen)
+        envelope = registry.parse(ChannelDeleted, taken.body)
+        assert (envelope.event_id, envelope.aggregate_id) == (event_id, aggregate)
+        assert envelope.tenant_id == TENANT
+        assert envelope.data == ChannelDeleted(channel_id=aggregate)
+        assert taken.message_id == str(event_id)
+        assert taken.delivery_mode == 2
+        assert taken.routing_key == "channel.deleted"
+        assert (
+            headers(taken).items()
+            >= {
+                "event_type": "channel.deleted",
+                "event_version": "1",
+                "aggregate_id": str(aggregate),
+                "tenant_id": TENANT,
+            }.items()
+        )
+
+    async def test_is_woken_by_the_commit_not_by_the_poll(
+        self, database: Database, publisher: Publisher, bus: Bus, seen: str
+    ) -> None:
+        async with running(Relay(database, publisher, WOKEN_ONLY)):
+            for _ in range(3):
+                begun = time.monotonic()
+                await emit(database, uuid4())
+                await bus.take(seen)
+                assert time.monotonic() - begun < 1.0
+
+    async def test_keeps_the_order_of_each_aggregate(
+        self, database: Database, publisher: Publisher, bus: Bus, seen: str
+    ) -> None:
+        aggregates = [uuid4() for _ in range(7)]
+        async with running(Relay(database, publisher, RelayOptions(batch_size=50))):
+            for _ in range(12):
+                await emit(database, *aggregates * 3)
+            await eventually(all_published(database))
+        queue = await bus.channel.get_queue(seen)
+        seqs: dict[UUID, list[int]] = {}
+        for _ in range(252):
+            message = await queue.get(no_ack=True)
+            envelope = registry.parse(ChannelDeleted, message.body)
+            seqs.setdefault(envelope.aggregate_id, []).append(envelope.aggregate_seq)
+        assert len(seqs) == 7
+        assert all(numbers == sorted(numbers) for numbers in seqs.values())
+
+
+class TestUnroutable:
+    async def test_is_retried_then_parked_while_others_flow(
+        self, database: Database, publisher: Publisher, only_contacts: str
+    ) -> None:
+        lost = uuid4()
+        async with running(Relay(database, publisher, IMPATIENT)):
+            await emit(database, lost)
+            await emit_contact(database, uuid4())
+            await eventually(lambda: self._are(database, [(False, False, 1), (True, False, 0)]))
+            await eventually(lambda: self._are(database, [(False, True, 3), (True, False, 0)]))
+
+    async def test_holds_back_its_successors_until_it_is_parked(
+        self, database: Database, publisher: Publisher, bus: Bus, only_contacts: str
+    ) -> None:
+        aggregate = uuid4()
+        patient = RelayOptions(poll_seconds=0.02, max_retries=2, retry_backoff_seconds=0.6)
+        async with running(Relay(database, publisher, patient)):
+            await emit(database, aggregate)
+            await emit_contact(database, aggregate)
+            await eventually(lambda: self._are(database, [(False, False, 1), (False, False, 0)]))
+            await emit_contact(database, uuid4())  # somebody else's event overtakes both
+            await bus.take(only_contacts)
+            assert (await states(database))[1] == (False, False, 0)
+            await eventually(
+                lambda: self._are(database, [(False, True, 2), (True, False, 0), (True, False, 0)])
+            )
+
+    async def test_is_published_after_a_redrive(
+        self, database: Database, publisher: Publisher, bus: Bus, only_contacts: str
+    ) -> None:
+        quick = RelayOptions(poll_seconds=0.02, max_retries=1, retry_backoff_seconds=0.01)
+        async with running(Relay(database, publisher, quick)):
+            (event_id,) = await emit(database, uuid4())
+            await eventually(lambda: self._are(database, [(False, True, 1)]))
+            await bus.queue("late", topology.DOMAIN_EVENTS.name, "#")
+            assert await redrive(database) == 1
+            assert (await bus.take("late")).message_id == str(event_id)
+            await eventually(lambda: self._are(database, [(True, False, 0)]))
+
+    async def _are(self, database: Database, expected: list[tuple[bool, bool, int]]) -> bool:
+        return await states(database) == expected
+
+
+class TestBrokerOutage:
+    async def test_burns_no_retry_and_drains_on_return(self, database: Database) -> None:
+        async with running_rabbitmq() as server:
+            publisher = Publisher(server.url)
+            await publisher.connect()
+            await self._declare(server)
+            async with running(Relay(database, publisher, IMPATIENT)):
+                await emit(database, uuid4())
+                await eventually(all_published(database))
+                await server.stop()
+                for _ in range(20):
+                    await emit(database, uuid4())
+                await asyncio.sleep(2)  # long enough for several attempts
+                waiting = (await states(database))[1:]
+                assert set(waiting) == {(False, False, 0)}
+                await server.start()
+                await eventually(all_published(database), seconds=30)
+            async with looking_into(server.url) as bus:
+                assert await bus.depth("seen") >= 21
+            await publisher.close()
+
+    async def _declare(self, server: RabbitServer) -> None:
+        async with looking_into(server.url) as bus:
+            await bus.exchange(topology.DOMAIN_EVENTS.name)
+            await bus.queue("seen", topology.DOMAIN_EVENTS.name, "#")
+
+
+class TestLeadership:
+    async def test_one_leads_and_the_other_takes_over_when_it_dies(
+        self, database: Database, publisher: Publisher, bus: Bus, seen: str
+    ) -> None:
+        first, second = Relay(database, publisher), Relay(database, publisher)
+        async with running(first) as leading, running(second):
+            await emit(database, *(uuid4() for _ in range(50)))
+            await eventually(all_published(database))
+            assert await bus.depth(seen) == 50  # nothing twice
+            leading.cancel()
+            begun = time.monotonic()
+            await emit(database, uuid4())
+            await eventually(all_published(database))
+            assert time.monotonic() - begun < 2.0
+
+    async def test_stands_by_without_burning_the_database(
+        self, database: Database, publisher: Publisher, seen: str
+    ) -> None:
+        asked = 0
+
+        class Counting(Relay):
+            async def _lead(self, connection: object) -> bool:
+                nonlocal asked
+                asked += 1
+                return False
+
+        async with running(Counting(database, publisher, IMPATIENT)):
+            for _ in range(20):
+                await emit(database, uuid4())
+            await asyncio.sleep(1.1)
+        assert 1 <= asked <= 4
+
+    async def test_a_second_driver_drains_only_while_nobody_leads(
+        self, database: Database, publisher: Publisher, bus: Bus, seen: str
+    ) -> None:
+        relay = Relay(database, publisher)
+        await emit(database, uuid4(), uuid4())
+        assert await relay.drain_while_leader_is_away() == 2
+        async with running(Relay(database, publisher)):
+            await emit(database, uuid4())
+            await eventually(all_published(database))
+            assert await relay.drain_while_leader_is_away() is None
+
+    async def test_dies_with_its_connection_so_that_another_may_lead(
+        self, database: Database, publisher: Publisher, admin_url: str, seen: str
+    ) -> None:
+        async with running(Relay(database, publisher, WOKEN_ONLY)) as task:
+            await emit(database, uuid4())
+            await eventually(all_published(database))
+            admin = await asyncpg.connect(admin_url)
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'crm-scratch-relay' AND datname = current_database()"
+            )
+            await admin.close()
+            await eventually(task.done)
+            assert task.exception() is not None
+
+
+class TestPurge:
+    async def test_deletes_what_is_published_and_old(
+        self, database: Database, publisher: Publisher, seen: str
+    ) -> None:
+        relay = Relay(database, publisher)
+        await emit(database, uuid4())
+        await relay.drain_while_leader_is_away()
+        await emit(database, uuid4())
+        assert await purge(database, outbox_days=1, inbox_days=1) == 0
+        assert await purge(database, outbox_days=0, inbox_days=0) == 1
+        assert await states(database) == [(False, False, 0)]

@@ -1,0 +1,331 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from crm_scratch import eventually
+from crm_scratch.bus import Bus
+from crm_scratch.things import (
+    OTHER_TENANT,
+    TENANT,
+    BreakThing,
+    GetThing,
+    MakeThing,
+    Thing,
+    WaitForThing,
+    break_thing,
+    get_thing,
+    make_thing,
+)
+from service_kit.database import Database, Transaction
+from service_kit.errors import DeadlineError, UnavailableError
+from service_kit.requests import MAX_IN_FLIGHT, Call, RequestClient, RequestServer
+from shared_events import topology
+from shared_events.requests.base import Principal, Reply, Request, RequestEnvelope
+
+ME = Principal(tenant_id=TENANT, user_id=UUID(int=1))
+SOMEBODY_ELSE = Principal(tenant_id=OTHER_TENANT, user_id=UUID(int=2))
+
+
+@pytest.fixture
+def gate() -> asyncio.Event:
+    """What WaitForThing waits for."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def server(
+    database: Database, vhost: str, gate: asyncio.Event
+) -> AsyncIterator[RequestServer]:
+    async def wait_for_thing(tx: Transaction, request: WaitForThing, call: Call) -> Thing:
+        await gate.wait()
+        return Thing(id=uuid4(), name="late")
+
+    async def outside(request: LookOutside, call: Call) -> Thing:
+        await gate.wait()
+        return Thing(id=uuid4(), name=call.principal.tenant_id)
+
+    server = RequestServer(
+        "scratch",
+        {
+            MakeThing: make_thing,
+            GetThing: get_thing,
+            BreakThing: break_thing,
+            WaitForThing: wait_for_thing,
+        },
+        external={LookOutside: outside},
+        database=database,
+        amqp_url=vhost,
+    )
+    await server.start()
+    yield server
+    gate.set()
+    await server.stop()
+
+
+@pytest.fixture
+async def client(vhost: str) -> AsyncIterator[RequestClient]:
+    client = RequestClient(vhost)
+    await client.start()
+    yield client
+    await client.stop()
+
+
+class LookOutside(WaitForThing):
+    """A query whose handler talks to somebody outside."""
+
+    key = "scratch.thing.look"
+
+
+async def ask(
+    client: RequestClient,
+    request: Request,
+    *,
+    principal: Principal = ME,
+    key: str | None = None,
+    timeout: float = 5.0,
+) -> Reply:
+    return await client.call(
+        request, principal=principal, correlation_id="req-1", idempotency_key=key, timeout=timeout
+    )
+
+
+async def things(database: Database) -> int:
+    async with database.tenant(TENANT) as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM things"))
+
+
+def code(reply: Reply) -> tuple[str, str]:
+    assert reply.problem is not None
+    return reply.problem.kind, reply.problem.code
+
+
+@pytest.mark.usefixtures("server")
+class TestAnswering:
+    async def test_gives_a_value_and_its_event_in_one_transaction(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        made = await ask(client, MakeThing(name="Zé"))
+        assert made.value is not None
+        found = await ask(client, GetThing(thing_id=made.value["id"]))
+        assert found.value == made.value
+        async with database.tenant(TENANT) as tx:
+            event = await tx.fetchrow("SELECT * FROM outbox_events")
+        assert event is not None
+        assert event["correlation_id"] == "req-1"
+
+    async def test_hides_another_tenants_thing_like_a_missing_one(
+        self, client: RequestClient
+    ) -> None:
+        made = await ask(client, MakeThing(name="mine"))
+        assert made.value is not None
+        hidden = await ask(client, GetThing(thing_id=made.value["id"]), principal=SOMEBODY_ELSE)
+        missing = await ask(client, GetThing(thing_id=uuid4()))
+        assert hidden == missing
+        assert code(hidden) == ("not_found", "thing_not_found")
+
+    async def test_turns_a_bug_into_a_problem_and_leaves_nothing_behind(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        begun = time.monotonic()
+        reply = await ask(client, BreakThing())
+        assert code(reply) == ("internal", "internal_error")
+        assert "a bug" not in reply.model_dump_json()
+        assert time.monotonic() - begun < 2.0
+        assert await things(database) == 0
+
+    async def test_names_wrong_fields_without_their_values(
+        self, server: RequestServer, database: Database
+    ) -> None:
+        body = _envelope({"name": 5511987654321}).model_dump_json().encode()
+        reply = await server.answer(body, {})
+        assert code(reply) == ("invalid", "validation_failed")
+        assert reply.problem is not None
+        assert reply.problem.errors[0].pointer == "/name"
+        assert "5511987654321" not in reply.model_dump_json()
+
+    async def test_answers_an_envelope_that_cannot_be_read(self, server: RequestServer) -> None:
+        assert code(await server.answer(b"not json", {}))[0] == "invalid"
+        unknown = _envelope({}).model_copy(update={"key": "scratch.thing.unknown"})
+        reply = await server.answer(unknown.model_dump_json().encode(), {})
+        assert code(reply) == ("internal", "unknown_request")
+
+    async def test_says_the_database_is_away(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        await database.close()
+        assert code(await ask(client, GetThing(thing_id=uuid4())))[0] == "unavailable"
+
+
+def _envelope(body: dict[str, object], *, seconds: float = 5) -> RequestEnvelope:
+    return RequestEnvelope(
+        key=MakeThing.key,
+        principal=ME,
+        deadline=datetime.now(UTC) + timedelta(seconds=seconds),
+        correlation_id="req-1",
+        body=body,
+    )
+
+
+@pytest.mark.usefixtures("server")
+class TestDeadline:
+    async def test_when_passed_is_not_executed(
+        self, server: RequestServer, database: Database
+    ) -> None:
+        late = _envelope({"name": "late"}, seconds=-0.001)
+        reply = await server.answer(late.model_dump_json().encode(), {})
+        assert code(reply) == ("timeout", "deadline_exceeded")
+        assert await things(database) == 0
+
+    async def test_ends_the_callers_wait(self, client: RequestClient) -> None:
+        begun = time.monotonic()
+        with pytest.raises(DeadlineError):
+            await ask(client, WaitForThing(), timeout=0.3)
+        assert 0.25 < time.monotonic() - begun < 1.5
+
+    async def test_frees_the_servers_connection(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        waits = [ask(client, WaitForThing(), timeout=0.3) for _ in range(8)]
+        results = await asyncio.gather(*waits, return_exceptions=True)
+        assert {type(result) for result in results} == {DeadlineError}
+        assert (await ask(client, MakeThing(name="next"))).problem is None
+
+    async def test_of_a_request_waiting_in_the_queue_removes_it(
+        self, client: RequestClient, bus: Bus, server: RequestServer, database: Database
+    ) -> None:
+        await server.stop()
+        with pytest.raises(DeadlineError):
+            await ask(client, MakeThing(name="nobody listens"), timeout=0.3)
+        queue = topology.RequestQueue("scratch", "command").name
+
+        async def gone() -> bool:
+            return await bus.depth(queue) == 0
+
+        await eventually(gone)
+
+
+class TestAbsence:
+    async def test_of_the_service_is_told_at_once(self, client: RequestClient, bus: Bus) -> None:
+        await bus.exchange(topology.REQUESTS_EXCHANGE)
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_not_deployed"
+        assert time.monotonic() - begun < 0.5
+
+    async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
+        with pytest.raises(UnavailableError):
+            await ask(client, MakeThing(name="x"))
+        await bus.exchange(topology.REQUESTS_EXCHANGE)  # and the client recovers
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_not_deployed"
+
+    async def test_of_a_connection_is_told_at_once(self, vhost: str) -> None:
+        with pytest.raises(UnavailableError):
+            await ask(RequestClient(vhost), MakeThing(name="x"))
+
+    async def test_ends_a_call_in_flight_when_the_client_stops(
+        self, server: RequestServer, vhost: str
+    ) -> None:
+        client = RequestClient(vhost)
+        await client.start()
+        waiting = asyncio.create_task(ask(client, WaitForThing()))
+        await asyncio.sleep(0.1)
+        await client.stop()
+        with pytest.raises((UnavailableError, asyncio.CancelledError)):
+            await waiting
+
+
+@pytest.mark.usefixtures("server")
+class TestIdempotency:
+    async def test_answers_the_same_command_again_without_doing_it(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        first = await ask(client, MakeThing(name="Zé"), key="k")
+        again = await ask(client, MakeThing(name="Zé"), key="k")
+        assert (first.replayed, again.replayed) == (False, True)
+        assert again.value == first.value
+        assert await things(database) == 1
+
+    async def test_refuses_the_key_for_another_request(self, client: RequestClient) -> None:
+        await ask(client, MakeThing(name="Zé"), key="k")
+        reply = await ask(client, MakeThing(name="Other"), key="k")
+        assert code(reply) == ("invalid", "idempotency_key_reused")
+
+    async def test_belongs_to_one_caller(self, client: RequestClient, database: Database) -> None:
+        colleague = Principal(tenant_id=TENANT, user_id=UUID(int=9))
+        for principal in (ME, colleague, SOMEBODY_ELSE):
+            reply = await ask(client, MakeThing(name="Zé"), key="k", principal=principal)
+            assert not reply.replayed
+        assert await things(database) == 2
+
+    async def test_tells_that_the_first_still_runs_or_replays_it(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        replies = await asyncio.gather(
+            *(ask(client, MakeThing(name="Zé"), key="k") for _ in range(20))
+        )
+        outcomes = {
+            code(r)[1] if r.problem else "replayed" if r.replayed else "done" for r in replies
+        }
+        assert sum(r.problem is None and not r.replayed for r in replies) == 1
+        assert outcomes <= {"done", "replayed", "idempotency_key_in_use"}
+        assert await things(database) == 1
+
+    async def test_keeps_no_answer_of_a_command_that_failed(
+        self, client: RequestClient, database: Database
+    ) -> None:
+        assert code(await ask(client, BreakThing(), key="k"))[0] == "internal"
+        again = await ask(client, BreakThing(), key="k")
+        assert not again.replayed
+
+
+@pytest.mark.usefixtures("server")
+class TestConcurrency:
+    async def test_a_slow_request_blocks_nobody(
+        self, client: RequestClient, gate: asyncio.Event
+    ) -> None:
+        slow = asyncio.create_task(ask(client, WaitForThing()))
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        await asyncio.gather(*(ask(client, GetThing(thing_id=uuid4())) for _ in range(32)))
+        assert time.monotonic() - begun < 1.0
+        assert not slow.done()
+        gate.set()
+        assert (await slow).value is not None
+
+    async def test_holds_256_in_flight_and_refuses_one_more(
+        self, client: RequestClient, gate: asyncio.Event
+    ) -> None:
+        waits = [
+            asyncio.create_task(ask(client, LookOutside(), timeout=20))
+            for _ in range(MAX_IN_FLIGHT)
+        ]
+        await asyncio.sleep(0.2)
+        with pytest.raises(UnavailableError):
+            await ask(client, LookOutside())
+        gate.set()
+        replies = await asyncio.gather(*waits)
+        assert {r.value["name"] for r in replies if r.value} == {TENANT}
+        assert len(replies) == MAX_IN_FLIGHT
+
+    async def test_gives_each_caller_its_own_answer(self, client: RequestClient) -> None:
+        replies = await asyncio.gather(*(ask(client, MakeThing(name=f"n{n}")) for n in range(200)))
+        assert [r.value["name"] for r in replies if r.value] == [f"n{n}" for n in range(200)]
+
+
+class TestStop:
+    async def test_finishes_what_is_being_answered(
+        self, server: RequestServer, client: RequestClient, gate: asyncio.Event
+    ) -> None:
+        waiting = asyncio.create_task(ask(client, WaitForThing()))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0.2)
+        gate.set()
+        assert (await waiting).value is not None
+        await stopping

@@ -1,0 +1,234 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+from crm_dev.testing import running_rabbitmq
+from crm_scratch import eventually
+from crm_scratch.bus import deleted, looking_into
+from crm_scratch.things import (
+    QUEUE,
+    TENANT,
+    GetThing,
+    MakeThing,
+    get_thing,
+    make_thing,
+    store_deleted,
+)
+from httpx import ASGITransport, AsyncClient
+from pydantic import SecretStr
+from service_kit.requests import RequestClient
+from service_kit.service import Service
+from service_kit.settings import ServiceSettings
+from shared_events.channel import ChannelDeleted
+from shared_events.requests.base import Principal
+
+ME = Principal(tenant_id=TENANT)
+MakeSettings = Callable[..., ServiceSettings]
+
+
+def scratch(settings: ServiceSettings) -> Service:
+    """A service that stores what it is asked to make, and every `channel.deleted` once more."""
+    service = Service("scratch", settings, package="crm_scratch", schema="scratch")
+    service.consume(QUEUE, {ChannelDeleted: store_deleted})
+    service.answer("scratch", {MakeThing: make_thing, GetThing: get_thing})
+    return service
+
+
+@asynccontextmanager
+async def living(service: Service) -> AsyncIterator[AsyncClient]:
+    """The service between its start and its stop; a client of its HTTP port."""
+    async with (
+        service.app.router.lifespan_context(service.app),
+        AsyncClient(transport=ASGITransport(service.app), base_url="http://scratch") as http,
+    ):
+        yield http
+
+
+async def ready(http: AsyncClient) -> bool:
+    return (await http.get("/health/ready")).status_code == 200
+
+
+async def rows(service: Service) -> int:
+    async with service.database.tenant(TENANT) as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM things"))
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[RequestClient]:
+    client = RequestClient(url)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+async def made(client: RequestClient, name: str) -> bool:
+    try:
+        reply = await client.call(MakeThing(name=name), principal=ME, correlation_id="req-1")
+    except Exception:  # not there yet, or not any more
+        return False
+    return reply.problem is None
+
+
+class TestService:
+    async def test_answers_publishes_and_consumes(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        async with living(service) as http, asking(vhost) as client:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: made(client, "Zé"))
+            # One row by the command, one by the event that followed from it.
+            await eventually(lambda: _has(service, 2))
+            body = (await http.get("/health")).json()
+            assert body["status"] == "healthy"
+            assert body["checks"]["rabbitmq"] == {"healthy": True, "message": "Connected"}
+
+    async def test_is_only_degraded_without_temporal(self, make_settings: MakeSettings) -> None:
+        service = scratch(make_settings(temporal_address="127.0.0.1:1"))
+        async with living(service) as http:
+            await eventually(lambda: ready(http))
+            body = (await http.get("/health")).json()
+        assert body["status"] == "degraded"
+        assert not body["checks"]["temporal"]["healthy"]
+
+    async def test_is_unhealthy_without_temporal_and_database(
+        self, make_settings: MakeSettings
+    ) -> None:
+        settings = make_settings(
+            temporal_address="127.0.0.1:1",
+            database_url=SecretStr("postgresql://nobody:x@127.0.0.1:1/none"),
+        )
+        async with living(scratch(settings)) as http:
+            response = await http.get("/health")
+            assert (await http.get("/health/live")).status_code == 200
+        assert (response.status_code, response.json()["status"]) == (503, "unhealthy")
+
+    async def test_waits_for_its_schema(self, make_settings: MakeSettings, admin_url: str) -> None:
+        admin = await asyncpg.connect(admin_url)
+        await admin.execute("UPDATE scratch.alembic_version SET version_num = '0000'")
+        async with living(scratch(make_settings())) as http:
+            await asyncio.sleep(0.5)
+            assert not await ready(http)
+            await admin.execute("UPDATE scratch.alembic_version SET version_num = '0001'")
+            await eventually(lambda: ready(http))
+        await admin.close()
+
+    async def test_restarts_a_background_task_that_raises(
+        self, make_settings: MakeSettings
+    ) -> None:
+        runs: list[int] = []
+
+        async def fragile() -> None:
+            runs.append(1)
+            if len(runs) < 3:
+                raise RuntimeError("again")
+            await asyncio.Event().wait()
+
+        service = scratch(make_settings())
+        service.background("fragile", fragile)
+        async with living(service):
+            await eventually(lambda: len(runs) == 3)
+
+    async def test_finishes_what_is_in_hand_when_it_stops(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        async with living(service) as http, looking_into(vhost) as bus:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: _declared(vhost))
+            await bus.send(*(deleted() for _ in range(300)))
+        # Whatever was applied was acknowledged, and the rest is still in the queue.
+        again = scratch(make_settings())
+        async with living(again) as http:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: _has(again, 300))
+        async with looking_into(vhost) as bus:
+            assert await bus.depth(QUEUE.dead_letters) == 0
+
+
+async def _has(service: Service, count: int) -> bool:
+    return await rows(service) == count
+
+
+async def _declared(url: str) -> bool:
+    async with looking_into(url) as bus:
+        try:
+            await bus.depth(QUEUE.dead_letters)
+        except Exception:  # the channel closes when the queue is not there
+            return False
+    return True
+
+
+class TestBrokerOutage:
+    async def test_at_the_start_and_in_the_middle_loses_nothing(
+        self, make_settings: MakeSettings
+    ) -> None:
+        async with running_rabbitmq() as server:
+            await server.stop()
+            service = scratch(make_settings(rabbitmq_url=SecretStr(server.url)))
+            async with living(service) as http:
+                await asyncio.sleep(1)
+                assert (await http.get("/health")).json()["status"] == "unhealthy"
+                await server.start()
+                await eventually(lambda: ready(http), seconds=30)
+                async with asking(server.url) as client:
+                    await self._makes(client, service, 2)
+                    await server.kill()
+                    await eventually(lambda: self._down(http))
+                    assert not await made(client, "meanwhile")
+                    await server.start()
+                    await eventually(lambda: ready(http), seconds=30)
+                    await self._makes(client, service, 4)
+            async with looking_into(server.url) as bus:
+                assert await bus.depth(QUEUE.dead_letters) == 0
+
+    async def test_between_connecting_and_consuming_doubles_no_consumer(
+        self, make_settings: MakeSettings, admin_url: str
+    ) -> None:
+        admin = await asyncpg.connect(admin_url)
+        await admin.execute("UPDATE scratch.alembic_version SET version_num = '0000'")
+        async with running_rabbitmq() as server:
+            service = scratch(make_settings(rabbitmq_url=SecretStr(server.url)))
+            async with living(service) as http:
+                await eventually(lambda: _declared(server.url), seconds=20)
+                await server.kill()
+                await admin.execute("UPDATE scratch.alembic_version SET version_num = '0001'")
+                await asyncio.wait_for(service.migrated.wait(), 10)
+                await asyncio.sleep(0.5)  # it tries to consume, and cannot
+                await server.start()
+                await eventually(lambda: ready(http), seconds=30)
+                async with asking(server.url) as client:
+                    await self._makes(client, service, 2)
+                async with looking_into(server.url) as bus:
+                    assert await bus.consumers(QUEUE.name) == 1
+                    for kind in ("queries", "commands"):
+                        assert await bus.consumers(f"scratch.{kind}") == 1
+        await admin.close()
+
+    async def _makes(self, client: RequestClient, service: Service, expected: int) -> None:
+        await eventually(lambda: made(client, "x"), seconds=30)
+        await eventually(lambda: _has(service, expected), seconds=30)
+
+    async def _down(self, http: AsyncClient) -> bool:
+        return not await ready(http)
+
+
+class TestDatabaseOutage:
+    async def test_is_survived_by_reconnecting(
+        self, make_settings: MakeSettings, admin_url: str, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        async with living(service) as http, asking(vhost) as client:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: made(client, "before"))
+            admin = await asyncpg.connect(admin_url)
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            await admin.close()
+            await eventually(lambda: made(client, "after"))
+            await eventually(lambda: _has(service, 4))

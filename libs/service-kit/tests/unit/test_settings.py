@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from service_kit.settings import ConfigurationError, ServiceSettings, load
+
+STRONG = "x9-" + "k" * 40
+
+
+class SecretiveSettings(ServiceSettings):
+    jwt_secret: SecretStr = SecretStr("")
+    other_secret: SecretStr = SecretStr("")
+    attempts: int = 1
+
+    def secrets(self) -> dict[str, SecretStr]:
+        return {"JWT_SECRET": self.jwt_secret, "OTHER_SECRET": self.other_secret}
+
+
+@pytest.fixture(autouse=True)
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRM_ENV", raising=False)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{STRONG}@db.example/x")
+    monkeypatch.setenv("RABBITMQ_URL", f"amqp://app:{STRONG}@mq.example/")
+    monkeypatch.setenv("JWT_SECRET", STRONG)
+    monkeypatch.setenv("OTHER_SECRET", STRONG)
+
+
+class TestLoad:
+    def test_accepts_strong_secrets_in_production(self) -> None:
+        settings = load(SecretiveSettings)
+        assert settings.is_production
+        assert settings.jwt_secret.get_secret_value() == STRONG
+
+    def test_lists_every_problem_at_once_without_a_secret(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JWT_SECRET", "tiny-but-mine")
+        monkeypatch.delenv("OTHER_SECRET")
+        monkeypatch.setenv("RABBITMQ_URL", "amqp://guest:guest@mq.example/")
+        monkeypatch.setenv("DB_PASSWORD_FILE", "missing/file")
+        with pytest.raises(ConfigurationError) as raised:
+            load(SecretiveSettings)
+        text = str(raised.value)
+        assert len(raised.value.problems) == 4
+        for name in ("JWT_SECRET", "OTHER_SECRET", "RabbitMQ password", "DB_PASSWORD_FILE"):
+            assert name in text
+        assert "tiny-but-mine" not in text
+        assert STRONG not in text
+
+    def test_lists_wrong_values_together_with_wrong_files(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ATTEMPTS", "many")
+        monkeypatch.setenv("SERVER_PORT", "70000")
+        monkeypatch.setenv("JWT_SECRET_FILE", "missing/file")
+        with pytest.raises(ConfigurationError) as raised:
+            load(SecretiveSettings)
+        text = str(raised.value)
+        for name in ("ATTEMPTS", "SERVER_PORT", "JWT_SECRET_FILE", "both JWT_SECRET"):
+            assert name in text
+
+    def test_names_a_list_that_is_not_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CONSUMER_RETRY_DELAYS_SECONDS", "30, 60")
+        with pytest.raises(ConfigurationError, match="consumer_retry_delays_seconds"):
+            load(ServiceSettings)
+
+    def test_lets_development_use_weak_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CRM_ENV", "development")
+        monkeypatch.setenv("JWT_SECRET", "weak")
+        assert load(SecretiveSettings).jwt_secret.get_secret_value() == "weak"
+
+    def test_refuses_a_database_elsewhere_without_tls(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = f"postgresql://app:{STRONG}@db.example/x?sslmode=disable"
+        monkeypatch.setenv("DATABASE_URL", url)
+        with pytest.raises(ConfigurationError, match="DB_SSLMODE"):
+            load(SecretiveSettings)
+
+
+class TestFiles:
+    def test_reads_a_setting_from_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "secret").write_text(f"{STRONG}-from-file\n")
+        monkeypatch.delenv("JWT_SECRET")
+        monkeypatch.setenv("JWT_SECRET_FILE", str(tmp_path / "secret"))
+        assert load(SecretiveSettings).jwt_secret.get_secret_value() == f"{STRONG}-from-file"
+
+    def test_refuses_a_setting_given_twice(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "secret").write_text(STRONG)
+        monkeypatch.setenv("JWT_SECRET_FILE", str(tmp_path / "secret"))
+        with pytest.raises(ConfigurationError, match="both JWT_SECRET and JWT_SECRET_FILE"):
+            load(SecretiveSettings)
+
+
+class TestDsns:
+    def test_are_composed_of_their_parts_and_quoted(self) -> None:
+        settings = ServiceSettings(
+            crm_env="test",
+            database_url=None,
+            rabbitmq_url=None,
+            db_host="db",
+            db_user="a@b",
+            db_password=SecretStr("p/w"),
+            rabbitmq_host="mq",
+            rabbitmq_password=SecretStr("p:w"),
+        )
+        assert settings.postgres_dsn == (
+            "postgresql://a%40b:p%2Fw@db:5432/ventros_crm?sslmode=prefer"
+        )
+        assert settings.amqp_url == "amqp://guest:p%3Aw@mq:5672/?heartbeat=10"
+
+    def test_are_not_shown_by_printing_the_settings(self) -> None:
+        assert STRONG not in repr(load(SecretiveSettings))

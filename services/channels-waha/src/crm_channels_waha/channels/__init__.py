@@ -1,0 +1,1 @@
+"""Channels: connected WhatsApp numbers, their settings and their state."""

@@ -1,0 +1,74 @@
+"""How a channel reaches WAHA, and how WAHA reaches us."""
+
+from uuid import UUID
+
+import asyncpg
+import httpx
+from shared_events import ingress
+from shared_events.resources import Channel, WahaConnection
+
+from crm_channels_waha.channels.api_keys import ApiKeySeal
+from crm_channels_waha.settings import ChannelsSettings
+from crm_channels_waha.waha.client import Waha, WahaTimeouts
+from crm_channels_waha.waha.configuration import WEBHOOK_PATH, Subscription
+
+
+class Connections:
+    """Turns channel rows into WAHA clients, subscriptions and resources."""
+
+    def __init__(self, settings: ChannelsSettings, http: httpx.AsyncClient) -> None:
+        self.seal = ApiKeySeal(settings.encryption_key)
+        self._http = http
+        self._master_key = settings.ingress_master_key.get_secret_value()
+        self._public_base_url = settings.public_base_url.rstrip("/")
+        self._timeouts = WahaTimeouts(
+            settings.waha_text_timeout_seconds,
+            settings.waha_media_timeout_seconds,
+            settings.waha_control_timeout_seconds,
+        )
+
+    def waha(self, row: asyncpg.Record) -> Waha:
+        """A client of the channel's WAHA session; LookupError if its key cannot be opened."""
+        return Waha(
+            self._http,
+            row["waha_base_url"],
+            row["waha_session"],
+            self.seal.open(row["waha_api_key_encrypted"]),
+            self._timeouts,
+        )
+
+    def subscription(self, row: asyncpg.Record) -> Subscription:
+        """Our webhook for the channel; nobody has to look anything up to accept its posts."""
+        address = _address(row)
+        token = ingress.channel_token(self._master_key, address)
+        return Subscription(
+            url=f"{self._public_base_url}{WEBHOOK_PATH}{token}",
+            hmac_key=ingress.webhook_hmac_key(self._master_key, address),
+            tenant_id=row["tenant_id"],
+            channel_id=str(row["id"]),
+        )
+
+    def resource(self, row: asyncpg.Record, *, with_key: bool = False) -> Channel:
+        """The channel as customers see it; the webhook's HMAC key only when it was just made."""
+        subscription = self.subscription(row)
+        return Channel(
+            id=row["id"],
+            name=row["name"],
+            type=row["type"],
+            status=row["status"],
+            status_reason=row["status_reason"],
+            phone=row["phone"],
+            waha=WahaConnection(base_url=row["waha_base_url"], session=row["waha_session"]),
+            webhook_url=subscription.url,
+            webhook_hmac_key=subscription.hmac_key if with_key else None,
+            session_timeout_minutes=row["session_timeout_seconds"] / 60,
+            session_timeout_seconds=row["session_timeout_seconds"],
+            allow_groups=row["allow_groups"],
+            version=row["version"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+        )
+
+
+def _address(row: asyncpg.Record) -> ingress.ChannelAddress:
+    return ingress.ChannelAddress(UUID(row["tenant_id"]), row["id"], row["key_generation"])

@@ -1,0 +1,99 @@
+"""Requests that talk to WAHA: drive its session, show its QR code."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service_kit.database import Database
+from service_kit.errors import ConflictError, NotFoundError, UnavailableError
+from service_kit.outbox import Cause
+from service_kit.requests import Call
+from shared_events.requests.channels import DriveChannel, GetQrCode, QrCode
+from shared_events.resources import Channel
+
+from crm_channels_waha.channels import repository
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.waha.client import (
+    Waha,
+    WahaAwayError,
+    WahaRefusedError,
+    WahaRejectedError,
+    WahaSession,
+)
+from crm_channels_waha.waha.configuration import Subscription
+
+
+class Driving:
+    """No transaction is open while WAHA is asked; callers wait at most `timeout` seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        connections: Connections,
+        status: StatusBook,
+        *,
+        timeout: float,
+    ) -> None:
+        self._database = database
+        self._connections = connections
+        self._status = status
+        self._timeout = timeout
+
+    async def drive(self, request: DriveChannel, call: Call) -> Channel:
+        """Start, stop, restart or log out; starting registers our webhook in the session."""
+        tenant_id = call.principal.tenant_id
+        async with self._database.tenant(tenant_id, read_only=True) as tx:
+            row = await repository.find(tx, request.channel_id)
+        waha, subscription = self._connections.waha(row), self._connections.subscription(row)
+        async with self._asking_waha():
+            if request.action == "start":
+                session = await _start(waha, subscription)
+            else:
+                session = await waha.drive(request.action)
+        async with self._database.tenant(tenant_id, cause=Cause(call.correlation_id)) as tx:
+            written = await self._status.answered(tx, row, session)
+            if request.action == "logout" and written and written["status"] != "pairing":
+                written = await self._status.declare(tx, request.channel_id, "logged_out", None)
+        if written is None:
+            raise NotFoundError("channel")
+        return self._connections.resource(written)
+
+    async def qr_code(self, request: GetQrCode, call: Call) -> QrCode:
+        """The code to scan now; each lives 20 to 60 seconds."""
+        async with self._database.tenant(call.principal.tenant_id, read_only=True) as tx:
+            row = await repository.find(tx, request.channel_id)
+        async with self._asking_waha():
+            try:
+                mimetype, image = await self._connections.waha(row).qr_code()
+            except WahaRejectedError as error:
+                if not error.waits_for_session:
+                    raise
+                raise ConflictError(
+                    "not_pairing", "The WAHA session does not wait for a scan; start it first."
+                ) from None
+        return QrCode(mimetype=mimetype, data=image)
+
+    @asynccontextmanager
+    async def _asking_waha(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except (WahaAwayError, TimeoutError):
+            raise UnavailableError(
+                "waha_unavailable", "WAHA cannot be reached; try again shortly."
+            ) from None
+        except WahaRefusedError:
+            raise ConflictError("waha_refused", "WAHA does not accept the API key.") from None
+        except WahaRejectedError as error:
+            raise ConflictError("waha_rejected", str(error)) from None
+
+
+async def _start(waha: Waha, subscription: Subscription) -> WahaSession:
+    session = await waha.describe()
+    if session is None:
+        return await waha.create(subscription.new_config())
+    config = subscription.applied_to(session.config)
+    if config != session.config:  # a PUT restarts the session: only when something changes
+        await waha.configure(config)
+    return await waha.drive("start")

@@ -1,0 +1,163 @@
+"""Reading and writing channels."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, MalformedError, NotFoundError
+
+_INSERT = """
+INSERT INTO channels (id, tenant_id, name, type, status, waha_base_url, waha_session,
+    waha_api_key_encrypted, session_timeout_seconds, allow_groups)
+VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $8, $9)
+RETURNING *
+"""
+_UPDATE = """
+UPDATE channels SET
+    name = $2, waha_base_url = $3, waha_session = $4, waha_api_key_encrypted = $5,
+    session_timeout_seconds = $6, allow_groups = $7, version = version + 1, updated_at = now()
+WHERE id = $1
+RETURNING *
+"""
+_FIND = "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL"
+_FIND_LOCKED = f"{_FIND} FOR UPDATE"
+
+
+async def insert(
+    tx: Transaction,
+    *,
+    channel_id: UUID,
+    name: str,
+    type_: str,
+    waha_base_url: str,
+    waha_session: str,
+    sealed_api_key: str,
+    session_timeout_seconds: int,
+    allow_groups: bool,
+) -> asyncpg.Record:
+    """A new channel. Raises ConflictError when the tenant uses this WAHA session already."""
+    try:
+        row = await tx.fetchrow(
+            _INSERT,
+            channel_id,
+            tx.tenant_id,
+            name,
+            type_,
+            waha_base_url,
+            waha_session,
+            sealed_api_key,
+            session_timeout_seconds,
+            allow_groups,
+        )
+    except asyncpg.UniqueViolationError:
+        raise _taken() from None
+    if row is None:
+        raise RuntimeError("INSERT returned no row")
+    return row
+
+
+async def update(
+    tx: Transaction,
+    channel_id: UUID,
+    *,
+    name: str,
+    waha_base_url: str,
+    waha_session: str,
+    sealed_api_key: str,
+    session_timeout_seconds: int,
+    allow_groups: bool,
+) -> asyncpg.Record:
+    """Write all settings of a channel that was found before, and count its version up."""
+    try:
+        row = await tx.fetchrow(
+            _UPDATE,
+            channel_id,
+            name,
+            waha_base_url,
+            waha_session,
+            sealed_api_key,
+            session_timeout_seconds,
+            allow_groups,
+        )
+    except asyncpg.UniqueViolationError:
+        raise _taken() from None
+    if row is None:
+        raise NotFoundError("channel")
+    return row
+
+
+def _taken() -> ConflictError:
+    return ConflictError("waha_session_taken", "Another channel uses this WAHA session.")
+
+
+async def find(tx: Transaction, channel_id: UUID, *, lock: bool = False) -> asyncpg.Record:
+    """A channel that is not deleted; raises NotFoundError."""
+    row = await tx.fetchrow(
+        _FIND_LOCKED if lock else _FIND,
+        channel_id,
+    )
+    if row is None:
+        raise NotFoundError("channel")
+    return row
+
+
+async def find_many(tx: Transaction, channel_ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """Those of the channels that exist and are not deleted."""
+    rows = await tx.fetch(
+        "SELECT * FROM channels WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL",
+        list(channel_ids),
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def delete(tx: Transaction, channel_id: UUID) -> None:
+    """Mark a channel deleted; its key is forgotten at once."""
+    await tx.execute(
+        "UPDATE channels SET deleted_at = now(), updated_at = now(), version = version + 1,"
+        " waha_api_key_encrypted = '' WHERE id = $1",
+        channel_id,
+    )
+
+
+async def page(
+    tx: Transaction, *, limit: int, cursor: str | None, offset: int
+) -> tuple[list[asyncpg.Record], str | None]:
+    """Channels, newest first, and the cursor of what follows; raises MalformedError."""
+    rows = await tx.fetch(
+        "SELECT * FROM channels WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR id < $1)"
+        " ORDER BY id DESC LIMIT $2 OFFSET $3",  # ids are in order of creation
+        _read_cursor(cursor) if cursor else None,
+        limit + 1,
+        offset,
+    )
+    more = len(rows) > limit
+    return rows[:limit], _cursor(rows[limit - 1]["id"]) if more else None
+
+
+def _cursor(last: UUID) -> str:
+    return base64.urlsafe_b64encode(b"channels/" + str(last).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        if not raw.startswith("channels/"):
+            raise ValueError(raw)
+        return UUID(raw.removeprefix("channels/"))
+    except (binascii.Error, ValueError):
+        raise MalformedError("invalid_cursor", "The cursor is not one of ours.") from None
+
+
+async def begin_again(tx: Transaction, channel_id: UUID) -> asyncpg.Record:
+    """Forget what was known of the WAHA session: the channel now names another one."""
+    row = await tx.fetchrow(
+        "UPDATE channels SET status = 'created', status_reason = NULL, phone = NULL,"
+        " engine = NULL, waha_status = NULL, waha_status_at = NULL WHERE id = $1 RETURNING *",
+        channel_id,
+    )
+    if row is None:
+        raise NotFoundError("channel")
+    return row

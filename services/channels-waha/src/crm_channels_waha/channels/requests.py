@@ -1,0 +1,142 @@
+"""Requests that only need our own tables."""
+
+from service_kit.database import Transaction
+from service_kit.errors import InvalidError, PreconditionFailedError
+from service_kit.ids import uuid7
+from service_kit.requests import Call
+from shared_events.channel import (
+    ChannelCreated,
+    ChannelDeleted,
+    ChannelStatusChanged,
+    ChannelUpdated,
+)
+from shared_events.requests.base import Nothing, Page
+from shared_events.requests.channels import (
+    CreateChannel,
+    DeleteChannel,
+    GetChannel,
+    ListChannels,
+    UpdateChannel,
+)
+from shared_events.resources import Channel
+
+from crm_channels_waha.channels import repository
+from crm_channels_waha.channels.connection import Connections
+
+DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
+
+
+class ChannelRequests:
+    """Create, read, change and delete channels.
+
+    The webhook's HMAC key is in the reply to the creation alone; repeating that request with its
+    idempotency key shows the stored reply, and the key with it, again.
+    """
+
+    def __init__(self, connections: Connections, *, is_production: bool) -> None:
+        self._connections = connections
+        self._is_production = is_production
+
+    async def create(self, tx: Transaction, request: CreateChannel, call: Call) -> Channel:
+        """Connect a number; it still has to be started and paired."""
+        del call
+        row = await repository.insert(
+            tx,
+            channel_id=uuid7(),
+            name=request.name,
+            type_=request.type,
+            waha_base_url=_base_url(request.waha.base_url.unicode_string()),
+            waha_session=request.waha.session,
+            sealed_api_key=self._connections.seal.seal(request.waha.api_key),
+            session_timeout_seconds=self._timeout(request) or DEFAULT_SESSION_TIMEOUT_SECONDS,
+            allow_groups=request.allow_groups,
+        )
+        tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row["id"])
+        return self._connections.resource(row, with_key=True)
+
+    async def get(self, tx: Transaction, request: GetChannel, call: Call) -> Channel:
+        """One channel."""
+        del call
+        return self._connections.resource(await repository.find(tx, request.channel_id))
+
+    async def list(self, tx: Transaction, request: ListChannels, call: Call) -> Page[Channel]:
+        """A page of channels, newest first."""
+        del call
+        rows, cursor = await repository.page(
+            tx, limit=request.limit, cursor=request.cursor, offset=request.offset
+        )
+        return Page(
+            data=[self._connections.resource(row) for row in rows],
+            has_more=cursor is not None,
+            next_cursor=cursor,
+        )
+
+    async def update(self, tx: Transaction, request: UpdateChannel, call: Call) -> Channel:
+        """Change what the request names. Another WAHA session begins as a new one would."""
+        row = await repository.find(tx, request.channel_id, lock=True)
+        _expect_version(call, row["version"])
+        base_url, session = row["waha_base_url"], row["waha_session"]
+        sealed = row["waha_api_key_encrypted"]
+        if request.waha is not None:
+            base_url = _base_url(request.waha.base_url.unicode_string())
+            session = request.waha.session
+            sealed = self._connections.seal.seal(request.waha.api_key)
+        written = await repository.update(
+            tx,
+            request.channel_id,
+            name=request.name or row["name"],
+            waha_base_url=base_url,
+            waha_session=session,
+            sealed_api_key=sealed,
+            session_timeout_seconds=self._timeout(request) or row["session_timeout_seconds"],
+            allow_groups=(
+                row["allow_groups"] if request.allow_groups is None else request.allow_groups
+            ),
+        )
+        if (base_url, session) != (row["waha_base_url"], row["waha_session"]):
+            written = await repository.begin_again(tx, request.channel_id)
+            if row["status"] != "created":
+                tx.outbox.add(
+                    ChannelStatusChanged(
+                        channel=self._connections.resource(written),
+                        previous_status=row["status"],
+                        waha_status="",
+                    ),
+                    row["id"],
+                )
+        channel = self._connections.resource(written)
+        tx.outbox.add(ChannelUpdated(channel=channel), channel.id)
+        return channel
+
+    async def delete(self, tx: Transaction, request: DeleteChannel, call: Call) -> Nothing:
+        """Disconnect a number. Its WAHA session is left as it is: it may serve others."""
+        row = await repository.find(tx, request.channel_id, lock=True)
+        _expect_version(call, row["version"])
+        await repository.delete(tx, request.channel_id)
+        tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
+        return Nothing()
+
+    def _timeout(self, request: CreateChannel | UpdateChannel) -> int | None:
+        """The session timeout in seconds, if the request names one."""
+        if request.session_timeout_seconds is not None:
+            if self._is_production:
+                raise InvalidError.field(
+                    "session_timeout_seconds",
+                    "not_in_production",
+                    "Give session_timeout_minutes; seconds are for development and tests.",
+                )
+            return request.session_timeout_seconds
+        if request.session_timeout_minutes is not None:
+            return round(request.session_timeout_minutes * 60)
+        return None
+
+
+def _base_url(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _expect_version(call: Call, version: int) -> None:
+    if call.expected_version is not None and call.expected_version != version:
+        raise PreconditionFailedError(
+            "version_mismatch", "The channel has changed since you read it.", version=version
+        )

@@ -1,0 +1,162 @@
+"""What WAHA's word for its session means for a channel (WAHA contract, sessions)."""
+
+from uuid import UUID
+
+import asyncpg
+from service_kit.database import Database, Transaction
+from service_kit.outbox import Cause
+from shared_events.channel import ChannelStatusChanged
+from shared_events.resources import ChannelStatus
+
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.waha.client import WahaSession
+from crm_channels_waha.waha.translate import SessionReport
+
+KEY_REFUSED = "waha_key_refused"
+"""The status_reason that holds a channel's sends back until WAHA takes its key again."""
+
+_MEANING: dict[str, ChannelStatus] = {
+    "STOPPED": "stopped",
+    "SCAN_QR_CODE": "pairing",
+    "WORKING": "connected",
+    "FAILED": "failed",
+}
+
+_APPLY = """
+UPDATE channels SET
+    status = $2, status_reason = $3, phone = coalesce($4, phone), engine = coalesce($5, engine),
+    waha_status = coalesce($6, waha_status), waha_status_at = coalesce($7, waha_status_at),
+    updated_at = now()
+WHERE id = $1
+RETURNING *
+"""
+
+
+class StatusBook:
+    """Writes what becomes of a channel; tells the world only when our own word for it changes.
+
+    `version` stays: it counts what people changed, and a blip must not fail their If-Match.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def report(
+        self, tx: Transaction, channel_id: UUID, report: SessionReport, cause: Cause | None = None
+    ) -> asyncpg.Record | None:
+        """Apply what WAHA says, unless something newer is known; returns the row if it exists."""
+        row = await _locked(tx, channel_id)
+        if row is None or _is_old_news(report, row):
+            return row
+        return await self._apply(tx, row, report, cause)
+
+    async def answered(
+        self, tx: Transaction, asked: asyncpg.Record, session: WahaSession
+    ) -> asyncpg.Record | None:
+        """Apply what WAHA answered; `asked` is the row as it was when WAHA was asked.
+
+        An answer carries no time. Whatever was reported meanwhile is at least as new.
+        """
+        row = await _locked(tx, asked["id"])
+        if row is None or row["waha_status_at"] != asked["waha_status_at"]:
+            return row
+        report = SessionReport(session.status or "", None, session.engine, session.phone, None)
+        return await self._apply(tx, row, report, None)
+
+    async def _apply(
+        self,
+        tx: Transaction,
+        row: asyncpg.Record,
+        report: SessionReport,
+        cause: Cause | None,
+    ) -> asyncpg.Record | None:
+        status = meaning(report.waha_status) or row["status"]
+        reason = None
+        if report.restricted_until is not None:
+            reason = f"restricted_until {report.restricted_until.isoformat()}"
+        elif status == row["status"] and status != "connected":
+            reason = row["status_reason"]
+        return await self._write(tx, row, status, reason, report, cause)
+
+    async def declare(
+        self, tx: Transaction, channel_id: UUID, status: ChannelStatus, reason: str | None
+    ) -> asyncpg.Record | None:
+        """Set our own word for a channel's state, for a reason WAHA does not name."""
+        row = await _locked(tx, channel_id)
+        if row is None:
+            return None
+        return await self._write(tx, row, status, reason, None, None)
+
+    async def _write(
+        self,
+        tx: Transaction,
+        row: asyncpg.Record,
+        status: str,
+        reason: str | None,
+        report: SessionReport | None,
+        cause: Cause | None,
+    ) -> asyncpg.Record | None:
+        written = await tx.fetchrow(
+            _APPLY,
+            row["id"],
+            status,
+            reason,
+            report.phone if report else None,
+            report.engine if report else None,
+            report.waha_status if report else None,
+            report.at if report else None,
+        )
+        if written is not None and status != row["status"]:
+            tx.outbox.add(
+                ChannelStatusChanged(
+                    channel=self._connections.resource(written),
+                    previous_status=row["status"],
+                    waha_status=written["waha_status"] or "",
+                ),
+                row["id"],
+                cause=cause,
+            )
+        return written
+
+    async def degrade_stuck(self, database: Database, after_seconds: float) -> None:
+        """Say that connected channels are degraded which have been STARTING for so long.
+
+        Short blips WORKING -> STARTING -> WORKING are normal and nobody hears of them.
+        """
+        async with database.system("status") as tx:
+            stuck = await tx.fetch(
+                "SELECT id, tenant_id FROM channels"
+                " WHERE waha_status = 'STARTING' AND status = 'connected' AND deleted_at IS NULL"
+                " AND updated_at < now() - make_interval(secs => $1) LIMIT 100",
+                after_seconds,
+            )
+        for row in stuck:
+            async with database.tenant(row["tenant_id"]) as tx:
+                current = await _locked(tx, row["id"])
+                if current and (current["status"], current["waha_status"]) == (
+                    "connected",
+                    "STARTING",
+                ):
+                    await self.declare(tx, row["id"], "degraded", "waha_reconnecting")
+
+
+def meaning(waha_status: str) -> ChannelStatus | None:
+    """Our word for WAHA's, or None for what changes nothing: STARTING and words yet unknown."""
+    if waha_status.startswith("PASSKEY_"):
+        return "pairing"
+    return _MEANING.get(waha_status)
+
+
+async def _locked(tx: Transaction, channel_id: UUID) -> asyncpg.Record | None:
+    return await tx.fetchrow(
+        "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", channel_id
+    )
+
+
+def _is_old_news(report: SessionReport, row: asyncpg.Record) -> bool:
+    known_at = row["waha_status_at"]
+    if report.at is None or known_at is None or report.at > known_at:
+        return False
+    # Within one millisecond the way up (STARTING, SCAN_QR_CODE) comes before where it leads.
+    on_the_way = meaning(report.waha_status) in (None, "pairing")
+    return report.at < known_at or (on_the_way and row["waha_status"] in _MEANING)

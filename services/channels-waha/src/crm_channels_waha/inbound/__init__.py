@@ -1,0 +1,1 @@
+"""From WAHA: raw events become domain events, or are kept."""

@@ -1,0 +1,223 @@
+"""Raw WAHA events in, domain events out: a batch in one transaction (design section 5, A)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+from faststream.rabbit import RabbitMessage
+from service_kit.consumer import Decoder, Handler, Incoming, trace_headers
+from service_kit.database import Transaction
+from service_kit.errors import PoisonError
+from service_kit.outbox import Cause
+from shared_events.identity import WhatsAppId, conversation_id
+from shared_events.resources import Identity
+
+from crm_channels_waha import metrics
+from crm_channels_waha.channels import repository as channels
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.inbound import repository
+from crm_channels_waha.inbound.repository import LidSeen, RawBody
+from crm_channels_waha.outbound import ledger
+from crm_channels_waha.waha.reading import UnreadableError, read_object
+from crm_channels_waha.waha.translate import (
+    KNOWN_EVENTS,
+    Heard,
+    Kept,
+    Listener,
+    Receipt,
+    SessionReport,
+    Translation,
+    translate,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class WahaEvent:
+    """A raw event as the gateway took it."""
+
+    channel_id: UUID
+    event: str
+    received_at: datetime
+    raw: bytes
+
+
+def waha_events(handler: Handler) -> Decoder:
+    """Read the gateway's headers: `ingress_id` is what the inbox knows a delivery by."""
+
+    def decode(message: RabbitMessage) -> tuple[Incoming[WahaEvent], Handler]:
+        headers = message.headers
+        try:
+            ingress_id = UUID(str(headers["ingress_id"]))
+            event = WahaEvent(
+                UUID(str(headers["channel_id"])),
+                str(headers["waha_event"]),
+                _received_at(str(headers["received_at"])),
+                message.body,
+            )
+            tenant_id = str(UUID(str(headers["tenant_id"])))
+        except (KeyError, ValueError) as error:
+            raise PoisonError("invalid_headers", str(error)) from None
+        correlation_id = message.correlation_id or headers.get("x-request-id")
+        cause = Cause(
+            str(correlation_id) if correlation_id else None, ingress_id, trace_headers(headers)
+        )
+        return Incoming(ingress_id, tenant_id, event, headers, cause), handler
+
+    return decode
+
+
+def _received_at(value: str) -> datetime:
+    at = datetime.fromisoformat(value)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    incoming: Incoming[WahaEvent]
+    meaning: Translation
+
+    @property
+    def channel_id(self) -> UUID:
+        return self.incoming.body.channel_id
+
+
+class WahaInbox:
+    """Applies raw events of one tenant."""
+
+    def __init__(self, status: StatusBook) -> None:
+        self._status = status
+
+    async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
+        """Translate a run of events; what becomes no domain event is kept raw."""
+        rows = await channels.find_many(tx, list({e.body.channel_id for e in events}))
+        listeners = {channel_id: _listener(row) for channel_id, row in rows.items()}
+        understood: list[_Understood] = []
+        kept: list[RawBody] = []
+        for incoming in events:
+            outcome = _understand(incoming.body, listeners.get(incoming.body.channel_id))
+            if isinstance(outcome, _Raw):
+                kept.append(_raw_body(incoming, outcome))
+                _count(incoming.body.event, outcome.outcome)
+            else:
+                understood.append(_Understood(incoming, outcome))
+                _count(incoming.body.event, "handled")
+        await repository.keep(tx, kept)
+        understood = await self._recognise(tx, understood)
+        ours = await ledger.confirm(tx, [e for one in understood if (e := _echo(one))])
+        for one in understood:
+            match one.meaning:
+                case Heard(message) if (one.channel_id, message.external_id) not in ours:
+                    aggregate = conversation_id(one.channel_id, message.chat_id)
+                    tx.outbox.add(message, aggregate, cause=one.incoming.cause)
+                case Receipt(report, chat_id):
+                    aggregate = conversation_id(one.channel_id, chat_id)
+                    tx.outbox.add(report, aggregate, cause=one.incoming.cause)
+                case SessionReport():
+                    await self._status.report(tx, one.channel_id, one.meaning, one.incoming.cause)
+
+    async def _recognise(
+        self, tx: Transaction, understood: Sequence[_Understood]
+    ) -> list[_Understood]:
+        """Remember who hides behind which LID, and add the phones known of those unnamed."""
+        seen: list[LidSeen] = []
+        for one in understood:
+            if isinstance(one.meaning, Heard):
+                by_kind = {i.kind: i.value for i in one.meaning.message.person.identities}
+                if lid := by_kind.get("lid"):
+                    seen.append(LidSeen(lid, by_kind.get("phone"), one.channel_id))
+        await repository.learn_lids(tx, seen)
+        phones = await repository.phones_of(tx, [s.lid for s in seen if s.phone is None])
+        return [_strengthened(one, phones) for one in understood]
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    outcome: str
+    reason: str
+
+
+def _understand(event: WahaEvent, listener: Listener | None) -> Translation | _Raw:
+    if listener is None:
+        return _Raw("unhandled", "unknown channel")
+    try:
+        meaning = translate(read_object(event.raw), listener, event.received_at)
+    except UnreadableError as error:
+        return _Raw("unreadable", str(error))
+    except Exception as error:
+        # A shape nobody foresaw must not hold up the others; the bytes are kept.
+        log.exception("waha_event_unreadable", waha_event=event.event)
+        return _Raw("unreadable", type(error).__name__)
+    return _Raw(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
+
+
+def _listener(row: asyncpg.Record) -> Listener:
+    return Listener(
+        row["id"],
+        row["name"],
+        row["session_timeout_seconds"],
+        row["allow_groups"],
+        row["waha_base_url"],
+    )
+
+
+def _raw_body(incoming: Incoming[WahaEvent], raw: _Raw) -> RawBody:
+    event = incoming.body
+    return RawBody(
+        incoming.id,
+        event.channel_id,
+        event.event.replace("\0", ""),
+        raw.outcome,
+        raw.reason,
+        event.raw,
+        event.received_at,
+    )
+
+
+def _count(event: str, outcome: str) -> None:
+    metrics.WAHA_EVENTS.labels(event if event in KNOWN_EVENTS else "other", outcome).inc()
+
+
+def _strengthened(one: _Understood, phones: Mapping[str, str]) -> _Understood:
+    """The message with the phone of a person seen by hidden id alone, if it is known."""
+    if not isinstance(one.meaning, Heard):
+        return one
+    message = one.meaning.message
+    first = message.person.identities[0]
+    phone = phones.get(first.value) if first.kind == "lid" else None
+    if phone is None:
+        return one
+    identities = [Identity(kind="phone", value=phone), *message.person.identities]
+    person = message.person.model_copy(update={"identities": identities})
+    return _Understood(one.incoming, Heard(message.model_copy(update={"person": person})))
+
+
+def _echo(one: _Understood) -> ledger.Echo | None:
+    """What an event proves of a message of ours: that WhatsApp has it."""
+    cause = one.incoming.cause
+    match one.meaning:
+        case Heard(message) if message.direction == "outbound":
+            people = [] if message.is_group else message.person.identities
+            # Sent to a phone, it may come back under the hidden id, or the other way round,
+            # and a Brazilian number with its ninth digit or without.
+            known = [WhatsAppId(p.kind, p.value) for p in people]
+            chats = {
+                message.chat_id,
+                *(who.chat_id for who in known),
+                *(WhatsAppId(who.kind, who.canonical).chat_id for who in known),
+            }
+            said = ledger.Said(tuple(chats), message.content_type, message.content)
+            return ledger.Echo(
+                one.channel_id,
+                message.external_id,
+                message.sent_at,
+                cause,
+                said if message.origin == "api" else None,
+            )
+        case Receipt(report, _) if report.from_us and report.status not in ("pending", "failed"):
+            return ledger.Echo(one.channel_id, report.external_id, report.occurred_at, cause)
+    return None

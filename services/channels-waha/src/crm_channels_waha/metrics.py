@@ -1,0 +1,6 @@
+"""Prometheus metrics of this service."""
+
+from prometheus_client import Counter
+
+WAHA_EVENTS = Counter("crm_waha_events_total", "WAHA events by outcome", ["event", "outcome"])
+WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])

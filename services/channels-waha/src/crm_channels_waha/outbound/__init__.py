@@ -1,0 +1,1 @@
+"""To WAHA: the ledger of what we owe WhatsApp, and the senders that work it off."""

@@ -1,0 +1,34 @@
+"""Messages to send enter the ledger (design section 5, B)."""
+
+from collections.abc import Sequence
+
+from service_kit.consumer import Event
+from service_kit.database import Transaction
+from shared_events.messaging import MessageQueued
+
+from crm_channels_waha.outbound import ledger
+
+
+async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueued]]) -> None:
+    """Owe WhatsApp these messages. A channel that is gone fails them when their turn comes."""
+    await ledger.enter(
+        tx,
+        [
+            ledger.Entry(
+                message_id=event.data.message.id,
+                channel_id=event.data.message.channel_id,
+                chat_id=event.data.to,
+                content_type=event.data.message.content_type,
+                content=_storable(event.data.message.content),
+                media_url=_storable(event.data.message.media_url),
+                media_mime_type=event.data.message.media_mime_type,
+                reply_to_external_id=event.data.reply_to_external_id,
+                cause=event.cause,
+            )
+            for event in events
+        ],
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    return text.replace("\0", "") if text else None

@@ -1,0 +1,282 @@
+"""The ledger's entries and their state: every change tells its event in the same transaction.
+
+A send is written down before it leaves and settled once: every change is conditional on the state
+it starts from, so the answer, the echo and a restart may come in any order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+from service_kit.database import Transaction
+from service_kit.outbox import Cause
+from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
+from shared_events.identity import conversation_id
+
+WAKE = "channels_outbound"
+"""NOTIFY channel; the payload is the id of a channel with something to send."""
+OUTCOME_UNKNOWN = "outcome_unknown"
+
+_ENTER = """
+WITH entered AS (
+    INSERT INTO outbound_messages (message_id, tenant_id, channel_id, chat_id, content_type,
+        content, media_url, media_mime_type, reply_to_external_id, correlation_id, causation_id,
+        trace_context)
+    SELECT e.message_id, $12, e.channel_id, e.chat_id, e.content_type, e.content, e.media_url,
+        e.media_mime_type, e.reply_to, e.correlation_id, e.causation_id, e.trace_context
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::text[], $8::text[], $9::text[], $10::uuid[], $11::jsonb[])
+        WITH ORDINALITY AS e(message_id, channel_id, chat_id, content_type, content, media_url,
+        media_mime_type, reply_to, correlation_id, causation_id, trace_context, place)
+    ORDER BY e.place
+    ON CONFLICT (message_id) DO NOTHING
+    RETURNING channel_id
+)
+SELECT pg_notify('channels_outbound', channel_id::text) FROM entered GROUP BY channel_id
+"""
+_BY_ID = """
+SELECT o.message_id, o.channel_id, o.external_id, o.state
+FROM unnest($1::uuid[], $2::text[]) AS e(channel_id, external_id)
+JOIN outbound_messages o USING (channel_id, external_id)
+"""
+# One message at a time is under way in a chat, so the one being sent is the likeliest match.
+_BY_TEXT = """
+SELECT message_id FROM outbound_messages
+WHERE channel_id = $1 AND external_id IS NULL AND chat_id = ANY($2::text[])
+    AND (content_type = 'text') = ($3 = 'text')
+    AND btrim(coalesce(content, '')) = btrim(coalesce($4, ''))
+    AND sending_at > now() - interval '1 day'
+    AND (state IN ('sending', 'unknown', 'sent')
+        OR (state = 'failed' AND reason LIKE 'outcome_unknown%'))
+ORDER BY array_position(ARRAY['sending', 'unknown', 'sent', 'failed'], state::text), seq
+LIMIT 1
+FOR UPDATE
+"""
+_SENT = """
+UPDATE outbound_messages SET state = 'sent', external_id = coalesce($2, external_id),
+    next_attempt_at = NULL, reason = NULL, updated_at = now()
+WHERE message_id = $1 AND (state = ANY($3::text[]) OR (state = 'sent' AND external_id IS NULL
+    AND $2::text IS NOT NULL))
+RETURNING *
+"""
+# The oldest open message of each chat, then the first of these to be due: those that are due now
+# in order of their arrival, before those that wait.
+_NEXT = """
+SELECT *, greatest(extract(epoch FROM next_attempt_at - now()), 0)::float8 AS due_in FROM (
+    SELECT DISTINCT ON (chat_id) * FROM outbound_messages
+    WHERE channel_id = $1 AND state IN ('pending', 'sending', 'unknown')
+    ORDER BY chat_id, seq
+) AS head
+ORDER BY greatest(next_attempt_at, now()), seq
+LIMIT 1
+"""
+OPEN_STATES = ("pending", "sending", "unknown")
+_ANY_BUT_SENT = (*OPEN_STATES, "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message to enter into the ledger."""
+
+    message_id: UUID
+    channel_id: UUID
+    chat_id: str
+    content_type: str
+    content: str | None
+    media_url: str | None
+    media_mime_type: str | None
+    reply_to_external_id: str | None
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an echo without a known id is recognised by: where, what kind, which words."""
+
+    chats: tuple[str, ...]
+    content_type: str
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Proof that WhatsApp has a message of ours; `said` where the words may identify it."""
+
+    channel_id: UUID
+    external_id: str
+    at: datetime
+    cause: Cause
+    said: Said | None = None
+
+
+async def enter(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Owe these messages, in this order; known ones change nothing. Wakes their senders."""
+    await tx.fetch(
+        _ENTER,
+        [e.message_id for e in entries],
+        [e.channel_id for e in entries],
+        [e.chat_id for e in entries],
+        [e.content_type for e in entries],
+        [e.content for e in entries],
+        [e.media_url for e in entries],
+        [e.media_mime_type for e in entries],
+        [e.reply_to_external_id for e in entries],
+        [e.cause.correlation_id for e in entries],
+        [e.cause.causation_id for e in entries],
+        [dict(e.cause.trace_context) for e in entries],
+        tx.tenant_id,
+    )
+
+
+async def confirm(tx: Transaction, echoes: Sequence[Echo]) -> set[tuple[UUID, str]]:
+    """Settle what these prove sent; returns the (channel, bare id) pairs that are ours."""
+    if not echoes:
+        return set()
+    rows = await tx.fetch(_BY_ID, [e.channel_id for e in echoes], [e.external_id for e in echoes])
+    known = {(row["channel_id"], row["external_id"]): row for row in rows}
+    ours = set(known)
+    for echo in echoes:
+        key = (echo.channel_id, echo.external_id)
+        row = known.get(key)
+        if row is not None:
+            if row["state"] != "sent":
+                await _confirmed(tx, row["message_id"], echo)
+        elif echo.said is not None and key not in ours:
+            message_id = await tx.fetchval(
+                _BY_TEXT,
+                echo.channel_id,
+                list(echo.said.chats),
+                echo.said.content_type,
+                echo.said.content,
+            )
+            if message_id is not None and await _confirmed(tx, message_id, echo):
+                ours.add(key)
+    return ours
+
+
+async def _confirmed(tx: Transaction, message_id: UUID, echo: Echo) -> bool:
+    sent = await mark_sent(
+        tx, message_id, echo.external_id, at=echo.at, cause=echo.cause, even_failed=True
+    )
+    if sent:
+        await tx.execute("SELECT pg_notify($1, $2)", WAKE, str(echo.channel_id))
+    return sent
+
+
+async def next_message(tx: Transaction, channel_id: UUID) -> asyncpg.Record | None:
+    """What to attend to next on a channel, and in how many seconds (`due_in`)."""
+    return await tx.fetchrow(_NEXT, channel_id)
+
+
+async def recover(tx: Transaction, channel_id: UUID, wait_seconds: float) -> None:
+    """What another process was sending when it ended may have been sent: it is unknown."""
+    await tx.execute(
+        "UPDATE outbound_messages SET state = 'unknown', reason = 'interrupted',"
+        " next_attempt_at = now() + make_interval(secs => $2), updated_at = now()"
+        " WHERE channel_id = $1 AND state = 'sending'",
+        channel_id,
+        wait_seconds,
+    )
+
+
+async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | None) -> bool:
+    """Write down that the request leaves now; False when it is not ours to send any more."""
+    touched = await tx.execute(
+        "UPDATE outbound_messages SET state = 'sending', sending_at = now(),"
+        " attempts = attempts + 1, external_id = coalesce(external_id, $2), updated_at = now()"
+        " WHERE message_id = $1 AND state = 'pending'",
+        message_id,
+        external_id,
+    )
+    return touched == 1
+
+
+async def mark_sent(
+    tx: Transaction,
+    message_id: UUID,
+    external_id: str | None,
+    *,
+    at: datetime | None = None,
+    cause: Cause | None = None,
+    even_failed: bool = False,
+) -> bool:
+    """WhatsApp has it. Told once; again only when a missing id is found. False if nothing new."""
+    states = _ANY_BUT_SENT if even_failed else OPEN_STATES
+    row = await tx.fetchrow(_SENT, message_id, external_id, list(states))
+    if row is None:
+        return False
+    tx.outbox.add(
+        ChannelMessageSent(
+            channel_id=row["channel_id"],
+            message_id=message_id,
+            external_id=row["external_id"],
+            sent_at=at or datetime.now(UTC),
+        ),
+        conversation_id(row["channel_id"], row["chat_id"]),
+        cause=cause or cause_of(row),
+    )
+    return True
+
+
+async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str) -> None:
+    """It will not be sent (or, with OUTCOME_UNKNOWN, nobody knows and it is not tried again)."""
+    row = await tx.fetchrow(
+        "UPDATE outbound_messages SET state = 'failed', reason = $2, next_attempt_at = NULL,"
+        " updated_at = now() WHERE message_id = $1 AND state = ANY($3::text[]) RETURNING *",
+        message_id,
+        f"{code}: {reason}",
+        list(OPEN_STATES),
+    )
+    if row is not None:
+        tx.outbox.add(
+            ChannelMessageFailed(
+                channel_id=row["channel_id"],
+                message_id=message_id,
+                code=code,
+                reason=reason,
+                failed_at=datetime.now(UTC),
+            ),
+            conversation_id(row["channel_id"], row["chat_id"]),
+            cause=cause_of(row),
+        )
+
+
+async def mark_waiting(
+    tx: Transaction,
+    message_id: UUID,
+    state: str,
+    wait_seconds: float,
+    reason: str,
+    *,
+    failures: int = 0,
+) -> None:
+    """Leave it `pending` or `unknown` for so long; its chat's later messages wait behind it."""
+    await tx.execute(
+        "UPDATE outbound_messages SET state = $2, reason = $4, failures = failures + $5,"
+        " next_attempt_at = now() + make_interval(secs => $3), updated_at = now()"
+        " WHERE message_id = $1 AND state = ANY($6::text[])",
+        message_id,
+        state,
+        wait_seconds,
+        reason,
+        failures,
+        list(OPEN_STATES),
+    )
+
+
+async def known_ids(tx: Transaction, channel_id: UUID, external_ids: Sequence[str]) -> set[str]:
+    """Those of the bare ids that are messages we sent."""
+    rows = await tx.fetch(
+        "SELECT external_id FROM outbound_messages"
+        " WHERE channel_id = $1 AND external_id = ANY($2::text[])",
+        channel_id,
+        list(external_ids),
+    )
+    return {row["external_id"] for row in rows}
+
+
+def cause_of(row: asyncpg.Record) -> Cause:
+    """Why a message is sent: the request that queued it."""
+    return Cause(row["correlation_id"], row["causation_id"], row["trace_context"])

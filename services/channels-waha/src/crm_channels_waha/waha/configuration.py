@@ -1,0 +1,67 @@
+"""What a WAHA session must be told about us (WAHA contract, sessions and events)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crm_channels_waha.waha.reading import items, mapping
+
+EVENTS = (
+    "session.status",
+    "message.any",  # instead of `message`: both would double everything
+    "message.ack",
+    "message.ack.group",
+    "message.reaction",
+    "message.edited",
+    "message.revoked",
+    "message.waiting",
+    "poll.vote",
+    "poll.vote.failed",
+    "call.received",
+    "call.accepted",
+    "call.rejected",
+)
+WEBHOOK_PATH = "/api/v1/webhooks/waha/"
+_RETRIES = {"policy": "exponential", "delaySeconds": 2, "attempts": 15}
+_NEW_SESSION: Mapping[str, Any] = {
+    "ignore": {"status": True, "channels": True, "broadcast": True},
+    "noweb": {"store": {"enabled": True, "fullSync": False}},  # cannot be changed after pairing
+    "webjs": {"tagsEventsOn": True},  # without it WEBJS tells no group receipts
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Our webhook on a session: where, signed with what, and whose it is."""
+
+    url: str
+    hmac_key: str
+    tenant_id: str
+    channel_id: str
+
+    def new_config(self) -> dict[str, Any]:
+        """The config of a session that is created for us."""
+        return self.applied_to(_NEW_SESSION)
+
+    def applied_to(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A config with this subscription; all else stays, for WAHA replaces the whole config.
+
+        An older webhook of ours (another token or address of the same channel) is replaced.
+        """
+        ours = {
+            "url": self.url,
+            "events": list(EVENTS),
+            "hmac": {"key": self.hmac_key},
+            "retries": _RETRIES,
+        }
+        others = [
+            hook
+            for hook in items(config.get("webhooks"))
+            if WEBHOOK_PATH not in str(mapping(hook).get("url"))
+        ]
+        metadata = {
+            **mapping(config.get("metadata")),
+            "tenant.id": self.tenant_id,
+            "channel.id": self.channel_id,
+        }
+        return {**config, "webhooks": [*others, ours], "metadata": metadata}

@@ -1,0 +1,47 @@
+"""WAHA's message ids (WAHA contract, ids). Only the bare id is stable; never compare full ones."""
+
+from dataclasses import dataclass
+
+from shared_events.identity import WhatsAppId, parse_whatsapp_id
+
+from crm_channels_waha.waha.reading import mapping, text
+
+
+@dataclass(frozen=True, slots=True)
+class WahaMessageId:
+    """`{fromMe}_{chat}_{bare}[_{participant}]` taken apart; a bare id has only itself."""
+
+    bare: str
+    from_me: bool | None = None
+    chat: str | None = None
+    participant: str | None = None
+
+
+def read_message_id(value: object) -> WahaMessageId | None:
+    """Read an id in any of its forms: full text, bare text or WEBJS's object."""
+    if not isinstance(value, str):
+        nested = mapping(value)
+        return (
+            read_message_id(nested.get("_serialized") or text(nested.get("id"))) if nested else None
+        )
+    head, *rest = value.split("_")
+    if head not in ("true", "false") or len(rest) < 2:
+        return WahaMessageId(value[:255]) if value else None
+    chat, bare, *tail = rest
+    if not bare:
+        return None
+    # Self chats on browser engines may end in `_in` or `_out`: no participant without an `@`.
+    participant = tail[0] if tail and "@" in tail[0] else None
+    return WahaMessageId(bare[:255], head == "true", chat, participant)
+
+
+def bare_id(value: object) -> str | None:
+    """The bare id in any form of id, or None."""
+    found = read_message_id(value)
+    return found.bare if found else None
+
+
+def person_id(value: object) -> WhatsAppId | None:
+    """A phone or hidden id, device part dropped; None for groups and everything else."""
+    found = parse_whatsapp_id(value) if isinstance(value, str) else None
+    return found if found and found.kind != "group" else None

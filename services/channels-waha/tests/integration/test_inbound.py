@@ -1,0 +1,260 @@
+"""From WAHA's webhook to the domain event, on a real database and broker."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from channels_scene import Company, eventually, publish_raw
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.settings import ChannelsSettings
+from crm_channels_waha.waha.client import make_http_client
+from crm_fakes import examples
+from crm_fakes.waha import WahaSimulator
+from crm_fakes.waha.messages import Engine
+from shared_events import topology
+from shared_events.identity import conversation_id
+from shared_events.requests.channels import DriveChannel
+
+ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
+
+
+def body(name: str) -> tuple[str, bytes]:
+    example = examples.by_name(name)
+    return example.body["event"], orjson.dumps(example.body)
+
+
+class TestMessages:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_text_becomes_an_event(
+        self, company: Company, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine)
+        said = await waha.receive_text("loja", "5511988880001", "Oi! 👋", push_name="Maria")
+        (heard,) = await company.until_told("channel.message_received")
+        assert heard["channel"] == {
+            "id": str(company.channel_id),
+            "name": "Loja",
+            "session_timeout_seconds": 1800,
+        }
+        assert heard["external_id"] == said.bare_id
+        assert heard["content"] == "Oi! 👋"
+        assert heard["person"] == {
+            "identities": [{"kind": "phone", "value": "5511988880001"}],
+            "push_name": "Maria",
+        }
+        (event,) = [
+            e for e in await company.envelopes() if e.event_type == "channel.message_received"
+        ]
+        assert event.aggregate_id == conversation_id(company.channel_id, "5511988880001@c.us")
+        assert event.correlation_id == "req-ingress"
+
+    async def test_nul_and_half_an_emoji_do_no_harm(self, company: Company) -> None:
+        await company.connect()
+        payload = {"id": "false_5511988880001@c.us_N1", "body": "CUT", "timestamp": 1784800000}
+        raw = orjson.dumps({"event": "message", "payload": payload})
+        await company.hears("message", raw.replace(b"CUT", rb"a\u0000b \ud83d"))
+        (heard,) = await company.told("channel.message_received")
+        assert heard["content"] == "ab ?"
+
+    async def test_every_example_is_told_or_kept(self, company: Company) -> None:
+        await company.connect()
+        before = len(await company.rows("SELECT 1 FROM raw_events"))
+        for example in examples.load():
+            await company.hears(example.body["event"], orjson.dumps(example.body))
+        kept = await company.rows("SELECT event, outcome FROM raw_events")
+        ignored = [k for k in kept if k["outcome"] == "ignored"]
+        unhandled = {k["event"] for k in kept if k["outcome"] == "unhandled"}
+        assert len(ignored) == 2
+        assert "message.reaction" in unhandled
+        heard = len(await company.told("channel.message_received"))
+        receipts = len(await company.told("channel.message_status_reported"))
+        reports = sum(e.body["event"] == "session.status" for e in examples.load())
+        assert len(kept) - before + heard + receipts + reports == len(examples.load())
+
+    async def test_same_delivery_twice_has_one_effect(self, company: Company) -> None:
+        await company.connect()
+        event, raw = body("text_inbound_dm_gows")
+        ingress_id = await company.hears(event, raw)
+        publisher = company.outside.publisher
+        await publish_raw(
+            publisher, company.id, company.channel_id, event, raw, ingress_id=str(ingress_id)
+        )
+        await company.hears(*body("image_inbound_with_caption_webjs"))
+        assert len(await company.told("channel.message_received")) == 2
+
+    async def test_burst_keeps_its_order(self, company: Company) -> None:
+        await company.connect()
+        publisher = company.outside.publisher
+        for n in range(200):
+            payload = {"id": f"false_5511988880001@c.us_B{n}", "body": str(n), "timestamp": 1}
+            raw = orjson.dumps({"event": "message.any", "payload": payload})
+            await publish_raw(publisher, company.id, company.channel_id, "message.any", raw)
+        heard = await company.until_told("channel.message_received", 200)
+        assert [m["content"] for m in heard] == [str(n) for n in range(200)]
+
+
+class TestKept:
+    async def test_unreadable_body_is_kept_byte_for_byte(self, company: Company) -> None:
+        await company.connect()
+        await company.hears("message", b"\xff{not json")
+        (kept,) = await company.rows("SELECT * FROM raw_events WHERE outcome = 'unreadable'")
+        assert kept["body"] == b"\xff{not json"
+
+    async def test_unknown_channel_is_kept(self, company: Company) -> None:
+        company.channel_id = uuid4()
+        await company.hears(*body("text_inbound_dm_gows"))
+        (kept,) = await company.rows("SELECT * FROM raw_events")
+        assert (kept["outcome"], kept["reason"]) == ("unhandled", "unknown channel")
+
+    async def test_event_nobody_knows_is_kept(self, company: Company) -> None:
+        await company.connect()
+        await company.hears("brand.new", b'{"event":"brand.new","payload":{}}')
+        kept = await company.rows("SELECT event FROM raw_events")
+        assert {"event": "brand.new"} in kept
+
+    async def test_message_without_our_headers_is_a_dead_letter(self, company: Company) -> None:
+        publisher = company.outside.publisher
+        queue = topology.WAHA_MESSAGES.dead_letters
+        async with publisher.channel() as amqp:
+            before = (await amqp.declare_queue(queue, passive=True)).declaration_result
+        await publisher.publish(
+            topology.WAHA_EVENTS.name, "message.any", b"{}", message_id="x", headers={}
+        )
+
+        async def has_one_more() -> bool:
+            async with publisher.channel() as amqp:
+                now = (await amqp.declare_queue(queue, passive=True)).declaration_result
+            return (now.message_count or 0) > (before.message_count or 0)
+
+        await eventually(has_one_more)
+
+
+class TestReceipts:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_receipts_of_our_messages_are_told(
+        self, company: Company, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        waha.acks = "read"
+        await company.connect(engine)
+        message_id = await company.write()
+        row = await company.until_state(message_id, "sent")
+
+        async def read() -> bool:
+            told = await company.told("channel.message_status_reported")
+            return any(
+                t["status"] == "read" and t["external_id"] == row["external_id"] for t in told
+            )
+
+        await eventually(read)
+
+    async def test_receipt_proves_a_message_of_unknown_outcome_sent(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        waha.acks, waha.echo = "delivered", False
+        await company.connect("GOWS")
+        waha.faults.add("error_after_accept", times=1)
+        message_id = await company.write()
+        await company.until_state(message_id, "sent")
+        assert [m.times for m in waha.sent.values()] == [1]
+
+
+class TestHiddenIds:
+    async def test_phone_told_once_is_known_ever_after(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        await company.connect("GOWS")
+        await company.hears(*body("text_inbound_lid_gows_with_phone_alt"))
+        payload = {"id": "false_72318944542853@lid_L2", "body": "de novo", "timestamp": 1784800000}
+        raw = orjson.dumps({"event": "message.any", "payload": payload})
+        await company.hears("message.any", raw)
+        _, heard = await company.told("channel.message_received")
+        assert heard["person"]["identities"] == [
+            {"kind": "phone", "value": "5521977770002"},
+            {"kind": "lid", "value": "72318944542853"},
+        ]
+
+    async def test_unknown_phone_is_looked_up_behind_the_message(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        await company.connect("WEBJS")
+        await waha.receive_text("loja", None, "quem sou?", lid="245896994390182")
+        (first,) = await company.until_told("channel.message_received")
+        assert first["person"]["identities"] == [{"kind": "lid", "value": "245896994390182"}]
+        waha.session("loja").lids["245896994390182@lid"] = "5521977770002@c.us"
+        await company.rows("UPDATE lid_refs SET next_lookup_at = now()")
+
+        async def known() -> bool:
+            return bool(await company.rows("SELECT 1 FROM lid_refs WHERE phone IS NOT NULL"))
+
+        await eventually(known)
+        await waha.receive_text("loja", None, "eu!", lid="245896994390182")
+        _, second = await company.until_told("channel.message_received", 2)
+        assert second["person"]["identities"][0] == {"kind": "phone", "value": "5521977770002"}
+
+
+class TestStatus:
+    async def status(self, company: Company, word: str, at: int) -> None:
+        raw = {"event": "session.status", "timestamp": at, "payload": {"status": word}}
+        await company.hears("session.status", orjson.dumps(raw))
+
+    async def test_pairing_is_told_step_by_step(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        company.channel_id = UUID((await company.value(company.creation()))["id"])
+        await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
+        await company.until_status("pairing")
+        waha.scan("loja")
+        await company.until_status("connected")
+        told = await company.told("channel.status_changed")
+        assert [t["channel"]["status"] for t in told] == ["pairing", "connected"]
+        assert told[-1]["channel"]["phone"] == "5511900000001"
+        assert told[-1]["waha_status"] == "WORKING"
+        assert told[-1]["channel"]["webhook_hmac_key"] is None
+
+    async def test_older_news_change_nothing(self, company: Company) -> None:
+        await company.connect()
+        far = 4_000_000_000_000
+        await self.status(company, "FAILED", far)
+        await self.status(company, "WORKING", far - 1)
+        assert (await company.until_status("failed"))["waha_status"] == "FAILED"
+
+    async def test_unknown_word_is_recorded_and_changes_nothing(self, company: Company) -> None:
+        await company.connect()
+        await self.status(company, "DREAMING", 4_000_000_000_000)
+        assert (await company.until_status("connected"))["waha_status"] == "DREAMING"
+
+    async def test_short_blip_is_nobodys_business_but_a_long_one_is(
+        self, company: Company, settings: ChannelsSettings
+    ) -> None:
+        await company.connect()
+        await self.status(company, "STARTING", 4_000_000_000_000)
+        await company.until_status("connected")
+        async with make_http_client() as http:
+            book = StatusBook(Connections(settings, http))
+            await book.degrade_stuck(company.service.database, 0)
+        await company.until_status("degraded")
+        await self.status(company, "WORKING", 4_000_000_000_001)
+        row = await company.until_status("connected")
+        assert row["status_reason"] is None
+
+    async def test_restriction_is_shown_with_its_end(self, company: Company) -> None:
+        await company.connect()
+        await company.hears(*body("session_status_working_account_restricted_newer_build"))
+        raw = dict(examples.by_name("session_status_working_account_restricted_newer_build").body)
+        await company.hears("session.status", orjson.dumps({**raw, "timestamp": 4_000_000_000_000}))
+        row = await company.until_status("connected")
+        assert row["status_reason"] == "restricted_until 2026-07-24T09:46:40+00:00"
+
+    async def test_reports_of_many_channels_at_once(
+        self, company: Company, other_company: Company, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        await other_company.connect(session="filial")
+        await asyncio.gather(
+            self.status(company, "STOPPED", 4_000_000_000_000),
+            self.status(other_company, "FAILED", 4_000_000_000_000),
+        )
+        await company.until_status("stopped")
+        await other_company.until_status("failed")

@@ -1,0 +1,340 @@
+"""Who takes part in this service's tests: a company, the gateway's ingress, the bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import orjson
+from aiohttp import web
+from crm_fakes.serving import LocalServer
+from crm_fakes.waha import WahaSimulator
+from crm_fakes.waha.messages import Engine
+from service_kit.bus import Publisher
+from service_kit.errors import UnavailableError
+from service_kit.requests import RequestClient
+from service_kit.service import Service
+from shared_events import ingress, registry, topology
+from shared_events.envelope import Envelope, EventData
+from shared_events.messaging import (
+    ChannelSummary,
+    ContactSummary,
+    MessageQueued,
+    SessionSummary,
+)
+from shared_events.requests.base import Principal, Reply, Request
+from shared_events.requests.channels import (
+    CreateChannel,
+    DriveChannel,
+    ListChannels,
+    WahaSettings,
+)
+from shared_events.resources import ContentType, Message
+
+DEADLINE_SECONDS = 20.0
+CUSTOMER = "5511988880001@c.us"
+
+
+async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
+    """What `look` returns once it is truthy; it fails after the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            if found := await look():
+                return found
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """The service from healthy to stopped."""
+    async with service.app.router.lifespan_context(service.app):
+
+        async def healthy() -> bool:
+            return (await service.health.status())[0] == "healthy"
+
+        await eventually(healthy)
+        yield service
+
+
+class Outside:
+    """The other services' side of the bus."""
+
+    def __init__(self, amqp_url: str) -> None:
+        self.client = RequestClient(amqp_url)
+        self.publisher = Publisher(amqp_url)
+
+    async def __aenter__(self) -> Self:
+        await self.publisher.connect()
+        await self.client.start()
+        await eventually(self._answered)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.stop()
+        await self.publisher.close()
+
+    async def _answered(self) -> bool:
+        try:
+            await self.client.call(
+                ListChannels(), principal=Principal(tenant_id="nobody"), correlation_id="start"
+            )
+        except UnavailableError:
+            return False
+        return True
+
+
+async def publish_raw(
+    publisher: Publisher, tenant_id: str, channel_id: UUID, event: str, body: bytes, **headers: Any
+) -> UUID:
+    """Publish a raw WAHA event as the gateway does; returns its ingress id."""
+    ingress_id = uuid4()
+    await publisher.publish(
+        topology.WAHA_EVENTS.name,
+        topology.waha_key(event),
+        body,
+        message_id=str(uuid4()),
+        correlation_id="req-ingress",
+        headers={
+            "ingress_id": str(ingress_id),
+            "tenant_id": tenant_id,
+            "channel_id": str(channel_id),
+            "waha_event": event,
+            "received_at": datetime.now(UTC).isoformat(),
+            "x-request-id": "req-ingress",
+            **headers,
+        },
+    )
+    return ingress_id
+
+
+class Ingress(LocalServer):
+    """Accepts WAHA's webhooks by token and signature alone, and puts them on the bus."""
+
+    def __init__(self, master_key: str) -> None:
+        super().__init__("127.0.0.1", 0)
+        self._master_key = master_key
+        self.publisher: Publisher | None = None
+
+    def build_app(self) -> web.Application:
+        """One route."""
+        app = web.Application()
+        app.router.add_post("/api/v1/webhooks/waha/{token}", self._accept)
+        return app
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        address = ingress.read_channel_token(self._master_key, request.match_info["token"])
+        body = await request.read()
+        if address is None or self.publisher is None:
+            return web.Response(status=401)
+        key = ingress.webhook_hmac_key(self._master_key, address)
+        if request.headers.get("X-Webhook-Hmac") != ingress.body_signature(key, body):
+            return web.Response(status=401)
+        event = orjson.loads(body)["event"]
+        await publish_raw(self.publisher, str(address.tenant_id), address.channel_id, event, body)
+        return web.Response(status=200)
+
+
+@dataclass
+class Company:
+    """A tenant: it asks, writes to its customers, and its tables can be looked into."""
+
+    service: Service
+    outside: Outside
+    waha: WahaSimulator
+    id: str = field(default_factory=lambda: str(uuid4()))
+    channel_id: UUID = field(default_factory=uuid4)
+    channel: dict[str, Any] = field(default_factory=dict)
+
+    async def ask(self, request: Request, **options: Any) -> Reply:
+        """Send a request over the bus, as the gateway does."""
+        principal = Principal(tenant_id=self.id, user_id=UUID(int=7))
+        return await self.outside.client.call(
+            request, principal=principal, correlation_id=f"req-{uuid4()}", **options
+        )
+
+    async def value(self, request: Request, **options: Any) -> dict[str, Any]:
+        """The value of a request that must succeed."""
+        reply = await self.ask(request, **options)
+        assert reply.problem is None, reply.problem
+        assert reply.value is not None
+        return reply.value
+
+    async def problem(self, request: Request, **options: Any) -> tuple[str, str]:
+        """Kind and code of a request that must fail."""
+        reply = await self.ask(request, **options)
+        assert reply.problem is not None
+        return reply.problem.kind, reply.problem.code
+
+    def creation(self, **changes: Any) -> CreateChannel:
+        """A request for a channel on this company's WAHA."""
+        session = changes.pop("session", "loja")
+        api_key = changes.pop("api_key", self.waha.api_key)
+        base_url = changes.pop("base_url", self.waha.url)
+        waha = WahaSettings(base_url=base_url, api_key=api_key, session=session)
+        return CreateChannel(**{"name": "Loja", "waha": waha, **changes})
+
+    async def connect(self, engine: Engine = "GOWS", **changes: Any) -> UUID:
+        """Create a channel, start it, pair it, and wait until it is connected."""
+        session = changes.get("session", "loja")
+        self.waha.engines[session] = engine
+        self.channel = await self.value(self.creation(**changes))
+        self.channel_id = UUID(self.channel["id"])
+        await self.value(DriveChannel(channel_id=self.channel_id, action="start"))
+        self.waha.scan(session)
+        await self.until_status("connected")
+        return self.channel_id
+
+    async def until_status(self, status: str) -> dict[str, Any]:
+        """Wait until the channel has this status; returns its row."""
+
+        async def look() -> Any:
+            row = (await self.rows("SELECT * FROM channels WHERE id = $1", self.channel_id))[0]
+            return row if row["status"] == status else None
+
+        found: dict[str, Any] = await eventually(look)
+        return found
+
+    async def hears(self, event: str, body: bytes, **headers: Any) -> UUID:
+        """Let a raw WAHA event arrive, whatever it holds; waits until it has been applied."""
+        ingress_id = await publish_raw(
+            self.outside.publisher, self.id, self.channel_id, event, body, **headers
+        )
+
+        async def applied() -> bool:
+            return bool(
+                await self.rows("SELECT 1 FROM processed_events WHERE event_id = $1", ingress_id)
+            )
+
+        await eventually(applied)
+        return ingress_id
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Look into the tables as this tenant."""
+        async with self.service.database.tenant(self.id) as tx:
+            return [dict(row) for row in await tx.fetch(query, *values)]
+
+    async def told(self, event_type: str) -> list[dict[str, Any]]:
+        """What this tenant's events of a type said, oldest first."""
+        rows = await self.rows(
+            "SELECT payload FROM outbox_events WHERE event_type = $1 ORDER BY seq", event_type
+        )
+        return [row["payload"] for row in rows]
+
+    async def until_told(self, event_type: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many events of a type."""
+
+        async def look() -> Any:
+            found = await self.told(event_type)
+            return found if len(found) >= count else None
+
+        found: list[dict[str, Any]] = await eventually(look)
+        return found
+
+    async def envelopes(self) -> list[Envelope[Any]]:
+        """Every event this tenant's changes told, read back as a consumer would."""
+        rows = await self.rows("SELECT * FROM outbox_events ORDER BY seq")
+        return [
+            registry.parse_any(
+                row["event_type"],
+                row["event_version"],
+                orjson.dumps(
+                    {
+                        "event_id": str(row["event_id"]),
+                        "event_type": row["event_type"],
+                        "event_version": row["event_version"],
+                        "aggregate_id": str(row["aggregate_id"]),
+                        "aggregate_type": row["aggregate_type"],
+                        "aggregate_seq": row["seq"],
+                        "tenant_id": row["tenant_id"],
+                        "occurred_at": row["occurred_at"],
+                        "correlation_id": row["correlation_id"],
+                        "causation_id": row["causation_id"] and str(row["causation_id"]),
+                        "data": row["payload"],
+                    }
+                ),
+            )
+            for row in rows
+        ]
+
+    async def write(
+        self,
+        content: str | None = "Oi!",
+        *,
+        to: str = CUSTOMER,
+        content_type: ContentType = "text",
+        media_url: str | None = None,
+        reply_to: str | None = None,
+        times: int = 1,
+    ) -> UUID:
+        """Queue a message to a customer as messaging does; returns its id."""
+        now = datetime.now(UTC)
+        message = Message(
+            id=uuid4(),
+            contact_id=uuid4(),
+            channel_id=self.channel_id,
+            direction="outbound",
+            origin="agent",
+            content_type=content_type,
+            content=content,
+            media_url=media_url,
+            status="queued",
+            seq=1,
+            created_at=now,
+            updated_at=now,
+        )
+        queued = MessageQueued(
+            message=message,
+            contact=ContactSummary(id=message.contact_id, name="Maria"),
+            session=SessionSummary(id=uuid4(), status="active"),
+            channel=ChannelSummary(id=self.channel_id, name="Loja"),
+            to=to,
+            reply_to_external_id=reply_to,
+        )
+        for _ in range(times):
+            await self.publish(queued)
+        return message.id
+
+    async def publish(self, data: EventData) -> None:
+        """Publish an event as another service's relay does."""
+        envelope: Envelope[Any] = Envelope(
+            event_id=uuid4(),
+            event_type=data.event_type,
+            event_version=data.event_version,
+            aggregate_id=uuid4(),
+            aggregate_type=data.aggregate_type,
+            aggregate_seq=1,
+            tenant_id=self.id,
+            occurred_at=datetime.now(UTC),
+            correlation_id="req-send",
+            data=data,
+        )
+        await self.outside.publisher.publish(
+            topology.event_exchange(envelope.event_type),
+            envelope.event_type,
+            envelope.model_dump_json().encode(),
+            message_id=str(uuid4()),
+            headers={
+                "event_type": envelope.event_type,
+                "event_version": envelope.event_version,
+                "event_id": str(envelope.event_id),
+                "tenant_id": self.id,
+            },
+        )
+
+    async def ledger(self, message_id: UUID) -> dict[str, Any]:
+        """The ledger's entry of a message, empty when there is none."""
+        rows = await self.rows("SELECT * FROM outbound_messages WHERE message_id = $1", message_id)
+        return rows[0] if rows else {}
+
+    async def until_state(self, message_id: UUID, *states: str) -> dict[str, Any]:
+        """Wait until a message is in one of these states; returns its entry."""
+
+        async def look() -> Any:
+            row = await self.ledger(message_id)
+            return row if row.get("state") in states else None
+
+        found: dict[str, Any] = await eventually(look)
+        return found

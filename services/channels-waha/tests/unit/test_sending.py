@@ -1,0 +1,166 @@
+"""Composing sends and judging their answers (WAHA contract, sending)."""
+
+from typing import Any
+
+import httpx
+import pytest
+from crm_channels_waha.waha.answers import (
+    Accepted,
+    NotSent,
+    Refused,
+    Rejected,
+    Unknown,
+    judge,
+    judge_failure,
+)
+from crm_channels_waha.waha.configuration import EVENTS, Subscription
+from crm_channels_waha.waha.sending import Outgoing, compose
+
+CHAT = "5511988880001@c.us"
+
+
+class TestCompose:
+    def test_text_carries_the_pregenerated_id(self) -> None:
+        sent = compose(Outgoing(CHAT, "text", "oi", reply_to="3A"), "s", "3EB0")
+        body = {"session": "s", "chatId": CHAT, "text": "oi", "id": "3EB0", "reply_to": "3A"}
+        assert sent == ("/api/sendText", body, False)
+
+    @pytest.mark.parametrize(
+        ("kind", "path", "extra"),
+        [
+            ("image", "/api/sendImage", {}),
+            ("document", "/api/sendFile", {}),
+            ("audio", "/api/sendFile", {}),
+            ("voice", "/api/sendVoice", {"convert": True}),
+            ("video", "/api/sendVideo", {"convert": True}),
+        ],
+    )
+    def test_media_goes_by_url_with_its_caption(
+        self, kind: str, path: str, extra: dict[str, Any]
+    ) -> None:
+        message = Outgoing(CHAT, kind, "veja", "https://x.test/a%20b.pdf", "application/pdf")
+        sent = compose(message, "s", "3EB0")
+        assert not isinstance(sent, Rejected)
+        assert sent[0] == path
+        file = {"mimetype": "application/pdf", "url": "https://x.test/a%20b.pdf"}
+        if path == "/api/sendFile":
+            file["filename"] = "a b.pdf"
+        assert sent[1] == {
+            "session": "s",
+            "chatId": CHAT,
+            "file": file,
+            "caption": "veja",
+            **extra,
+        }
+
+    def test_webjs_is_given_the_full_id_of_what_it_replies_to(self) -> None:
+        message = Outgoing(CHAT, "text", "oi", reply_to="3A", engine="WEBJS")
+        sent = compose(message, "s", None)
+        assert not isinstance(sent, Rejected)
+        assert sent[1]["reply_to"] == f"false_{CHAT}_3A"
+
+    @pytest.mark.parametrize(
+        ("kind", "content", "code"),
+        [
+            ("sticker", "x", "unsupported_content"),
+            ("text", None, "empty_content"),
+            ("image", "x", "media_missing"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_rejected(
+        self, kind: str, content: str | None, code: str
+    ) -> None:
+        rejected = compose(Outgoing(CHAT, kind, content), "s", None)
+        assert isinstance(rejected, Rejected)
+        assert rejected.code == code
+
+
+def answer(status: int, body: Any = None) -> httpx.Response:
+    return httpx.Response(status, json=body) if body is not None else httpx.Response(status)
+
+
+class TestJudge:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"id": "true_5511988880001@c.us_3EB0", "_data": {}},
+            {"key": {"id": "3EB0", "fromMe": True}, "status": "PENDING"},
+            {"id": {"id": "3EB0", "_serialized": "true_5511988880001@c.us_3EB0"}},
+        ],
+    )
+    def test_id_is_found_in_every_engines_answer(self, body: Any) -> None:
+        assert judge(answer(201, body)) == Accepted("3EB0")
+
+    @pytest.mark.parametrize("body", [None, {}, [], {"sent": True}])
+    def test_accepted_without_id(self, body: Any) -> None:
+        assert judge(answer(201, body)) == Accepted(None)
+
+    @pytest.mark.parametrize(
+        ("status", "body", "verdict"),
+        [
+            (400, {"message": ["chatId must be a string"]}, Rejected),
+            (404, {"message": "Session not found"}, Rejected),
+            (422, {"message": "The method is not implemented by the engine."}, Rejected),
+            (422, {"error": 'Session "s" does not exist', "session": "s"}, Rejected),
+            (422, {"error": "Session status..", "expected": ["WORKING"]}, NotSent),
+            (429, None, NotSent),
+            (401, {"message": "Unauthorized"}, Refused),
+            (403, {"message": "Forbidden"}, Refused),
+            (500, {"exception": {"message": "rate-overlimit"}}, Unknown),
+            (502, None, Unknown),
+        ],
+    )
+    def test_every_row_of_the_send_recipe(
+        self, status: int, body: Any, verdict: type[object]
+    ) -> None:
+        assert isinstance(judge(answer(status, body)), verdict)
+
+    def test_reason_does_not_echo_the_request(self) -> None:
+        body = {"exception": {"message": "boom"}, "request": {"body": {"text": "segredo"}}}
+        unknown = judge(answer(500, body))
+        assert unknown == Unknown("WAHA answered 500: boom")
+
+    @pytest.mark.parametrize(
+        ("error", "verdict"),
+        [
+            (httpx.ConnectError(""), NotSent),
+            (httpx.ConnectTimeout(""), NotSent),
+            (httpx.PoolTimeout(""), NotSent),
+            (httpx.ReadTimeout(""), Unknown),
+            (httpx.ReadError(""), Unknown),
+            (httpx.WriteError(""), Unknown),
+            (httpx.RemoteProtocolError(""), Unknown),
+            (httpx.InvalidURL(""), Rejected),
+        ],
+    )
+    def test_without_an_answer_it_matters_whether_the_request_left(
+        self, error: httpx.HTTPError, verdict: type[object]
+    ) -> None:
+        assert isinstance(judge_failure(error), verdict)
+
+
+class TestSubscription:
+    def test_keeps_the_rest_and_replaces_our_older_webhook(self) -> None:
+        ours = Subscription("https://crm.test/api/v1/webhooks/waha/new", "key", "t", "c")
+        config = ours.applied_to(
+            {
+                "proxy": {"server": "p"},
+                "metadata": {"theirs": "1"},
+                "webhooks": [
+                    {"url": "https://other.test/hook", "events": ["*"]},
+                    {"url": "https://crm.test/api/v1/webhooks/waha/old", "events": ["*"]},
+                ],
+            }
+        )
+        assert config["proxy"] == {"server": "p"}
+        assert config["metadata"] == {"theirs": "1", "tenant.id": "t", "channel.id": "c"}
+        assert [h["url"] for h in config["webhooks"]] == ["https://other.test/hook", ours.url]
+        assert config["webhooks"][1]["hmac"] == {"key": "key"}
+
+    def test_applying_twice_changes_nothing(self) -> None:
+        ours = Subscription("https://crm.test/api/v1/webhooks/waha/t", "key", "t", "c")
+        assert ours.applied_to(ours.new_config()) == ours.new_config()
+
+    def test_subscribes_to_message_any_alone(self) -> None:
+        assert "message.any" in EVENTS
+        assert "message" not in EVENTS

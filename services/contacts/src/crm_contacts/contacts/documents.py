@@ -1,0 +1,63 @@
+"""Rules of what customers put into a contact: tags, custom fields, stray NULs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from service_kit.errors import InvalidError
+
+from crm_contacts.contacts.search import tag_key
+
+MAX_CUSTOM_FIELDS = 64
+MAX_CUSTOM_FIELDS_BYTES = 16 * 1024
+
+
+def without_nul(value: Any) -> Any:
+    """The same value with U+0000 taken out of every text: PostgreSQL cannot store it."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {without_nul(k): without_nul(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    return value
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch (RFC 7396): null removes, objects merge, anything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def distinct_tags(tags: Iterable[str]) -> list[str]:
+    """Each tag once, compared without case; the first spelling and the order stay."""
+    kept: dict[str, str] = {}
+    for tag in filter(None, tags):
+        kept.setdefault(tag_key(tag), tag)
+    return list(kept.values())
+
+
+def check_custom_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields themselves; InvalidError when there are too many or they are too large."""
+    try:
+        size = len(orjson.dumps(fields))
+    except TypeError:
+        raise InvalidError.field(
+            "custom_fields", "invalid_value", "A number is too large or the nesting too deep."
+        ) from None
+    if len(fields) > MAX_CUSTOM_FIELDS:
+        raise InvalidError.field(
+            "custom_fields", "too_long", f"At most {MAX_CUSTOM_FIELDS} custom fields."
+        )
+    if size > MAX_CUSTOM_FIELDS_BYTES:
+        raise InvalidError.field(
+            "custom_fields", "too_large", f"At most {MAX_CUSTOM_FIELDS_BYTES} bytes together."
+        )
+    return fields

@@ -1,0 +1,102 @@
+"""Tables of contacts. Rows are plain values here: repositories read and write them as sets."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field
+
+from crm_contacts.tables import SCHEMA, Base, moment
+
+_LIVE = text("deleted_at IS NULL")
+
+
+class Contact(Base, table=True):
+    """A person or group a company talks with; `deleted_at` marks a soft deletion.
+
+    `search_text`, `sort_name` and `tag_keys` follow from the other columns (see `search.derive`):
+    computed here, they need no function in an index.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = (
+        Index("idx_contacts_tenant", "tenant_id", "created_at", "id", postgresql_where=_LIVE),
+        Index("idx_contacts_name", "tenant_id", "sort_name", "id", postgresql_where=_LIVE),
+        Index("idx_contacts_phone", "phone"),
+        Index(
+            "idx_contacts_tenant_phone",
+            "tenant_id",
+            "phone",
+            unique=True,
+            postgresql_where=text("phone IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "idx_contacts_pipeline",
+            "tenant_id",
+            "pipeline_id",
+            "pipeline_status_id",
+            postgresql_where=text("pipeline_id IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "idx_contacts_search",
+            "tenant_id",
+            "search_text",
+            postgresql_using="gin",
+            postgresql_ops={
+                "tenant_id": "extensions.varchar_ops",
+                "search_text": "extensions.gin_trgm_ops",
+            },
+            postgresql_where=_LIVE,
+        ),
+        Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(max_length=255)
+    name: str = Field(max_length=255)
+    phone: str | None = Field(default=None, max_length=50)
+    email: str | None = Field(default=None, max_length=255)
+    profile_picture_url: str | None = Field(default=None, sa_type=Text)
+    tags: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default="{}")
+    )
+    custom_fields: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
+    )
+    pipeline_id: UUID | None = None
+    pipeline_status_id: UUID | None = None
+    language: str | None = Field(default=None, max_length=35)
+    timezone: str | None = Field(default=None, max_length=64)
+    source: str = Field(max_length=50)
+    push_name: str | None = Field(default=None, max_length=255)
+    first_interaction_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    last_interaction_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    search_text: str = Field(default="", sa_column=Column(Text(collation="C"), nullable=False))
+    sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
+    tag_keys: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default="{}")
+    )
+    deleted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    version: int = 1
+    created_at: datetime = Field(sa_column=moment())
+    updated_at: datetime = Field(sa_column=moment())
+
+
+class ContactIdentity(Base, table=True):
+    """One way WhatsApp shows a contact (design section 4).
+
+    Two aliases share a `canonical`; `value` is the alias WhatsApp reports. An identity belongs to
+    one contact for good: a number taken off a contact still leads to it.
+    """
+
+    __tablename__ = "contact_identities"
+    __table_args__ = (Index("idx_contact_identities_contact", "contact_id"),)
+
+    tenant_id: str = Field(primary_key=True, max_length=255)
+    kind: str = Field(primary_key=True, max_length=20)
+    canonical: str = Field(primary_key=True, max_length=255)
+    value: str = Field(max_length=255)
+    contact_id: UUID = Field(sa_column=Column(ForeignKey(f"{SCHEMA}.contacts.id"), nullable=False))
+    created_at: datetime = Field(sa_column=moment(default_now=True))

@@ -1,0 +1,31 @@
+"""Phone numbers as people type them, made into WhatsApp identities."""
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+from service_kit.errors import InvalidError
+from shared_events.identity import WhatsAppId
+
+
+def parse_phone(text: str, region: str) -> WhatsAppId:
+    """Read a number typed by a person; one without country code is of `region` (ISO, "BR").
+
+    Raises InvalidError (field `phone`, code `invalid_phone`) for what no line can have. Only the
+    lengths are judged, not whether a prefix is in use: numbering plans change faster than we do.
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        raise _invalid(region) from None
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        raise _invalid(region)
+    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    typed = WhatsAppId("phone", e164.removeprefix("+"))
+    return WhatsAppId("phone", typed.canonical)
+
+
+def _invalid(region: str) -> InvalidError:
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    shown = phonenumbers.format_number(example, PhoneNumberFormat.E164) if example else "+5511..."
+    return InvalidError.field(
+        "phone", "invalid_phone", f"This is not a phone number; write it like {shown}."
+    )

@@ -1,0 +1,107 @@
+"""Requests from the gateway: what customers typed, checked and handed to the service."""
+
+from typing import Any
+
+from service_kit.database import Transaction
+from service_kit.errors import InvalidError
+from service_kit.requests import Call
+from shared_events import resources
+from shared_events.identity import WhatsAppId
+from shared_events.requests.base import Nothing, Page
+from shared_events.requests.contacts import (
+    CreateContact,
+    DeleteContact,
+    GetContact,
+    ListContacts,
+    PatchContact,
+    ReplaceContact,
+)
+
+from crm_contacts.contacts import listing, service
+from crm_contacts.contacts.documents import (
+    check_custom_fields,
+    distinct_tags,
+    merge_patch,
+    without_nul,
+)
+from crm_contacts.contacts.models import Contact
+from crm_contacts.contacts.phone import parse_phone
+
+
+class ContactRequests:
+    """Answers the contact requests; phones without country code are of `region`."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+
+    async def create(
+        self, tx: Transaction, request: CreateContact, call: Call
+    ) -> resources.Contact:
+        """Add a contact; the problem `contact_exists` names the one that has the phone."""
+        del call
+        phone = self._phone(request.phone)
+        return await service.create(tx, _whole(request, phone), phone)
+
+    async def get(self, tx: Transaction, request: GetContact, call: Call) -> resources.Contact:
+        """Read a contact."""
+        del call
+        return await service.get(tx, request.contact_id)
+
+    async def list_contacts(
+        self, tx: Transaction, request: ListContacts, call: Call
+    ) -> Page[resources.Contact]:
+        """Find contacts."""
+        del call
+        return await listing.list_contacts(tx, request)
+
+    async def replace(
+        self, tx: Transaction, request: ReplaceContact, call: Call
+    ) -> resources.Contact:
+        """Replace a contact: what is left out becomes empty."""
+        phone = self._phone(request.phone)
+        fields = _whole(request, phone)
+        return await service.change(
+            tx, request.contact_id, lambda _: fields, phone, call.expected_version
+        )
+
+    async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> resources.Contact:
+        """Change the fields that were sent, custom fields by merge (RFC 7396)."""
+        given = request.model_fields_set - {"contact_id"}
+        phone = self._phone(request.phone)
+        fields = {name: value for name, value in _cleaned(request, phone).items() if name in given}
+        patch = fields.pop("custom_fields", {})
+
+        def edit(contact: Contact) -> dict[str, Any]:
+            if "custom_fields" not in given:
+                return fields
+            merged = merge_patch(contact.custom_fields, patch) if patch is not None else {}
+            return {**fields, "custom_fields": check_custom_fields(merged)}
+
+        return await service.change(tx, request.contact_id, edit, phone, call.expected_version)
+
+    async def delete(self, tx: Transaction, request: DeleteContact, call: Call) -> Nothing:
+        """Remove a contact, softly."""
+        await service.delete(tx, request.contact_id, call.expected_version)
+        return Nothing()
+
+    def _phone(self, typed: str | None) -> WhatsAppId | None:
+        return parse_phone(typed, self._region) if typed is not None else None
+
+
+def _whole(request: CreateContact | ReplaceContact, phone: WhatsAppId | None) -> dict[str, Any]:
+    fields = _cleaned(request, phone)
+    check_custom_fields(fields["custom_fields"])
+    return fields
+
+
+def _cleaned(
+    request: CreateContact | ReplaceContact | PatchContact, phone: WhatsAppId | None
+) -> dict[str, Any]:
+    """The columns a request speaks of, as they are stored."""
+    fields: dict[str, Any] = without_nul(request.model_dump(exclude={"contact_id"}))
+    if fields["name"] == "":
+        raise InvalidError.field("name", "string_too_short", "A contact needs a name.")
+    fields["phone"] = phone.phone if phone else None
+    fields["email"] = fields["email"].lower() if fields["email"] else None
+    fields["tags"] = distinct_tags(fields["tags"] or ())
+    return fields

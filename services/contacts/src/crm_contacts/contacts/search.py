@@ -1,0 +1,53 @@
+"""What contacts are found and sorted by: text without case and accents (behaviour: search).
+
+Folding happens here and not in PostgreSQL, so the indexes hold plain columns and need no function
+that an extension would have to call immutable.
+"""
+
+import re
+import unicodedata
+
+from crm_contacts.contacts.models import Contact
+
+SORT_NAME_LENGTH = 64
+"""Characters of the folded name that order a list; more would not fit into a cursor."""
+
+_MAX_WORDS = 8
+_PHONE = re.compile(r"[+(]*\d[\d\s().-]{3,}")
+_NOT_DIGITS = re.compile(r"[^0-9]")
+_WILDCARDS = re.compile(r"[%_\\]")
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents and compatibility forms: `João ①` becomes `joao 1`."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def derive(contact: Contact) -> Contact:
+    """Bring the columns that follow from the others up to date; returns the same contact."""
+    name = fold(contact.name)
+    contact.sort_name = name[:SORT_NAME_LENGTH]
+    contact.search_text = "\n".join((name, contact.phone or "", fold(contact.email or "")))
+    contact.tag_keys = sorted({tag_key(tag) for tag in contact.tags})
+    return contact
+
+
+def tag_key(tag: str) -> str:
+    """Two tags with one key are the same tag."""
+    return tag.casefold()
+
+
+def patterns(search: str) -> list[str]:
+    """LIKE patterns of which all must match `search_text`: one per word, or one for a phone.
+
+    A phone may be typed with blanks, dots, dashes and brackets.
+    """
+    if _PHONE.fullmatch(search.strip()):
+        return [f"%{_NOT_DIGITS.sub('', search)}%"]
+    words = list(dict.fromkeys(fold(search).split()))
+    return [f"%{_escaped(word)}%" for word in words[:_MAX_WORDS]]
+
+
+def _escaped(word: str) -> str:
+    return _WILDCARDS.sub(r"\\\g<0>", word)

@@ -1,0 +1,160 @@
+"""What can be done to a contact, and what is told about it afterwards.
+
+Every change counts `version` up by one and is told as one event; a change that changes nothing
+does neither. The caller commits.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.ids import uuid7
+from shared_events import identity, resources
+from shared_events.contact import (
+    ContactCreated,
+    ContactDeleted,
+    ContactIdentityLinked,
+    ContactUpdated,
+)
+from shared_events.identity import WhatsAppId
+
+from crm_contacts.contacts import identities, repository
+from crm_contacts.contacts.identities import Owned
+from crm_contacts.contacts.models import Contact
+
+SOURCE_REST = "api"
+
+Edit = Callable[[Contact], dict[str, Any]]
+"""From a contact as it is to the columns it should have."""
+
+
+async def get(tx: Transaction, contact_id: UUID) -> resources.Contact:
+    """The contact; NotFoundError when missing, deleted or another tenant's."""
+    contact = await repository.find_live(tx, contact_id)
+    if contact is None:
+        raise NotFoundError("contact")
+    return (await repository.to_resources(tx, [contact]))[0]
+
+
+async def create(
+    tx: Transaction, fields: dict[str, Any], phone: WhatsAppId | None
+) -> resources.Contact:
+    """Add a contact with these columns.
+
+    One with a phone gets the id its first message would give it. A phone on record is a
+    ConflictError `contact_exists`, unless its contact was deleted: that one is restored with the
+    new fields, because its id, messages and identities are this person's.
+    """
+    owner_id = await _owner_id(tx, phone) if phone else None
+    if owner_id is not None:
+        owner = (await repository.find_for_update(tx, {owner_id}))[owner_id]
+        if owner.deleted_at is None:
+            raise _exists(owner.id)
+        owner.deleted_at = None
+        return await _changed(tx, owner, {"deleted_at", *_apply(owner, fields)})
+    now = datetime.now(UTC)
+    contact = Contact(
+        **fields,
+        id=identity.contact_id(tx.tenant_id, phone) if phone else uuid7(),
+        tenant_id=tx.tenant_id,
+        source=SOURCE_REST,
+        created_at=now,
+        updated_at=now,
+    )
+    await repository.insert(tx, [contact])
+    if phone:
+        await identities.save(tx, {identities.key(phone): Owned(phone.value, contact.id)})
+    created = (await repository.to_resources(tx, [contact]))[0]
+    tx.outbox.add(ContactCreated(contact=created), contact.id)
+    return created
+
+
+async def change(
+    tx: Transaction,
+    contact_id: UUID,
+    edit: Edit,
+    phone: WhatsAppId | None,
+    expected_version: int | None,
+) -> resources.Contact:
+    """Give a contact the columns that `edit` makes of it.
+
+    `phone` is the identity of a phone among them: it becomes one more identity of this contact.
+    Raises NotFoundError, PreconditionFailedError `stale_version` and ConflictError
+    `contact_exists` when another contact has the phone.
+    """
+    owner_id = await _owner_id(tx, phone) if phone else None
+    found = await repository.find_for_update(tx, {contact_id, owner_id or contact_id})
+    contact = _expected(found.get(contact_id), expected_version)
+    if phone and owner_id != contact_id:
+        await _take(tx, phone, contact_id, found[owner_id] if owner_id else None)
+    changed = _apply(contact, edit(contact))
+    if not changed:
+        return (await repository.to_resources(tx, [contact]))[0]
+    return await _changed(tx, contact, changed)
+
+
+async def delete(tx: Transaction, contact_id: UUID, expected_version: int | None) -> None:
+    """Remove the contact softly; its identities stay its own, so a new message brings it back."""
+    found = await repository.find_for_update(tx, {contact_id})
+    contact = _expected(found.get(contact_id), expected_version)
+    contact.deleted_at = contact.updated_at = datetime.now(UTC)
+    contact.version += 1
+    await repository.update(tx, [contact])
+    tx.outbox.add(ContactDeleted(contact_id=contact_id), contact_id)
+
+
+def _expected(contact: Contact | None, version: int | None) -> Contact:
+    """The contact, if it is there and at the version the caller saw."""
+    if contact is None or contact.deleted_at is not None:
+        raise NotFoundError("contact")
+    if version is not None and version != contact.version:
+        raise PreconditionFailedError(
+            "stale_version", f"The contact is at version {contact.version} by now."
+        )
+    return contact
+
+
+async def _owner_id(tx: Transaction, phone: WhatsAppId) -> UUID | None:
+    """Whose phone this is; when nobody's, it is the caller's to record until the commit."""
+    found = await identities.find_locked(tx, [identities.key(phone)])
+    return next((owned.contact_id for owned in found.values()), None)
+
+
+async def _take(
+    tx: Transaction, phone: WhatsAppId, contact_id: UUID, owner: Contact | None
+) -> None:
+    """Make the phone this contact's; a deleted contact that had it gives it up."""
+    if owner is not None:
+        if owner.deleted_at is None:
+            raise _exists(owner.id)
+        owner.phone = None
+        await repository.update(tx, [owner])
+    await identities.save(tx, {identities.key(phone): Owned(phone.value, contact_id)})
+    linked = resources.Identity(kind=phone.kind, value=phone.value)
+    tx.outbox.add(ContactIdentityLinked(contact_id=contact_id, identity=linked), contact_id)
+
+
+def _apply(contact: Contact, fields: dict[str, Any]) -> set[str]:
+    """Set the columns; returns the names of those whose values differ."""
+    changed = {name for name, value in fields.items() if getattr(contact, name) != value}
+    for name in changed:
+        setattr(contact, name, fields[name])
+    return changed
+
+
+async def _changed(tx: Transaction, contact: Contact, changed: set[str]) -> resources.Contact:
+    contact.version += 1
+    contact.updated_at = datetime.now(UTC)
+    await repository.update(tx, [contact])
+    shown = (await repository.to_resources(tx, [contact]))[0]
+    tx.outbox.add(ContactUpdated(contact=shown, changed=sorted(changed)), contact.id)
+    return shown
+
+
+def _exists(existing_id: UUID) -> ConflictError:
+    return ConflictError(
+        "contact_exists", "Another contact has this phone.", existing_id=str(existing_id)
+    )

@@ -1,0 +1,34 @@
+"""The timeline of a contact."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from crm_contacts.tables import Base, moment
+
+
+class ContactEvent(Base, table=True):
+    """One entry: something that happened to a contact. `id` is the id of the event behind it."""
+
+    __tablename__ = "contact_events"
+    __table_args__ = (
+        Index(
+            "idx_contact_events_contact", "tenant_id", "contact_id", text("occurred_at DESC"), "id"
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(max_length=255)
+    contact_id: UUID
+    type: str = Field(max_length=100)
+    category: str = Field(max_length=50)
+    title: str = Field(max_length=255)
+    payload: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
+    )
+    occurred_at: datetime = Field(sa_column=moment())
+    created_at: datetime = Field(sa_column=moment(default_now=True))

@@ -1,0 +1,110 @@
+"""What this service publishes can be read by everybody; what it subscribes to, it handles."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import aio_pika
+import pytest
+from shared_events import registry, topology
+from shared_events.contact import (
+    ContactCreated,
+    ContactDeleted,
+    ContactIdentityLinked,
+    ContactUpdated,
+)
+from shared_events.requests.contacts import CreateContact, DeleteContact, PatchContact
+from shared_events.resources import Contact, Identity
+
+NOW = "2026-01-01T12:00:00Z"
+CONTACT = Contact.model_validate(
+    {
+        "id": UUID(int=5),
+        "name": "Maria",
+        "source": "inbound",
+        "version": 1,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+)
+
+
+class TestPublished:
+    async def test_every_event_can_be_read_back(
+        self, company: Any, overheard: aio_pika.abc.AbstractQueue
+    ) -> None:
+        created = await company.value(CreateContact(name="Maria"))
+        await company.value(PatchContact(contact_id=created["id"], phone="11 98888-0001"))
+        await company.value(DeleteContact(contact_id=created["id"]))
+        heard: list[Any] = []
+        async with asyncio.timeout(15), overheard.iterator() as messages:
+            async for message in messages:
+                await message.ack()
+                if message.headers["tenant_id"] == company.id:
+                    heard.append(message)
+                if len(heard) == 4:
+                    break
+        envelopes = []
+        for message in heard:
+            headers = message.headers
+            envelope = registry.parse_any(
+                str(headers["event_type"]), str(headers["event_version"]), message.body
+            )
+            assert message.routing_key == envelope.event_type
+            assert message.message_id == str(envelope.event_id)
+            assert envelope.aggregate_id == UUID(created["id"])
+            envelopes.append(envelope)
+        assert [type(e.data) for e in envelopes] == [
+            ContactCreated,
+            ContactIdentityLinked,
+            ContactUpdated,
+            ContactDeleted,
+        ]
+        sequence = [e.aggregate_seq for e in envelopes]
+        assert sequence == sorted(set(sequence))
+
+
+class TestConsumed:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            ContactCreated(contact=CONTACT),
+            ContactUpdated(contact=CONTACT, changed=["name"]),
+            ContactDeleted(contact_id=CONTACT.id),
+            ContactIdentityLinked(
+                contact_id=CONTACT.id, identity=Identity(kind="lid", value="123")
+            ),
+        ],
+        ids=lambda data: data.event_type,
+    )
+    async def test_contact_events_reach_the_timeline(
+        self, company: Any, eventually: Any, data: Any
+    ) -> None:
+        event_id = await company.publish(data)
+        (entry,) = await eventually(
+            lambda: company.rows("SELECT id, type FROM contact_events WHERE id = $1", event_id)
+        )
+        assert entry["type"] == data.event_type
+
+    async def test_messages_make_contacts(self, company: Any) -> None:
+        await company.receive(("group", f"{uuid4().int % 10**18}"))
+        assert len(await company.contacts()) == 1
+
+    async def test_an_unreadable_message_becomes_a_dead_letter_and_blocks_nobody(
+        self, company: Any, settings: Any, eventually: Any
+    ) -> None:
+        await company.publisher.publish(
+            topology.DOMAIN_EVENTS.name,
+            "channel.message_received",
+            b'{"event_id": 1}',
+            message_id=str(uuid4()),
+            headers={"event_type": "channel.message_received", "event_version": "1"},
+        )
+        await company.receive(("phone", "5511988880001"))
+        connection = await aio_pika.connect(settings.amqp_url)
+        async with connection:
+            channel = await connection.channel()
+            dead = await channel.get_queue(topology.CONTACTS_CHANNEL_EVENTS.dead_letters)
+            letter = await eventually(lambda: dead.get(fail=False))
+            await letter.ack()
+        assert letter.headers["x-dead-reason"] == "invalid_event"

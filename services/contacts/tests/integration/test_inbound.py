@@ -1,0 +1,161 @@
+"""Messages make contacts: through the broker, into the database, out as events."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from shared_events import identity
+from shared_events.identity import WhatsAppId
+from shared_events.requests.contacts import DeleteContact, GetContact, PatchContact
+
+PHONE = ("phone", "5511988880001")
+LID = ("lid", "123456789012345")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class TestUnknownPerson:
+    async def test_becomes_a_contact_with_the_id_every_service_derives(self, company: Any) -> None:
+        event_id = await company.receive(PHONE, push_name="Maria", sent_at=NOON)
+        (contact,) = await company.contacts()
+        derived = identity.contact_id(company.id, WhatsAppId("phone", PHONE[1]))
+        assert contact["id"] == str(derived)
+        assert (contact["name"], contact["phone"]) == ("Maria", "+5511988880001")
+        assert (contact["source"], contact["version"]) == ("inbound", 1)
+        assert contact["identities"] == [{"kind": "phone", "value": "5511988880001"}]
+        assert contact["first_interaction_at"] == contact["last_interaction_at"]
+
+        (told,) = await company.told()
+        assert told["event_type"] == "contact.created"
+        assert told["aggregate_id"] == derived
+        assert (told["causation_id"], told["correlation_id"]) == (event_id, "req-inbound")
+        assert told["payload"]["contact"] == contact
+
+    async def test_is_made_once_however_many_messages_come_at_once(self, company: Any) -> None:
+        await asyncio.gather(*(company.receive(PHONE, push_name="Maria") for _ in range(50)))
+        assert len(await company.contacts()) == 1
+        assert [e["event_type"] for e in await company.told()] == ["contact.created"]
+
+    async def test_is_called_by_phone_when_nameless_and_not_at_all_when_hidden(
+        self, company: Any
+    ) -> None:
+        await company.receive(PHONE)
+        await company.receive(LID)
+        names = {c["name"]: c["phone"] for c in await company.contacts()}
+        assert names == {"+5511988880001": "+5511988880001", "WhatsApp contact": None}
+
+    async def test_of_our_own_phone_does_not_get_our_own_name(self, company: Any) -> None:
+        await company.receive(PHONE, push_name="Our shop", direction="outbound", origin="phone")
+        (contact,) = await company.contacts()
+        assert (contact["name"], contact["source"]) == ("+5511988880001", "phone")
+
+    async def test_may_have_a_name_that_postgresql_cannot_store(self, company: Any) -> None:
+        await company.receive(PHONE, push_name="Ma\x00ria")
+        assert [c["name"] for c in await company.contacts()] == ["Maria"]
+
+
+class TestKnownPerson:
+    async def test_writing_again_moves_the_last_interaction_and_tells_nobody(
+        self, company: Any
+    ) -> None:
+        for minutes in (0, 10, 5):
+            await company.receive(PHONE, sent_at=NOON + timedelta(minutes=minutes))
+        (contact,) = await company.contacts()
+        assert contact["first_interaction_at"] == "2026-01-01T12:00:00Z"
+        assert contact["last_interaction_at"] == "2026-01-01T12:10:00Z"
+        assert contact["version"] == 1
+        assert len(await company.told()) == 1
+
+    async def test_keeps_the_name_an_agent_gave(self, company: Any) -> None:
+        await company.receive(PHONE, push_name="Maria")
+        (contact,) = await company.contacts()
+        await company.value(PatchContact(contact_id=contact["id"], name="Dona Maria"))
+        await company.receive(PHONE, push_name="Mari")
+        (contact,) = await company.contacts()
+        assert contact["name"] == "Dona Maria"
+        (row,) = await company.rows("SELECT push_name FROM contacts")
+        assert row["push_name"] == "Mari"
+
+    async def test_gets_the_push_name_while_it_has_only_a_placeholder(self, company: Any) -> None:
+        await company.receive(PHONE)
+        await company.receive(PHONE, push_name="Maria")
+        (contact,) = await company.contacts()
+        assert (contact["name"], contact["version"]) == ("Maria", 2)
+        (updated,) = await company.told("contact.updated")
+        assert updated["payload"]["changed"] == ["name"]
+
+    async def test_that_was_deleted_is_restored(self, company: Any) -> None:
+        await company.receive(PHONE, push_name="Maria")
+        (contact,) = await company.contacts()
+        await company.value(DeleteContact(contact_id=contact["id"]))
+        assert await company.contacts() == []
+        await company.receive(PHONE)
+        (restored,) = await company.contacts()
+        assert (restored["id"], restored["version"]) == (contact["id"], 3)
+        (updated,) = await company.told("contact.updated")
+        assert updated["payload"]["changed"] == ["deleted_at"]
+
+
+class TestIdentities:
+    async def test_a_phone_found_for_a_hidden_person_completes_the_contact(
+        self, company: Any
+    ) -> None:
+        await company.receive(LID)
+        (hidden,) = await company.contacts()
+        await company.receive(PHONE, LID)
+        (contact,) = await company.contacts()
+        assert contact["id"] == hidden["id"]
+        assert (contact["phone"], contact["name"]) == ("+5511988880001", "+5511988880001")
+        assert [i["kind"] for i in contact["identities"]] == ["phone", "lid"]
+        linked, updated = (await company.told())[1:]
+        assert linked["event_type"] == "contact.identity_linked"
+        assert linked["payload"] == {
+            "contact_id": contact["id"],
+            "identity": {"kind": "phone", "value": "5511988880001"},
+        }
+        assert updated["payload"]["changed"] == ["name", "phone"]
+
+    async def test_a_lid_seen_beside_a_known_phone_leads_to_its_contact(self, company: Any) -> None:
+        await company.receive(PHONE)
+        await company.receive(PHONE, LID)
+        await company.receive(LID)
+        (contact,) = await company.contacts()
+        assert len(contact["identities"]) == 2
+        assert len(await company.told("contact.identity_linked")) == 1
+
+    async def test_one_person_without_and_with_ninth_digit_is_one_contact(
+        self, company: Any
+    ) -> None:
+        await company.receive(PHONE)
+        await company.receive(("phone", "551188880001"))
+        (contact,) = await company.contacts()
+        assert contact["phone"] == "+5511988880001"
+        # The alias WhatsApp reported last is the one it answers to.
+        assert contact["identities"] == [{"kind": "phone", "value": "551188880001"}]
+
+    async def test_first_seen_together_and_apart_in_one_batch_is_one_contact(
+        self, company: Any
+    ) -> None:
+        people = [(LID,), (PHONE, LID), (PHONE,)] * 5
+        for person in people:
+            await company.receive(*person)
+        assert len(await company.contacts()) == 1
+
+
+class TestDelivery:
+    async def test_a_redelivered_event_has_no_second_effect(self, company: Any) -> None:
+        envelope = company.envelope(company.message(PHONE))
+        for _ in range(3):
+            await company.publish_envelope(envelope)
+        await company.receive(("phone", "5511988880002"))  # in order: the three are done by now
+        assert len(await company.contacts()) == 2
+        assert len(await company.told("contact.created")) == 2
+
+    async def test_batches_hold_several_tenants(self, company: Any, other_company: Any) -> None:
+        await asyncio.gather(
+            *(c.receive(PHONE, push_name="Maria") for c in (company, other_company) * 10)
+        )
+        (ours,), (theirs,) = await company.contacts(), await other_company.contacts()
+        assert ours["id"] != theirs["id"]
+        reply = await company.ask(GetContact(contact_id=UUID(theirs["id"])))
+        assert reply.problem.code == "contact_not_found"

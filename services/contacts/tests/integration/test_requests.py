@@ -1,0 +1,310 @@
+"""What the gateway asks for, over the bus."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from shared_events import identity
+from shared_events.identity import WhatsAppId
+from shared_events.requests.contacts import (
+    CreateContact,
+    DeleteContact,
+    GetContact,
+    ListContacts,
+    PatchContact,
+    ReplaceContact,
+)
+
+PHONE = "+5511988880001"
+SEEN = ("phone", "5511988880001")
+
+
+def problem_code(reply: Any) -> str:
+    """The code of the problem, or of its first field error."""
+    errors = reply.problem.errors
+    return str(errors[0].code if errors else reply.problem.code)
+
+
+class TestCreateContact:
+    async def test_answers_the_contact_and_tells_of_it(self, company: Any) -> None:
+        created = await company.value(
+            CreateContact(
+                name="Maria",
+                phone="(11) 98888-0001",
+                email="Maria@Exemplo.com",
+                tags=["VIP", "vip", "lead"],
+                custom_fields={"cpf": "1", "x\x00": "\x00"},
+                language="pt-BR",
+                timezone="America/Sao_Paulo",
+                pipeline_id=UUID(int=3),
+            )
+        )
+        assert created["id"] == str(
+            identity.contact_id(company.id, WhatsAppId("phone", "5511988880001"))
+        )
+        assert (created["phone"], created["email"]) == (PHONE, "maria@exemplo.com")
+        assert created["tags"] == ["VIP", "lead"]
+        assert created["custom_fields"] == {"cpf": "1", "x": ""}
+        assert (created["source"], created["version"]) == ("api", 1)
+        assert await company.value(GetContact(contact_id=created["id"])) == created
+        (told,) = await company.told()
+        assert told["payload"] == {"contact": created}
+
+    async def test_meets_the_message_of_the_same_person(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria", phone="(11) 8888-0001"))
+        await company.receive(("phone", "551188880001"), push_name="Mari")
+        (contact,) = await company.contacts()
+        assert (contact["id"], contact["name"]) == (created["id"], "Maria")
+        # Typed with its ninth digit, known to WhatsApp without.
+        assert contact["identities"] == [{"kind": "phone", "value": "551188880001"}]
+
+    @pytest.mark.parametrize("typed", ["11 98888-0001", "11 8888-0001", "+55 11 98888 0001"])
+    async def test_refuses_a_phone_that_somebody_has(self, company: Any, typed: str) -> None:
+        await company.receive(SEEN)
+        (existing,) = await company.contacts()
+        reply = await company.ask(CreateContact(name="Maria", phone=typed))
+        assert (reply.problem.kind, reply.problem.code) == ("conflict", "contact_exists")
+        assert reply.problem.extra == {"existing_id": existing["id"]}
+
+    async def test_lets_only_one_of_many_at_once_have_the_phone(self, company: Any) -> None:
+        writes = [company.receive(SEEN) for _ in range(5)]
+        asks = [company.ask(CreateContact(name=f"Maria {i}", phone=PHONE)) for i in range(20)]
+        await asyncio.gather(*writes, *asks)
+        assert len(await company.contacts()) == 1
+        assert len(await company.told("contact.created")) == 1
+
+    async def test_does_not_need_a_phone(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria"))
+        assert UUID(created["id"]).version == 7
+        assert (created["phone"], created["identities"]) == (None, [])
+
+    async def test_restores_the_contact_that_had_the_phone(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria", phone=PHONE))
+        await company.value(DeleteContact(contact_id=created["id"]))
+        again = await company.value(CreateContact(name="Joana", phone=PHONE))
+        assert (again["id"], again["name"], again["version"]) == (created["id"], "Joana", 3)
+        (updated,) = await company.told("contact.updated")
+        assert updated["payload"]["changed"] == ["deleted_at", "name"]
+
+    @pytest.mark.parametrize(
+        ("fields", "code"),
+        [
+            ({"name": "Maria", "phone": "call me"}, "invalid_phone"),
+            ({"name": "\x00"}, "string_too_short"),
+            ({"name": "Maria", "custom_fields": {"a": "x" * 17_000}}, "too_large"),
+        ],
+    )
+    async def test_refuses_what_cannot_be_stored(
+        self, company: Any, fields: dict[str, Any], code: str
+    ) -> None:
+        reply = await company.ask(CreateContact(**fields))
+        assert (reply.problem.kind, problem_code(reply)) == ("invalid", code)
+        assert await company.contacts() == []
+
+    async def test_answers_a_repeated_command_with_the_first_answer(self, company: Any) -> None:
+        request = CreateContact(name="Maria", phone=PHONE)
+        first = await company.ask(request, idempotency_key="k")
+        second = await company.ask(request, idempotency_key="k")
+        assert second.value == first.value
+        assert second.replayed
+
+
+class TestGetContact:
+    @pytest.mark.parametrize("whose", ["nobody", "deleted", "another tenant"])
+    async def test_is_not_found(self, company: Any, other_company: Any, whose: str) -> None:
+        contact_id = uuid4()
+        if whose != "nobody":
+            owner = company if whose == "deleted" else other_company
+            contact_id = (await owner.value(CreateContact(name="x")))["id"]
+        if whose == "deleted":
+            await company.value(DeleteContact(contact_id=contact_id))
+        reply = await company.ask(GetContact(contact_id=contact_id))
+        assert (reply.problem.kind, reply.problem.code) == ("not_found", "contact_not_found")
+
+
+class TestReplaceContact:
+    async def test_empties_what_is_left_out(self, company: Any) -> None:
+        created = await company.value(
+            CreateContact(name="Maria", phone=PHONE, email="m@e.com", tags=["a"])
+        )
+        replaced = await company.value(
+            ReplaceContact(contact_id=created["id"], name="Joana", custom_fields={"a": 1})
+        )
+        assert (replaced["phone"], replaced["email"], replaced["tags"]) == (None, None, [])
+        assert (replaced["name"], replaced["version"]) == ("Joana", 2)
+        assert replaced["updated_at"] > created["updated_at"]
+        (updated,) = await company.told("contact.updated")
+        assert updated["payload"]["changed"] == ["custom_fields", "email", "name", "phone", "tags"]
+        assert updated["payload"]["contact"] == replaced
+
+
+class TestPatchContact:
+    async def test_changes_what_is_sent_only(self, company: Any) -> None:
+        created = await company.value(
+            CreateContact(name="Maria", email="m@e.com", custom_fields={"a": {"b": 1, "c": 2}})
+        )
+        patched = await company.value(
+            PatchContact(
+                contact_id=created["id"], email=None, custom_fields={"a": {"b": None}, "d": 3}
+            )
+        )
+        assert (patched["name"], patched["email"]) == ("Maria", None)
+        assert patched["custom_fields"] == {"a": {"c": 2}, "d": 3}
+        cleared = await company.value(PatchContact(contact_id=created["id"], custom_fields=None))
+        assert cleared["custom_fields"] == {}
+
+    async def test_that_changes_nothing_keeps_the_version_and_tells_nobody(
+        self, company: Any
+    ) -> None:
+        created = await company.value(CreateContact(name="Maria", tags=["a"], phone=PHONE))
+        same = await company.value(
+            PatchContact(contact_id=created["id"], name="Maria", tags=["a"], phone="11 98888-0001")
+        )
+        assert same == created
+        assert await company.told("contact.updated") == []
+
+    async def test_refuses_a_stale_version(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria"))
+        request = PatchContact(contact_id=created["id"], name="Joana")
+        await company.value(request, expected_version=1)
+        for change in (
+            request,
+            ReplaceContact(contact_id=created["id"], name="x"),
+            DeleteContact(contact_id=created["id"]),
+        ):
+            reply = await company.ask(change, expected_version=1)
+            assert (reply.problem.kind, reply.problem.code) == (
+                "precondition_failed",
+                "stale_version",
+            )
+
+    async def test_of_the_phone_links_another_identity(self, company: Any) -> None:
+        await company.receive(SEEN, push_name="Maria")
+        (contact,) = await company.contacts()
+        await company.value(PatchContact(contact_id=contact["id"], phone="11 97777-0002"))
+        await company.receive(("phone", "5511977770002"))
+        await company.receive(SEEN)
+        (contact,) = await company.contacts()
+        assert contact["phone"] == "+5511977770002"
+        assert {i["value"] for i in contact["identities"]} == {"5511988880001", "5511977770002"}
+        (linked,) = await company.told("contact.identity_linked")
+        assert linked["payload"]["identity"] == {"kind": "phone", "value": "5511977770002"}
+
+    async def test_does_not_take_somebody_elses_phone(self, company: Any) -> None:
+        existing = await company.value(CreateContact(name="Maria", phone=PHONE))
+        created = await company.value(CreateContact(name="Joana"))
+        reply = await company.ask(PatchContact(contact_id=created["id"], phone=PHONE))
+        assert reply.problem.extra == {"existing_id": existing["id"]}
+
+    async def test_takes_the_phone_of_a_deleted_contact(self, company: Any) -> None:
+        deleted = await company.value(CreateContact(name="Maria", phone=PHONE))
+        await company.value(DeleteContact(contact_id=deleted["id"]))
+        created = await company.value(CreateContact(name="Joana"))
+        await company.value(PatchContact(contact_id=created["id"], phone=PHONE))
+        await company.receive(SEEN)
+        (contact,) = await company.contacts()
+        assert (contact["id"], contact["phone"]) == (created["id"], PHONE)
+
+
+class TestDeleteContact:
+    async def test_hides_the_contact_and_tells_of_it(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria"))
+        assert await company.value(DeleteContact(contact_id=created["id"])) == {}
+        assert await company.contacts() == []
+        (deleted,) = await company.told("contact.deleted")
+        assert deleted["payload"] == {"contact_id": created["id"]}
+        reply = await company.ask(DeleteContact(contact_id=created["id"]))
+        assert reply.problem.code == "contact_not_found"
+
+
+class TestListContacts:
+    @pytest.fixture
+    async def stocked(self, company: Any) -> Any:
+        stock: dict[str, dict[str, Any]] = {
+            "João Silva": {"phone": "11 98888-0001", "tags": ["VIP"]},
+            "Ana Conceição": {"email": "ana@exemplo.com", "tags": ["lead"]},
+            "Élio Souza": {"pipeline_id": UUID(int=1), "pipeline_status_id": UUID(int=2)},
+            "zé 100%": {"tags": ["vip", "lead"]},
+        }
+        for name, fields in stock.items():
+            await company.value(CreateContact(name=name, **fields))
+        return company
+
+    async def names(self, company: Any, **query: Any) -> list[str]:
+        return [c["name"] for c in await company.contacts(**query)]
+
+    @pytest.mark.parametrize(
+        ("search", "found"),
+        [
+            ("joao", ["João Silva"]),
+            ("SILVA joÃo", ["João Silva"]),
+            ("conceicao", ["Ana Conceição"]),
+            ("@EXEMPLO", ["Ana Conceição"]),
+            ("(11) 98888", ["João Silva"]),
+            ("0001", ["João Silva"]),
+            ("100%", ["zé 100%"]),
+            ("%", ["zé 100%"]),
+            ("joao souza", []),
+        ],
+    )
+    async def test_searches_name_phone_and_email(
+        self, stocked: Any, search: str, found: list[str]
+    ) -> None:
+        assert await self.names(stocked, search=search) == found
+
+    async def test_filters(self, stocked: Any) -> None:
+        assert await self.names(stocked, tags=["Vip"]) == ["zé 100%", "João Silva"]
+        assert len(await self.names(stocked, tags=["vip", "lead"])) == 3
+        assert await self.names(stocked, pipeline_id=UUID(int=1)) == ["Élio Souza"]
+        assert await self.names(stocked, pipeline_status_id=UUID(int=9)) == []
+        newest = (await stocked.contacts())[0]
+        since = ListContacts.model_validate({"created_at[gte]": newest["created_at"]})
+        assert len((await stocked.value(since))["data"]) == 1
+        before = ListContacts.model_validate({"created_at[lt]": newest["created_at"]})
+        assert len((await stocked.value(before))["data"]) == 3
+
+    async def test_sorts_by_name_as_people_do(self, stocked: Any) -> None:
+        names = ["Ana Conceição", "Élio Souza", "João Silva", "zé 100%"]
+        assert await self.names(stocked, sort="name") == names
+        assert await self.names(stocked, sort="-name") == names[::-1]
+        assert await self.names(stocked, sort="name", offset=3) == ["zé 100%"]
+
+    @pytest.mark.parametrize(
+        "sort",
+        [
+            "created_at",
+            "-created_at",
+            "name",
+            "-name",
+            "last_interaction_at",
+            "-last_interaction_at",
+        ],
+    )
+    async def test_walks_every_contact_once_in_pages(self, company: Any, sort: str) -> None:
+        for i in range(4):
+            await company.value(CreateContact(name="Same name"))
+            await company.receive(("phone", f"551198888000{i}"))
+        whole = [c["id"] for c in await company.contacts(sort=sort)]
+        walked: list[str] = []
+        cursor = None
+        while True:
+            page = await company.value(ListContacts(sort=sort, limit=3, cursor=cursor))
+            walked += [c["id"] for c in page["data"]]
+            cursor = page["next_cursor"]
+            assert page["has_more"] == (cursor is not None)
+            if cursor is None:
+                break
+            # New contacts do not disturb a walk from new to old.
+            if sort == "-created_at":
+                await company.value(CreateContact(name="late"))
+        assert walked == whole
+        assert len(set(walked)) == 8
+
+    async def test_refuses_a_damaged_cursor(self, company: Any) -> None:
+        reply = await company.ask(ListContacts(cursor="nonsense"))
+        assert (reply.problem.kind, reply.problem.code) == ("malformed", "invalid_cursor")
+
+    async def test_shows_only_the_callers_tenant(self, stocked: Any, other_company: Any) -> None:
+        assert len(await stocked.contacts()) == 4
+        assert await other_company.contacts() == []

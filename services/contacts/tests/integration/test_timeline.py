@@ -1,0 +1,53 @@
+"""The timeline: written from the events themselves, after their trip through the broker."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from shared_events import topology
+from shared_events.contact import ContactDeleted
+from shared_events.requests.contacts import CreateContact, DeleteContact, PatchContact
+
+ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_at, created_at"
+
+
+class TestTimeline:
+    async def test_has_one_entry_per_event_of_the_contact(
+        self, company: Any, eventually: Any
+    ) -> None:
+        created = await company.value(CreateContact(name="Maria"))
+        contact_id = UUID(created["id"])
+        await company.value(
+            PatchContact(contact_id=contact_id, name="Joana", phone="11 98888-0001")
+        )
+        await company.value(DeleteContact(contact_id=contact_id))
+
+        async def complete() -> list[dict[str, Any]] | None:
+            entries: list[dict[str, Any]] = await company.rows(ENTRIES, contact_id)
+            return entries if len(entries) == 4 else None
+
+        entries = {entry["type"]: entry for entry in await eventually(complete)}
+        assert set(entries) == {
+            "contact.created",
+            "contact.identity_linked",
+            "contact.updated",
+            "contact.deleted",
+        }
+        assert entries["contact.created"]["payload"] == {
+            "name": "Maria",
+            "phone": None,
+            "source": "api",
+        }
+        updated = entries["contact.updated"]
+        assert updated["title"] == "Contact changed: name, phone"
+        assert updated["payload"]["new"] == {"name": "Joana", "phone": "+5511988880001"}
+        assert {entry["category"] for entry in entries.values()} == {"general"}
+
+    async def test_takes_a_redelivered_event_once(self, company: Any, eventually: Any) -> None:
+        contact_id = uuid4()
+        envelope = company.envelope(ContactDeleted(contact_id=contact_id))
+        envelope = envelope.model_copy(update={"aggregate_id": contact_id})
+        for _ in range(3):
+            await company.publish_envelope(envelope)
+        last = await company.publish(ContactDeleted(contact_id=contact_id))
+        await eventually(lambda: company.applied(last, topology.CONTACT_ENRICHMENT.name))
+        assert [e["id"] for e in await company.rows(ENTRIES, contact_id)] == [envelope.event_id]

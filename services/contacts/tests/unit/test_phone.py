@@ -1,0 +1,35 @@
+import pytest
+from crm_contacts.contacts.phone import parse_phone
+from service_kit.errors import InvalidError
+
+
+class TestParsePhone:
+    @pytest.mark.parametrize(
+        ("typed", "value"),
+        [
+            ("(11) 98888-0001", "5511988880001"),
+            ("+55 11 98888 0001", "5511988880001"),
+            ("5511988880001", "5511988880001"),
+            ("011 98888-0001", "5511988880001"),
+            ("+1 415 555 2671", "14155552671"),
+        ],
+    )
+    def test_reads_what_people_type(self, typed: str, value: str) -> None:
+        assert parse_phone(typed, "BR").value == value
+
+    def test_gives_an_old_brazilian_mobile_its_ninth_digit(self) -> None:
+        assert parse_phone("(11) 8888-0001", "BR").phone == "+5511988880001"
+
+    def test_leaves_a_landline_alone(self) -> None:
+        assert parse_phone("(11) 3333-0001", "BR").phone == "+551133330001"
+
+    def test_takes_the_region_of_the_settings(self) -> None:
+        assert parse_phone("415 555 2671", "US").value == "14155552671"
+
+    @pytest.mark.parametrize("typed", ["hello", "12", "+55 11", "1" * 30, "\x00\x00\x00\x00"])
+    def test_refuses_the_impossible(self, typed: str) -> None:
+        with pytest.raises(InvalidError) as refused:
+            parse_phone(typed, "BR")
+        (error,) = refused.value.problem.errors
+        assert (error.pointer, error.code) == ("/phone", "invalid_phone")
+        assert "+55" in error.message

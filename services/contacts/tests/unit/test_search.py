@@ -1,0 +1,50 @@
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from crm_contacts.contacts.models import Contact
+from crm_contacts.contacts.search import derive, fold, patterns
+
+
+def contact(**fields: Any) -> Contact:
+    now = datetime.now(UTC)
+    plain: dict[str, Any] = {
+        "id": uuid4(),
+        "tenant_id": "t",
+        "source": "api",
+        "created_at": now,
+        "updated_at": now,
+    }
+    return derive(Contact(**{**plain, **fields}))
+
+
+class TestFold:
+    def test_drops_case_and_accents(self) -> None:
+        assert fold("JOÃO Conceição Ñandú") == "joao conceicao nandu"
+
+
+class TestDerive:
+    def test_makes_name_phone_and_email_searchable(self) -> None:
+        made = contact(name="Zé", phone="+5511988880001", email="ze@exemplo.com")
+        assert made.search_text == "ze\n+5511988880001\nze@exemplo.com"
+
+    def test_orders_by_the_start_of_the_folded_name(self) -> None:
+        assert contact(name="É" * 200).sort_name == "e" * 64
+
+    def test_knows_tags_by_their_lower_case(self) -> None:
+        assert contact(name="x", tags=["VIP", "Lead"]).tag_keys == ["lead", "vip"]
+
+
+class TestPatterns:
+    def test_asks_for_every_word(self) -> None:
+        assert patterns("João  SILVA") == ["%joao%", "%silva%"]
+
+    def test_reads_a_phone_however_it_is_written(self) -> None:
+        assert patterns("(11) 98888-0001") == ["%11988880001%"]
+        assert patterns("+55 11") == ["%5511%"]
+
+    def test_takes_wildcards_literally(self) -> None:
+        assert patterns(r"50%_\ ") == [r"%50\%\_\\%"]
+
+    def test_asks_for_nothing_when_nothing_is_searched(self) -> None:
+        assert patterns("   ") == []

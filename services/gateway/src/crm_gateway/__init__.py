@@ -1,0 +1,1 @@
+"""The one HTTP API: identity, permissions, REST, WAHA ingress."""

@@ -1,0 +1,113 @@
+"""The gateway: composition root and console script."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+from service_kit.main import run_service
+from service_kit.requests import RequestClient
+from service_kit.service import Service
+from starlette.routing import Route
+
+from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, UpdateAgent
+from crm_gateway.agents.service import Agents
+from crm_gateway.auth.passwords import Passwords
+from crm_gateway.auth.repository import purge_refresh_tokens
+from crm_gateway.auth.schemas import AcceptInvitation, GetMe, Login, Logout, Refresh, Register
+from crm_gateway.auth.service import Accounts, get_me
+from crm_gateway.auth.throttle import Throttle
+from crm_gateway.event_types.schemas import ListEventTypes
+from crm_gateway.event_types.service import list_event_types
+from crm_gateway.ingress import receiver
+from crm_gateway.ingress.receiver import WahaReceiver
+from crm_gateway.ingress.spool import Spool
+from crm_gateway.problems import edge
+from crm_gateway.rest import openapi, table
+from crm_gateway.rest.docs import docs_routes
+from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.resource import Resource
+from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.table import PREFIX, Row
+from crm_gateway.settings import GatewaySettings
+
+_PACKAGE, _SCHEMA = "crm_gateway", "gateway"
+_PURGE_SECONDS = 3600.0
+
+
+def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> Service:
+    """The gateway, ready to run; raises ConfigurationError for an unfit route table."""
+    table.check(rows)
+    service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
+    database = service.database
+    tokens = AccessTokens(settings)
+    passwords = Passwords(strong=settings.is_production)
+    throttle = Throttle(
+        settings.login_failures_per_account,
+        settings.login_failures_per_address,
+        settings.login_window_seconds,
+    )
+    accounts = Accounts(
+        database, tokens, passwords, throttle, refresh_ttl_seconds=settings.refresh_ttl
+    )
+    agents = Agents(passwords)
+    own = OwnRequests(
+        database,
+        tenant={
+            GetMe: get_me,
+            CreateAgent: agents.create,
+            UpdateAgent: agents.update,
+            GetAgent: agents.get,
+            ListAgents: agents.list,
+        },
+        public={
+            Register: accounts.register,
+            Login: accounts.login,
+            Refresh: accounts.refresh,
+            Logout: accounts.logout,
+            AcceptInvitation: accounts.accept_invitation,
+        },
+        plain={ListEventTypes: list_event_types},
+    )
+    bus = RequestClient(settings.amqp_url)
+    spool = Spool(database, service.publisher)
+    waha = WahaReceiver(settings.ingress_master_key.get_secret_value(), spool)
+
+    by_path: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        by_path[row.path][row.method] = row
+    service.app.router.routes[:0] = [
+        Route(PREFIX + receiver.PATH, waha),  # the hottest route is looked at first
+        *(
+            Route(PREFIX + path, Resource(by_method, tokens=tokens, own=own, bus=bus))
+            for path, by_method in by_path.items()
+        ),
+        *docs_routes(openapi.document(rows)),
+    ]
+    edge.install(service.app)
+
+    async def keep_asking() -> None:
+        """Hold the reply queue open for as long as the process lives."""
+        try:
+            await bus.start()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await bus.stop()
+
+    async def purge() -> None:
+        """Forget expired logins and old failures."""
+        while True:
+            async with database.system("purge") as tx:
+                await purge_refresh_tokens(tx)
+                await throttle.purge(tx)
+            await asyncio.sleep(_PURGE_SECONDS)
+
+    service.background("requests", keep_asking)
+    service.background("spool", spool.run)
+    service.background("purge-logins", purge)
+    return service
+
+
+def main() -> None:
+    """Console script `crm-gateway`."""
+    run_service(create_service, GatewaySettings, package=_PACKAGE, schema=_SCHEMA)

@@ -1,0 +1,94 @@
+"""Tables of tenants, their users and what proves who they are."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, String, text
+from sqlmodel import Field
+
+from crm_gateway.models import Base
+
+_NOW = text("now()")
+
+
+class Project(Base, table=True):
+    """A company: its id is the tenant id of everything it owns."""
+
+    __tablename__: ClassVar[str] = "projects"
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(sa_column=Column(String(255), nullable=False, unique=True))
+    name: str = Field(max_length=255)
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )
+    updated_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )
+
+
+class User(Base, table=True):
+    """A person who may log in. The e-mail is kept in lower case and is unique over all tenants.
+
+    Without a password the person was invited and has not accepted yet.
+    """
+
+    __tablename__: ClassVar[str] = "users"
+    __table_args__ = (Index("idx_users_tenant", "tenant_id"),)
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(sa_column=Column(String(255), nullable=False))
+    name: str = Field(max_length=255)
+    email: str = Field(sa_column=Column(String(255), nullable=False, unique=True))
+    password_hash: str | None = Field(default=None, max_length=255)
+    invitation_hash: str | None = Field(
+        default=None, sa_column=Column(String(64), nullable=True, unique=True)
+    )
+    invitation_expires_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True))
+    )
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )
+    updated_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )
+
+
+class RefreshToken(Base, table=True):
+    """A refresh token, known only by its hash. A family is one login and what followed from it."""
+
+    __tablename__: ClassVar[str] = "refresh_tokens"
+    __table_args__ = (
+        Index("idx_refresh_tokens_family", "family_id"),
+        Index("idx_refresh_tokens_user", "user_id"),
+        Index("idx_refresh_tokens_expires", "expires_at"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(sa_column=Column(String(255), nullable=False))
+    user_id: UUID = Field(foreign_key="gateway.users.id")
+    family_id: UUID
+    token_hash: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    used_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    created_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )
+
+
+class LoginFailure(Base, table=True):
+    """A failed login. `subject` is a hash of the account or the address, so no tenant is known."""
+
+    __tablename__: ClassVar[str] = "login_failures"
+    __table_args__ = (Index("idx_login_failures_subject", "subject", "failed_at"),)
+
+    seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    subject: str = Field(max_length=64)
+    failed_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
+    )

@@ -1,0 +1,155 @@
+"""What the auth routes take and give."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
+from shared_events.envelope import Contract
+from shared_events.requests.base import Kind, Nothing, Request
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
+"""Compared without case, so it is kept in lower case."""
+NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]
+GivenPassword = Annotated[SecretStr, Field(max_length=128)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class WithPassword(Request):
+    """Base of what carries a password: its blanks belong to it."""
+
+    model_config = ConfigDict(str_strip_whitespace=False)
+
+
+class UserView(Contract):
+    """A person, as shown to the person."""
+
+    id: UUID
+    name: str
+    email: str
+
+
+class TenantView(Contract):
+    """A company."""
+
+    id: UUID
+    name: str
+
+
+class Tokens(Contract):
+    """A pair of tokens; `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a scheme, not a secret
+    expires_in: int
+
+
+class LoggedIn(Tokens):
+    """The tokens and whom they are for."""
+
+    user: UserView
+    tenant: TenantView
+
+
+class Profile(Contract):
+    """Who the access token speaks for. Permissions may be patterns such as `contacts.*`."""
+
+    user: UserView
+    tenant: TenantView
+    roles: tuple[str, ...]
+    permissions: tuple[str, ...]
+
+
+class Register(WithPassword):
+    """Open an account: a company with its first user, who is its admin."""
+
+    key: ClassVar[str] = "gateway.auth.register"
+    kind: ClassVar[Kind] = "command"
+    reply: ClassVar[type[LoggedIn]] = LoggedIn
+
+    name: Name
+    email: Email
+    password: NewPassword
+    organization: Name | None = None
+
+
+class Login(WithPassword):
+    """Log in. The answer to a wrong e-mail and to a wrong password is the same."""
+
+    key: ClassVar[str] = "gateway.auth.login"
+    kind: ClassVar[Kind] = "command"
+    reply: ClassVar[type[LoggedIn]] = LoggedIn
+
+    email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=255, to_lower=True)]
+    password: GivenPassword
+
+
+class Refresh(Request):
+    """Exchange a refresh token for a new pair. Each works once; a second use ends the login."""
+
+    key: ClassVar[str] = "gateway.auth.refresh"
+    kind: ClassVar[Kind] = "command"
+    reply: ClassVar[type[Tokens]] = Tokens
+
+    refresh_token: Token
+
+
+class Logout(Request):
+    """End a login. An unknown token is fine: it is logged out."""
+
+    key: ClassVar[str] = "gateway.auth.logout"
+    kind: ClassVar[Kind] = "command"
+    reply: ClassVar[type[Nothing]] = Nothing
+
+    refresh_token: Token
+
+
+class AcceptInvitation(WithPassword):
+    """Choose a password with the invitation token, and be logged in."""
+
+    key: ClassVar[str] = "gateway.auth.accept_invitation"
+    kind: ClassVar[Kind] = "command"
+    reply: ClassVar[type[LoggedIn]] = LoggedIn
+
+    invitation_token: Token
+    password: NewPassword
+
+
+class GetMe(Request):
+    """Who am I, and what may I do?"""
+
+    key: ClassVar[str] = "gateway.auth.me"
+    kind: ClassVar[Kind] = "query"
+    reply: ClassVar[type[Profile]] = Profile
+
+
+class Member(Contract):
+    """A user with the place in the tenant; internal to the gateway."""
+
+    user_id: UUID
+    tenant_id: str
+    name: str
+    email: str
+    tenant_name: str
+    role: Literal["admin", "supervisor", "agent"]
+    active: bool
+
+
+class StoredRefreshToken(Contract):
+    """A refresh token's state; internal to the gateway."""
+
+    tenant_id: str
+    user_id: UUID
+    family_id: UUID
+    expires_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None

@@ -1,0 +1,181 @@
+"""Opening accounts, logging in and staying logged in (design section 8)."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from service_kit.database import Database, Transaction
+from service_kit.errors import ConflictError, UnauthenticatedError
+from service_kit.outbox import Cause
+from service_kit.requests import Call
+from shared_events.requests.base import Nothing
+
+from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.agents import repository as agents
+from crm_gateway.auth import repository
+from crm_gateway.auth.passwords import Passwords
+from crm_gateway.auth.schemas import (
+    AcceptInvitation,
+    GetMe,
+    LoggedIn,
+    Login,
+    Logout,
+    Member,
+    Profile,
+    Refresh,
+    Register,
+    TenantView,
+    Tokens,
+    UserView,
+)
+from crm_gateway.auth.throttle import Throttle
+from crm_gateway.problems.errors import too_many_attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who has not said who they are: the address and the request's cause."""
+
+    address: str
+    cause: Cause
+
+
+class Accounts:
+    """The public auth routes. Passwords are hashed outside of transactions."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: AccessTokens,
+        passwords: Passwords,
+        throttle: Throttle,
+        *,
+        refresh_ttl_seconds: int,
+    ) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._passwords = passwords
+        self._throttle = throttle
+        self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
+
+    async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
+        """Create tenant, user and admin agent; a known e-mail is a conflict."""
+        hashed = await self._passwords.hash(request.password.get_secret_value())
+        async with self._database.tenant(str(uuid4()), cause=visitor.cause) as tx:
+            await repository.add_project(tx, request.organization or request.name)
+            agent = await agents.add(
+                tx, name=request.name, email=request.email, role="admin", password_hash=hashed
+            )
+            if agent is None:
+                raise ConflictError("email_taken", "This e-mail has an account already.")
+            return await self._log_in(tx, agent.id)
+
+    async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
+        """Tokens for the right password; raises the same for every wrong one."""
+        async with self._database.system("login") as tx:
+            wait = await self._throttle.retry_after(tx, request.email, visitor.address)
+            user = await repository.find_login(tx, request.email)
+        if wait is not None:
+            raise too_many_attempts(wait)
+        hashed = user["password_hash"] if user else None
+        fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
+        async with self._database.system("login") as tx:
+            if user and fits:
+                await tx.act_for(user["tenant_id"])
+                member = await repository.get_member(tx, user["id"])
+                if member and member.active:
+                    await self._throttle.succeeded(tx, request.email)
+                    return await self._log_in(tx, member.user_id)
+            await self._throttle.failed(tx, request.email, visitor.address)
+        raise UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
+
+    async def refresh(self, request: Refresh, visitor: Visitor) -> Tokens:
+        """A new pair for an unused refresh token; reuse revokes the whole login."""
+        del visitor
+        async with self._database.system("login") as tx:
+            stored = await repository.lock_refresh_token(tx, request.refresh_token)
+            if stored is not None:
+                await tx.act_for(stored.tenant_id)
+                member = await repository.get_member(tx, stored.user_id)
+                fresh = (
+                    stored.used_at is None
+                    and stored.revoked_at is None
+                    and stored.expires_at > datetime.now(UTC)
+                )
+                if fresh and member and member.active:
+                    await repository.mark_used(tx, request.refresh_token)
+                    return await self._issue(tx, member, stored.family_id)
+                await repository.revoke_family(tx, stored.family_id)
+        # Raised after the commit: the revocation must outlive the refusal.
+        raise UnauthenticatedError("invalid_refresh_token", "The refresh token is not valid.")
+
+    async def logout(self, request: Logout, visitor: Visitor) -> Nothing:
+        """Revoke the login this refresh token belongs to."""
+        del visitor
+        async with self._database.system("login") as tx:
+            stored = await repository.lock_refresh_token(tx, request.refresh_token)
+            if stored is not None:
+                await repository.revoke_family(tx, stored.family_id)
+        return Nothing()
+
+    async def accept_invitation(self, request: AcceptInvitation, visitor: Visitor) -> LoggedIn:
+        """Set the first password of an invited user."""
+        del visitor
+        hashed = await self._passwords.hash(request.password.get_secret_value())
+        async with self._database.system("login") as tx:
+            user = await repository.take_invitation(tx, request.invitation_token, hashed)
+            if user is not None:
+                await tx.act_for(user["tenant_id"])
+                member = await repository.get_member(tx, user["id"])
+                if member is not None and member.active:
+                    return await self._log_in(tx, member.user_id)
+        raise UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
+
+    async def _log_in(self, tx: Transaction, user_id: UUID) -> LoggedIn:
+        member = await repository.get_member(tx, user_id)
+        if member is None:
+            raise LookupError("a user without an agent")
+        tokens = await self._issue(tx, member, family_id=uuid4())
+        return LoggedIn(**tokens.model_dump(), user=user_view(member), tenant=tenant_view(member))
+
+    async def _issue(self, tx: Transaction, member: Member, family_id: UUID) -> Tokens:
+        refresh_token = secrets.token_urlsafe(32)
+        await repository.add_refresh_token(
+            tx,
+            refresh_token,
+            user_id=member.user_id,
+            family_id=family_id,
+            expires_at=datetime.now(UTC) + self._refresh_ttl,
+        )
+        return Tokens(
+            access_token=self._tokens.issue(
+                user_id=member.user_id, tenant_id=member.tenant_id, role=member.role
+            ),
+            refresh_token=refresh_token,
+            expires_in=self._tokens.ttl,
+        )
+
+
+def user_view(member: Member) -> UserView:
+    """The person of a member."""
+    return UserView(id=member.user_id, name=member.name, email=member.email)
+
+
+def tenant_view(member: Member) -> TenantView:
+    """The company of a member."""
+    return TenantView(id=UUID(member.tenant_id), name=member.tenant_name)
+
+
+async def get_me(tx: Transaction, request: GetMe, call: Call) -> Profile:
+    """Who asks; raises UnauthenticatedError when the person is no longer there."""
+    del request
+    member = await repository.get_member(tx, call.user_id) if call.user_id else None
+    if member is None or not member.active:
+        raise UnauthenticatedError("invalid_token", "The access token is not valid.")
+    return Profile(
+        user=user_view(member),
+        tenant=tenant_view(member),
+        roles=call.principal.roles,
+        permissions=call.principal.permissions,
+    )

@@ -1,0 +1,72 @@
+"""`POST /api/v1/webhooks/waha/{channel_token}`: the hottest route (design section 5, A).
+
+A plain ASGI endpoint. It looks nothing up: the token proves itself and the key follows from it.
+"""
+
+from prometheus_client import Counter
+from service_kit.database import is_infrastructure
+from service_kit.errors import ProblemError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from crm_gateway.body import read_body
+from crm_gateway.ingress.spool import Spool
+from crm_gateway.ingress.webhook import check_signature, read_address, read_webhook
+from crm_gateway.problems.edge import problem_response, request_id
+from crm_gateway.problems.errors import HttpError, method_not_allowed, of_error
+from crm_gateway.rest.resource import trace_context
+
+PATH = "/webhooks/waha/{channel_token}"
+RECEIVED = Counter("crm_ingress_webhooks_total", "WAHA webhooks received", ["outcome"])
+_ACCEPTED = b'{"status":"accepted"}'
+
+
+class WahaReceiver:
+    """Accepts authentic webhooks once they are durable; refuses everything else."""
+
+    def __init__(self, master_key: str, spool: Spool) -> None:
+        self._master_key = master_key
+        self._spool = spool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one webhook."""
+        try:
+            response = await self._accept(Request(scope, receive))
+            outcome = "accepted"
+        except ClientDisconnect:
+            return
+        except ProblemError as error:
+            response, outcome = problem_response(scope, of_error(error)), error.problem.code
+        except HttpError as error:
+            response, outcome = problem_response(scope, error), error.code
+        RECEIVED.labels(outcome).inc()
+        await response(scope, receive, send)
+
+    async def _accept(self, http: Request) -> Response:
+        if http.method != "POST":
+            raise method_not_allowed(["POST"])
+        address = read_address(self._master_key, http.path_params["channel_token"])
+        body = await read_body(http)
+        check_signature(
+            self._master_key,
+            address,
+            body,
+            signature=http.headers.get("x-webhook-hmac"),
+            algorithm=http.headers.get("x-webhook-hmac-algorithm"),
+        )
+        webhook = read_webhook(
+            address, body, request_id=request_id(http.scope), trace=trace_context(http)
+        )
+        try:
+            await self._spool.accept(webhook)
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            raise HttpError(
+                503,
+                "nothing_durable",
+                "Neither the broker nor the database is there; send it again.",
+                headers={"Retry-After": "5"},
+            ) from error
+        return Response(_ACCEPTED, media_type="application/json")

@@ -1,0 +1,148 @@
+"""Where accepted webhooks wait while the broker is away (design section 3, "broker down").
+
+Order within a channel survives: while one of its webhooks waits, this process lets the later
+ones queue up behind it, and publishes directly again once the channel's spool is empty.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+from asyncpg import Record
+from prometheus_client import Gauge
+from service_kit.bus import BrokerDownError, Publisher, UnroutableError
+from service_kit.database import Database
+
+from crm_gateway.ingress.webhook import Webhook, publish
+
+log = structlog.get_logger()
+
+SPOOLED = Gauge("crm_ingress_spooled", "Webhooks that wait for the broker")
+
+_BATCH = 200
+_RETRY_SECONDS = 0.5
+_LOOK_SECONDS = 5.0
+"""How often an idle process looks for what another one, now gone, has left."""
+
+_INSERT = """
+INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING
+"""
+_OLDEST = """
+SELECT seq, id, tenant_id, channel_id, event, body, headers FROM ingress_spool
+ORDER BY seq LIMIT $1
+"""
+# One process drains at a time; the others go on to their next look.
+_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('gateway.ingress_spool', 0))"
+
+
+class Spool:
+    """Keeps webhooks in the database and brings them to the broker when it is back."""
+
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._broker_down = False
+        self._waiting: set[str] = set()  # channels with webhooks in the spool
+        self._writing = 0
+        self._written = 0
+        self._wake = asyncio.Event()
+
+    async def accept(self, webhook: Webhook) -> None:
+        """Return once the webhook is durable: confirmed by the broker, or stored here.
+
+        Raises what `is_infrastructure` when broker and database are both away.
+        """
+        if not self._broker_down and str(webhook.channel_id) not in self._waiting:
+            try:
+                await publish(self._publisher, webhook)
+                return
+            except (BrokerDownError, UnroutableError) as error:
+                self._broker_down = True  # the next one need not wait for a timeout
+                log.warning("broker_away_spooling", error=repr(error))
+        self._waiting.add(str(webhook.channel_id))
+        self._wake.set()
+        self._writing += 1
+        self._written += 1
+        try:
+            await self._store(webhook)
+        finally:
+            self._writing -= 1
+
+    async def _store(self, webhook: Webhook) -> None:
+        async with self._database.tenant(webhook.tenant_id) as tx:
+            await tx.execute(
+                _INSERT,
+                webhook.id,
+                webhook.tenant_id,
+                webhook.channel_id,
+                webhook.event,
+                webhook.body,
+                dict(webhook.headers),
+            )
+
+    async def run(self) -> None:
+        """Drain whenever there is something to drain, until cancelled."""
+        while True:
+            await self._drain()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._wake.wait()
+
+    async def _drain(self) -> None:
+        """Publish what waits, oldest first; returns when nothing waits any more."""
+        while True:
+            quiet, written = self._writing == 0, self._written
+            found, left = await self._publish_batch()
+            if left:
+                await asyncio.sleep(_RETRY_SECONDS)
+            elif not found and quiet and self._written == written:
+                # Nothing was being written while we looked: nothing can be overtaken any more.
+                self._broker_down = False
+                self._waiting.clear()
+                self._wake.clear()
+                return
+
+    async def _publish_batch(self) -> tuple[int, int]:
+        """Publish and delete the oldest; how many there were, and how many of them are left."""
+        async with self._database.system("ingress") as tx:
+            rows = await tx.fetch(_OLDEST, _BATCH)
+            SPOOLED.set(len(rows))
+            if not rows:
+                return 0, 0
+            by_channel: dict[str, list[Record]] = {}
+            for row in rows:
+                by_channel.setdefault(str(row["channel_id"]), []).append(row)
+            self._waiting |= by_channel.keys()
+            if not await tx.fetchval(_TURN):
+                return len(rows), len(rows)
+            published = await asyncio.gather(
+                *(self._publish_in_order(channel) for channel in by_channel.values())
+            )
+            done = [seq for seqs in published for seq in seqs]
+            if done:
+                await tx.execute("DELETE FROM ingress_spool WHERE seq = ANY($1::bigint[])", done)
+                log.info("spool_drained", count=len(done))
+            return len(rows), len(rows) - len(done)
+
+    async def _publish_in_order(self, rows: Sequence[Record]) -> list[int]:
+        """Publish one channel's webhooks until the first failure; the `seq` of those that went."""
+        done: list[int] = []
+        for row in rows:
+            webhook = Webhook(
+                id=row["id"],
+                tenant_id=row["tenant_id"],
+                channel_id=row["channel_id"],
+                event=row["event"],
+                body=row["body"],
+                headers=row["headers"],
+            )
+            try:
+                await publish(self._publisher, webhook)
+            except (BrokerDownError, UnroutableError) as error:
+                log.warning("spool_waits", error=repr(error))
+                break
+            self._broker_down = False
+            done.append(row["seq"])
+        return done

@@ -1,0 +1,110 @@
+"""A WAHA webhook between its arrival and the broker (WAHA contract, section 4)."""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from service_kit.bus import Publisher
+from service_kit.errors import MalformedError, UnauthenticatedError
+from shared_events import ingress, topology
+
+_NOT_IN_EVENTS = re.compile(r"[^A-Za-z0-9._-]")
+_EVENT_CHARACTERS = 100
+PUBLISH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An authentic webhook: raw bytes, whose it is, and what travels beside it."""
+
+    id: UUID
+    tenant_id: str
+    channel_id: UUID
+    event: str
+    body: bytes
+    headers: Mapping[str, Any]
+
+
+def read_address(master_key: str, token: str) -> ingress.ChannelAddress:
+    """Whose webhook it is; raises UnauthenticatedError for a token we never made."""
+    address = ingress.read_channel_token(master_key, token)
+    if address is None:
+        raise UnauthenticatedError("invalid_token", "This webhook address is not one of ours.")
+    return address
+
+
+def check_signature(
+    master_key: str,
+    address: ingress.ChannelAddress,
+    body: bytes,
+    *,
+    signature: str | None,
+    algorithm: str | None,
+) -> None:
+    """Raise UnauthenticatedError unless the body was signed with the channel's key.
+
+    WAHA signs the raw bytes with HMAC-SHA512; any other algorithm is refused.
+    """
+    key = ingress.webhook_hmac_key(master_key, address)
+    if not (
+        algorithm in (None, "sha512")
+        and signature is not None
+        and hmac.compare_digest(signature.encode(), ingress.body_signature(key, body).encode())
+    ):
+        raise UnauthenticatedError("invalid_signature", "The webhook's signature does not fit.")
+
+
+def read_webhook(
+    address: ingress.ChannelAddress, body: bytes, *, request_id: str, trace: Mapping[str, str]
+) -> Webhook:
+    """The webhook in this body; raises MalformedError when it is not a JSON object."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise MalformedError("invalid_json", "The body is not a JSON object.")
+    ingress_id = uuid4()
+    tenant_id = str(address.tenant_id)
+    event = event_name(parsed.get("event"))
+    return Webhook(
+        id=ingress_id,
+        tenant_id=tenant_id,
+        channel_id=address.channel_id,
+        event=event,
+        body=body,
+        headers={
+            "ingress_id": str(ingress_id),
+            "tenant_id": tenant_id,
+            "channel_id": str(address.channel_id),
+            "waha_event": event,
+            "received_at": datetime.now(UTC).isoformat(),
+            "x-request-id": request_id,
+            **trace,
+        },
+    )
+
+
+def event_name(event: object) -> str:
+    """WAHA's event name as a part of a routing key; whatever is no name is `unknown`."""
+    if not isinstance(event, str):
+        return "unknown"
+    return _NOT_IN_EVENTS.sub("", event)[:_EVENT_CHARACTERS] or "unknown"
+
+
+async def publish(publisher: Publisher, webhook: Webhook) -> None:
+    """Hand it to the broker and wait for the confirm; raises BrokerDownError, UnroutableError."""
+    await publisher.publish(
+        topology.WAHA_EVENTS.name,
+        topology.waha_key(webhook.event),
+        webhook.body,
+        message_id=str(webhook.id),
+        headers=webhook.headers,
+        correlation_id=str(webhook.headers["x-request-id"]),
+        timeout=PUBLISH_SECONDS,
+    )

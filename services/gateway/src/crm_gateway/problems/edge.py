@@ -1,0 +1,97 @@
+"""The outermost layer of the API: request ids, security headers, and an answer to everything."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from service_kit.errors import ProblemError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crm_gateway.problems.errors import HttpError, of_error
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SCOPE_KEY = "crm.request_id"
+
+
+def request_id(scope: Scope) -> str:
+    """The id of this request: the caller's X-Request-Id, or one of our own."""
+    return str(scope[_SCOPE_KEY])
+
+
+def problem_response(scope: Scope, error: HttpError) -> Response:
+    """The problem document as a response."""
+    return Response(
+        orjson.dumps(error.document(request_id(scope), scope["path"])),
+        error.status,
+        headers=error.headers,
+        media_type="application/problem+json",
+    )
+
+
+class Edge:
+    """ASGI middleware: names the request, guards the response, leaves no exception unanswered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        scope[_SCOPE_KEY] = given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=scope[_SCOPE_KEY])
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(raw=message["headers"])
+                headers["X-Request-Id"] = scope[_SCOPE_KEY]
+                headers["X-Content-Type-Options"] = "nosniff"
+                if scope["path"].startswith("/api/"):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except Exception as error:
+            if started:
+                raise
+            await problem_response(scope, _answerable(error))(scope, receive, guarded)
+
+
+def _answerable(error: Exception) -> HttpError:
+    if isinstance(error, HttpError):
+        return error
+    if isinstance(error, ProblemError):
+        return of_error(error)
+    log.exception("request_failed", exc_info=error)
+    return HttpError(500, "internal_error", "Something went wrong on our side.")
+
+
+async def _routing_problem(request: Request, error: Any) -> Response:
+    """What Starlette itself refuses: unknown paths and methods."""
+    refused: HTTPException = error
+    code = {404: "route_not_found", 405: "method_not_allowed"}.get(refused.status_code, "refused")
+    detail = "There is no such route." if refused.status_code == 404 else str(refused.detail)
+    return problem_response(
+        request.scope, HttpError(refused.status_code, code, detail, headers=refused.headers)
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every answer of the application carry its id, and every failure be a problem."""
+    app.add_middleware(Edge)
+    app.add_exception_handler(HTTPException, _routing_problem)

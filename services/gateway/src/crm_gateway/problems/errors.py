@@ -1,0 +1,123 @@
+"""What goes wrong at the HTTP edge: each kind of problem has one status (design section 8)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from service_kit.errors import ProblemError
+from shared_events.requests.base import FieldError, Problem, ProblemKind
+
+STATUS: dict[ProblemKind, int] = {
+    "malformed": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "gone": 410,
+    "precondition_failed": 412,
+    "invalid": 422,
+    "internal": 500,
+    "unavailable": 503,
+    "timeout": 504,
+}
+_HEADERS: dict[ProblemKind, dict[str, str]] = {
+    "unauthenticated": {"WWW-Authenticate": "Bearer"},
+    "unavailable": {"Retry-After": "1"},
+}
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+class HttpError(Exception):
+    """An answer that is a problem document (RFC 9457)."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: list[FieldError] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = errors or []
+        self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
+
+    @property
+    def title(self) -> str:
+        """The status in words, the same for every problem of this status."""
+        return _PHRASES.get(self.status) or HTTPStatus(self.status).phrase
+
+    def document(self, request_id: str, path: str) -> dict[str, Any]:
+        """The problem document; what it names itself cannot be overwritten by extra members."""
+        return {
+            **self.extra,
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": path,
+            "code": self.code,
+            "request_id": request_id,
+            "errors": [error.model_dump() for error in self.errors],
+        }
+
+
+def of_problem(problem: Problem) -> HttpError:
+    """The HTTP form of a service's problem.
+
+    A 404 tells nothing but what is missing: another tenant's thing must look like no thing.
+    """
+    return HttpError(
+        STATUS[problem.kind],
+        problem.code,
+        problem.detail,
+        errors=problem.errors,
+        extra=None if problem.kind == "not_found" else problem.extra,
+        headers=_HEADERS.get(problem.kind),
+    )
+
+
+def of_error(error: ProblemError) -> HttpError:
+    """The HTTP form of an expected failure in this process."""
+    return of_problem(error.problem)
+
+
+def too_large(limit: int) -> HttpError:
+    """The body is longer than `limit` bytes."""
+    return HttpError(413, "body_too_large", f"The body may have at most {limit} bytes.")
+
+
+def unsupported_media_type() -> HttpError:
+    """The body is not JSON."""
+    return HttpError(
+        415,
+        "unsupported_media_type",
+        "Send application/json.",
+        headers={"Accept": "application/json"},
+    )
+
+
+def method_not_allowed(allowed: list[str]) -> HttpError:
+    """The path exists, the method does not."""
+    return HttpError(
+        405,
+        "method_not_allowed",
+        "This path does not know that method.",
+        headers={"Allow": ", ".join(sorted(allowed))},
+    )
+
+
+def too_many_attempts(retry_after_seconds: int) -> HttpError:
+    """Too many failed logins; the answer says when to come back."""
+    return HttpError(
+        429,
+        "too_many_attempts",
+        "Too many failed attempts; try again later.",
+        headers={"Retry-After": str(max(1, retry_after_seconds))},
+    )

@@ -1,0 +1,139 @@
+"""From HTTP to a request of the bus: path, query and body, each refused in its own way."""
+
+import re
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from service_kit.errors import (
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from service_kit.requests import field_errors
+from shared_events.requests.base import Request as BusRequest
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
+
+from crm_gateway.body import read_body
+from crm_gateway.problems.errors import unsupported_media_type
+from crm_gateway.rest.table import Row
+
+_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NUL = "\x00"  # PostgreSQL's text cannot hold it
+
+
+async def parse(row: Row, http: Request) -> BusRequest:
+    """The request this call stands for.
+
+    Raises MalformedError (400), HttpError 413 and 415, InvalidError (422) naming every wrong
+    field, and NotFoundError for a path that cannot name anything.
+    """
+    fields: dict[str, Any] = {}
+    if row.method == "GET":
+        fields = read_query(row, http.query_params)
+    else:
+        if http.query_params:
+            raise _unknown_parameter(next(iter(http.query_params)))
+        fields = await _read_json(http)
+    unexpected = row.from_path & fields.keys()
+    if unexpected:
+        name = min(unexpected)
+        raise InvalidError.field(name, "extra_forbidden", "This field belongs to the path.")
+    fields |= {**http.path_params, **row.fixed}
+    try:
+        return row.request.model_validate(fields)
+    except ValidationError as error:
+        errors = field_errors(error)
+        for name in row.request.path:
+            if any(found.pointer == f"/{name}" for found in errors):
+                raise NotFoundError(name.removesuffix("_id")) from None
+        raise InvalidError(
+            "validation_failed", "The request has invalid fields.", errors=errors
+        ) from None
+
+
+def read_query(row: Row, query: QueryParams) -> dict[str, Any]:
+    """Query parameters by field; lists may repeat. A name nobody knows is refused: a typo in a
+    filter must not return everything."""
+    fields: dict[str, Any] = {}
+    known = {
+        field.alias or name: field
+        for name, field in row.request.model_fields.items()
+        if name not in row.from_path
+    }
+    for name, text in query.multi_items():
+        value = text.replace(_NUL, "")
+        if name not in known:
+            raise _unknown_parameter(name)
+        if _is_list(known[name].annotation):
+            fields.setdefault(name, []).append(value)
+        elif name in fields:
+            raise MalformedError("repeated_parameter", f"{name} may be given once.")
+        else:
+            fields[name] = value
+    return fields
+
+
+def _is_list(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is list
+
+
+def _unknown_parameter(name: str) -> MalformedError:
+    return MalformedError("unknown_parameter", f"There is no query parameter {name[:100]!r} here.")
+
+
+async def _read_json(http: Request) -> dict[str, Any]:
+    body = await read_body(http)
+    if not body:
+        return {}
+    media_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise unsupported_media_type()
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MalformedError("invalid_json", "The body is not valid JSON.") from None
+    if not isinstance(parsed, dict):
+        raise InvalidError("validation_failed", "The body must be a JSON object.")
+    without: dict[str, Any] = _without_nul(parsed) if b"\\u0000" in body else parsed
+    return without
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, "")
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The Idempotency-Key; raises MalformedError when it is empty, too long or unprintable."""
+    key = headers.get("idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise MalformedError(
+            "invalid_idempotency_key", "Idempotency-Key takes 1 to 255 printable characters."
+        )
+    return key
+
+
+def expected_version(headers: Headers) -> int | None:
+    """The version If-Match demands; an entity tag that is no version matches nothing."""
+    value = headers.get("if-match", "").strip()
+    if value in ("", "*"):
+        return None
+    match = _ETAG.fullmatch(value)
+    if match is None:
+        raise PreconditionFailedError("stale_version", "If-Match fits no version of this.")
+    return int(match[1])
+
+
+def unchanged(headers: Headers, etag: str) -> bool:
+    """Whether If-None-Match says that the caller has this version already."""
+    known = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+    return etag in known or known == ["*"]

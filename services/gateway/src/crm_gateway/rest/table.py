@@ -1,0 +1,56 @@
+"""The shape of the route table: what a row says, and what makes a table unfit to serve."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service_kit.settings import ConfigurationError
+from shared_events.requests.base import Request
+
+from crm_gateway.access.roles import PERMISSIONS
+
+PREFIX = "/api/v1"
+PUBLIC = "public"
+"""For everybody: the route finds out by itself who asks."""
+AUTHENTICATED = "authenticated"
+"""For everybody with a valid access token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route: its method and path, the permission it needs, and the request it stands for.
+
+    Path parameters are fields of the request, and so are `fixed` ones, which the path spells
+    out. `location` is where a created thing is found, when not below the path itself.
+    """
+
+    method: str
+    path: str
+    permission: str
+    request: type[Request]
+    status: int = 200
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    location: str | None = None
+
+    @property
+    def from_path(self) -> frozenset[str]:
+        """Fields the caller gives by the path and cannot give otherwise."""
+        return frozenset(self.request.path) | frozenset(self.fixed)
+
+
+def check(rows: Sequence[Row]) -> None:
+    """Refuse a table with a row that declares no permission, or an unknown one.
+
+    Raises ConfigurationError, so that the process does not start.
+    """
+    declared = PERMISSIONS | {PUBLIC, AUTHENTICATED}
+    problems = [
+        f"{row.method} {row.path} declares no known permission ({row.permission!r})"
+        for row in rows
+        if row.permission not in declared
+    ]
+    seen = [(row.method, row.path) for row in rows]
+    problems += [
+        f"{m} {p} is declared twice" for m, p in sorted({r for r in seen if seen.count(r) > 1})
+    ]
+    if problems:
+        raise ConfigurationError(problems)

@@ -1,0 +1,49 @@
+"""What the gateway says on the bus is what the contracts say."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from crm_gateway.rest.routes import ROUTES
+from shared_events import examples, registry
+from shared_events.envelope import Envelope, EventData
+from shared_events.gateway import Agent, AgentCreated, AgentUpdated
+from shared_events.requests.registry import BY_KEY
+
+AGENT = Agent(
+    id=uuid4(),
+    name="Ana",
+    email="ana@example.com",
+    role="admin",
+    active=True,
+    version=1,
+    created_at=datetime.now(UTC),
+    updated_at=datetime.now(UTC),
+)
+
+
+class TestPublished:
+    @pytest.mark.parametrize("data", [AgentCreated(agent=AGENT), AgentUpdated(agent=AGENT)])
+    def test_reads_back_through_the_registry(self, data: EventData) -> None:
+        envelope = Envelope[EventData](
+            event_id=uuid4(),
+            event_type=data.event_type,
+            event_version=data.event_version,
+            aggregate_id=AGENT.id,
+            aggregate_type=data.aggregate_type,
+            aggregate_seq=1,
+            tenant_id=str(uuid4()),
+            occurred_at=datetime.now(UTC),
+            data=data,
+        )
+        body = envelope.model_dump_json(serialize_as_any=True).encode()
+        parsed = registry.parse_any(data.event_type, data.event_version, body)
+        assert parsed.data == data
+
+
+class TestAsked:
+    def test_the_example_of_every_request_is_one_we_may_send(self) -> None:
+        asked = {row.request.key: row.request for row in ROUTES if row.request.key in BY_KEY}
+        assert asked == BY_KEY
+        for key, request in asked.items():
+            request.model_validate(examples.load_request(key))

@@ -1,0 +1,252 @@
+"""A real gateway on a real database and broker, and services that answer from memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
+from crm_dev.testing import PostgresServer, RabbitServer, running_rabbitmq
+from crm_gateway.app import create_service
+from crm_gateway.settings import GatewaySettings
+from pydantic import BaseModel, SecretStr
+from service_kit import migrations
+from service_kit.database import Database, Transaction
+from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.requests import Call, RequestServer
+from service_kit.service import Service
+from shared_events.requests.base import Nothing, Page
+from shared_events.requests.contacts import (
+    CreateContact,
+    DeleteContact,
+    GetContact,
+    ListContacts,
+    PatchContact,
+)
+from shared_events.resources import Contact
+
+RunGateway = Callable[..., AbstractAsyncContextManager[Service]]
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30) -> None:
+    """Wait for a condition; TimeoutError when it does not come true in time."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - what we wait for is elsewhere
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+async def database_settings(postgres_server: PostgresServer) -> dict[str, Any]:
+    """A migrated database, as settings."""
+    name = f"gateway_{uuid4().hex[:12]}"
+    host = postgres_server.url.rpartition("@")[2].rpartition("/")[0]
+    url = f"postgresql://crm_gateway_app:runtime-password@{host}/{name}"
+    settings = GatewaySettings(crm_env="test", database_url=SecretStr(url))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_ADMIN_URL", postgres_server.url)
+        await migrations.migrate(settings, package="crm_gateway", schema="gateway")
+        await migrations.migrate(settings, package="crm_gateway", schema="gateway")
+    return {"database_url": SecretStr(url), "admin_url": postgres_server.url, "name": name}
+
+
+@pytest.fixture(scope="session")
+async def run_gateway(
+    database_settings: dict[str, Any], make_settings: Callable[..., GatewaySettings]
+) -> RunGateway:
+    """Run a gateway against a broker: `async with run_gateway(amqp_url) as service`."""
+
+    @asynccontextmanager
+    async def run(amqp_url: str, **overrides: Any) -> AsyncIterator[Service]:
+        service = create_service(
+            make_settings(
+                **{
+                    "database_url": database_settings["database_url"],
+                    "rabbitmq_url": SecretStr(amqp_url),
+                    **overrides,
+                }
+            )
+        )
+
+        async def ready() -> bool:
+            """Whether the last thing that is declared on the bus is there."""
+            if (await service.health.status())[0] != "healthy":
+                return False
+            last = int(service.settings.consumer_retry_delays_seconds[-1] * 1000)
+            try:
+                async with service.publisher.channel() as channel:
+                    await channel.get_queue(f"retry.{last}ms")
+            except ChannelNotFoundEntity:
+                return False
+            return True
+
+        async with service.app.router.lifespan_context(service.app):
+            await until(ready)
+            yield service
+
+    return run
+
+
+@pytest.fixture(scope="session")
+async def gateway(rabbitmq_server: RabbitServer, run_gateway: RunGateway) -> AsyncIterator[Service]:
+    """The gateway most tests share."""
+    async with run_gateway(await rabbitmq_server.create_vhost("gateway")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def rabbitmq_outage() -> AsyncIterator[RabbitServer]:
+    """A broker that tests may stop, as long as they start it again."""
+    async with running_rabbitmq() as server:
+        yield server
+
+
+def http_client(service: Service) -> httpx.AsyncClient:
+    """A client of this gateway, without a socket in between."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(service.app, client=("198.51.100.7", 4711)),
+        base_url="http://gateway/api/v1",
+    )
+
+
+@pytest.fixture(scope="session")
+async def client(gateway: Service, contacts: "Contacts") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the shared gateway, with contacts answering behind it."""
+    del contacts
+    async with http_client(gateway) as client:
+
+        async def answers() -> bool:
+            account = await register(client)
+            return (await client.get("/contacts", headers=account.bearer)).status_code == 200
+
+        await until(answers)
+        yield client
+
+
+@dataclass(frozen=True)
+class Account:
+    """A registered company and its admin's tokens."""
+
+    email: str
+    password: str
+    body: dict[str, Any]
+
+    @property
+    def tenant_id(self) -> str:
+        return str(self.body["tenant"]["id"])
+
+    @property
+    def user_id(self) -> str:
+        return str(self.body["user"]["id"])
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.body['access_token']}"}
+
+
+async def register(client: httpx.AsyncClient, **overrides: Any) -> Account:
+    """Open an account with an e-mail of its own."""
+    body = {
+        "name": "Ana",
+        "email": f"ana-{uuid4().hex}@example.com",
+        "password": "correct horse",
+        "organization": "Loja Exemplo",
+        **overrides,
+    }
+    response = await client.post("/auth/register", json=body)
+    assert response.status_code == 201, response.text
+    return Account(body["email"], body["password"], response.json())
+
+
+@pytest.fixture
+async def account(client: httpx.AsyncClient) -> Account:
+    """A company of the test's own."""
+    return await register(client)
+
+
+@dataclass
+class Contacts:
+    """Stands in for the contacts service: the kit's own server, with a dictionary behind it."""
+
+    rows: dict[tuple[str, UUID], Contact] = field(default_factory=dict)
+    calls: list[tuple[BaseModel, Call]] = field(default_factory=list)
+    fails: bool = False
+
+    def _known(self, tx: Transaction, contact_id: UUID) -> Contact:
+        contact = self.rows.get((tx.tenant_id, contact_id))
+        if contact is None:
+            raise NotFoundError("contact")
+        return contact
+
+    async def create(self, tx: Transaction, request: CreateContact, call: Call) -> Contact:
+        self.calls.append((request, call))
+        for (tenant_id, existing_id), contact in self.rows.items():
+            if tenant_id == tx.tenant_id and request.phone and contact.phone == request.phone:
+                raise ConflictError("contact_exists", "Known phone.", existing_id=str(existing_id))
+        now = datetime.now(UTC)
+        contact = Contact(
+            id=uuid4(),
+            **request.model_dump(),
+            source="rest",
+            version=1,
+            created_at=now,
+            updated_at=now,
+        )
+        self.rows[tx.tenant_id, contact.id] = contact
+        return contact
+
+    async def get(self, tx: Transaction, request: GetContact, call: Call) -> Contact:
+        self.calls.append((request, call))
+        if self.fails:
+            raise RuntimeError("a secret of the inside")
+        return self._known(tx, request.contact_id)
+
+    async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> Contact:
+        self.calls.append((request, call))
+        contact = self._known(tx, request.contact_id)
+        if call.expected_version not in (None, contact.version):
+            raise PreconditionFailedError("stale_version", "It has changed since.")
+        changes = request.model_dump(exclude={"contact_id"}, exclude_unset=True)
+        changed = contact.model_copy(update={**changes, "version": contact.version + 1})
+        self.rows[tx.tenant_id, contact.id] = changed
+        return changed
+
+    async def delete(self, tx: Transaction, request: DeleteContact, call: Call) -> Nothing:
+        self.calls.append((request, call))
+        contact = self._known(tx, request.contact_id)
+        del self.rows[tx.tenant_id, contact.id]
+        return Nothing()
+
+    async def list(self, tx: Transaction, request: ListContacts, call: Call) -> Page[Contact]:
+        self.calls.append((request, call))
+        mine = [contact for (tenant, _), contact in self.rows.items() if tenant == tx.tenant_id]
+        return Page[Contact](data=mine[: request.limit], has_more=len(mine) > request.limit)
+
+    def server(self, database: Database, amqp_url: str) -> RequestServer:
+        """The server that answers for this stand-in."""
+        return RequestServer(
+            "contacts",
+            {
+                CreateContact: self.create,
+                GetContact: self.get,
+                PatchContact: self.patch,
+                DeleteContact: self.delete,
+                ListContacts: self.list,
+            },
+            database=database,
+            amqp_url=amqp_url,
+        )
+
+
+@pytest.fixture(scope="session")
+async def contacts(gateway: Service) -> AsyncIterator[Contacts]:
+    """The contacts service, answering on the shared gateway's broker."""
+    contacts = Contacts()
+    server = contacts.server(gateway.database, gateway.settings.amqp_url)
+    await server.start()
+    yield contacts
+    await server.stop()

@@ -1,0 +1,231 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
+
+import aio_pika
+import httpx
+import orjson
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from crm_dev.testing import RabbitServer
+from crm_fakes import examples
+from crm_gateway.settings import GatewaySettings
+from service_kit.service import Service
+from shared_events import ingress, topology
+
+from services.gateway.tests.integration.conftest import (
+    RunGateway,
+    http_client,
+    until,
+)
+
+
+class WahaSession:
+    """Posts webhooks as WAHA does for one channel."""
+
+    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
+        assert isinstance(service.settings, GatewaySettings)
+        self.address = ingress.ChannelAddress(uuid4(), uuid4())
+        master_key = service.settings.ingress_master_key.get_secret_value()
+        self.path = f"/webhooks/waha/{ingress.channel_token(master_key, self.address)}"
+        self.key = ingress.webhook_hmac_key(master_key, self.address)
+        self._client = client
+
+    async def post(self, body: bytes, **headers: str) -> httpx.Response:
+        signed = {
+            "Content-Type": "application/json",
+            "X-Webhook-Hmac": ingress.body_signature(self.key, body),
+            "X-Webhook-Hmac-Algorithm": "sha512",
+        }
+        return await self._client.post(self.path, content=body, headers={**signed, **headers})
+
+    def owns(self, message: AbstractIncomingMessage) -> bool:
+        return message.headers["channel_id"] == str(self.address.channel_id)
+
+
+@asynccontextmanager
+async def consuming(
+    url: str, *queues: topology.Queue
+) -> AsyncIterator[list[AbstractIncomingMessage]]:
+    """What arrives in these queues, from now on and in their order."""
+    arrived: list[AbstractIncomingMessage] = []
+
+    async def keep(message: AbstractIncomingMessage) -> None:
+        arrived.append(message)
+
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel()
+        for queue in queues:
+            await (await channel.get_queue(queue.name)).consume(keep, no_ack=True)
+        yield arrived
+
+
+async def take(url: str, waha: WahaSession, count: int) -> list[AbstractIncomingMessage]:
+    """So many messages of this channel, from either of the gateway's queues."""
+    async with consuming(url, topology.WAHA_MESSAGES, topology.WAHA_NOTICES) as arrived:
+
+        async def complete() -> bool:
+            return sum(waha.owns(message) for message in arrived) >= count
+
+        await until(complete)
+    mine = [message for message in arrived if waha.owns(message)]
+    assert len(mine) == count
+    return mine
+
+
+@pytest.fixture
+def waha(gateway: Service, client: httpx.AsyncClient) -> WahaSession:
+    return WahaSession(gateway, client)
+
+
+async def spooled(service: Service, waha: WahaSession) -> int:
+    async with service.database.tenant(str(waha.address.tenant_id)) as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM ingress_spool"))
+
+
+class TestAccept:
+    async def test_every_example_arrives_byte_for_byte(
+        self, gateway: Service, waha: WahaSession
+    ) -> None:
+        bodies = [orjson.dumps(example.body) for example in examples.load()]
+        assert len(bodies) == 43
+        for body in bodies:
+            response = await waha.post(body, **{"X-Request-Id": "from-waha"})
+            assert (response.status_code, response.json()) == (200, {"status": "accepted"})
+        messages = await take(gateway.settings.amqp_url, waha, len(bodies))
+        assert sorted(message.body for message in messages) == sorted(bodies)
+        for message in messages:
+            name = orjson.loads(message.body)["event"]
+            assert message.headers["waha_event"] == name
+            assert message.routing_key == topology.waha_key(name)
+            assert message.headers["tenant_id"] == str(waha.address.tenant_id)
+            assert message.headers["ingress_id"] == message.message_id
+            assert message.correlation_id == "from-waha"
+            assert str(message.headers["traceparent"]).startswith("00-")
+            assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+
+    @pytest.mark.parametrize(
+        "body", [b'{"event":"brand.new"}', b"{}", b'{"event":7}', b'{"event":"#.*"}']
+    )
+    async def test_an_unknown_event_is_accepted_and_kept(
+        self, gateway: Service, waha: WahaSession, body: bytes
+    ) -> None:
+        assert (await waha.post(body)).status_code == 200
+        (message,) = await take(gateway.settings.amqp_url, waha, 1)
+        assert message.body == body
+        assert str(message.routing_key).startswith("unknown")
+
+    async def test_the_callers_trace_goes_on(self, gateway: Service, waha: WahaSession) -> None:
+        trace = f"00-{'a' * 32}-{'b' * 16}-01"
+        await waha.post(b'{"event":"message"}', traceparent=trace)
+        (message,) = await take(gateway.settings.amqp_url, waha, 1)
+        assert message.headers["traceparent"] == trace
+
+
+class TestRefuse:
+    async def test_a_wrong_signature(self, waha: WahaSession) -> None:
+        response = await waha.post(b"{}", **{"X-Webhook-Hmac": "0" * 128})
+        assert (response.status_code, response.json()["code"]) == (401, "invalid_signature")
+
+    async def test_another_algorithm(self, waha: WahaSession) -> None:
+        response = await waha.post(b"{}", **{"X-Webhook-Hmac-Algorithm": "sha256"})
+        assert response.status_code == 401
+
+    async def test_a_token_nobody_made(self, client: httpx.AsyncClient) -> None:
+        response = await client.post("/webhooks/waha/abc", content=b"{}")
+        assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+
+    async def test_what_is_not_json(self, waha: WahaSession) -> None:
+        assert (await waha.post(b"hello")).status_code == 400
+
+    async def test_a_body_of_more_than_a_megabyte(self, waha: WahaSession) -> None:
+        assert (await waha.post(b" " * 1_048_577)).status_code == 413
+
+    async def test_another_method(self, client: httpx.AsyncClient, waha: WahaSession) -> None:
+        response = await client.get(waha.path)
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+class TestBrokerAway:
+    async def test_what_was_accepted_meanwhile_arrives_in_order(
+        self, rabbitmq_outage: RabbitServer, run_gateway: RunGateway
+    ) -> None:
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        async with run_gateway(vhost) as service, http_client(service) as client:
+            channels = [WahaSession(service, client) for _ in range(3)]
+            sent = 0
+
+            async def post_round() -> None:
+                nonlocal sent
+                body = orjson.dumps({"event": "message", "n": sent})
+                responses = await asyncio.gather(*(waha.post(body) for waha in channels))
+                assert [r.status_code for r in responses] == [200, 200, 200]
+                sent += 1
+
+            for _ in range(5):
+                await post_round()
+            await rabbitmq_outage.kill()
+            for _ in range(20):
+                await post_round()
+            assert await spooled(service, channels[0]) == 20
+            starting = asyncio.create_task(rabbitmq_outage.start())
+
+            async def drained() -> bool:
+                await post_round()  # WAHA goes on while the broker comes back
+                waiting = [await spooled(service, waha) for waha in channels]
+                return starting.done() and sum(waiting) == 0
+
+            await until(drained, seconds=60)
+            await starting
+            for _ in range(5):
+                await post_round()
+            async with consuming(vhost, topology.WAHA_MESSAGES) as arrived:
+
+                def numbers(waha: WahaSession) -> list[int]:
+                    found = [orjson.loads(m.body)["n"] for m in arrived if waha.owns(m)]
+                    return list(dict.fromkeys(found))  # consumers know what came twice
+
+                async def complete() -> bool:
+                    return all(len(numbers(waha)) == sent for waha in channels)
+
+                with suppress(TimeoutError):  # the comparison tells what is missing
+                    await until(complete)
+                for waha in channels:
+                    assert numbers(waha) == list(range(sent))
+
+    async def test_what_an_ended_process_left_behind_is_published(
+        self, gateway: Service, waha: WahaSession, client: httpx.AsyncClient
+    ) -> None:
+        tenant_id = str(waha.address.tenant_id)
+        async with gateway.database.tenant(tenant_id) as tx:
+            await tx.execute(
+                "INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)"
+                " VALUES ($1, $2, $3, 'message', $4, $5)",
+                uuid4(),
+                tenant_id,
+                waha.address.channel_id,
+                b'{"event":"message"}',
+                {"channel_id": str(waha.address.channel_id), "x-request-id": "r"},
+            )
+
+        async def drained() -> bool:
+            return await spooled(gateway, waha) == 0
+
+        await until(drained)
+        await take(gateway.settings.amqp_url, waha, 1)
+
+    async def test_without_a_database_either_the_webhook_is_refused(
+        self, rabbitmq_outage: RabbitServer, run_gateway: RunGateway
+    ) -> None:
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        async with run_gateway(vhost) as service, http_client(service) as client:
+            waha = WahaSession(service, client)
+            await rabbitmq_outage.kill()
+            await service.database.close()
+            response = await waha.post(b'{"event":"message"}')
+            assert response.status_code == 503
+            assert response.json()["code"] == "nothing_durable"
+            assert int(response.headers["retry-after"]) > 0
+        await rabbitmq_outage.start()

@@ -1,0 +1,298 @@
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from crm_dev.testing import RabbitServer
+from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
+from crm_gateway.settings import GatewaySettings
+from service_kit.service import Service
+from shared_events.gateway import Role
+
+from services.gateway.tests.integration.conftest import (
+    Account,
+    Contacts,
+    RunGateway,
+    http_client,
+    register,
+    until,
+)
+
+PROBLEM = {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"}
+
+
+class TestContacts:
+    async def test_a_contact_lives_its_life(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        created = await client.post(
+            "/contacts",
+            json={"name": "Zé", "phone": "+5511988880001", "tags": ["vip"]},
+            headers=account.bearer,
+        )
+        assert created.status_code == 201
+        contact = created.json()
+        assert created.headers["location"] == f"/api/v1/contacts/{contact['id']}"
+        assert created.headers["etag"] == '"1"'
+        assert contact["created_at"].endswith("Z")
+        path = f"/contacts/{contact['id']}"
+
+        changed = await client.patch(
+            path,
+            json={"phone": None},
+            headers={**account.bearer, "If-Match": '"1"'},
+        )
+        assert changed.json()["phone"] is None
+        assert changed.headers["etag"] == '"2"'
+        stale = await client.patch(
+            path, json={"name": "X"}, headers={**account.bearer, "If-Match": '"1"'}
+        )
+        assert stale.status_code == 412
+
+        again = await client.get(path, headers={**account.bearer, "If-None-Match": '"2"'})
+        assert again.status_code == 304
+        assert again.content == b""
+
+        page = (await client.get("/contacts", headers=account.bearer)).json()
+        assert page["data"] == [changed.json()]
+        assert page["has_more"] is False
+
+        deleted = await client.delete(path, headers=account.bearer)
+        assert (deleted.status_code, deleted.content) == (204, b"")
+        assert (await client.get(path, headers=account.bearer)).status_code == 404
+
+    async def test_a_known_phone_names_the_existing_contact(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        body = {"name": "Zé", "phone": "+5511988880002"}
+        first = await client.post("/contacts", json=body, headers=account.bearer)
+        second = await client.post("/contacts", json=body, headers=account.bearer)
+        assert second.status_code == 409
+        assert second.json()["code"] == "contact_exists"
+        assert second.json()["existing_id"] == first.json()["id"]
+
+    async def test_another_companys_contact_looks_like_none(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        stranger = await register(client)
+        theirs = await client.post("/contacts", json={"name": "Eva"}, headers=stranger.bearer)
+        documents = []
+        for contact_id in (theirs.json()["id"], uuid4(), "not-an-id"):
+            response = await client.get(f"/contacts/{contact_id}", headers=account.bearer)
+            assert response.status_code == 404
+            document = response.json()
+            assert document.keys() == PROBLEM
+            documents.append(
+                {k: v for k, v in document.items() if k not in ("request_id", "instance")}
+            )
+        assert documents[0] == documents[1] == documents[2]
+
+    async def test_the_same_idempotency_key_creates_one_contact(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        headers = {**account.bearer, "Idempotency-Key": "k-1"}
+        body = {"name": "Zé"}
+        first = await client.post("/contacts", json=body, headers=headers)
+        second = await client.post("/contacts", json=body, headers=headers)
+        assert (second.status_code, second.json()) == (201, first.json())
+        assert "idempotent-replayed" not in first.headers
+        assert second.headers["idempotent-replayed"] == "true"
+        other = await client.post("/contacts", json={"name": "Eva"}, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+    async def test_filters_reach_the_service(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        response = await client.get(
+            "/contacts?tags=a&tags=b&created_at[gte]=2026-01-01T00:00:00Z&limit=3",
+            headers={**account.bearer, "X-Request-Id": "trace-me"},
+        )
+        assert response.status_code == 200
+        request, call = contacts.calls[-1]
+        body = request.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        assert body["tags"] == ["a", "b"]
+        assert body["created_at[gte]"] == "2026-01-01T00:00:00Z"
+        assert call.correlation_id == "trace-me"
+        assert call.principal.tenant_id == account.tenant_id
+        assert str(call.user_id) == account.user_id
+
+    async def test_many_at_once_each_get_their_own_answer(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        names = [f"n{i}" for i in range(100)]
+        responses = await asyncio.gather(
+            *(client.post("/contacts", json={"name": n}, headers=account.bearer) for n in names)
+        )
+        assert [r.json()["name"] for r in responses] == names
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("method", "path", "options", "status", "code"),
+        [
+            ("GET", "/nothing", {}, 404, "route_not_found"),
+            ("POST", "/contacts/7", {}, 405, "method_not_allowed"),
+            ("OPTIONS", "/contacts", {}, 405, "method_not_allowed"),
+            ("GET", "/contacts?serach=x", {}, 400, "unknown_parameter"),
+            ("GET", "/contacts?limit=101", {}, 422, "validation_failed"),
+            ("POST", "/contacts", {"content": b"{"}, 400, "invalid_json"),
+            ("POST", "/contacts", {"content": b" " * 1_048_577}, 413, "body_too_large"),
+            ("POST", "/contacts", {"json": {"nmae": "x"}}, 422, "validation_failed"),
+            ("GET", "/sessions", {}, 503, "service_not_deployed"),
+        ],
+    )
+    async def test_each_has_its_status_and_is_a_problem(
+        self,
+        client: httpx.AsyncClient,
+        account: Account,
+        method: str,
+        path: str,
+        options: dict[str, Any],
+        status: int,
+        code: str,
+    ) -> None:
+        response = await client.request(
+            method,
+            path,
+            headers={**account.bearer, "Content-Type": "application/json"},
+            **options,
+        )
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        document = response.json()
+        assert document.keys() >= PROBLEM
+        assert document["code"] == code
+        assert document["instance"] == f"/api/v1{path}".partition("?")[0]
+        assert document["request_id"] == response.headers["x-request-id"]
+
+    async def test_another_media_type(self, client: httpx.AsyncClient, account: Account) -> None:
+        response = await client.post("/contacts", data={"name": "x"}, headers=account.bearer)
+        assert response.status_code == 415
+
+    async def test_a_wrong_method_is_told_the_right_ones(self, client: httpx.AsyncClient) -> None:
+        response = await client.post(f"/contacts/{uuid4()}")
+        assert response.headers["allow"] == "DELETE, GET, PATCH, PUT"
+
+    async def test_an_absent_service_says_when_to_come_back(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        response = await client.get("/sessions", headers=account.bearer)
+        assert response.headers["retry-after"] == "1"
+
+    @pytest.mark.parametrize("value", ["", "Basic abc", "Bearer", "Bearer x", "Bearer é"])
+    async def test_no_valid_token_is_unauthenticated(
+        self, client: httpx.AsyncClient, value: str
+    ) -> None:
+        response = await client.get("/contacts", headers={b"Authorization": value.encode()})
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize("given", ["a b", "x" * 129, "é", ""])
+    async def test_an_unfit_request_id_is_replaced(
+        self, client: httpx.AsyncClient, given: str
+    ) -> None:
+        response = await client.get("/nothing", headers={b"X-Request-Id": given.encode()})
+        assert response.headers["x-request-id"] != given
+        assert len(response.headers["x-request-id"]) == 36
+
+
+class TestRoles:
+    @pytest.mark.parametrize("role", ["supervisor", "agent"])
+    async def test_forbidden_routes_are_forbidden_and_the_others_are_not(
+        self,
+        client: httpx.AsyncClient,
+        account: Account,
+        gateway: Service,
+        role: Role,
+    ) -> None:
+        settings = gateway.settings
+        assert isinstance(settings, GatewaySettings)
+        token = AccessTokens(settings).issue(
+            user_id=uuid4(), tenant_id=account.tenant_id, role=role
+        )
+
+        async def status(row: Row) -> int:
+            path = row.path.format(**{name: uuid4() for name in row.request.path})
+            headers = {"Authorization": f"Bearer {token}"}
+            return (await client.request(row.method, path, headers=headers)).status_code
+
+        prefixes = {
+            "supervisor": ("contacts.", "messages.", "sessions."),
+            "agent": ("messages.", "sessions."),
+        }[role]
+        also = {"supervisor": {"agents.read"}, "agent": {"contacts.read", "contacts.update"}}[role]
+        for row in ROUTES:
+            if row.permission in (PUBLIC, AUTHENTICATED):
+                continue
+            allowed = row.permission.startswith(prefixes) or row.permission in also
+            assert (await status(row) != 403) == allowed, (row.method, row.path)
+
+
+class TestOwnPages:
+    async def test_event_types_are_described(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        page = (await client.get("/event-types", headers=account.bearer)).json()
+        by_name = {event["name"]: event for event in page["data"]}
+        assert {"message.received", "session.expired", "contact.created"} <= by_name.keys()
+        received = by_name["message.received"]
+        assert received["example"]["type"] == "message.received"
+        assert {"message", "contact", "session", "channel"} <= received["data_schema"][
+            "properties"
+        ].keys()
+
+    async def test_the_docs_need_no_internet(self, client: httpx.AsyncClient) -> None:
+        page = await client.get("http://gateway/docs")
+        assert page.status_code == 200
+        assert "http://" not in page.text
+        assert "https://" not in page.text
+        for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
+            assert f"/docs/assets/{asset}" in page.text
+            response = await client.get(f"http://gateway/docs/assets/{asset}")
+            assert response.status_code == 200
+        document = (await client.get("http://gateway/openapi.json")).json()
+        assert document["openapi"] == "3.1.0"
+
+    async def test_an_unexpected_error_gives_nothing_away(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        contacts.fails = True
+        try:
+            response = await client.get(f"/contacts/{uuid4()}", headers=account.bearer)
+        finally:
+            contacts.fails = False
+        assert response.status_code == 500
+        assert response.json()["code"] == "internal_error"
+        assert "secret" not in response.text
+
+
+class TestBrokerAway:
+    async def test_the_bus_is_unavailable_at_once_and_own_data_is_not(
+        self, rabbitmq_outage: RabbitServer, run_gateway: RunGateway
+    ) -> None:
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        async with run_gateway(vhost) as service, http_client(service) as client:
+            server = Contacts().server(service.database, vhost)
+            await server.start()
+            account = await register(client)
+
+            async def works() -> bool:
+                return (await client.get("/contacts", headers=account.bearer)).is_success
+
+            await until(works)
+            await rabbitmq_outage.stop()
+            async with asyncio.timeout(1):
+                response = await client.get("/contacts", headers=account.bearer)
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "1"
+            assert (await client.get("/agents", headers=account.bearer)).status_code == 200
+            assert (await client.get("/auth/me", headers=account.bearer)).status_code == 200
+            await register(client)
+            await rabbitmq_outage.start()
+            await until(works)
+            await server.stop()

@@ -1,0 +1,91 @@
+from crm_gateway.access.roles import permissions_of, permits
+from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.table import AUTHENTICATED, PUBLIC
+
+ADMIN = {"admin"}
+STAFF = {"admin", "supervisor"}
+ALL = {"admin", "supervisor", "agent"}
+
+# The oracle: who may use each route that asks for a permission.
+MAY_USE = {
+    ("GET", "/contacts"): ALL,
+    ("POST", "/contacts"): STAFF,
+    ("GET", "/contacts/{contact_id}"): ALL,
+    ("PUT", "/contacts/{contact_id}"): ALL,
+    ("PATCH", "/contacts/{contact_id}"): ALL,
+    ("DELETE", "/contacts/{contact_id}"): STAFF,
+    ("GET", "/contacts/{contact_id}/sessions"): ALL,
+    ("GET", "/contacts/{contact_id}/messages"): ALL,
+    ("GET", "/messages"): ALL,
+    ("POST", "/messages/send"): ALL,
+    ("GET", "/messages/{message_id}"): ALL,
+    ("GET", "/sessions"): ALL,
+    ("GET", "/sessions/{session_id}"): ALL,
+    ("GET", "/sessions/{session_id}/messages"): ALL,
+    ("POST", "/sessions/{session_id}/assign"): ALL,
+    ("POST", "/sessions/{session_id}/close"): ALL,
+    ("GET", "/agents"): STAFF,
+    ("POST", "/agents"): ADMIN,
+    ("GET", "/agents/{agent_id}"): STAFF,
+    ("PUT", "/agents/{agent_id}"): ADMIN,
+    ("GET", "/channels"): ADMIN,
+    ("POST", "/channels"): ADMIN,
+    ("GET", "/channels/{channel_id}"): ADMIN,
+    ("PUT", "/channels/{channel_id}"): ADMIN,
+    ("DELETE", "/channels/{channel_id}"): ADMIN,
+    ("GET", "/channels/{channel_id}/qr"): ADMIN,
+    ("POST", "/channels/{channel_id}/start"): ADMIN,
+    ("POST", "/channels/{channel_id}/stop"): ADMIN,
+    ("POST", "/channels/{channel_id}/restart"): ADMIN,
+    ("POST", "/channels/{channel_id}/logout"): ADMIN,
+    ("GET", "/webhook-endpoints"): ADMIN,
+    ("POST", "/webhook-endpoints"): ADMIN,
+    ("GET", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("PATCH", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("DELETE", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
+    ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
+    ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
+    ("GET", "/event-types"): ADMIN,
+}
+OPEN = {
+    ("POST", "/auth/register"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/refresh"),
+    ("POST", "/auth/logout"),
+    ("POST", "/auth/accept-invitation"),
+}
+
+
+class TestRoutes:
+    def test_every_role_may_use_exactly_the_routes_of_the_matrix(self) -> None:
+        found = {
+            (row.method, row.path): {
+                role for role in ALL if permits(permissions_of([role]), row.permission)
+            }
+            for row in ROUTES
+            if row.permission not in (PUBLIC, AUTHENTICATED)
+        }
+        assert found == MAY_USE
+
+    def test_only_the_ways_in_are_public(self) -> None:
+        assert {(r.method, r.path) for r in ROUTES if r.permission == PUBLIC} == OPEN
+        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == ["/auth/me"]
+
+
+class TestPermits:
+    def test_a_wildcard_covers_only_its_own_prefix(self) -> None:
+        assert permits(["contacts.*"], "contacts.read")
+        assert not permits(["contacts.*"], "contactsx.read")
+        assert not permits(["contacts.*"], "contacts")
+        assert not permits(["contacts.*"], "messages.read")
+
+    def test_a_permission_covers_only_itself(self) -> None:
+        assert permits(["contacts.read"], "contacts.read")
+        assert not permits(["contacts.read"], "contacts.readonly")
+
+    def test_nothing_granted_permits_nothing(self) -> None:
+        assert not permits([], "contacts.read")
+
+    def test_an_unknown_role_grants_nothing(self) -> None:
+        assert permissions_of(["owner"]) == ()

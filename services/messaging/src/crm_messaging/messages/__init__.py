@@ -1,0 +1,1 @@
+"""Chat messages: arriving, being sent, and what WhatsApp reports of them."""

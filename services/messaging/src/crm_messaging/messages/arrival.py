@@ -1,0 +1,182 @@
+"""Messages arriving: the hot path. A batch costs a handful of statements, whatever its size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from service_kit.consumer import Event
+from service_kit.database import Transaction
+from service_kit.ids import uuid7
+from service_kit.outbox import Cause
+from shared_events.channel import ChannelMessageReceived
+from shared_events.identity import WhatsAppId
+from shared_events.messaging import (
+    ChannelSummary,
+    ContactSummary,
+    SessionStarted,
+    SessionSummary,
+)
+from shared_events.resources import Message
+
+from crm_messaging.messages import repository
+from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.receipts import Receipt, advance
+from crm_messaging.messages.repository import MessageKey
+from crm_messaging.replicas import people
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository as sessions
+from crm_messaging.text import without_nul
+
+Received = Event[ChannelMessageReceived]
+
+_OPENED_BY = {"customer": "customer", "phone": "phone", "api": "api"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    data: ChannelMessageReceived
+    contact: ContactSummary
+    cause: Cause
+
+    @property
+    def key(self) -> MessageKey:
+        return self.data.channel.id, self.data.external_id
+
+    @property
+    def session_key(self) -> sessions.SessionKey:
+        return self.data.channel.id, self.contact.id
+
+
+async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
+    """Store what arrived, each message once, in the contact's active session, and say so."""
+    contacts = await people.resolve(tx, [_person(event.data) for event in events])
+    known = await repository.find_ids(tx, _mentioned(events))
+    arrivals: dict[MessageKey, _Arrival] = {}
+    for event, contact in zip(events, contacts, strict=True):
+        arrival = _Arrival(event.data, contact, event.cause)
+        if arrival.key not in known:
+            arrivals.setdefault(arrival.key, arrival)
+    if not arrivals:
+        return
+    await replicas.remember_channels(
+        tx, {a.data.channel.id: a.data.channel for a in arrivals.values()}
+    )
+    parked = await repository.take_parked(tx, arrivals)
+    joined = await sessions.join(tx, _openings(list(arrivals.values())))
+    await _store(tx, list(arrivals.values()), joined, known, parked)
+
+
+def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
+    """The messages themselves and those they answer."""
+    return [
+        (event.data.channel.id, external_id)
+        for event in events
+        for external_id in (event.data.external_id, event.data.reply_to_external_id)
+        if external_id is not None
+    ]
+
+
+def _person(data: ChannelMessageReceived) -> people.Person:
+    # On an outbound message the name is the company's own.
+    name = data.person.push_name if data.direction == "inbound" else None
+    identities = tuple(WhatsAppId(i.kind, i.value) for i in data.person.identities)
+    return people.Person(identities, name)
+
+
+def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
+    grouped: dict[sessions.SessionKey, list[_Arrival]] = {}
+    for arrival in arrivals:
+        grouped.setdefault(arrival.session_key, []).append(arrival)
+    return [
+        sessions.Opening(
+            channel_id=channel_id,
+            contact_id=contact_id,
+            chat_id=group[-1].data.chat_id,
+            opened_by=_OPENED_BY[group[0].data.origin],
+            timeout_seconds=group[-1].data.channel.session_timeout_seconds,
+            messages=len(group),
+        )
+        for (channel_id, contact_id), group in grouped.items()
+    ]
+
+
+async def _store(
+    tx: Transaction,
+    arrivals: Sequence[_Arrival],
+    joined: Mapping[sessions.SessionKey, sessions.Joined],
+    known: dict[MessageKey, UUID],
+    parked: Mapping[MessageKey, Sequence[Receipt]],
+) -> None:
+    counts: dict[sessions.SessionKey, int] = {}
+    for arrival in arrivals:
+        counts[arrival.session_key] = counts.get(arrival.session_key, 0) + 1
+    last = {key: joined[key].session.total_messages - count for key, count in counts.items()}
+    started: set[UUID] = set()
+    stored = []
+    for arrival in arrivals:
+        session = joined[arrival.session_key].session
+        last[arrival.session_key] += 1
+        message = _message(arrival, session.id, last[arrival.session_key], known)
+        known[arrival.key] = message.id
+        channel = ChannelSummary(id=arrival.data.channel.id, name=arrival.data.channel.name)
+        conversation = Conversation(
+            arrival.contact, SessionSummary(id=session.id, status=session.status), channel
+        )
+        if joined[arrival.session_key].opened and session.id not in started:
+            started.add(session.id)
+            event = SessionStarted(session=session, contact=arrival.contact, channel=channel)
+            tx.outbox.add(event, session.id, cause=arrival.cause)
+        tx.outbox.add(telling(message, conversation), session.id, cause=arrival.cause)
+        for receipt in parked.get(arrival.key, ()):
+            progress = advance(message, receipt, in_group=arrival.data.is_group)
+            message = progress.message
+            if progress.raised:
+                tx.outbox.add(telling(message, conversation), session.id, cause=arrival.cause)
+        stored.append(message)
+    await repository.insert(tx, stored, [arrival.data.chat_id for arrival in arrivals])
+
+
+def _message(
+    arrival: _Arrival, session_id: UUID, seq: int, known: Mapping[MessageKey, UUID]
+) -> Message:
+    data = arrival.data
+    replied = known.get((data.channel.id, data.reply_to_external_id or ""))
+    now = datetime.now(UTC)
+    return Message(
+        id=uuid7(),
+        contact_id=arrival.contact.id,
+        session_id=session_id,
+        channel_id=data.channel.id,
+        external_id=data.external_id,
+        direction=data.direction,
+        origin=data.origin,
+        content_type=data.content_type,
+        content=without_nul(data.content),
+        media_url=data.media.url if data.media else None,
+        media_mime_type=data.media.mime_type if data.media else None,
+        reply_to_id=replied,
+        metadata=_metadata(data, replied),
+        status="received" if data.direction == "inbound" else "sent",
+        sent_at=data.sent_at,
+        seq=seq,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _metadata(data: ChannelMessageReceived, replied: UUID | None) -> dict[str, Any]:
+    """What has no column: where it was said, what came with it."""
+    metadata: dict[str, Any] = {**data.details, "chat_id": data.chat_id}
+    if data.is_group:
+        metadata["is_group"] = True
+        metadata["participant"] = [identity.model_dump() for identity in data.person.identities]
+    if data.media is not None:
+        metadata["media"] = data.media.model_dump(
+            include={"filename", "duration_seconds", "state"}, exclude_none=True
+        )
+    if data.reply_to_external_id is not None and replied is None:
+        metadata["reply_to_external_id"] = data.reply_to_external_id
+    cleaned: dict[str, Any] = without_nul(metadata)
+    return cleaned

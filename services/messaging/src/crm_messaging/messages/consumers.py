@@ -1,0 +1,118 @@
+"""What channels report of messages that are already ours."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from service_kit.consumer import Event
+from service_kit.database import Transaction
+from service_kit.outbox import Cause
+from shared_events.channel import (
+    ChannelMessageFailed,
+    ChannelMessageSent,
+    ChannelMessageStatusReported,
+)
+
+from crm_messaging.messages import repository
+from crm_messaging.messages.events import telling
+from crm_messaging.messages.receipts import Receipt, advance, from_report
+from crm_messaging.messages.repository import MessageKey, Stored
+
+log = structlog.get_logger()
+
+
+class _Journey:
+    """Messages taking steps within one transaction, each told of as it happens."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._now: dict[UUID, Stored] = {}
+
+    def take(self, stored: Stored, receipt: Receipt, cause: Cause) -> None:
+        """Let a message take a step."""
+        stored = self._now.get(stored.message.id, stored)
+        progress = advance(stored.message, receipt, in_group=stored.in_group)
+        if not progress.changed:
+            return
+        message, conversation = progress.message, stored.conversation
+        self._now[message.id] = Stored(message, stored.chat_id, conversation)
+        if progress.raised:
+            event = telling(message, conversation)
+            self._tx.outbox.add(event, conversation.session.id, cause=cause)
+
+    def name(self, stored: Stored, external_id: str) -> None:
+        """Learn WhatsApp's id of a message."""
+        stored = self._now.get(stored.message.id, stored)
+        message = stored.message.model_copy(update={"external_id": external_id})
+        self._now[message.id] = Stored(message, stored.chat_id, stored.conversation)
+
+    async def save(self) -> None:
+        """Store where the messages got to."""
+        if self._now:
+            await repository.save(self._tx, [stored.message for stored in self._now.values()])
+
+
+async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessageSent]]) -> None:
+    """WhatsApp took messages of ours; receipts that came early are applied now."""
+    ours = await repository.lock(tx, (event.data.message_id for event in events))
+    keys: list[MessageKey] = [
+        (event.data.channel_id, event.data.external_id)
+        for event in events
+        if event.data.external_id is not None
+    ]
+    taken = await repository.find_ids(tx, keys)
+    parked = await repository.take_parked(tx, keys)
+    journey = _Journey(tx)
+    for event in events:
+        data = event.data
+        stored = ours.get(data.message_id)
+        if stored is None:
+            log.warning("unknown_message_sent", message=str(data.message_id))
+            continue
+        key = (data.channel_id, data.external_id or "")
+        if (
+            data.external_id is not None
+            and taken.setdefault(key, data.message_id) == data.message_id
+        ):
+            journey.name(stored, data.external_id)
+        journey.take(stored, Receipt("sent", data.sent_at), event.cause)
+        for receipt in parked.pop(key, ()):
+            journey.take(stored, receipt, event.cause)
+    await journey.save()
+
+
+async def on_message_failed(tx: Transaction, events: Sequence[Event[ChannelMessageFailed]]) -> None:
+    """Messages of ours that will not be sent."""
+    ours = await repository.lock(tx, (event.data.message_id for event in events))
+    journey = _Journey(tx)
+    for event in events:
+        data = event.data
+        stored = ours.get(data.message_id)
+        if stored is None:
+            log.warning("unknown_message_failed", message=str(data.message_id))
+            continue
+        reason = f"{data.code}: {data.reason}"
+        journey.take(stored, Receipt("failed", data.failed_at, reason), event.cause)
+    await journey.save()
+
+
+async def on_status_reported(
+    tx: Transaction, events: Sequence[Event[ChannelMessageStatusReported]]
+) -> None:
+    """Receipts from WhatsApp; those for messages we do not know yet are kept for them."""
+    reported = [
+        ((event.data.channel_id, event.data.external_id), receipt, event.cause)
+        for event in events
+        if (receipt := from_report(event.data)) is not None
+    ]
+    ours = await repository.lock_reported(tx, (key for key, _, _ in reported))
+    journey = _Journey(tx)
+    early = []
+    for key, receipt, cause in reported:
+        if (stored := ours.get(key)) is not None:
+            journey.take(stored, receipt, cause)
+        else:
+            early.append((key, receipt))
+    await journey.save()
+    if early:
+        await repository.park(tx, early)

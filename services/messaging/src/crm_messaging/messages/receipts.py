@@ -1,0 +1,83 @@
+"""How far a message got (expected behaviour B11 to B13). Nothing here does I/O.
+
+One total order: queued < sent < failed < delivered < read < played. The status is the highest step
+ever reported, and each step keeps the time it was first reported, in whatever order they come.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared_events.channel import ChannelMessageStatusReported
+from shared_events.resources import Message, MessageStatus
+
+_RANK: dict[str, int] = {
+    status: rank
+    for rank, status in enumerate(("queued", "sent", "failed", "delivered", "read", "played"))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A step a message took. `reason` says why it failed; `participant` is a group's member."""
+
+    status: MessageStatus
+    at: datetime
+    reason: str | None = None
+    participant: str | None = None
+
+
+def from_report(report: ChannelMessageStatusReported) -> Receipt | None:
+    """What WhatsApp reported; None for `pending`, which says nothing new."""
+    if report.status == "pending":
+        return None
+    reason = report.error_code or "failed" if report.status == "failed" else None
+    return Receipt(report.status, report.occurred_at, reason, report.participant)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The message afterwards; `changed`: it must be stored; `raised`: worth an event."""
+
+    message: Message
+    changed: bool
+    raised: bool
+
+
+def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
+    """Let a message take a step.
+
+    An inbound message only learns that it was read on the company's phone. In a group each
+    member's receipt is noted in `metadata.receipts`, and the message's own status stays.
+    """
+    if message.direction == "inbound":
+        if receipt.status not in ("read", "played"):
+            return Progress(message, changed=False, raised=False)
+        return _noted(message, {} if message.read_at else {"read_at": receipt.at})
+    if in_group and receipt.participant is not None:
+        return _noted(message, _member_step(message, receipt.participant, receipt))
+    update: dict[str, object] = {}
+    at = f"{receipt.status}_at"
+    if getattr(message, at) is None:
+        update[at] = receipt.at
+        if receipt.status == "failed":
+            update["failure_reason"] = receipt.reason
+    raised = _RANK[receipt.status] > _RANK[message.status]
+    if raised:
+        update["status"] = receipt.status
+    return _noted(message, update, raised=raised)
+
+
+def _member_step(message: Message, participant: str, receipt: Receipt) -> dict[str, object]:
+    receipts = message.metadata.get("receipts", {})
+    steps = receipts.get(participant, {})
+    if receipt.status in steps:
+        return {}
+    steps = {**steps, receipt.status: receipt.at.isoformat()}
+    return {"metadata": {**message.metadata, "receipts": {**receipts, participant: steps}}}
+
+
+def _noted(message: Message, update: dict[str, object], *, raised: bool = False) -> Progress:
+    if not update:
+        return Progress(message, changed=False, raised=False)
+    message = message.model_copy(update={**update, "updated_at": datetime.now(UTC)})
+    return Progress(message, changed=True, raised=raised)

@@ -1,0 +1,72 @@
+"""Answers to requests about messages."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.requests import Call
+from shared_events.requests.base import Page
+from shared_events.requests.messaging import (
+    GetMessage,
+    ListContactMessages,
+    ListMessages,
+    ListSessionMessages,
+    SendMessage,
+)
+from shared_events.resources import Message
+from sqlalchemy import func, select
+
+from crm_messaging.messages import repository, service
+from crm_messaging.messages.models import TABLE
+from crm_messaging.paging import Order
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository as sessions
+
+_CONVERSATION_ORDER = Order(
+    "messages",
+    [
+        ("said_at", func.coalesce(TABLE.c.sent_at, TABLE.c.created_at), datetime),
+        ("place", TABLE.c.seq, int),
+        ("last_id", TABLE.c.id, UUID),
+    ],
+)
+_FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
+
+
+async def send_message(tx: Transaction, request: SendMessage, call: Call) -> Message:
+    """Queue a message to a contact."""
+    return await service.send(tx, request, call.user_id)
+
+
+async def get_message(tx: Transaction, request: GetMessage, call: Call) -> Message:
+    """Read one message; NotFoundError."""
+    del call
+    return await repository.get(tx, request.message_id)
+
+
+async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> Page[Message]:
+    """Find messages in the order they were said; WhatsApp's times tie within a second."""
+    del call
+    query = select(TABLE)
+    for column in _FILTERS:
+        if (value := getattr(request, column)) is not None:
+            query = query.where(TABLE.c[column] == value)
+    if request.search is not None:
+        query = query.where(TABLE.c.content.icontains(request.search, autoescape=True))
+    return await _CONVERSATION_ORDER.page(tx, query, request, repository.resource)
+
+
+async def list_contact_messages(
+    tx: Transaction, request: ListContactMessages, call: Call
+) -> Page[Message]:
+    """The messages of one contact; NotFoundError when there is no such contact."""
+    await replicas.known_contact(tx, request.contact_id)
+    return await list_messages(tx, request, call)
+
+
+async def list_session_messages(
+    tx: Transaction, request: ListSessionMessages, call: Call
+) -> Page[Message]:
+    """The messages of one session; NotFoundError when there is no such session."""
+    await sessions.get(tx, request.session_id)
+    return await list_messages(tx, request, call)

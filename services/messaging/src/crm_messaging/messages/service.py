@@ -1,0 +1,115 @@
+"""Sending a message to a contact."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, InvalidError, NotFoundError
+from service_kit.ids import uuid7
+from shared_events.identity import WhatsAppId
+from shared_events.messaging import MessageQueued, SessionStarted, SessionSummary
+from shared_events.requests.messaging import SendMessage
+from shared_events.resources import Message
+
+from crm_messaging.messages import repository
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository as sessions
+from crm_messaging.text import without_nul
+
+_STRONGEST_FIRST = ("phone", "lid", "group")
+MAX_CAPTION = 1024
+
+
+def chat_id_for(identities: Sequence[WhatsAppId]) -> str | None:
+    """Where a contact can be written to: by phone, else by LID; None when WhatsApp has neither."""
+    ordered = sorted(identities, key=lambda identity: _STRONGEST_FIRST.index(identity.kind))
+    return ordered[0].chat_id if ordered else None
+
+
+async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> Message:
+    """Queue a message: stored and told of in one transaction; nobody waits for WhatsApp.
+
+    Raises InvalidError for content that does not fit its type, NotFoundError for a missing contact
+    or channel, ConflictError for a contact that WhatsApp does not know.
+    """
+    content: str | None = without_nul(request.content)
+    _check_content(request, content)
+    contact = await replicas.get_contact(tx, request.contact_id)
+    channel = await replicas.get_channel(tx, request.channel_id)
+    replied = await _replied(tx, request)
+    chat_id = await sessions.active_chat_id(tx, contact.id, channel.summary.id)
+    chat_id = chat_id or chat_id_for(await replicas.identities_of(tx, contact.id))
+    if chat_id is None:
+        raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
+    opening = sessions.Opening(
+        channel_id=channel.summary.id,
+        contact_id=contact.id,
+        chat_id=chat_id,
+        opened_by="agent",
+        timeout_seconds=channel.session_timeout_seconds,
+        messages=1,
+    )
+    (joined,) = (await sessions.join(tx, [opening])).values()
+    session = joined.session
+    if joined.opened:
+        started = SessionStarted(session=session, contact=contact, channel=channel.summary)
+        tx.outbox.add(started, session.id)
+    now = datetime.now(UTC)
+    message = Message(
+        id=uuid7(),
+        contact_id=contact.id,
+        session_id=session.id,
+        channel_id=channel.summary.id,
+        direction="outbound",
+        origin="agent",
+        content_type=request.content_type,
+        content=content,
+        media_url=str(request.media_url) if request.media_url else None,
+        media_mime_type=without_nul(request.media_mime_type),
+        reply_to_id=request.reply_to_id,
+        metadata=without_nul(request.metadata),
+        status="queued",
+        sent_by=sent_by,
+        seq=session.total_messages,
+        created_at=now,
+        updated_at=now,
+    )
+    await repository.insert(tx, [message], [chat_id])
+    queued = MessageQueued(
+        message=message,
+        contact=contact,
+        session=SessionSummary(id=session.id, status=session.status),
+        channel=channel.summary,
+        to=chat_id,
+        reply_to_external_id=replied.external_id if replied else None,
+    )
+    tx.outbox.add(queued, session.id)
+    return message
+
+
+def _check_content(request: SendMessage, content: str | None) -> None:
+    if request.content_type == "text":
+        if not content or not content.strip():
+            raise InvalidError.field("content", "blank", "A text message needs content.")
+        return
+    if request.media_url is None:
+        raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
+    if content is not None and len(content) > MAX_CAPTION:
+        raise InvalidError.field(
+            "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
+        )
+
+
+async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
+    if request.reply_to_id is None:
+        return None
+    try:
+        replied = await repository.get(tx, request.reply_to_id)
+    except NotFoundError:
+        replied = None
+    if replied is None or replied.channel_id != request.channel_id:
+        raise InvalidError.field(
+            "reply_to_id", "unknown_message", "There is no such message on this channel."
+        )
+    return replied

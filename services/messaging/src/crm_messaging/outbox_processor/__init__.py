@@ -1,0 +1,1 @@
+"""A second, durable driver of the outbox, for when no relay leads."""

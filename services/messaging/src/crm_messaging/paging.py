@@ -1,0 +1,77 @@
+"""Keyset paging: a cursor names the last row of a page, so that inserts shift nothing."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from asyncpg import Record
+from pydantic import TypeAdapter, ValidationError
+from service_kit.database import Transaction
+from service_kit.errors import MalformedError
+from shared_events.requests.base import Item, ListRequest, Page
+from sqlalchemy import ColumnElement, Select, tuple_
+
+
+class Order:
+    """A stable order of a list: its columns, all ascending or all descending, ending in the id."""
+
+    def __init__(
+        self,
+        name: str,
+        keys: Sequence[tuple[str, ColumnElement[Any], type]],
+        *,
+        descending: bool = False,
+    ) -> None:
+        self.name = name
+        self.descending = descending
+        self._labels = [label for label, _, _ in keys]
+        self._columns = [column for _, column, _ in keys]
+        self._kinds = [TypeAdapter[Any](kind) for _, _, kind in keys]
+
+    def cursor(self, row: Record) -> str:
+        """Name this row, opaquely, for this order only."""
+        values = [str(row[label]) for label in self._labels]
+        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values])).decode().rstrip("=")
+
+    def read(self, cursor: str) -> tuple[Any, ...]:
+        """The values a cursor holds; raises MalformedError when it is not one of this order."""
+        try:
+            padded = cursor + "=" * (-len(cursor) % 4)
+            name, *values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            if name != self.name:
+                raise ValueError("a cursor of another list")
+            return tuple(
+                kind.validate_python(value) for kind, value in zip(self._kinds, values, strict=True)
+            )
+        except (binascii.Error, ValueError, TypeError, ValidationError):
+            raise MalformedError("invalid_cursor", "The cursor is not one we gave.") from None
+
+    async def page(
+        self,
+        tx: Transaction,
+        query: Select[Any],
+        request: ListRequest,
+        resource: Callable[[Record], Item],
+    ) -> Page[Item]:
+        """One page of the query's rows, in this order."""
+        query = query.add_columns(
+            *(c.label(label) for label, c in zip(self._labels, self._columns, strict=True))
+        )
+        if request.cursor is not None:
+            after = tuple_(*self._columns)
+            values = self.read(request.cursor)
+            query = query.where(after < values if self.descending else after > values)
+        else:
+            query = query.offset(request.offset)
+        query = query.order_by(
+            *(column.desc() if self.descending else column.asc() for column in self._columns)
+        )
+        rows = await tx.fetch(query.limit(request.limit + 1))
+        more, rows = len(rows) > request.limit, rows[: request.limit]
+        return Page(
+            data=[resource(row) for row in rows],
+            has_more=more,
+            next_cursor=self.cursor(rows[-1]) if more else None,
+        )

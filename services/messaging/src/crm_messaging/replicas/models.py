@@ -1,0 +1,62 @@
+"""Tables of the replicas. `seq` is the newest event applied; 0 means learned from a message."""
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field
+
+from crm_messaging.schema import Base
+
+_FIRST = {"server_default": text("0")}
+_FALSE = {"server_default": text("false")}
+
+
+class ContactRef(Base, table=True):
+    """A contact as messages show it."""
+
+    __tablename__ = "contact_refs"
+
+    tenant_id: str = Field(max_length=255, primary_key=True)
+    contact_id: UUID = Field(primary_key=True)
+    name: str = Field(max_length=255)
+    phone: str | None = Field(default=None, max_length=50)
+    deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
+
+
+class IdentityRef(Base, table=True):
+    """Whose WhatsApp id this is; `value` is the id as WhatsApp reports it."""
+
+    __tablename__ = "identity_refs"
+    __table_args__ = (Index("idx_identity_refs_contact", "tenant_id", "contact_id"),)
+
+    tenant_id: str = Field(max_length=255, primary_key=True)
+    kind: str = Field(max_length=20, primary_key=True)
+    canonical: str = Field(max_length=255, primary_key=True)
+    value: str = Field(max_length=255)
+    contact_id: UUID
+
+
+class ChannelRef(Base, table=True):
+    """A connected number and how long its conversations may be silent."""
+
+    __tablename__ = "channel_refs"
+
+    tenant_id: str = Field(max_length=255, primary_key=True)
+    channel_id: UUID = Field(primary_key=True)
+    name: str = Field(max_length=255)
+    session_timeout_seconds: int
+    deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
+
+
+class AgentRef(Base, table=True):
+    """Somebody a session can be assigned to."""
+
+    __tablename__ = "agent_refs"
+
+    tenant_id: str = Field(max_length=255, primary_key=True)
+    agent_id: UUID = Field(primary_key=True)
+    name: str = Field(max_length=255)
+    active: bool
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)

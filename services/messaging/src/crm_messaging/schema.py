@@ -1,0 +1,11 @@
+"""The service's own schema in PostgreSQL."""
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+
+SCHEMA = "messaging"
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+    """Base of all tables of this service; they share one metadata, and no other service's."""

@@ -1,0 +1,62 @@
+"""Table of sessions."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, DateTime, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from crm_messaging.schema import Base
+
+_NOW = {"server_default": text("now()")}
+
+
+class Session(Base, table=True):
+    """A conversation of one contact on one channel; at most one of them is active."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        Index("idx_sessions_contact", "contact_id", text("started_at DESC")),
+        Index("idx_sessions_agent", "assigned_agent_id", "status"),
+        Index("idx_sessions_tenant", "tenant_id", "started_at", "id"),
+        Index(
+            "idx_sessions_one_active",
+            "tenant_id",
+            "channel_id",
+            "contact_id",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index(
+            "idx_sessions_sweep", "last_interaction_at", postgresql_where=text("status = 'active'")
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = Field(max_length=255)
+    contact_id: UUID
+    channel_id: UUID
+    project_id: str = Field(max_length=255)
+    status: str = Field(max_length=50)
+    assigned_agent_id: UUID | None = None
+    started_at: datetime = Field(sa_type=DateTime(timezone=True))
+    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    end_reason: str | None = Field(default=None, max_length=50)
+    last_interaction_at: datetime = Field(sa_type=DateTime(timezone=True))
+    timeout_seconds: int
+    total_messages: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    custom_fields: dict[str, Any] = Field(
+        default_factory=dict,
+        sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    )
+    chat_id: str = Field(max_length=255)
+    opened_by: str = Field(max_length=20)
+    workflow_started_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+
+
+TABLE = Base.metadata.tables["messaging.sessions"]

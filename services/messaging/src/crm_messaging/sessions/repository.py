@@ -1,0 +1,195 @@
+"""SQL of sessions. Rows are always locked in the order of (channel, contact)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
+from service_kit.ids import uuid7
+from shared_events.resources import Session, SessionStatus
+
+SessionKey = tuple[UUID, UUID]
+"""Channel and contact."""
+
+_OPEN = """
+INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, chat_id,
+    opened_by, timeout_seconds, total_messages, started_at, last_interaction_at)
+SELECT o.id, $1, $1, o.channel_id, o.contact_id, 'active', o.chat_id,
+    o.opened_by, o.timeout_seconds, o.messages, now(), now()
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[], $8::int[])
+    AS o(id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages)
+ORDER BY o.channel_id, o.contact_id
+ON CONFLICT (tenant_id, channel_id, contact_id) WHERE status = 'active' DO UPDATE SET
+    total_messages = sessions.total_messages + excluded.total_messages,
+    last_interaction_at = greatest(sessions.last_interaction_at, clock_timestamp()),
+    timeout_seconds = excluded.timeout_seconds,
+    chat_id = excluded.chat_id,
+    updated_at = now()
+RETURNING *
+"""
+_END = """
+UPDATE sessions SET status = $2, ended_at = now(), end_reason = $3,
+    custom_fields = custom_fields || $4::jsonb, version = version + 1, updated_at = now()
+WHERE id = $1 AND status = 'active' AND ($5::int IS NULL OR total_messages = $5)
+RETURNING *
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Messages about to join the active session of a contact, or to open one."""
+
+    channel_id: UUID
+    contact_id: UUID
+    chat_id: str
+    opened_by: str
+    timeout_seconds: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The session the messages belong to. `opened`: they are its first."""
+
+    session: Session
+    opened: bool
+
+
+def resource(row: Record) -> Session:
+    """A row as customers see it."""
+    return Session.model_validate(dict(row))
+
+
+async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey, Joined]:
+    """Find or open the one active session of each, and count the messages in.
+
+    Database time moves `last_interaction_at`, not WhatsApp's: a late message keeps nobody waiting.
+    """
+    ids = [uuid7() for _ in openings]
+    rows = await tx.fetch(
+        _OPEN,
+        tx.tenant_id,
+        ids,
+        [o.channel_id for o in openings],
+        [o.contact_id for o in openings],
+        [o.chat_id for o in openings],
+        [o.opened_by for o in openings],
+        [o.timeout_seconds for o in openings],
+        [o.messages for o in openings],
+    )
+    opened = set(ids)
+    return {
+        (row["channel_id"], row["contact_id"]): Joined(resource(row), row["id"] in opened)
+        for row in rows
+    }
+
+
+async def end(
+    tx: Transaction,
+    session_id: UUID,
+    status: SessionStatus,
+    reason: str,
+    *,
+    seen: int | None = None,
+    custom_fields: dict[str, Any] | None = None,
+) -> Session | None:
+    """End an active session; None when it has ended, or has other than `seen` messages."""
+    row = await tx.fetchrow(_END, session_id, status, reason, custom_fields or {}, seen)
+    return resource(row) if row is not None else None
+
+
+async def find(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Session | None:
+    """One session, locked until the transaction ends if asked for; None when there is none."""
+    suffix = " FOR UPDATE" if lock else ""
+    row = await tx.fetchrow(f"SELECT * FROM sessions WHERE id = $1{suffix}", session_id)  # noqa: S608
+    return resource(row) if row is not None else None
+
+
+async def get(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Session:
+    """As `find`, but NotFoundError when there is none."""
+    session = await find(tx, session_id, lock=lock)
+    if session is None:
+        raise NotFoundError("session")
+    return session
+
+
+async def assign(tx: Transaction, session_id: UUID, agent_id: UUID | None) -> Session:
+    """Write who has the session."""
+    row = await tx.fetchrow(
+        "UPDATE sessions SET assigned_agent_id = $2, version = version + 1, updated_at = now()"
+        " WHERE id = $1 RETURNING *",
+        session_id,
+        agent_id,
+    )
+    if row is None:
+        raise NotFoundError("session")
+    return resource(row)
+
+
+async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) -> str | None:
+    """Where the contact last wrote in the active session, if there is one."""
+    chat_id: str | None = await tx.fetchval(
+        "SELECT chat_id FROM sessions WHERE tenant_id = $1 AND channel_id = $2"
+        " AND contact_id = $3 AND status = 'active'",
+        tx.tenant_id,
+        channel_id,
+        contact_id,
+    )
+    return chat_id
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An active session as a workflow or the sweep needs to know it; the timeout in seconds."""
+
+    id: UUID
+    tenant_id: str
+    total_messages: int
+    last_interaction_at: datetime
+    timeout_seconds: int
+
+
+def _watched(row: Record) -> Watched:
+    return Watched(
+        row["id"],
+        row["tenant_id"],
+        row["total_messages"],
+        row["last_interaction_at"],
+        row["timeout_seconds"],
+    )
+
+
+async def without_workflow(tx: Transaction, limit: int) -> list[Watched]:
+    """Active sessions nobody watches yet, across tenants (scope `sweep`)."""
+    rows = await tx.fetch(
+        "SELECT * FROM sessions WHERE status = 'active' AND workflow_started_at IS NULL"
+        " ORDER BY last_interaction_at LIMIT $1",
+        limit,
+    )
+    return [_watched(row) for row in rows]
+
+
+async def overdue(tx: Transaction, grace_seconds: float, limit: int) -> list[Watched]:
+    """Active sessions silent past timeout and grace, across tenants (scope `sweep`)."""
+    rows = await tx.fetch(
+        "SELECT * FROM sessions WHERE status = 'active'"
+        " AND last_interaction_at < now() - make_interval(secs => timeout_seconds + $1)"
+        " ORDER BY last_interaction_at LIMIT $2",
+        grace_seconds,
+        limit,
+    )
+    return [_watched(row) for row in rows]
+
+
+async def mark_watched(tx: Transaction, session_ids: Sequence[UUID]) -> None:
+    """Their workflows run."""
+    await tx.execute(
+        "WITH ours AS (SELECT id FROM sessions WHERE id = ANY($1::uuid[])"
+        " ORDER BY channel_id, contact_id FOR UPDATE)"
+        " UPDATE sessions s SET workflow_started_at = now() FROM ours WHERE s.id = ours.id",
+        list(session_ids),
+    )

@@ -1,0 +1,89 @@
+"""Answers to requests about sessions."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.requests import Call
+from shared_events.requests.base import Page
+from shared_events.requests.messaging import (
+    AssignSession,
+    CloseSession,
+    GetSession,
+    ListContactSessions,
+    ListSessions,
+)
+from shared_events.resources import Session
+from sqlalchemy import false, select
+
+from crm_messaging.paging import Order
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository, service
+from crm_messaging.sessions.models import TABLE
+from crm_messaging.text import without_nul
+
+_NEWEST_FIRST = Order(
+    "sessions",
+    [("started_at", TABLE.c.started_at, datetime), ("id", TABLE.c.id, UUID)],
+    descending=True,
+)
+
+
+async def get_session(tx: Transaction, request: GetSession, call: Call) -> Session:
+    """Read one session; NotFoundError."""
+    del call
+    return await repository.get(tx, request.session_id)
+
+
+async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
+    """Find sessions, newest first; `me` is whoever asks."""
+    query = select(TABLE)
+    for column in ("status", "contact_id", "channel_id"):
+        if (value := getattr(request, column)) is not None:
+            query = query.where(TABLE.c[column] == value)
+    match request.assigned_agent_id:
+        case None:
+            pass
+        case "none":
+            query = query.where(TABLE.c.assigned_agent_id.is_(None))
+        case "me":
+            mine = TABLE.c.assigned_agent_id == call.user_id if call.user_id else false()
+            query = query.where(mine)
+        case agent_id:
+            query = query.where(TABLE.c.assigned_agent_id == agent_id)
+    return await _NEWEST_FIRST.page(tx, query, request, repository.resource)
+
+
+async def list_contact_sessions(
+    tx: Transaction, request: ListContactSessions, call: Call
+) -> Page[Session]:
+    """The sessions of one contact; NotFoundError when there is no such contact."""
+    await replicas.known_contact(tx, request.contact_id)
+    return await list_sessions(tx, request, call)
+
+
+async def assign_session(tx: Transaction, request: AssignSession, call: Call) -> Session:
+    """Give a session to an agent, or to nobody."""
+    return await service.assign(
+        tx, request.session_id, request.agent_id, expected_version=call.expected_version
+    )
+
+
+class SessionClosing:
+    """Closes sessions for agents and lets `ended` know, so that their workflows end too."""
+
+    def __init__(self, ended: Callable[[str, UUID], None]) -> None:
+        self._ended = ended
+
+    async def close_session(self, tx: Transaction, request: CloseSession, call: Call) -> Session:
+        """End a session; one that has ended already is answered unchanged."""
+        session = await service.close(
+            tx,
+            request.session_id,
+            without_nul(request.reason),
+            note=without_nul(request.note),
+            expected_version=call.expected_version,
+        )
+        self._ended(tx.tenant_id, session.id)
+        return session

@@ -1,0 +1,96 @@
+"""What can happen to a session, whoever asks: an agent, its workflow or the sweep."""
+
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
+from shared_events.messaging import SessionAssigned, SessionClosed, SessionExpired
+from shared_events.resources import Session
+
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository
+from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
+
+SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed"})
+"""Only the system ends sessions for these (expected behaviour B25)."""
+
+
+async def end(
+    tx: Transaction,
+    session_id: UUID,
+    reason: str,
+    *,
+    seen: int | None = None,
+    note: str | None = None,
+) -> Session | None:
+    """End an active session and say so; silence expires it, everything else closes it.
+
+    None, and no event, when it has ended already or has other than `seen` messages: so however
+    many ends race, there is exactly one terminal event.
+    """
+    expires = reason == INACTIVITY
+    session = await repository.end(
+        tx,
+        session_id,
+        "expired" if expires else "closed",
+        reason[:50],
+        seen=seen,
+        custom_fields={"closing_note": note} if note else None,
+    )
+    if session is None:
+        return None
+    contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
+    event = SessionExpired if expires else SessionClosed
+    tx.outbox.add(event(session=session, contact=contact, channel=channel), session.id)
+    return session
+
+
+async def close(
+    tx: Transaction,
+    session_id: UUID,
+    reason: str,
+    *,
+    note: str | None,
+    expected_version: int | None,
+) -> Session:
+    """Close on behalf of a person. One that has ended already is answered as it is."""
+    if reason in SYSTEM_REASONS:
+        raise InvalidError.field("reason", "reserved_reason", "Only the system closes for this.")
+    session = await repository.get(tx, session_id, lock=True)
+    if session.status != "active":
+        return session
+    _check_version(session, expected_version)
+    return await end(tx, session_id, reason, note=note) or session
+
+
+async def assign(
+    tx: Transaction, session_id: UUID, agent_id: UUID | None, *, expected_version: int | None
+) -> Session:
+    """Give the session to an active agent, or to nobody; the same agent again changes nothing."""
+    session = await repository.get(tx, session_id, lock=True)
+    _check_version(session, expected_version)
+    if session.status != "active":
+        raise ConflictError("session_ended", "The session has ended.")
+    if session.assigned_agent_id == agent_id:
+        return session
+    if agent_id is not None and not await replicas.agent_is_active(tx, agent_id):
+        raise InvalidError.field("agent_id", "unknown_agent", "There is no such active agent.")
+    assigned = await repository.assign(tx, session_id, agent_id)
+    contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
+    tx.outbox.add(
+        SessionAssigned(
+            session=assigned,
+            contact=contact,
+            channel=channel,
+            previous_agent_id=session.assigned_agent_id,
+        ),
+        session.id,
+    )
+    return assigned
+
+
+def _check_version(session: Session, expected: int | None) -> None:
+    if expected is not None and expected != session.version:
+        raise PreconditionFailedError(
+            "stale_version", "Somebody changed the session.", current_version=session.version
+        )

@@ -1,0 +1,76 @@
+"""The sweep: what Temporal missed (design section 6). It works with Temporal down."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+from service_kit.database import Database
+
+from crm_messaging.sessions import repository, service
+from crm_messaging.sessions.lifecycles import Lifecycles
+from crm_messaging.sessions.schemas import INACTIVITY
+
+log = structlog.get_logger()
+
+_BATCH = 200
+_PURGE_RECEIPTS = "DELETE FROM parked_receipts WHERE created_at < now() - interval '7 days'"
+
+
+class Sweep:
+    """Ends silent sessions and starts missing workflows; one process at a time does it."""
+
+    def __init__(
+        self,
+        database: Database,
+        lifecycles: Lifecycles,
+        ensure_drain: Callable[[], Awaitable[None]],
+        *,
+        seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        self._database = database
+        self._lifecycles = lifecycles
+        self._ensure_drain = ensure_drain
+        self._seconds = seconds
+        self._grace_seconds = grace_seconds
+
+    async def run(self) -> None:
+        """Sweep forever."""
+        while True:
+            while await self.once():
+                pass  # full batches: there is more
+            await asyncio.sleep(self._seconds)
+
+    async def once(self) -> bool:
+        """Sweep one batch; returns whether there may be more to do at once."""
+        async with self._database.system("sweep") as tx:
+            if not await tx.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('session_sweep'))"):
+                return False
+            await tx.execute(_PURGE_RECEIPTS)
+            overdue = await repository.overdue(tx, self._grace_seconds, _BATCH)
+            expired = 0
+            for session in overdue:
+                expired += await self._expire(session)
+            unwatched = await repository.without_workflow(tx, _BATCH)
+        if expired:
+            log.info("sweep_expired_sessions", count=expired)
+        watched = await self._watch(unwatched)
+        await self._ensure_drain()
+        return expired == _BATCH or watched == _BATCH
+
+    async def _expire(self, session: repository.Watched) -> bool:
+        async with self._database.tenant(session.tenant_id) as tx:
+            ended = await service.end(tx, session.id, INACTIVITY, seen=session.total_messages)
+        return ended is not None
+
+    async def _watch(self, sessions: list[repository.Watched]) -> int:
+        tenants = {session.id: session.tenant_id for session in sessions}
+        started: dict[str, list[UUID]] = defaultdict(list)
+        for session_id in await self._lifecycles.start(sessions):
+            started[tenants[session_id]].append(session_id)
+        for tenant_id, session_ids in started.items():
+            async with self._database.tenant(tenant_id) as tx:
+                await repository.mark_watched(tx, session_ids)
+        return sum(map(len, started.values()))

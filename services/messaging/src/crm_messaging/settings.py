@@ -1,0 +1,26 @@
+"""Settings of messaging."""
+
+from pydantic import Field
+from service_kit.settings import ServiceSettings
+
+
+class MessagingSettings(ServiceSettings):
+    """What messaging needs beside the settings of every service; times are in seconds."""
+
+    session_sweep_seconds: float | None = Field(default=None, gt=0)
+    session_sweep_grace_seconds: float | None = Field(default=None, ge=0)
+    outbox_drain_window_seconds: float = Field(default=60.0, gt=0)
+
+    @property
+    def sweep_seconds(self) -> float:
+        """How often the sweep looks: 15 s, in development and tests 2 s."""
+        if self.session_sweep_seconds is not None:
+            return self.session_sweep_seconds
+        return 15.0 if self.is_production else 2.0
+
+    @property
+    def sweep_grace_seconds(self) -> float:
+        """How long past its timeout a session is left to its workflow: 60 s, else 2 s."""
+        if self.session_sweep_grace_seconds is not None:
+            return self.session_sweep_grace_seconds
+        return 60.0 if self.is_production else 2.0

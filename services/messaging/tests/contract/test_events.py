@@ -1,0 +1,129 @@
+"""Messaging's side of the contracts: what it tells can be read, what it is told has its effect."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import orjson
+from asyncpg import Record
+from crm_messaging.app import create_service
+from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.consumers import (
+    on_message_failed,
+    on_message_sent,
+    on_status_reported,
+)
+from crm_messaging.messages.service import send
+from crm_messaging.sessions import service as sessions
+from crm_messaging.settings import MessagingSettings
+from messaging_scene import Scene, eventually, running
+from service_kit.bus import Publisher
+from service_kit.relay import _envelope
+from shared_events import examples, messaging, registry, topology
+from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
+from shared_events.requests.messaging import SendMessage
+
+TOLD = {
+    event.event_type
+    for event in registry.PUBLIC
+    if event.event_type.split(".")[0] in ("session", "message")
+}
+
+
+async def tell_everything(scene: Scene) -> None:
+    """Let messaging go through all it can tell of."""
+    await scene.apply(on_message_received, scene.received())
+    (session,) = await scene.sessions()
+    for n in range(2):
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            contact_id, channel_id = session["contact_id"], session["channel_id"]
+            request = SendMessage(contact_id=contact_id, channel_id=channel_id, content="Oi!")
+            message = await send(tx, request, None)
+        values = {"channel_id": channel_id, "message_id": message.id}
+        at = message.created_at
+        if n == 0:
+            sent = ChannelMessageSent.model_validate({**values, "external_id": "A", "sent_at": at})
+            await scene.apply(on_message_sent, sent)
+            for status in ("delivered", "read", "played"):
+                await scene.apply(on_status_reported, scene.receipt("A", status))
+        else:
+            failed = ChannelMessageFailed.model_validate(
+                {**values, "code": "c", "reason": "r", "failed_at": at}
+            )
+            await scene.apply(on_message_failed, failed)
+    agent = UUID(examples.load("agent.created")["data"]["agent"]["id"])
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await tx.execute(
+            "INSERT INTO agent_refs (tenant_id, agent_id, name, active) VALUES ($1, $2, 'B', true)",
+            scene.tenant_id,
+            agent,
+        )
+        await sessions.assign(tx, session["id"], agent, expected_version=None)
+        await sessions.end(tx, session["id"], "resolved")
+    await scene.apply(on_message_received, scene.received())
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        (session,) = await tx.fetch("SELECT id FROM sessions WHERE status = 'active'")
+        await sessions.end(tx, session["id"], "inactivity")
+
+
+class TestWhatMessagingTells:
+    async def test_every_event_is_read_back_by_the_registry(self, scene: Scene) -> None:
+        await tell_everything(scene)
+        rows: list[Record] = await scene.outbox()
+        for row in rows:
+            envelope = registry.parse_any(row["event_type"], row["event_version"], _envelope(row))
+            assert isinstance(envelope.data, messaging.MessageEvent | messaging.SessionEvent)
+            assert envelope.data.session.id == envelope.aggregate_id
+        assert {row["event_type"] for row in rows} == TOLD
+
+
+class TestWhatMessagingIsTold:
+    async def test_every_example_on_its_queues_has_its_effect(
+        self, scene: Scene, make_settings: Callable[..., MessagingSettings]
+    ) -> None:
+        scene.tenant_id = examples.load("channel.created")["tenant_id"]
+        settings = make_settings()
+        publisher = Publisher(settings.amqp_url)
+        keys = (
+            *topology.MESSAGING_REPLICAS.keys,
+            *topology.MESSAGING_CHANNEL_EVENTS.keys,
+        )
+        async with running(create_service(settings)):
+            await publisher.connect()
+            for seq, key in enumerate(keys, start=1):
+                event = {**examples.load(key), "aggregate_seq": seq}
+                await publisher.publish(
+                    topology.event_exchange(key),
+                    key,
+                    orjson.dumps(event),
+                    message_id=event["event_id"],
+                    headers={name: str(event[name]) for name in ("event_type", "event_version")},
+                )
+
+            async def applied() -> bool:
+                rows = await scene.rows("SELECT consumer_name FROM processed_events")
+                mine = [r for r in rows if r["consumer_name"] != "messaging.workflows"]
+                return len(mine) == len(keys)
+
+            await eventually(applied)
+            await publisher.close()
+        (contact,) = await scene.rows("SELECT DISTINCT deleted FROM contact_refs WHERE seq > 0")
+        assert contact["deleted"]
+        (channel,) = await scene.rows("SELECT * FROM channel_refs WHERE seq > 0")
+        assert channel["deleted"]
+        assert await scene.rows("SELECT 1 FROM agent_refs")
+        assert await scene.rows("SELECT 1 FROM identity_refs WHERE kind = 'lid'")
+        received = examples.load("channel.message_received")["data"]
+        (message,) = await scene.messages()
+        assert message["external_id"] == received["external_id"]
+
+    async def test_session_started_is_taken_even_without_temporal(
+        self, scene: Scene, make_settings: Callable[..., MessagingSettings]
+    ) -> None:
+        async with running(create_service(make_settings())):
+            await scene.apply(on_message_received, *(scene.received(f"{n}") for n in range(50)))
+
+            async def consumed() -> bool:
+                return bool(await scene.rows("SELECT 1 FROM processed_events"))
+
+            await eventually(consumed)
+        assert (await scene.sessions())[0]["workflow_started_at"] is None

@@ -1,0 +1,74 @@
+from uuid import UUID, uuid4
+
+from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.replicas import consumers
+from messaging_scene import PHONE, Scene
+from shared_events import examples
+from shared_events.contact import (
+    ContactCreated,
+    ContactDeleted,
+    ContactIdentityLinked,
+    ContactUpdated,
+)
+from shared_events.gateway import AgentCreated, AgentUpdated
+from shared_events.identity import WhatsAppId, contact_id
+from shared_events.resources import Contact, Identity
+
+
+def contact(owner: UUID, name: str, *identities: Identity) -> Contact:
+    example = examples.load("contact.created")["data"]["contact"]
+    return Contact.model_validate(
+        {**example, "id": owner, "name": name, "identities": list(identities)}
+    )
+
+
+class TestContacts:
+    async def test_the_newest_event_wins(self, scene: Scene) -> None:
+        owner = uuid4()
+        newer = ContactUpdated(contact=contact(owner, "Ana Souza"), changed=["name"])
+        older = ContactCreated(contact=contact(owner, "Ana"))
+        await scene.apply(consumers.on_contact_changed, newer, seq=9)
+        await scene.apply(consumers.on_contact_changed, older, seq=3)
+        (row,) = await scene.rows("SELECT * FROM contact_refs")
+        assert row["name"] == "Ana Souza"
+
+    async def test_the_name_an_agent_gave_is_shown_with_messages(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received())
+        owner = contact_id(scene.tenant_id, WhatsAppId("phone", PHONE))
+        renamed = ContactUpdated(contact=contact(owner, "Dona Ana"), changed=["name"])
+        await scene.apply(consumers.on_contact_changed, renamed)
+        await scene.apply(on_message_received, scene.received())
+        assert (await scene.outbox())[-1]["payload"]["contact"]["name"] == "Dona Ana"
+
+    async def test_deleted_contact_comes_back_with_an_update(self, scene: Scene) -> None:
+        owner = uuid4()
+        await scene.apply(consumers.on_contact_deleted, ContactDeleted(contact_id=owner), seq=5)
+        stale = ContactCreated(contact=contact(owner, "Ana"))
+        await scene.apply(consumers.on_contact_changed, stale, seq=4)
+        (row,) = await scene.rows("SELECT * FROM contact_refs")
+        assert row["deleted"]
+        back = ContactUpdated(contact=contact(owner, "Ana"), changed=["deleted_at"])
+        await scene.apply(consumers.on_contact_changed, back, seq=6)
+        (row,) = await scene.rows("SELECT * FROM contact_refs")
+        assert not row["deleted"]
+
+    async def test_messages_of_a_linked_identity_join_its_contact(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received())
+        owner = contact_id(scene.tenant_id, WhatsAppId("phone", PHONE))
+        linked = ContactIdentityLinked(
+            contact_id=owner, identity=Identity(kind="lid", value="123456789")
+        )
+        await scene.apply(consumers.on_identity_linked, linked)
+        await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
+        assert {row["contact_id"] for row in await scene.messages()} == {owner}
+
+
+class TestAgents:
+    async def test_follow_their_newest_event(self, scene: Scene) -> None:
+        agent = AgentCreated.model_validate(examples.load("agent.created")["data"]).agent
+        gone = agent.model_copy(update={"active": False})
+        await scene.apply(consumers.on_agent_changed, AgentCreated(agent=agent), seq=1)
+        await scene.apply(consumers.on_agent_changed, AgentUpdated(agent=gone), seq=2)
+        await scene.apply(consumers.on_agent_changed, AgentUpdated(agent=agent), seq=1)
+        (row,) = await scene.rows("SELECT * FROM agent_refs")
+        assert not row["active"]

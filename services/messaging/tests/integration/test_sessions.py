@@ -1,0 +1,209 @@
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.sessions import service
+from crm_messaging.sessions.activities import SessionActivities
+from crm_messaging.sessions.lifecycles import Lifecycles
+from crm_messaging.sessions.schemas import Ending
+from crm_messaging.sessions.sweep import Sweep
+from messaging_scene import Scene
+from service_kit.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from shared_events.resources import Session
+
+ENDS = {"session.closed", "session.expired"}
+
+
+async def opened(scene: Scene, **changes: Any) -> UUID:
+    """A session with one message."""
+    await scene.apply(on_message_received, scene.received(**changes))
+    session_id: UUID = (await scene.sessions())[-1]["id"]
+    return session_id
+
+
+async def close(scene: Scene, session_id: UUID, **changes: Any) -> Session:
+    arguments: dict[str, Any] = {
+        "reason": "resolved",
+        "note": None,
+        "expected_version": None,
+        **changes,
+    }
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        return await service.close(tx, session_id, **arguments)
+
+
+async def assign(scene: Scene, session_id: UUID, agent: UUID | None, **changes: Any) -> Session:
+    arguments: dict[str, Any] = {"expected_version": None, **changes}
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        return await service.assign(tx, session_id, agent, **arguments)
+
+
+async def hire(scene: Scene, *, active: bool = True) -> UUID:
+    agent = uuid4()
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await tx.execute(
+            "INSERT INTO agent_refs (tenant_id, agent_id, name, active) VALUES ($1, $2, 'Bia', $3)",
+            scene.tenant_id,
+            agent,
+            active,
+        )
+    return agent
+
+
+def sweep(scene: Scene, *, grace_seconds: float = 0) -> Sweep:
+    async def nothing() -> None:
+        return
+
+    lifecycles = Lifecycles(None, scene.database)
+    return Sweep(scene.database, lifecycles, nothing, seconds=1, grace_seconds=grace_seconds)
+
+
+async def silence(scene: Scene, seconds: float) -> None:
+    """Let everybody have been silent for so long."""
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await tx.execute(
+            "UPDATE sessions SET last_interaction_at = now() - make_interval(secs => $1)", seconds
+        )
+
+
+class TestClose:
+    async def test_ends_with_one_event_and_again_changes_nothing(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        closed = await close(scene, session_id, note="Tudo certo")
+        again = await close(scene, session_id, reason="spam", expected_version=1)
+        assert (closed.status, closed.end_reason) == ("closed", "resolved")
+        assert again == closed
+        assert (await scene.told())[2:] == ["session.closed"]
+        assert (await scene.sessions())[0]["custom_fields"] == {"closing_note": "Tudo certo"}
+
+    async def test_next_message_opens_a_new_session(self, scene: Scene) -> None:
+        first = await opened(scene)
+        await close(scene, first)
+        assert await opened(scene) != first
+        assert (await scene.told()).count("session.started") == 2
+
+    async def test_refuses_reasons_of_the_system(self, scene: Scene) -> None:
+        with pytest.raises(InvalidError):
+            await close(scene, await opened(scene), reason="inactivity")
+
+    async def test_refuses_a_stale_version_and_a_stranger(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        with pytest.raises(PreconditionFailedError):
+            await close(scene, session_id, expected_version=7)
+        scene.tenant_id = str(uuid4())
+        with pytest.raises(NotFoundError):
+            await close(scene, session_id)
+
+    async def test_racing_ends_tell_one_terminal_event(self, scene: Scene) -> None:
+        activities = SessionActivities(scene.database)
+        for n in range(10):
+            session_id = await opened(scene, phone=f"55119888800{n:02}")
+            await silence(scene, 3600)
+            ending = Ending(
+                session_id=session_id, tenant_id=scene.tenant_id, reason="inactivity", seen=1
+            )
+            before = len(await scene.told())
+            racers: list[Awaitable[object]] = [
+                close(scene, session_id),
+                activities.close_session_if_idle(ending),
+                sweep(scene).once(),
+                close(scene, session_id),
+            ]
+            await asyncio.gather(*racers)
+            told = await scene.told(since=before)
+            assert len([event for event in told if event in ENDS]) == 1
+
+
+class TestAssign:
+    async def test_tells_who_had_it_before_and_the_same_agent_changes_nothing(
+        self, scene: Scene
+    ) -> None:
+        session_id, agent = await opened(scene), await hire(scene)
+        first = await assign(scene, session_id, agent, expected_version=1)
+        assert (first.assigned_agent_id, first.version) == (agent, 2)
+        assert await assign(scene, session_id, agent) == first
+        assert (await assign(scene, session_id, None)).assigned_agent_id is None
+        assert (await scene.told())[2:] == ["session.assigned"] * 2
+        last = (await scene.outbox())[-1]["payload"]
+        assert last["previous_agent_id"] == str(agent)
+
+    async def test_refuses_who_is_unknown_or_gone(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        for agent in (uuid4(), await hire(scene, active=False)):
+            with pytest.raises(InvalidError) as refused:
+                await assign(scene, session_id, agent)
+            assert refused.value.problem.errors[0].code == "unknown_agent"
+
+    async def test_refuses_an_ended_session_and_a_stale_version(self, scene: Scene) -> None:
+        session_id, agent = await opened(scene), await hire(scene)
+        with pytest.raises(PreconditionFailedError):
+            await assign(scene, session_id, agent, expected_version=9)
+        await close(scene, session_id)
+        with pytest.raises(ConflictError) as refused:
+            await assign(scene, session_id, agent)
+        assert refused.value.problem.code == "session_ended"
+
+
+class TestSweep:
+    async def test_expires_what_is_silent_past_timeout_and_grace(self, scene: Scene) -> None:
+        await opened(scene)
+        await silence(scene, 1805)
+        await sweep(scene, grace_seconds=60).once()
+        assert (await scene.sessions())[0]["status"] == "active"
+        await sweep(scene, grace_seconds=2).once()
+        (session,) = await scene.sessions()
+        assert (session["status"], session["end_reason"]) == ("expired", "inactivity")
+        await sweep(scene, grace_seconds=2).once()
+        assert (await scene.told())[2:] == ["session.expired"]
+
+    async def test_leaves_a_session_that_got_a_message_meanwhile(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        await silence(scene, 3600)
+        await opened(scene)
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            assert await service.end(tx, session_id, "inactivity", seen=1) is None
+        assert (await scene.sessions())[0]["status"] == "active"
+
+    async def test_forgets_receipts_nobody_came_for(self, scene: Scene) -> None:
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            await tx.execute(
+                "INSERT INTO parked_receipts"
+                " (tenant_id, channel_id, external_id, status, occurred_at, created_at) VALUES"
+                " ($1, gen_random_uuid(), 'old', 'read', now(), now() - interval '8 days'),"
+                " ($1, gen_random_uuid(), 'new', 'read', now(), now() - interval '6 days')",
+                scene.tenant_id,
+            )
+        await sweep(scene).once()
+        kept = await scene.rows("SELECT external_id FROM parked_receipts")
+        assert [row["external_id"] for row in kept] == ["new"]
+
+
+class TestActivity:
+    async def test_is_harmless_when_repeated(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        activities = SessionActivities(scene.database)
+        ending = Ending(
+            session_id=session_id, tenant_id=scene.tenant_id, reason="inactivity", seen=1
+        )
+        assert (await activities.close_session_if_idle(ending)).ended
+        repeated = await activities.close_session_if_idle(ending)
+        assert (repeated.ended, repeated.active) == (False, None)
+        assert (await scene.told())[2:] == ["session.expired"]
+
+    async def test_tells_how_an_active_session_stands(self, scene: Scene) -> None:
+        session_id = await opened(scene)
+        await opened(scene)
+        ending = Ending(
+            session_id=session_id, tenant_id=scene.tenant_id, reason="inactivity", seen=1
+        )
+        outcome = await SessionActivities(scene.database).close_session_if_idle(ending)
+        assert outcome.active is not None
+        assert outcome.active.total_messages == 2

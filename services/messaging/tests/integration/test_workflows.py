@@ -1,0 +1,213 @@
+"""Sessions and the outbox with a real Temporal server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from crm_dev.testing import TemporalServer, running_temporal
+from crm_messaging.app import create_service
+from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.outbox_processor.schemas import OUTBOX_WORKFLOW_ID
+from crm_messaging.sessions.schemas import workflow_id
+from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
+from crm_messaging.settings import MessagingSettings
+from messaging_scene import Scene, eventually, running
+from service_kit.requests import RequestClient
+from service_kit.service import Service
+from shared_events.requests.base import Principal
+from shared_events.requests.messaging import CloseSession
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import TimeSkipper
+
+MakeSettings = Callable[..., MessagingSettings]
+ENDS = {"session.closed", "session.expired"}
+
+
+@pytest.fixture
+async def client(temporal_server: TemporalServer) -> Client:
+    return await Client.connect(temporal_server.url, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+async def service(
+    make_settings: MakeSettings, temporal_server: TemporalServer, client: Client
+) -> AsyncIterator[Service]:
+    """Messaging at work, without any session of an earlier test."""
+    settings = make_settings(temporal_address=temporal_server.url)
+    async with running(create_service(settings)) as service:
+        await eventually(lambda: healthy(service))
+        yield service
+
+
+async def healthy(service: Service) -> bool:
+    return (await service.health.status())[0] == "healthy"
+
+
+async def opened(scene: Scene, *, timeout_seconds: int = 1800) -> UUID:
+    """A session with one message, whose channel has this timeout."""
+    channel = scene.channel.model_copy(update={"session_timeout_seconds": timeout_seconds})
+    await scene.apply(on_message_received, scene.received(channel=channel))
+    session_id: UUID = (await scene.sessions())[-1]["id"]
+    return session_id
+
+
+def workflow_of(client: Client, session_id: UUID) -> WorkflowHandle[Any, Any]:
+    return client.get_workflow_handle(workflow_id(session_id))
+
+
+async def status(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
+    try:
+        return (await handle.describe()).status
+    except RPCError:
+        return None
+
+
+async def becomes(
+    handle: WorkflowHandle[Any, Any], wanted: WorkflowExecutionStatus, seconds: float = 15
+) -> None:
+    async def reached() -> bool:
+        return await status(handle) == wanted
+
+    await eventually(reached, seconds)
+
+
+async def ended_as(scene: Scene) -> tuple[str, str]:
+    """Status and reason of the only session, after exactly one terminal event."""
+    (session,) = await scene.sessions()
+    assert len([event for event in await scene.told() if event in ENDS]) == 1
+    return session["status"], session["end_reason"]
+
+
+class TestSessionLifecycle:
+    async def test_silence_expires_the_session(
+        self, service: Service, scene: Scene, client: Client
+    ) -> None:
+        handle = workflow_of(client, await opened(scene, timeout_seconds=1))
+        await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("expired", "inactivity")
+
+    async def test_messages_keep_it_open_without_a_signal(
+        self, service: Service, scene: Scene, client: Client
+    ) -> None:
+        session_id = await opened(scene, timeout_seconds=2)
+        handle = workflow_of(client, session_id)
+        for _ in range(4):
+            await asyncio.sleep(1)
+            assert await opened(scene, timeout_seconds=2) == session_id
+        await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("expired", "inactivity")
+        history = await handle.fetch_history()
+        kinds = [event.WhichOneof("attributes") for event in history.events]
+        assert not [kind for kind in kinds if kind and "signaled" in kind]
+
+    async def test_half_an_hour_passes_in_no_time(
+        self, service: Service, scene: Scene, client: Client
+    ) -> None:
+        handle = workflow_of(client, await opened(scene))
+        await becomes(handle, WorkflowExecutionStatus.RUNNING)
+        await TimeSkipper(client).fast_forward(handle, timedelta(minutes=31))
+        await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("expired", "inactivity")
+
+    async def test_signal_closes_with_its_reason(
+        self, service: Service, scene: Scene, client: Client
+    ) -> None:
+        handle = workflow_of(client, await opened(scene))
+        await becomes(handle, WorkflowExecutionStatus.RUNNING)
+        await handle.signal(SessionLifecycleWorkflow.new_message)
+        await handle.signal(SessionLifecycleWorkflow.close_session, "spam")
+        await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("closed", "spam")
+
+    async def test_cancelling_closes(self, service: Service, scene: Scene, client: Client) -> None:
+        handle = workflow_of(client, await opened(scene))
+        await becomes(handle, WorkflowExecutionStatus.RUNNING)
+        await handle.cancel()
+        await becomes(handle, WorkflowExecutionStatus.CANCELED)
+        assert await ended_as(scene) == ("closed", "cancelled")
+
+    async def test_closing_by_request_ends_the_workflow_too(
+        self, service: Service, scene: Scene, client: Client
+    ) -> None:
+        session_id = await opened(scene)
+        handle = workflow_of(client, session_id)
+        await becomes(handle, WorkflowExecutionStatus.RUNNING)
+        requests = RequestClient(service.settings.amqp_url)
+        await requests.start()
+        principal = Principal(tenant_id=scene.tenant_id, user_id=uuid4())
+        reply = await requests.call(
+            CloseSession(session_id=session_id), principal=principal, correlation_id="r"
+        )
+        await requests.stop()
+        assert reply.problem is None
+        await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("closed", "resolved")
+
+
+class TestWithoutTemporal:
+    async def test_degraded_sessions_still_expire_and_workflows_come_when_it_does(
+        self, scene: Scene, make_settings: MakeSettings
+    ) -> None:
+        async with running_temporal() as server:
+            await server.stop()
+            settings = make_settings(temporal_address=server.url, session_sweep_grace_seconds=0.1)
+            async with running(create_service(settings)) as service:
+                await opened(scene, timeout_seconds=1)
+
+                async def expired() -> bool:
+                    return all(s["status"] == "expired" for s in await scene.sessions())
+
+                await eventually(expired)
+                state, checks = await service.health.status()
+                assert state == "degraded"
+                assert [n for n, c in checks.items() if not c["healthy"]] == ["temporal"]
+
+                waiting = await opened(scene)
+                await server.start()
+                client = await Client.connect(server.url, data_converter=pydantic_data_converter)
+                handle = workflow_of(client, waiting)
+                await becomes(handle, WorkflowExecutionStatus.RUNNING, 30)
+
+                await server.kill()
+                await opened(scene, timeout_seconds=0)
+                await eventually(expired)
+                meanwhile = await opened(scene)
+                await server.start()
+                await becomes(workflow_of(client, meanwhile), WorkflowExecutionStatus.RUNNING, 30)
+                assert [e for e in await scene.told() if e in ENDS] == ["session.expired"] * 2
+
+
+class TestOutboxProcessor:
+    async def test_drains_when_no_relay_leads_and_comes_back_when_ended(
+        self,
+        scene: Scene,
+        make_settings: MakeSettings,
+        temporal_server: TemporalServer,
+        client: Client,
+    ) -> None:
+        settings = make_settings(
+            temporal_address=temporal_server.url,
+            outbox_drain_window_seconds=2,
+            outbox_poll_seconds=0.1,
+        )
+        service = create_service(settings)
+        del service._background["relay"]
+        handle = client.get_workflow_handle(OUTBOX_WORKFLOW_ID)
+        if await status(handle) == WorkflowExecutionStatus.RUNNING:
+            await handle.terminate("its window is an earlier test's")
+        async with running(service):
+            for n in range(25):
+                await scene.apply(on_message_received, *(scene.received(f"{n}") for _ in range(10)))
+
+            async def published() -> bool:
+                return all(row["processed_at"] for row in await scene.outbox())
+
+            await eventually(published)
+            await becomes(handle, WorkflowExecutionStatus.RUNNING)
+            await handle.terminate("by an operator")
+            await becomes(handle, WorkflowExecutionStatus.RUNNING)

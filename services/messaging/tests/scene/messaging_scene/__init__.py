@@ -1,0 +1,148 @@
+"""What messaging's tests share: the other services' events, and a look at what was stored."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from asyncpg import Record
+from service_kit.consumer import Event, Handler
+from service_kit.database import Database
+from service_kit.outbox import Cause
+from service_kit.service import Service
+from shared_events.channel import (
+    ChannelMessageReceived,
+    ChannelMessageStatusReported,
+    ChannelRef,
+    Person,
+)
+from shared_events.envelope import Envelope, EventData
+from shared_events.resources import Identity
+
+PHONE = "5511988880001"
+
+
+async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10.0) -> None:
+    """Wait until the check holds; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not await check():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """A service at work; ready when it answers requests and consumes."""
+    async with service._lifespan(service.app):
+
+        async def consuming() -> bool:
+            started = [consumer._task is not None for consumer in service._consumers]
+            return all(started) and service._consume_broker.running
+
+        await eventually(consuming, 30)
+        yield service
+
+
+class Scene:
+    """One tenant with one channel, and the database messaging keeps for it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tenant_id = str(uuid4())
+        self.channel = ChannelRef(id=uuid4(), name="Loja", session_timeout_seconds=1800)
+
+    def received(
+        self,
+        content: str = "Olá",
+        *,
+        phone: str | None = PHONE,
+        lid: str | None = None,
+        external_id: str | None = None,
+        **changes: Any,
+    ) -> ChannelMessageReceived:
+        """A customer's text, as channels tells it."""
+        identities = [Identity(kind="phone", value=phone)] if phone else []
+        identities += [Identity(kind="lid", value=lid)] if lid else []
+        values = {
+            "channel": self.channel,
+            "chat_id": f"{phone}@c.us" if phone else f"{lid}@lid",
+            "external_id": external_id or uuid4().hex,
+            "direction": "inbound",
+            "origin": "customer",
+            "person": Person(identities=identities, push_name="Ana"),
+            "content_type": "text",
+            "content": content,
+            "sent_at": datetime.now(UTC),
+            **changes,
+        }
+        return ChannelMessageReceived.model_validate(values)
+
+    def receipt(
+        self, external_id: str, status: str, **changes: Any
+    ) -> ChannelMessageStatusReported:
+        """A receipt, as channels tells it."""
+        values = {
+            "channel_id": self.channel.id,
+            "external_id": external_id,
+            "from_us": True,
+            "status": status,
+            "occurred_at": datetime.now(UTC),
+            **changes,
+        }
+        return ChannelMessageStatusReported.model_validate(values)
+
+    def events(self, datas: Sequence[EventData], seq: int = 1) -> list[Event[Any]]:
+        """The events as a consumer hands them over."""
+        return [
+            Event(envelope.event_id, envelope.tenant_id, envelope, {}, Cause("request-1"))
+            for envelope in (self.envelope(data, seq + n) for n, data in enumerate(datas))
+        ]
+
+    def envelope(self, data: EventData, seq: int = 1) -> Envelope[Any]:
+        """An event as it travels."""
+        return Envelope(
+            event_id=uuid4(),
+            event_type=data.event_type,
+            event_version=data.event_version,
+            aggregate_id=uuid4(),
+            aggregate_type=data.aggregate_type,
+            aggregate_seq=seq,
+            tenant_id=self.tenant_id,
+            occurred_at=datetime.now(UTC),
+            data=data,
+        )
+
+    async def apply(self, handler: Handler, *datas: EventData, seq: int = 1) -> None:
+        """Let a handler apply these events in one transaction."""
+        async with self.database.tenant(self.tenant_id) as tx:
+            await handler(tx, self.events(datas, seq))
+
+    async def rows(self, query: str, *values: object) -> list[Record]:
+        """What the tenant sees in the database."""
+        async with self.database.tenant(self.tenant_id, read_only=True) as tx:
+            return await tx.fetch(query, *values)
+
+    async def messages(self) -> list[Record]:
+        """All messages, as they came."""
+        return await self.rows("SELECT * FROM messages ORDER BY created_at, session_id, seq")
+
+    async def sessions(self) -> list[Record]:
+        """All sessions, oldest first."""
+        return await self.rows("SELECT * FROM sessions ORDER BY started_at")
+
+    async def told(self, *, since: int = 0) -> list[str]:
+        """The types of the events written to the outbox, in order."""
+        return [row["event_type"] for row in await self.outbox()][since:]
+
+    async def outbox(self) -> list[Record]:
+        """The events written to the outbox, in order."""
+        return await self.rows("SELECT * FROM outbox_events ORDER BY seq")
+
+
+def session_id_of(row: Record) -> UUID:
+    """The session an event tells of."""
+    found: UUID = row["aggregate_id"]
+    return found

@@ -1,0 +1,37 @@
+import base64
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from asyncpg import Record
+from crm_messaging.paging import Order
+from service_kit.errors import MalformedError
+from sqlalchemy import column
+
+ORDER = Order("things", [("at", column("at"), datetime), ("id", column("id"), UUID)])
+
+
+def row(**values: Any) -> Record:
+    return cast(Record, values)
+
+
+class TestOrder:
+    def test_reads_back_what_a_cursor_names(self) -> None:
+        at, thing = datetime.now(UTC), uuid4()
+        assert ORDER.read(ORDER.cursor(row(at=at, id=thing))) == (at, thing)
+
+    @pytest.mark.parametrize(
+        "cursor",
+        ["", "x", "ção", "bnVsbA", base64.b64encode(b'["things","now"]').decode()],
+    )
+    def test_refuses_what_it_did_not_give(self, cursor: str) -> None:
+        with pytest.raises(MalformedError) as refused:
+            ORDER.read(cursor)
+        assert refused.value.problem.code == "invalid_cursor"
+
+    def test_refuses_a_cursor_of_another_list(self) -> None:
+        other = Order("others", [("at", column("at"), datetime), ("id", column("id"), UUID)])
+        cursor = other.cursor(row(at=datetime.now(UTC), id=uuid4()))
+        with pytest.raises(MalformedError):
+            ORDER.read(cursor)

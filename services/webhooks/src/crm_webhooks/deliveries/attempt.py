@@ -1,0 +1,141 @@
+"""One attempt to hand a delivery over: what is sent, what counts as done, how it can fail."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+from yarl import URL
+
+from crm_webhooks.deliveries import schedule
+from crm_webhooks.deliveries.egress import ForbiddenAddressError
+from crm_webhooks.deliveries.signing import body_signature, standard_signature
+
+USER_AGENT = "Ventros-Webhooks/1.0"
+MAX_BODY_BYTES = 64 * 1024
+_EXCERPT_OF_SUCCESS, _EXCERPT_OF_FAILURE = 256, 8192
+
+GONE = 410
+THROTTLED = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt went. `error` is None when the receiver took it, else a class of failure:
+
+    `dns`, `ssrf_blocked`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
+    `http_5xx`. `retry_after` is what the receiver asked for, in seconds.
+    """
+
+    started_at: datetime
+    duration: float
+    status: int | None = None
+    error: str | None = None
+    excerpt: str | None = None
+    retry_after: float | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver has it."""
+        return self.error is None
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds for which the receiver wants to be left alone; None when it said nothing."""
+        return self.retry_after if self.status in THROTTLED else None
+
+
+def signed_headers(
+    own: Mapping[str, str],
+    keys: Sequence[bytes],
+    event_id: str,
+    body: bytes,
+    *,
+    trace: Mapping[str, str],
+) -> dict[str, str]:
+    """The headers of a request; ours are written last, so that the customer's cannot win."""
+    timestamp = int(time.time())
+    return {
+        **own,
+        **trace,
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": standard_signature(keys, event_id, timestamp, body),
+        "X-Webhook-Signature": body_signature(keys[0], body),
+    }
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    timeout: float,
+) -> Result:
+    """POST once. `timeout` seconds cover everything from the name's look-up to the last byte.
+
+    A 2xx status with complete headers is a success, whatever becomes of its body. Redirects are
+    never followed: they would lead around the egress rule.
+    """
+    started_at, begun = datetime.now(UTC), time.perf_counter()
+    status: int | None = None
+    excerpt: str | None = None
+    after: float | None = None
+    error: str | None = None
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            session.post(
+                URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            status = response.status
+            after = schedule.retry_after(response.headers.get("Retry-After"))
+            excerpt = _excerpt(await _read(response), delivered=status // 100 == 2)
+    except (aiohttp.ClientError, OSError, ValueError) as failure:
+        error = _failure_class(failure)
+    if status is not None:
+        error = None if status // 100 == 2 else f"http_{status // 100}xx"
+    return Result(started_at, time.perf_counter() - begun, status, error, excerpt, after)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body up to the limit; leaving more unread makes aiohttp close the connection."""
+    body = bytearray()
+    while len(body) < MAX_BODY_BYTES:
+        chunk = await response.content.read(MAX_BODY_BYTES - len(body))
+        if not chunk:
+            break
+        body += chunk
+    return bytes(body)
+
+
+def _excerpt(body: bytes, *, delivered: bool) -> str | None:
+    length = _EXCERPT_OF_SUCCESS if delivered else _EXCERPT_OF_FAILURE
+    text = body[:length].decode("utf-8", "replace").replace("\x00", "")
+    return text or None
+
+
+def _failure_class(failure: BaseException) -> str:
+    cause = getattr(failure, "os_error", failure)
+    match cause:
+        case ForbiddenAddressError():
+            return "ssrf_blocked"
+        case TimeoutError():
+            return "timeout"
+    match failure:
+        case aiohttp.ClientConnectorDNSError():
+            return "dns"
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return "tls"
+        case aiohttp.ClientConnectorError():
+            return "connect"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
+            return "reset"
+    return "protocol"

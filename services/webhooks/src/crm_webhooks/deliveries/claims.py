@@ -1,0 +1,151 @@
+"""Takes over from PostgreSQL what is due: retries, what did not fit, what a dead process held.
+
+The common case never comes here: ingest leases new deliveries in their insert and hands them over
+in memory. One claimer works at a time across processes, which keeps deliveries of one ordering key
+in one pair of hands; claiming is quick, so nobody waits long.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from service_kit.database import Database
+
+from crm_webhooks.deliveries.lanes import Owed
+from crm_webhooks.deliveries.sender import Sender
+
+BACKSTOP_SECONDS = 1.0
+HELPING = 100
+CHANNEL = "webhook_endpoints"
+"""NOTIFY channel: an endpoint changed (payload: its id), or something of it became due."""
+
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
+
+# Per endpoint the oldest due ones, so that an endpoint with a million debts costs as much as one
+# with ten. Rows whose ordering key another process has in hand wait for it.
+_CLAIM = """
+WITH due AS (
+    SELECT d.id, e.version
+    FROM webhook_endpoints e
+    LEFT JOIN unnest($3::uuid[], $4::int[]) AS r(endpoint_id, room) ON r.endpoint_id = e.id
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM webhook_deliveries d
+        WHERE d.endpoint_id = e.id AND d.status IN ('pending', 'retrying')
+            AND d.next_attempt_at <= now()
+            AND (d.lease_until IS NULL OR d.lease_until <= now())
+            AND NOT EXISTS (
+                SELECT 1 FROM webhook_deliveries o
+                WHERE o.endpoint_id = d.endpoint_id AND o.ordering_key = d.ordering_key
+                    AND o.status IN ('pending', 'retrying')
+                    AND o.lease_owner <> $1 AND o.lease_until > now())
+        ORDER BY d.next_attempt_at, d.seq
+        LIMIT least(coalesce(r.room, $5), $5)
+        FOR UPDATE SKIP LOCKED
+    ) d
+    WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
+    LIMIT $6
+), claimed AS (
+    UPDATE webhook_deliveries d
+    SET lease_owner = $1, lease_until = now() + make_interval(secs => $2)
+    FROM due WHERE d.id = due.id
+    RETURNING d.*, due.version
+)
+SELECT c.id, c.tenant_id, c.endpoint_id, c.version, c.ordering_key, c.event_id, c.event_type,
+    c.attempts, v.body, v.occurred_at, v.correlation_id, v.traceparent
+FROM claimed c JOIN webhook_events v USING (tenant_id, event_id)
+ORDER BY c.next_attempt_at, c.seq
+"""
+
+
+class Claims:
+    """The loop that claims, and the ear for what other processes changed."""
+
+    def __init__(self, database: Database, sender: Sender, *, lease_seconds: float) -> None:
+        self._database = database
+        self._sender = sender
+        self._lease_seconds = lease_seconds
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._wake.set()
+
+    def wake_in(self, seconds: float) -> None:
+        """Look when this has passed; what is further away than the backstop needs no timer."""
+        if seconds < BACKSTOP_SECONDS:
+            asyncio.get_running_loop().call_later(seconds, self._wake.set)
+
+    async def run(self) -> None:
+        """Claim until cancelled; raises when the database connection is lost."""
+        connection = await self._database.dedicated("claims")
+        try:
+            await connection.execute("SET app.scope = 'deliver'")
+            await connection.add_listener(CHANNEL, self._on_change)
+            connection.add_termination_listener(lambda *_: self._wake.set())
+            self._sender.forget_all()  # changes may have gone unheard
+            while True:
+                self._wake.clear()
+                if not (self._sender.accepting and await self._claim(connection)):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(BACKSTOP_SECONDS):
+                            await self._wake.wait()
+        finally:
+            with suppress(Exception):
+                await asyncio.shield(connection.close(timeout=5))
+
+    def _on_change(self, *notice: Any) -> None:
+        self._sender.changed(UUID(notice[-1]))
+        self._wake.set()
+
+    async def _claim(self, connection: asyncpg.Connection) -> bool:
+        """Claim once; returns whether there may be more that fits."""
+        loop = asyncio.get_running_loop()
+        most = min(self._sender.lanes.room, 1000)
+        if most == 0:
+            return False
+        lease_ends = loop.time() + self._lease_seconds
+        room = self._sender.lanes.short_of_room(loop.time(), HELPING)
+        async with connection.transaction():
+            await connection.execute(_ONE_AT_A_TIME)
+            rows = await connection.fetch(
+                _CLAIM,
+                self._sender.owner,
+                self._lease_seconds,
+                list(room),
+                list(room.values()),
+                HELPING,
+                most,
+            )
+        taken: dict[UUID, int] = {}
+        for row in rows:
+            taken[row["endpoint_id"]] = taken.get(row["endpoint_id"], 0) + 1
+        for endpoint_id, count in taken.items():
+            if count >= min(room.get(endpoint_id, HELPING), HELPING):
+                self._sender.lanes[endpoint_id].more = True
+        self._sender.accept([_owed(row, lease_ends) for row in rows])
+        return len(rows) == most
+
+
+def _owed(row: asyncpg.Record, lease_ends: float) -> Owed:
+    return Owed(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        endpoint_id=row["endpoint_id"],
+        endpoint_version=row["version"],
+        ordering_key=row["ordering_key"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        occurred_at=row["occurred_at"],
+        body=row["body"],
+        attempts=row["attempts"],
+        trace=trace_headers(row["correlation_id"], row["traceparent"]),
+        lease_ends=lease_ends,
+    )
+
+
+def trace_headers(correlation_id: str | None, traceparent: str | None) -> dict[str, str]:
+    """What lets a customer connect a webhook with the request that caused it."""
+    found = {"X-Request-Id": correlation_id, "traceparent": traceparent}
+    return {name: value for name, value in found.items() if value}

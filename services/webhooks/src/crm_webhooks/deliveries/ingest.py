@@ -1,0 +1,196 @@
+"""From a domain event to what is owed: one delivery per endpoint that wants it.
+
+A batch of events is matched, stored and leased in the consumer's one transaction; after its commit
+the deliveries go to the sender in memory, without being read again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from service_kit.consumer import Incoming
+from service_kit.database import Transaction
+from service_kit.errors import PoisonError
+from service_kit.ids import uuid7
+
+from crm_webhooks.deliveries.claims import trace_headers
+from crm_webhooks.deliveries.lanes import Owed
+from crm_webhooks.deliveries.matching import wants
+from crm_webhooks.deliveries.sender import Sender
+
+_ENDPOINTS = """
+SELECT id, event_types, version, coalesce(paused_until > now(), false) AS paused
+FROM webhook_endpoints WHERE tenant_id = $1 AND enabled AND NOT deleted
+"""
+_EVENTS = """
+INSERT INTO webhook_events (tenant_id, event_id, event_type, body, occurred_at, correlation_id,
+    traceparent)
+SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[],
+    $7::text[])
+ON CONFLICT DO NOTHING
+"""
+# Leased at birth, unless memory is full or the ordering key has something that must go first:
+# one that was never attempted and is not in our hands, or one that another process has in hand.
+_DELIVERIES = """
+INSERT INTO webhook_deliveries (id, tenant_id, event_id, event_type, endpoint_id, ordering_key,
+    lease_owner, lease_until)
+SELECT n.id, $1, n.event_id, n.event_type, n.endpoint_id, n.ordering_key,
+    CASE WHEN n.leased THEN $2::uuid END,
+    CASE WHEN n.leased THEN now() + make_interval(secs => $3) END
+FROM (
+    SELECT n.*, n.room AND NOT EXISTS (
+        SELECT 1 FROM webhook_deliveries o
+        WHERE o.endpoint_id = n.endpoint_id AND o.ordering_key = n.ordering_key
+            AND o.status IN ('pending', 'retrying')
+            AND ((o.attempts = 0 AND o.lease_owner IS DISTINCT FROM $2)
+                OR (o.lease_owner <> $2 AND o.lease_until > now()))) AS leased
+    FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[])
+        WITH ORDINALITY AS n(id, event_id, event_type, endpoint_id, ordering_key, room, place)
+) n
+ORDER BY n.place
+ON CONFLICT DO NOTHING
+RETURNING id, lease_owner IS NOT NULL AS leased
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outbound:
+    """An event as customers get it."""
+
+    event_id: UUID
+    event_type: str
+    ordering_key: UUID
+    occurred_at: datetime
+    body: bytes
+    correlation_id: str | None
+    traceparent: str | None
+
+
+def outbound(incoming: Incoming[Any]) -> _Outbound:
+    """Read an envelope and write the customer's body, once, as it will be signed and sent.
+
+    `{"id", "type", "timestamp", "tenant_id", "data"}`: `id` is the event id, `timestamp` when it
+    happened (UTC). Raises PoisonError when the envelope cannot be read.
+    """
+    try:
+        envelope = orjson.loads(incoming.body)
+        occurred_at = datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC)
+        body = orjson.dumps(
+            {
+                "id": str(incoming.id),
+                "type": envelope["event_type"],
+                "timestamp": occurred_at,
+                "tenant_id": incoming.tenant_id,
+                "data": envelope["data"],
+            },
+            option=orjson.OPT_UTC_Z,
+        )
+        return _Outbound(
+            incoming.id,
+            envelope["event_type"],
+            UUID(envelope["aggregate_id"]),
+            occurred_at,
+            body,
+            incoming.cause.correlation_id,
+            incoming.cause.trace_context.get("traceparent"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PoisonError("invalid_event", type(error).__name__) from None
+
+
+class Ingest:
+    """The consumer of public events."""
+
+    def __init__(self, sender: Sender, *, lease_seconds: float) -> None:
+        self._sender = sender
+        self._lease_seconds = lease_seconds
+
+    async def on_events(self, tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
+        """Store what each endpoint of the tenant is owed for these events."""
+        endpoints = await tx.fetch(_ENDPOINTS, tx.tenant_id)
+        if not endpoints:
+            return
+        owed: list[tuple[_Outbound, Any]] = []
+        wanted: list[_Outbound] = []
+        for event in map(outbound, events):
+            takers = [e for e in endpoints if wants(e["event_types"], event.event_type)]
+            owed += [(event, endpoint) for endpoint in takers]
+            if takers:
+                wanted.append(event)
+        if owed:
+            await self._store_events(tx, wanted)
+            await self._store_deliveries(tx, owed)
+
+    async def _store_events(self, tx: Transaction, events: Sequence[_Outbound]) -> None:
+        await tx.execute(
+            _EVENTS,
+            tx.tenant_id,
+            [e.event_id for e in events],
+            [e.event_type for e in events],
+            [e.body for e in events],
+            [e.occurred_at for e in events],
+            [e.correlation_id for e in events],
+            [e.traceparent for e in events],
+        )
+
+    async def _store_deliveries(
+        self, tx: Transaction, owed: Sequence[tuple[_Outbound, Any]]
+    ) -> None:
+        ids = [uuid7() for _ in owed]
+        lease_ends = asyncio.get_running_loop().time() + self._lease_seconds
+        rows = await tx.fetch(
+            _DELIVERIES,
+            tx.tenant_id,
+            self._sender.owner,
+            self._lease_seconds,
+            ids,
+            [event.event_id for event, _ in owed],
+            [event.event_type for event, _ in owed],
+            [endpoint["id"] for _, endpoint in owed],
+            [event.ordering_key for event, _ in owed],
+            self._fitting([endpoint for _, endpoint in owed]),
+        )
+        stored = {row["id"]: row["leased"] for row in rows}
+        leased: list[Owed] = []
+        left: set[UUID] = set()
+        for delivery_id, (event, endpoint) in zip(ids, owed, strict=True):
+            if stored.get(delivery_id):
+                leased.append(
+                    Owed(
+                        id=delivery_id,
+                        tenant_id=tx.tenant_id,
+                        endpoint_id=endpoint["id"],
+                        endpoint_version=endpoint["version"],
+                        ordering_key=event.ordering_key,
+                        event_id=event.event_id,
+                        event_type=event.event_type,
+                        occurred_at=event.occurred_at,
+                        body=event.body,
+                        attempts=0,
+                        trace=trace_headers(event.correlation_id, event.traceparent),
+                        lease_ends=lease_ends,
+                    )
+                )
+            elif delivery_id in stored:
+                left.add(endpoint["id"])
+        tx.after_commit(lambda: self._sender.accept(leased, left))
+
+    def _fitting(self, endpoints: Sequence[Any]) -> list[bool]:
+        """Which deliveries may be taken in hand: in order, the first ones of each endpoint."""
+        if not self._sender.accepting:
+            return [False] * len(endpoints)
+        lanes, now = self._sender.lanes, asyncio.get_running_loop().time()
+        room = {e["id"]: 0 if e["paused"] else lanes.room_for(e["id"], now) for e in endpoints}
+        total, taken = lanes.room, Counter[UUID]()
+        fitting: list[bool] = []
+        for endpoint in endpoints:
+            taken[endpoint["id"]] += 1
+            fits = total > 0 and taken[endpoint["id"]] <= room[endpoint["id"]]
+            total -= fits
+            fitting.append(fits)
+        return fitting

@@ -1,0 +1,223 @@
+"""Who is served next: one lane per endpoint, so that no endpoint can hold up another.
+
+Pure bookkeeping in memory, without a clock or a task of its own. The rules:
+
+- deliveries of one (endpoint, ordering key) are never in flight together and start in order;
+- a lane has at most `per_lane` in flight, two until its first success, one while it only times out;
+- lanes take turns;
+- slow lanes share a quarter of the slots, and an attempt that turns out slow stops counting against
+  the others, so endpoints that hang together cannot take all of them.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+SLOW_SHARE = 0.25
+_REMEMBERED = 10
+_UNPROVEN_LIMIT = 2
+_PROBE_AFTER_TIMEOUTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery in hand. `lease_ends` is on the event loop's clock, in seconds."""
+
+    id: UUID
+    tenant_id: str
+    endpoint_id: UUID
+    endpoint_version: int
+    ordering_key: UUID
+    event_id: UUID
+    event_type: str
+    occurred_at: datetime
+    body: bytes
+    attempts: int
+    trace: dict[str, str]
+    lease_ends: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """One endpoint's deliveries in hand and what is remembered of its recent attempts.
+
+    `more` says that PostgreSQL holds further ones that did not fit.
+    """
+
+    endpoint_id: UUID
+    more: bool = False
+    size: int = 0
+    in_flight: int = 0
+    proven: bool = False
+    timeouts_in_a_row: int = 0
+    paused_until: float = 0.0
+    _recent_slow: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _waiting: dict[UUID, deque[Owed]] = field(default_factory=dict)
+    _free_keys: deque[UUID] = field(default_factory=deque)
+
+    @property
+    def slow(self) -> bool:
+        """Whether more than one in ten of its recent attempts was slow."""
+        return any(self._recent_slow)
+
+    @property
+    def probing(self) -> bool:
+        """Whether it has timed out so often that one attempt at a time is enough to find out."""
+        return self.timeouts_in_a_row >= _PROBE_AFTER_TIMEOUTS
+
+    def limit(self, per_lane: int) -> int:
+        """How many attempts may be in flight."""
+        if self.probing:
+            return 1
+        return per_lane if self.proven else min(per_lane, _UNPROVEN_LIMIT)
+
+    def add(self, owed: Owed) -> None:
+        """Queue behind whatever has the same ordering key."""
+        self.size += 1
+        if owed.ordering_key in self._waiting:
+            self._waiting[owed.ordering_key].append(owed)
+        else:
+            self._waiting[owed.ordering_key] = deque([owed])
+            self._free_keys.append(owed.ordering_key)
+
+    def can_start(self, per_lane: int) -> bool:
+        """Whether there is something to start and room to start it."""
+        return bool(self._free_keys) and self.in_flight < self.limit(per_lane)
+
+    def start(self) -> Owed:
+        """Take the next delivery; its ordering key is busy until `finish`."""
+        owed = self._waiting[self._free_keys.popleft()].popleft()
+        self.in_flight += 1
+        return owed
+
+    def finish(self, owed: Owed) -> None:
+        """The delivery left; the next of its ordering key may start."""
+        self.size -= 1
+        self.in_flight -= 1
+        key = owed.ordering_key
+        if self._waiting[key]:
+            self._free_keys.append(key)
+        else:
+            del self._waiting[key]
+
+    def remember(self, *, slow: bool, timed_out: bool, delivered: bool) -> None:
+        """Learn from a finished attempt."""
+        self._recent_slow.append(slow)
+        self.timeouts_in_a_row = self.timeouts_in_a_row + 1 if timed_out else 0
+        self.proven = delivered
+
+    def empty(self) -> list[Owed]:
+        """Take out everything that has not started."""
+        taken = [owed for queue in self._waiting.values() for owed in queue]
+        busy = self._waiting.keys() - set(self._free_keys)
+        self._waiting = {key: deque() for key in busy}
+        self._free_keys.clear()
+        self.size -= len(taken)
+        return taken
+
+
+class Lanes:
+    """All lanes of a process, and the slots they share."""
+
+    def __init__(self, *, slots: int, per_lane: int, backlog: int) -> None:
+        self._slow_slots = max(1, int(slots * SLOW_SHARE))
+        self._fast_slots = slots - self._slow_slots
+        self._per_lane = per_lane
+        self._backlog = backlog
+        self._lanes: dict[UUID, Lane] = {}
+        self._turns: dict[bool, OrderedDict[UUID, Lane]] = {
+            False: OrderedDict(),
+            True: OrderedDict(),
+        }
+        self.fast_in_flight = 0
+        self.slow_in_flight = 0
+        self.size = 0
+
+    def __getitem__(self, endpoint_id: UUID) -> Lane:
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            lane = self._lanes[endpoint_id] = Lane(endpoint_id)
+        return lane
+
+    @property
+    def room(self) -> int:
+        """How many deliveries more fit into memory."""
+        return max(0, self._backlog - self.size)
+
+    def room_for(self, endpoint_id: UUID, now: float) -> int:
+        """How many more of this endpoint: plenty when it is quick, what can start when it is not.
+
+        What does not fit stays in PostgreSQL, where its lease cannot lapse.
+        """
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            return self.room
+        if lane.paused_until > now:
+            return 0
+        slow = lane.slow or lane.probing
+        most = lane.limit(self._per_lane) if slow else self._backlog // 2
+        return max(0, min(self.room, most - lane.size))
+
+    def short_of_room(self, now: float, helping: int) -> dict[UUID, int]:
+        """The endpoints that cannot take a full helping now, with what they can take."""
+        rooms = {key: self.room_for(key, now) for key in self._lanes}
+        return {key: room for key, room in rooms.items() if room < helping}
+
+    def add(self, owed: Owed) -> None:
+        """Take a delivery in hand."""
+        lane = self[owed.endpoint_id]
+        lane.add(owed)
+        self.size += 1
+        self._give_turn(lane)
+
+    def next(self) -> tuple[Lane, Owed] | None:
+        """Start the delivery whose turn it is; None when nothing can start now."""
+        for slow in (False, True):
+            while self._turns[slow] and self._has_slot(slow):
+                _, lane = self._turns[slow].popitem(last=False)
+                if not lane.can_start(self._per_lane):
+                    continue  # comes back with `finish` or `add`
+                self._turns[lane.slow][lane.endpoint_id] = lane
+                if lane.slow is not slow:
+                    continue
+                if slow:
+                    self.slow_in_flight += 1
+                else:
+                    self.fast_in_flight += 1
+                return lane, lane.start()
+        return None
+
+    def _has_slot(self, slow: bool) -> bool:
+        if slow:
+            return self.slow_in_flight < self._slow_slots
+        return self.fast_in_flight < self._fast_slots
+
+    def _give_turn(self, lane: Lane) -> None:
+        if lane.endpoint_id not in self._turns[not lane.slow]:
+            self._turns[lane.slow].setdefault(lane.endpoint_id, lane)
+
+    def turn_slow(self) -> None:
+        """An attempt in flight takes long: from here on it holds a slow slot."""
+        self.fast_in_flight -= 1
+        self.slow_in_flight += 1
+
+    def finish(self, lane: Lane, owed: Owed, *, held_slow: bool) -> None:
+        """A started delivery left; `held_slow` says which kind of slot it held at the end."""
+        if held_slow:
+            self.slow_in_flight -= 1
+        else:
+            self.fast_in_flight -= 1
+        lane.finish(owed)
+        self.size -= 1
+        self._give_turn(lane)
+
+    def empty(self, lane: Lane) -> list[Owed]:
+        """Take out what waits in a lane."""
+        taken = lane.empty()
+        self.size -= len(taken)
+        return taken
+
+    def empty_all(self) -> list[Owed]:
+        """Take out everything that waits."""
+        return [owed for lane in self._lanes.values() for owed in self.empty(lane)]

@@ -1,0 +1,62 @@
+"""The requests about deliveries (`shared_events.requests.webhooks`)."""
+
+from service_kit.database import Transaction
+from service_kit.requests import Call, RequestHandler
+from shared_events.requests.base import Page, Request
+from shared_events.requests.webhooks import GetDelivery, ListDeliveries, Redeliver
+from shared_events.resources import WebhookDelivery
+
+from crm_webhooks import paging
+from crm_webhooks.deliveries import repository
+from crm_webhooks.endpoints.repository import EndpointRepository
+
+
+class DeliveryRequests:
+    """Answers them, each in the caller's transaction."""
+
+    def __init__(self, endpoints: EndpointRepository) -> None:
+        self._endpoints = endpoints
+
+    def handlers(self) -> dict[type[Request], RequestHandler]:
+        """Which method answers what."""
+        return {
+            ListDeliveries: self.list,
+            GetDelivery: self.get,
+            Redeliver: self.redeliver,
+        }
+
+    async def list(
+        self, tx: Transaction, request: ListDeliveries, call: Call
+    ) -> Page[WebhookDelivery]:
+        """What was owed to one endpoint, newest first."""
+        del call
+        endpoint = await self._endpoints.get(tx, request.endpoint_id)
+        rows = await repository.of_endpoint(
+            tx,
+            endpoint.id,
+            before=paging.after(request.cursor, "deliveries", int),
+            status=request.status,
+            event_type=request.event_type,
+            limit=request.limit + 1,
+            offset=request.offset,
+        )
+        return paging.page(
+            rows, request.limit, "deliveries", lambda row: row["seq"], repository.delivery
+        )
+
+    async def get(self, tx: Transaction, request: GetDelivery, call: Call) -> WebhookDelivery:
+        """One delivery with its attempts."""
+        del call
+        found = await repository.get(tx, request.delivery_id)
+        log = await repository.attempts(tx, found.id)
+        return found.model_copy(update={"attempt_log": log})
+
+    async def redeliver(self, tx: Transaction, request: Redeliver, call: Call) -> WebhookDelivery:
+        """Send it again with the full schedule. A disabled endpoint gets it once enabled."""
+        del call
+        original = await repository.get(tx, request.delivery_id)
+        # The lock also orders redeliveries of one delivery that are asked for at the same time.
+        await self._endpoints.lock(tx, original.endpoint_id, None)
+        again = await repository.replay(tx, original.id)
+        await self._endpoints.announce(tx, original.endpoint_id)
+        return again

@@ -1,0 +1,219 @@
+"""Results of attempts, written together: one transaction every few milliseconds.
+
+The commit does not wait for the disk: a result lost in a crash of PostgreSQL leaves a lease that
+lapses, and the delivery is sent again under the same webhook-id.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from service_kit.database import Database, Transaction, is_infrastructure
+from shared_events.webhook import WebhookEndpointDisabled
+
+from crm_webhooks.deliveries import metrics, schedule
+from crm_webhooks.deliveries.attempt import GONE, Result
+from crm_webhooks.deliveries.lanes import Owed
+from crm_webhooks.endpoints.repository import EndpointRepository
+
+log = structlog.get_logger()
+
+LINGER_SECONDS = 0.010
+MOST_AT_ONCE = 100
+FINISH_SECONDS = 5.0
+
+# The attempt is logged in any case; the delivery changes only under our own lease, so a second
+# sender or a cancellation is never overruled.
+_WRITE = """
+WITH done AS (
+    SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
+        $7::int[], $8::int[], $9::text[], $10::text[], $11::float8[])
+    AS d(id, tenant_id, status, number, started_at, duration_ms, status_code, error, excerpt, delay)
+), logged AS (
+    INSERT INTO delivery_attempts (tenant_id, delivery_id, number, started_at, duration_ms,
+        status_code, error, response_excerpt)
+    SELECT tenant_id, id, number, started_at, duration_ms, status_code, error, excerpt FROM done
+)
+UPDATE webhook_deliveries d SET
+    status = done.status,
+    attempts = done.number,
+    next_attempt_at = now() + make_interval(secs => done.delay),
+    last_status_code = done.status_code,
+    last_error = done.error,
+    lease_owner = NULL,
+    lease_until = NULL,
+    updated_at = now()
+FROM done
+WHERE d.id = done.id AND d.lease_owner = $1 AND d.status IN ('pending', 'retrying')
+"""
+_RELEASE = """
+UPDATE webhook_deliveries SET lease_owner = NULL, lease_until = NULL
+WHERE id = ANY($2::uuid[]) AND lease_owner = $1
+"""
+_SUCCEEDED = """
+UPDATE webhook_endpoints SET failing_since = NULL, failed_deliveries = 0
+WHERE id = ANY($1::uuid[]) AND failing_since IS NOT NULL
+"""
+# A delivery counts once, by its first attempt.
+_FAILED = """
+UPDATE webhook_endpoints e SET
+    failing_since = coalesce(failing_since, now()),
+    failed_deliveries = failed_deliveries + f.deliveries,
+    paused_until = greatest(paused_until, now() + make_interval(secs => f.pause))
+FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS f(id, deliveries, pause)
+WHERE e.id = f.id
+RETURNING e.id, e.tenant_id,
+    e.enabled AND e.failed_deliveries >= $4
+        AND e.failing_since <= now() - make_interval(secs => $5) AS hopeless
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An attempt as its row, and the state its delivery is left in."""
+
+    owed: Owed
+    result: Result
+    status: str
+    delay: float | None
+
+
+class Results:
+    """Collects what attempts led to and writes it.
+
+    `owner` marks the leases of this process. `on_due` is told in how many seconds something that
+    was just written will want to be claimed.
+    """
+
+    def __init__(
+        self, database: Database, endpoints: EndpointRepository, delays: Sequence[float]
+    ) -> None:
+        self.owner = uuid4()
+        self._database = database
+        self._endpoints = endpoints
+        self._delays = tuple(delays)
+        self._attempted: list[_Written] = []
+        self._released: list[UUID] = []
+        self._wake = asyncio.Event()
+        self._finishing = False
+        self.on_due: Callable[[float], None] = lambda _: None
+
+    def add(self, owed: Owed, result: Result) -> None:
+        """An attempt was made."""
+        status, delay = "delivered", None
+        if not result.delivered:
+            delay = schedule.retry_delay(
+                self._delays, owed.attempts + 1, at_least=result.retry_after or 0.0
+            )
+            status = "retrying" if delay is not None else "exhausted"
+        self._attempted.append(_Written(owed, result, status, delay))
+        self._wake.set()
+
+    def release(self, owed: Iterable[Owed]) -> None:
+        """Nothing was attempted: whoever comes next may have these."""
+        self._released.extend(one.id for one in owed)
+        self._wake.set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is written."""
+        return not self._attempted and not self._released
+
+    async def run(self) -> None:
+        """Write results as they come, however long the database is away."""
+        backoff = 0.1
+        while not (self._finishing and self.empty):
+            await self._wake.wait()
+            if len(self._attempted) < MOST_AT_ONCE:
+                await asyncio.sleep(LINGER_SECONDS)
+            try:
+                await self._flush()
+                backoff = 0.1
+            except Exception as error:
+                if not is_infrastructure(error):
+                    raise
+                log.warning("results_wait", error=type(error).__name__)
+                self._wake.set()
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, 5.0)
+
+    async def finish(self, writing: asyncio.Task[None]) -> None:
+        """Let `run` write what is left, for as long as somebody who stops us will wait."""
+        self._finishing = True
+        self._wake.set()
+        await asyncio.wait([writing], timeout=FINISH_SECONDS)
+        writing.cancel()
+        self._finishing = False
+
+    async def _flush(self) -> None:
+        """Write everything collected so far; what cannot be written stays collected."""
+        self._wake.clear()
+        while not self.empty:
+            attempted = self._attempted[:MOST_AT_ONCE]
+            released = self._released[:]
+            async with self._database.system("deliver") as tx:
+                await tx.execute("SET LOCAL synchronous_commit = off")
+                if attempted:
+                    await self._write(tx, attempted)
+                if released:
+                    await tx.execute(_RELEASE, self.owner, released)
+            del self._attempted[: len(attempted)], self._released[: len(released)]
+            for written in attempted:
+                if written.delay is not None:
+                    self.on_due(written.delay)
+                if written.result.pause is not None:
+                    self.on_due(written.result.pause)
+
+    async def _write(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
+        metrics.FLUSH_SIZE.observe(len(attempted))
+        columns: list[list[Any]] = [
+            [w.owed.id for w in attempted],
+            [w.owed.tenant_id for w in attempted],
+            [w.status for w in attempted],
+            [w.owed.attempts + 1 for w in attempted],
+            [w.result.started_at for w in attempted],
+            [int(w.result.duration * 1000) for w in attempted],
+            [w.result.status for w in attempted],
+            [w.result.error for w in attempted],
+            [w.result.excerpt for w in attempted],
+            [w.delay for w in attempted],
+        ]
+        await tx.execute(_WRITE, self.owner, *columns)
+        metrics.EXHAUSTED.inc(sum(w.status == "exhausted" for w in attempted))
+        await self._judge_endpoints(tx, attempted)
+
+    async def _judge_endpoints(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
+        """Count failures since the last success, pause who asked for it, disable the hopeless."""
+        succeeded = {w.owed.endpoint_id for w in attempted if w.result.delivered}
+        if succeeded:
+            await tx.execute(_SUCCEEDED, list(succeeded))
+        failed: dict[UUID, list[_Written]] = defaultdict(list)
+        for written in attempted:
+            if not written.result.delivered:
+                failed[written.owed.endpoint_id].append(written)
+        if not failed:
+            return
+        rows = await tx.fetch(
+            _FAILED,
+            list(failed),
+            [sum(w.owed.attempts == 0 for w in each) for each in failed.values()],
+            [max((w.result.pause or 0.0) for w in each) or None for each in failed.values()],
+            schedule.DISABLE_AFTER_FAILED_DELIVERIES,
+            schedule.DISABLE_AFTER_FAILING_SECONDS,
+        )
+        for row in rows:
+            gone = any(w.result.status == GONE for w in failed[row["id"]])
+            if gone or row["hopeless"]:
+                await tx.act_for(row["tenant_id"])
+                await self._disable(tx, row["id"], "gone" if gone else "failing")
+
+    async def _disable(self, tx: Transaction, endpoint_id: UUID, reason: str) -> None:
+        endpoint = await self._endpoints.disable(tx, endpoint_id, reason)
+        if endpoint is not None:
+            metrics.DISABLED.labels(reason).inc()
+            log.warning("endpoint_disabled", endpoint=str(endpoint_id), reason=reason)
+            tx.outbox.add(WebhookEndpointDisabled(endpoint=endpoint), endpoint_id)

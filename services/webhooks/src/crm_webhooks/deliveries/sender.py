@@ -1,0 +1,198 @@
+"""Sends what is in hand: lanes decide who is next, an attempt is made, its result is handed on."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import aiohttp
+import structlog
+from service_kit import tracing
+from service_kit.database import is_infrastructure
+
+from crm_webhooks.deliveries import attempt, metrics
+from crm_webhooks.deliveries.attempt import Result
+from crm_webhooks.deliveries.destinations import Destination, Destinations
+from crm_webhooks.deliveries.egress import Egress, acceptable_url
+from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
+from crm_webhooks.deliveries.results import Results
+from crm_webhooks.settings import WebhooksSettings
+
+log = structlog.get_logger()
+
+_UNTIL_WRITTEN_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An attempt under way and the kind of slot it holds."""
+
+    lane: Lane
+    owed: Owed
+    slow: bool
+
+
+class Sender:
+    """Everything this process has leased, from the lease to the result.
+
+    `owner` marks our leases. `on_room` is called when a lane that left work in PostgreSQL runs
+    dry.
+    """
+
+    def __init__(
+        self,
+        settings: WebhooksSettings,
+        egress: Egress,
+        destinations: Destinations,
+        results: Results,
+    ) -> None:
+        self.owner = results.owner
+        self.lanes = Lanes(
+            slots=settings.webhook_concurrency,
+            per_lane=settings.webhook_endpoint_concurrency,
+            backlog=settings.webhook_backlog,
+        )
+        self.on_room: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._egress = egress
+        self._destinations = destinations
+        self._results = results
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Keep sending until cancelled; then finish what is in flight and give back the rest."""
+        async with self._egress.session() as session:
+            writing = asyncio.create_task(self._results.run(), name="results")
+            self._session = session
+            try:
+                self._start_what_can()
+                self.on_room()
+                await asyncio.wait([writing])
+                writing.result()  # it never ends by itself: raise what ended it
+            finally:
+                self._session = None
+                self._results.release(self.lanes.empty_all())
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=self._settings.webhook_timeout_seconds)
+                await self._results.finish(writing)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it sends at present, so that leases for it make sense."""
+        return self._session is not None
+
+    def accept(self, owed: Iterable[Owed], left: Iterable[UUID] = ()) -> None:
+        """Take leased deliveries in hand, in the order they are to be sent.
+
+        `left` are endpoints with more in PostgreSQL than was taken.
+        """
+        for delivery in owed:
+            self.lanes.add(delivery)
+        for endpoint_id in left:
+            lane = self.lanes[endpoint_id]
+            lane.more = lane.size > 0
+            if lane.size == 0:
+                self.on_room()
+        self._start_what_can()
+
+    def forget_all(self) -> None:
+        """Changes of endpoints may have gone unheard."""
+        self._destinations.forget_all()
+
+    def changed(self, endpoint_id: UUID) -> None:
+        """The endpoint was edited, enabled or disabled."""
+        self._destinations.forget(endpoint_id)
+        self.lanes[endpoint_id].paused_until = 0.0
+
+    def _start_what_can(self) -> None:
+        while self._session is not None and (started := self.lanes.next()):
+            lane, owed = started
+            task = asyncio.create_task(self._carry(_Flight(lane, owed, lane.slow), self._session))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        metrics.IN_HAND.set(self.lanes.size)
+        metrics.IN_FLIGHT.labels("fast").set(self.lanes.fast_in_flight)
+        metrics.IN_FLIGHT.labels("slow").set(self.lanes.slow_in_flight)
+
+    async def _carry(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
+        lane, owed = flight.lane, flight.owed
+        try:
+            await self._try_to_send(flight, session)
+        except Exception as error:
+            # Nothing was sent, or nobody knows: the lease goes back and the delivery stays owed.
+            if not is_infrastructure(error):
+                log.exception("delivery_not_attempted", delivery=str(owed.id))
+            self._give_back(lane, owed)
+        finally:
+            self.lanes.finish(lane, owed, held_slow=flight.slow)
+            if lane.more and lane.size <= self._settings.webhook_endpoint_concurrency:
+                lane.more = False
+                self.on_room()
+            self._start_what_can()
+
+    async def _try_to_send(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
+        lane, owed = flight.lane, flight.owed
+        loop = asyncio.get_running_loop()
+        destination = await self._destinations.get(owed.endpoint_id, owed.endpoint_version)
+        too_late = owed.lease_ends - loop.time() < self._settings.webhook_timeout_seconds
+        if destination is None or too_late or lane.paused_until > loop.time():
+            self._give_back(lane, owed)
+            return
+        turning = loop.call_later(self._settings.webhook_slow_seconds, self._turn_slow, flight)
+        try:
+            result = await self._attempt(session, destination, owed)
+        finally:
+            turning.cancel()
+        self._learn(lane, result)
+        self._results.add(owed, result)
+
+    def _turn_slow(self, flight: _Flight) -> None:
+        if not flight.slow:
+            flight.slow = True
+            self.lanes.turn_slow()
+            self._start_what_can()
+
+    async def _attempt(
+        self, session: aiohttp.ClientSession, destination: Destination, owed: Owed
+    ) -> Result:
+        now = datetime.now(UTC)
+        if not acceptable_url(destination.url, self._egress, plain_http=self._settings.plain_http):
+            return Result(now, 0.0, error="ssrf_blocked")
+        if owed.attempts == 0:
+            metrics.LAG_SECONDS.observe((now - owed.occurred_at).total_seconds())
+        with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
+            headers = attempt.signed_headers(
+                destination.headers,
+                destination.keys(now),
+                str(owed.event_id),
+                owed.body,
+                trace={**owed.trace, **trace},
+            )
+            return await attempt.post(
+                session,
+                destination.url,
+                headers,
+                owed.body,
+                timeout=self._settings.webhook_timeout_seconds,
+            )
+
+    def _learn(self, lane: Lane, result: Result) -> None:
+        metrics.ATTEMPTS.labels(result.error or "delivered").inc()
+        metrics.ATTEMPT_SECONDS.observe(result.duration)
+        lane.remember(
+            slow=result.duration > self._settings.webhook_slow_seconds,
+            timed_out=result.error == "timeout",
+            delivered=result.delivered,
+        )
+        if result.pause is not None or result.status == attempt.GONE:
+            self._give_back(lane, pause=result.pause or _UNTIL_WRITTEN_SECONDS)
+
+    def _give_back(self, lane: Lane, *owed: Owed, pause: float = _UNTIL_WRITTEN_SECONDS) -> None:
+        """Nothing can be sent to it now: what waits for it waits in PostgreSQL, in order.
+
+        The lane takes nothing new for `pause` seconds; newer deliveries must not overtake.
+        """
+        lane.paused_until = max(lane.paused_until, asyncio.get_running_loop().time() + pause)
+        self._results.release([*owed, *self.lanes.empty(lane)])

@@ -1,0 +1,120 @@
+"""The requests about endpoints (`shared_events.requests.webhooks`)."""
+
+from typing import Any
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.requests import Call, RequestHandler
+from shared_events.requests.base import Nothing, Page, Request
+from shared_events.requests.webhooks import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    GetEndpoint,
+    ListEndpoints,
+    PatchEndpoint,
+)
+from shared_events.resources import WebhookEndpoint
+from shared_events.webhook import WebhookEndpointDisabled
+
+from crm_webhooks import paging
+from crm_webhooks.deliveries.egress import Egress
+from crm_webhooks.endpoints import rules
+from crm_webhooks.endpoints.repository import EndpointRepository
+from crm_webhooks.endpoints.secrets import new_secret
+
+BY_USER = "disabled_by_user"
+
+
+class EndpointRequests:
+    """Answers them, each in the caller's transaction."""
+
+    def __init__(self, endpoints: EndpointRepository, egress: Egress, *, plain_http: bool) -> None:
+        self._endpoints = endpoints
+        self._egress = egress
+        self._plain_http = plain_http
+
+    def handlers(self) -> dict[type[Request], RequestHandler]:
+        """Which method answers what."""
+        return {
+            CreateEndpoint: self.create,
+            GetEndpoint: self.get,
+            ListEndpoints: self.list,
+            PatchEndpoint: self.patch,
+            DeleteEndpoint: self.delete,
+        }
+
+    async def create(self, tx: Transaction, request: CreateEndpoint, call: Call) -> WebhookEndpoint:
+        """A new endpoint; this reply alone shows its secret."""
+        del call
+        url = str(request.url)
+        rules.check_url(url, self._egress, plain_http=self._plain_http)
+        rules.check_headers(request.headers)
+        rules.check_event_types(request.event_types)
+        secret = new_secret()
+        endpoint = await self._endpoints.insert(
+            tx,
+            url=url,
+            description=_printable(request.description),
+            event_types=request.event_types,
+            headers=request.headers,
+            disabled_reason=None if request.enabled else BY_USER,
+            secret=secret,
+        )
+        return endpoint.model_copy(update={"secret": secret})
+
+    async def get(self, tx: Transaction, request: GetEndpoint, call: Call) -> WebhookEndpoint:
+        """One endpoint, without its secret."""
+        del call
+        return await self._endpoints.get(tx, request.endpoint_id)
+
+    async def list(
+        self, tx: Transaction, request: ListEndpoints, call: Call
+    ) -> Page[WebhookEndpoint]:
+        """Endpoints, newest first."""
+        del call
+        found = await self._endpoints.list(
+            tx,
+            before=paging.after(request.cursor, "endpoints", UUID),
+            limit=request.limit + 1,
+            offset=request.offset,
+        )
+        return paging.page(found, request.limit, "endpoints", lambda e: e.id, lambda e: e)
+
+    async def patch(self, tx: Transaction, request: PatchEndpoint, call: Call) -> WebhookEndpoint:
+        """Change what the request names. Enabling lets held deliveries go."""
+        endpoint = await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
+        changes = self._changes(request, endpoint)
+        if not changes:
+            return await self._endpoints.get(tx, request.endpoint_id)
+        changed = await self._endpoints.update(tx, endpoint.id, changes)
+        if endpoint.enabled and not changed.enabled:
+            tx.outbox.add(WebhookEndpointDisabled(endpoint=changed), endpoint.id)
+        return changed
+
+    def _changes(self, request: PatchEndpoint, endpoint: WebhookEndpoint) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        if request.url is not None:
+            changes["url"] = str(request.url)
+            rules.check_url(changes["url"], self._egress, plain_http=self._plain_http)
+        if request.headers is not None:
+            changes["headers"] = rules.unhidden(request.headers, endpoint.headers)
+            rules.check_headers(changes["headers"])
+        if request.event_types is not None:
+            rules.check_event_types(request.event_types)
+            changes["event_types"] = request.event_types
+        if "description" in request.model_fields_set:
+            changes["description"] = _printable(request.description)
+        if request.enabled is not None and request.enabled is not endpoint.enabled:
+            changes["enabled"] = request.enabled
+            changes["disabled_reason"] = None if request.enabled else BY_USER
+        return changes
+
+    async def delete(self, tx: Transaction, request: DeleteEndpoint, call: Call) -> Nothing:
+        """Stop sending to it for good."""
+        await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
+        await self._endpoints.delete(tx, request.endpoint_id)
+        return Nothing()
+
+
+def _printable(text: str | None) -> str | None:
+    return text.replace("\x00", "") if text is not None else None

@@ -1,0 +1,226 @@
+"""From a domain event to a signed POST, on real components."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from crm_fakes.receiver import Answer
+from crm_fakes.signatures import legacy_valid, secret_bytes
+from crm_webhooks.endpoints.secrets import new_secret
+from shared_events.requests.webhooks import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    GetDelivery,
+    GetEndpoint,
+    PatchEndpoint,
+    Redeliver,
+)
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+
+class TestJourney:
+    async def test_delivers_a_signed_event_once(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url, headers={"X-Team": "sales"})
+        receiver.trust(endpoint["secret"])
+
+        (event_id,) = await tenant.contact_created()
+
+        got = await receiver.wait_for(lambda r: r.type == "contact.created")
+        assert (got.id, got.signature_valid, got.legacy_valid) == (event_id, True, True)
+        assert got.headers["X-Team"] == "sales"
+        assert got.headers["Content-Type"] == "application/json"
+        assert list(got.json) == ["id", "type", "timestamp", "tenant_id", "data"]
+        assert got.json["id"] == event_id
+        assert got.json["tenant_id"] == tenant.id
+        assert got.json["timestamp"].endswith("Z")
+        assert got.json["data"]["contact"]["name"] == "Zé ☕"
+        Webhook(endpoint["secret"]).verify(
+            got.body, {name.lower(): value for name, value in got.headers.items()}
+        )
+        delivery = await tenant.settled(endpoint)
+        assert (delivery["attempts"], delivery["last_status_code"]) == (1, 200)
+        assert [a["status_code"] for a in delivery["attempt_log"]] == [200]
+        assert delivery["next_attempt_at"] is None
+        assert not receiver.duplicates()
+
+    async def test_sends_only_what_an_endpoint_wants(self, tenant: Any, receiver: Any) -> None:
+        await tenant.endpoint(receiver.url_for("all"), event_types=["contact.*"])
+        await tenant.endpoint(receiver.url_for("other"), event_types=["message.*"])
+        await tenant.endpoint(receiver.url_for("exact"), event_types=["contact.created"])
+        await tenant.contact_created()
+        await receiver.wait_for_count(2)
+        assert {r.path for r in receiver.requests} == {"/all", "/exact"}
+
+    async def test_sends_nothing_to_another_tenant(self, tenants: Any, receiver: Any) -> None:
+        tenant, other = tenants(), tenants()
+        await other.endpoint(receiver.url_for("theirs"))
+        mine = await tenant.endpoint(receiver.url_for("mine"))
+        await tenant.contact_created()
+        await receiver.wait_for_count(1)
+        assert {r.path for r in receiver.requests} == {"/mine"}
+        reply = await other.ask(GetEndpoint(endpoint_id=mine["id"]))
+        assert reply.problem.kind == "not_found"
+
+    async def test_keeps_the_order_of_one_aggregate(self, tenant: Any, receiver: Any) -> None:
+        await tenant.endpoint(receiver.url)
+        contact_id = uuid4()
+        sent = await tenant.contact_created(contact_id=contact_id, count=60)
+        await receiver.wait_for_count(60)
+        assert [r.id for r in receiver.requests] == sent
+
+
+class TestRetries:
+    async def test_same_id_and_fresh_signature_until_delivered(
+        self, tenant: Any, receiver: Any
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.trust(endpoint["secret"])
+        receiver.answer(Answer(500), Answer(404), Answer(302, headers={"Location": "/other"}))
+        (event_id,) = await tenant.contact_created()
+        got = await receiver.wait_for_count(4)
+        assert {r.id for r in got} == {event_id}
+        assert all(r.signature_valid for r in got)
+        delivery = await tenant.settled(endpoint)
+        assert [a["status_code"] for a in delivery["attempt_log"]] == [500, 404, 302, 200]
+        assert [a["error"] for a in delivery["attempt_log"]] == [
+            "http_5xx",
+            "http_4xx",
+            "http_3xx",
+            None,
+        ]
+        assert [a["number"] for a in delivery["attempt_log"]] == [1, 2, 3, 4]
+
+    async def test_redirects_are_never_followed(self, tenant: Any, receiver: Any) -> None:
+        await tenant.endpoint(receiver.url_for("here"))
+        receiver.answer(
+            *(Answer(code, headers={"Location": receiver.url_for("there")}) for code in (302, 307)),
+            path="here",
+        )
+        await tenant.contact_created()
+        await receiver.wait_for_count(3)
+        assert {r.path for r in receiver.requests} == {"/here"}
+
+    async def test_gives_up_after_the_schedule_and_redelivers_on_request(
+        self, tenant: Any, receiver: Any
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.default = Answer(500, body="no\x00pe")
+        (event_id,) = await tenant.contact_created()
+        exhausted = await tenant.settled(endpoint, "exhausted")
+        assert exhausted["attempts"] == 4
+        assert exhausted["attempt_log"][0]["response_excerpt"] == "nope"
+
+        receiver.default = Answer(200)
+        again = await tenant.value(Redeliver(delivery_id=exhausted["id"]))
+        assert again["id"] != exhausted["id"]
+        assert (await tenant.settled(endpoint))["id"] == again["id"]
+        assert receiver.requests[-1].id == event_id
+        old = await tenant.value(GetDelivery(delivery_id=exhausted["id"]))
+        assert old["status"] == "exhausted"
+
+    async def test_waits_as_long_as_the_receiver_asks(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url_for("busy"))
+        await tenant.endpoint(receiver.url_for("free"))
+        receiver.answer(Answer(429, headers={"Retry-After": "1"}), path="busy")
+        await tenant.contact_created()
+        await receiver.wait_for_count(1, lambda r: r.path == "/busy")
+        await tenant.contact_created()
+        await receiver.wait_for_count(3, lambda r: r.path == "/busy")
+        assert [r.path for r in receiver.requests][2:] == ["/free", "/busy", "/busy"]
+        first, *later = [r.arrived_monotonic for r in receiver.requests if r.path == "/busy"]
+        assert all(at - first >= 0.99 for at in later)
+        assert (await tenant.settled(endpoint))["status"] == "delivered"
+
+    async def test_gone_disables_and_enabling_resumes(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url_for("gone"), event_types=["contact.*"])
+        await tenant.endpoint(receiver.url_for("ops"), event_types=["webhook.*"])
+        receiver.answer(Answer(410), path="gone")
+        (event_id,) = await tenant.contact_created()
+        told = await receiver.wait_for(lambda r: r.type == "webhook.endpoint_disabled")
+        assert told.json["data"]["endpoint"]["disabled_reason"] == "gone"
+        assert told.json["data"]["endpoint"]["secret"] is None
+        shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
+        assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
+
+        enabled = await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=True))
+        assert enabled["disabled_reason"] is None
+        again = await receiver.wait_for(lambda r: r.path == "/gone" and r.answered == 200)
+        assert again.id == event_id
+
+
+class TestEdits:
+    async def test_pending_deliveries_follow_a_new_url(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url_for("old"))
+        receiver.answer(*[Answer(500)] * 9, path="old")
+        await tenant.contact_created()
+        await receiver.wait_for_count(1)
+        await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], url=receiver.url_for("new")))
+        await receiver.wait_for(lambda r: r.path == "/new")
+
+    async def test_deleting_cancels(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.default = Answer(500)
+        await tenant.contact_created()
+        await receiver.wait_for_count(1)
+        (delivery,) = await tenant.deliveries(endpoint)
+        await tenant.value(DeleteEndpoint(endpoint_id=endpoint["id"]))
+        cancelled = await tenant.value(GetDelivery(delivery_id=delivery["id"]))
+        assert cancelled["status"] == "cancelled"
+        assert cancelled["next_attempt_at"] is None
+
+    async def test_every_live_secret_signs(
+        self, tenant: Any, service: Any, receiver: Any, seal: Any
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        new, expired = new_secret(), new_secret()
+        async with service.database.tenant(tenant.id) as tx:
+            for secret, age, end in ((new, 0, None), (expired, 1, timedelta(seconds=-1))):
+                await tx.execute(
+                    "INSERT INTO endpoint_secrets"
+                    " (id, tenant_id, endpoint_id, secret, active_from, expires_at) VALUES ($1, $2,"
+                    " $3, $4, now() - make_interval(secs => $5), now() + $6::interval)",
+                    uuid4(),
+                    tenant.id,
+                    endpoint["id"],
+                    seal(secret),
+                    age,
+                    end,
+                )
+        await tenant.contact_created()
+        got = await receiver.wait_for_count(1)
+        headers = {name.lower(): value for name, value in got[0].headers.items()}
+        for secret in (endpoint["secret"], new):
+            Webhook(secret).verify(got[0].body, headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(expired).verify(got[0].body, headers)
+        assert legacy_valid(secret_bytes(new), headers, got[0].body)
+
+
+class TestIsolation:
+    async def test_a_hanging_endpoint_delays_nobody(self, tenant: Any, receiver: Any) -> None:
+        await tenant.endpoint(receiver.url_for("hangs"))
+        await tenant.endpoint(receiver.url_for("works"))
+        receiver.answer(*[Answer(hang=True)] * 300, path="hangs")
+        await tenant.contact_created(count=50)
+        await receiver.wait_for_count(50, lambda r: r.path == "/works", timeout=5)
+
+    async def test_refuses_addresses_that_are_not_public(
+        self, receiver: Any, new_place: Any
+    ) -> None:
+        strict = await new_place()
+        async with (
+            strict.running(webhook_allowed_networks="") as service,
+            strict.asking(service) as tenants,
+        ):
+            tenant = tenants()
+            reply = await tenant.ask(CreateEndpoint.model_validate({"url": receiver.url}))
+            assert reply.problem.errors[0].code == "url_not_allowed"
+            # A planted row, or one saved while the address was still allowed.
+            endpoint = await tenant.endpoint("http://example.com/")
+            async with service.database.tenant(tenant.id) as tx:
+                await tx.execute("UPDATE webhook_endpoints SET url = $1", receiver.url)
+            await tenant.contact_created()
+            delivery = await tenant.settled(endpoint, "exhausted")
+            assert {a["error"] for a in delivery["attempt_log"]} == {"ssrf_blocked"}
+        assert not len(receiver.requests)

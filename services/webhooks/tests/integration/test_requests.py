@@ -1,0 +1,127 @@
+"""The answers of the bus API, and its refusals."""
+
+from typing import Any
+from uuid import uuid4
+
+from crm_fakes.receiver import Answer
+from shared_events.requests.webhooks import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    GetDelivery,
+    GetEndpoint,
+    ListDeliveries,
+    ListEndpoints,
+    PatchEndpoint,
+    Redeliver,
+)
+
+
+class TestEndpoints:
+    async def test_the_secret_is_shown_once(self, tenant: Any) -> None:
+        created = await tenant.endpoint("https://example.com/hook", description="crm")
+        assert created["secret"].startswith("whsec_")
+        assert (created["enabled"], created["event_types"], created["version"]) == (True, ["*"], 1)
+        shown = await tenant.value(GetEndpoint(endpoint_id=created["id"]))
+        assert shown == {**created, "secret": None}
+        (listed,) = (await tenant.value(ListEndpoints()))["data"]
+        assert listed == shown
+
+    async def test_refusals_name_the_field(self, tenant: Any) -> None:
+        for fields, pointer, code in (
+            ({"url": "http://10.0.0.1/"}, "/url", "url_not_allowed"),
+            ({"url": "https://u:p@example.com/"}, "/url", "url_not_allowed"),
+            (
+                {"url": "https://example.com/", "headers": {"Host": "x"}},
+                "/headers/Host",
+                "header_not_allowed",
+            ),
+            (
+                {"url": "https://example.com/", "event_types": ["contact.exploded"]},
+                "/event_types/0",
+                "unknown_event_type",
+            ),
+        ):
+            problem = (await tenant.ask(CreateEndpoint.model_validate(fields))).problem
+            assert problem.kind == "invalid"
+            assert [(e.pointer, e.code) for e in problem.errors] == [(pointer, code)]
+
+    async def test_patch_changes_only_what_it_names(self, tenant: Any) -> None:
+        created = await tenant.endpoint(
+            "https://example.com/", description="x", headers={"X-Api-Key": "k", "X-Team": "a"}
+        )
+        patched = await tenant.value(
+            PatchEndpoint(
+                endpoint_id=created["id"], enabled=False, headers={**created["headers"], "X-B": "b"}
+            ),
+            expected_version=1,
+        )
+        assert (patched["enabled"], patched["disabled_reason"]) == (False, "disabled_by_user")
+        assert (patched["description"], patched["version"]) == ("x", 2)
+        assert patched["headers"] == {"X-Api-Key": "[hidden]", "X-Team": "a", "X-B": "b"}
+        stale = await tenant.ask(
+            PatchEndpoint(endpoint_id=created["id"], enabled=True), expected_version=1
+        )
+        assert stale.problem.kind == "precondition_failed"
+
+    async def test_list_goes_on_by_cursor(self, tenant: Any) -> None:
+        made = [(await tenant.endpoint("https://example.com/"))["id"] for _ in range(5)]
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = await tenant.value(ListEndpoints(limit=2, cursor=cursor))
+            seen += [e["id"] for e in page["data"]]
+            cursor = page["next_cursor"]
+            if not page["has_more"]:
+                break
+        assert seen == made[::-1]
+        problem = (await tenant.ask(ListEndpoints(cursor="nonsense"))).problem
+        assert (problem.kind, problem.code) == ("malformed", "invalid_cursor")
+
+    async def test_deleted_is_as_if_it_never_was(self, tenant: Any) -> None:
+        created = await tenant.endpoint("https://example.com/")
+        await tenant.value(DeleteEndpoint(endpoint_id=created["id"]))
+        for request in (
+            GetEndpoint(endpoint_id=created["id"]),
+            DeleteEndpoint(endpoint_id=created["id"]),
+            ListDeliveries(endpoint_id=created["id"]),
+            GetEndpoint(endpoint_id=uuid4()),
+        ):
+            problem = (await tenant.ask(request)).problem
+            assert (problem.kind, problem.code) == ("not_found", "webhook_endpoint_not_found")
+
+
+class TestDeliveries:
+    async def test_list_filters_and_pages(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        sent = await tenant.contact_created(count=5)
+        await receiver.wait_for_count(5)
+        await tenant.settled(endpoint)
+        page = await tenant.value(ListDeliveries(endpoint_id=endpoint["id"], limit=3))
+        rest = await tenant.value(
+            ListDeliveries(endpoint_id=endpoint["id"], limit=3, cursor=page["next_cursor"])
+        )
+        assert [d["event_id"] for d in page["data"] + rest["data"]] == sent[::-1]
+        assert await tenant.deliveries(endpoint, status="exhausted") == []
+        assert await tenant.deliveries(endpoint, event_type="message.sent") == []
+        assert len(await tenant.deliveries(endpoint, event_type="contact.created")) == 5
+
+    async def test_other_tenants_find_nothing(self, tenants: Any, receiver: Any) -> None:
+        mine, other = tenants(), tenants()
+        endpoint = await mine.endpoint(receiver.url)
+        await mine.contact_created()
+        delivery = await mine.settled(endpoint)
+        for request in (
+            GetDelivery(delivery_id=delivery["id"]),
+            Redeliver(delivery_id=delivery["id"]),
+        ):
+            problem = (await other.ask(request)).problem
+            assert (problem.kind, problem.code) == ("not_found", "webhook_delivery_not_found")
+
+    async def test_a_disabled_endpoint_gets_what_was_held(self, tenant: Any, receiver: Any) -> None:
+        endpoint = await tenant.endpoint(receiver.url, event_types=["contact.*"])
+        receiver.answer(Answer(500))
+        (event_id,) = await tenant.contact_created()
+        await receiver.wait_for_count(1)
+        await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=False))
+        await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=True))
+        assert (await tenant.settled(endpoint))["event_id"] == event_id

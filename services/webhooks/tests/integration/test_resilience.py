@@ -1,0 +1,176 @@
+"""What is owed survives restarts, crashes and doubles; and no endpoint fails for ever."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from crm_fakes.receiver import Answer
+from shared_events.requests.webhooks import GetEndpoint
+
+
+@pytest.fixture
+async def own_place(new_place: Any) -> Any:
+    return await new_place()
+
+
+@asynccontextmanager
+async def process_of(place: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The service as an operator runs it."""
+    settings = place.settings()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from crm_webhooks.app import main; main()",
+        "run",
+        env={
+            **os.environ,
+            "CRM_ENV": "test",
+            "SERVER_HOST": "127.0.0.1",
+            "SERVER_PORT": "0",
+            "LOG_LEVEL": "error",
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "RABBITMQ_URL": settings.rabbitmq_url.get_secret_value(),
+            "ENCRYPTION_KEY": settings.encryption_key.get_secret_value(),
+            "RETRY_SCHEDULE_SECONDS": "0.1,0.2,0.3",
+            "WEBHOOK_TIMEOUT_SECONDS": "1",
+            "WEBHOOK_LEASE_SECONDS": "2",
+        },
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+class TestRestart:
+    async def test_retries_survive_it(self, own_place: Any, receiver: Any) -> None:
+        slow_schedule = {"retry_schedule_seconds": (1.0, 1.0)}
+        async with (
+            own_place.running(**slow_schedule) as service,
+            own_place.asking(service) as tenants,
+        ):
+            tenant = tenants()
+            endpoint = await tenant.endpoint(receiver.url)
+            receiver.trust(endpoint["secret"])
+            receiver.answer(Answer(500))
+            (event_id,) = await tenant.contact_created()
+            await receiver.wait_for_count(1)
+        async with own_place.running() as service, own_place.asking(service) as tenants:
+            got = await receiver.wait_for_count(2)
+            assert [(r.id, r.signature_valid) for r in got] == [(event_id, True)] * 2
+            delivery = await tenants(tenant.id).settled(endpoint)
+            assert [a["status_code"] for a in delivery["attempt_log"]] == [500, 200]
+
+    async def test_a_clean_stop_finishes_what_is_in_flight(
+        self, own_place: Any, receiver: Any
+    ) -> None:
+        async with own_place.running() as service, own_place.asking(service) as tenants:
+            tenant = tenants()
+            endpoint = await tenant.endpoint(receiver.url)
+            receiver.answer(Answer(delay=0.4))
+            await tenant.contact_created()
+            await receiver.wait_for_count(1)
+        async with own_place.running() as service, own_place.asking(service) as tenants:
+            (delivery,) = await tenants(tenant.id).deliveries(endpoint)
+            assert (delivery["status"], delivery["attempts"]) == ("delivered", 1)
+        assert not receiver.duplicates()
+
+
+class TestCrash:
+    async def test_what_was_in_flight_is_sent_again_under_the_same_id(
+        self, own_place: Any, receiver: Any
+    ) -> None:
+        receiver.answer(*[Answer(hang=True)] * 50)
+        async with process_of(own_place) as process:
+            async with own_place.asking(None) as tenants:
+                tenant = tenants()
+                endpoint = await tenant.endpoint(receiver.url)
+                receiver.trust(endpoint["secret"])
+                sent = [await own_place.publish_contact_created(tenant.id) for _ in range(20)]
+                await receiver.wait_for_count(2)
+            process.kill()
+            await process.wait()
+        seen = {r.id for r in receiver.requests}
+        receiver.reset()
+        async with own_place.running():
+            await receiver.wait_for_count(20, timeout=15)
+        assert {r.id for r in receiver.requests} == set(sent) >= seen
+        assert not receiver.duplicates()
+        assert all(r.signature_valid for r in receiver.requests)
+
+
+class TestDoubles:
+    async def test_the_same_event_many_times_is_one_delivery_per_endpoint(
+        self, place: Any, tenant: Any, receiver: Any
+    ) -> None:
+        first = await tenant.endpoint(receiver.url_for("a"))
+        second = await tenant.endpoint(receiver.url_for("b"))
+        event_id = await place.publish_contact_created(tenant.id, times=100)
+        last = await place.publish_contact_created(tenant.id)  # the queue is in order
+        await receiver.wait_for_count(2, lambda r: r.id == last)
+        for endpoint in (first, second):
+            assert [d["event_id"] for d in await tenant.deliveries(endpoint)] == [last, event_id]
+        assert receiver.by_id == {event_id: 2, last: 2}
+
+    async def test_a_message_nobody_can_read_blocks_nobody(
+        self, place: Any, tenant: Any, receiver: Any
+    ) -> None:
+        await tenant.endpoint(receiver.url)
+        await place.publish(tenant.id, "contact.created", b"not json")
+        (event_id,) = await tenant.contact_created()
+        await receiver.wait_for(lambda r: r.id == event_id)
+
+
+class TestBacklog:
+    async def test_what_does_not_fit_in_memory_goes_in_order_too(
+        self, own_place: Any, receiver: Any
+    ) -> None:
+        async with (
+            own_place.running(webhook_backlog=4) as service,
+            own_place.asking(service) as tenants,
+        ):
+            tenant = tenants()
+            endpoint = await tenant.endpoint(receiver.url)
+            contact_id = (await tenant.value(GetEndpoint(endpoint_id=endpoint["id"])))["id"]
+            sent = await tenant.contact_created(contact_id=contact_id, count=80)
+            await receiver.wait_for_count(80, timeout=20)
+            assert [r.id for r in receiver.requests] == sent
+
+
+class TestHopelessEndpoints:
+    async def test_are_disabled_after_five_days_without_success(
+        self, tenant: Any, service: Any, receiver: Any
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url, event_types=["contact.*"])
+        await tenant.endpoint(receiver.url_for("ops"), event_types=["webhook.*"])
+        receiver.answer(Answer(500), Answer(500))
+
+        async def fail(since: timedelta, deliveries: int) -> None:
+            async with service.database.tenant(tenant.id) as tx:
+                await tx.execute(
+                    "UPDATE webhook_endpoints SET failing_since = now() - $2::interval,"
+                    " failed_deliveries = $3 WHERE id = $1",
+                    endpoint["id"],
+                    since,
+                    deliveries,
+                )
+
+        await fail(timedelta(hours=119), 100)
+        await tenant.contact_created()
+        await receiver.wait_for(lambda r: r.answered == 200)  # the second retry
+        shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
+        assert shown["enabled"]
+
+        await tenant.settled(endpoint)
+        await fail(timedelta(hours=121), 19)
+        receiver.answer(Answer(500), path="/")
+        await tenant.contact_created()
+        told = await receiver.wait_for(lambda r: r.type == "webhook.endpoint_disabled")
+        assert told.json["data"]["endpoint"]["disabled_reason"] == "failing"

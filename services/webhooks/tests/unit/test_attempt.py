@@ -1,0 +1,124 @@
+"""What counts as delivered, and how each fault is called, against a hostile receiver."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+
+import pytest
+from crm_webhooks.deliveries import attempt
+from crm_webhooks.deliveries.egress import Egress
+
+LOOPBACK = Egress([ip_network("127.0.0.0/8")])
+TIMEOUT = 0.5
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def hostile(serve: Serve) -> AsyncIterator[str]:
+    """A TCP server that reads a request and then does what `serve` does."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+
+
+def saying(*parts: bytes, every: float = 0.0, forever: bytes = b"") -> Serve:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+        await writer.drain()
+        while forever:
+            await asyncio.sleep(every)
+            writer.write(forever)
+            await writer.drain()
+
+    return serve
+
+
+async def post(url: str) -> attempt.Result:
+    async with LOOPBACK.session() as session:
+        return await attempt.post(session, url, {}, b"{}", timeout=TIMEOUT)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class TestPost:
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (200, None),
+            (204, None),
+            (299, None),
+            (301, "http_3xx"),
+            (304, "http_3xx"),
+            (404, "http_4xx"),
+            (410, "http_4xx"),
+            (500, "http_5xx"),
+        ],
+    )
+    async def test_only_2xx_is_delivered(self, status: int, error: str | None) -> None:
+        answer = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status
+        async with hostile(saying(answer)) as url:
+            result = await post(url)
+        assert (result.status, result.error) == (status, error)
+
+    async def test_a_body_that_never_ends_is_cut_off(self) -> None:
+        async with hostile(saying(OK + b"\r\n", forever=b"x" * 65536)) as url:
+            result = await post(url)
+        assert result.delivered
+        assert result.excerpt == "x" * 256
+
+    async def test_a_dripping_body_is_delivered_by_the_deadline(self) -> None:
+        begun = time.monotonic()
+        async with hostile(saying(OK + b"\r\n", forever=b"x", every=0.05)) as url:
+            result = await post(url)
+        assert result.delivered
+        assert time.monotonic() - begun < TIMEOUT + 0.5
+
+    @pytest.mark.parametrize(
+        ("serve", "error"),
+        [
+            (saying(OK, forever=b"X: y\r\n", every=0.05), "timeout"),
+            (saying(forever=b"H", every=5), "timeout"),
+            (saying(), "reset"),
+            (saying(OK), "reset"),
+            (saying(b"hello\r\n\r\n"), "protocol"),
+            (saying(OK + b"X: " + b"y" * 20_000 + b"\r\n\r\n"), "protocol"),
+        ],
+    )
+    async def test_names_the_fault(self, serve: Serve, error: str) -> None:
+        async with hostile(serve) as url:
+            result = await post(url)
+        assert (result.status, result.error) == (None, error)
+
+    async def test_nobody_listening_is_a_connect_failure(self) -> None:
+        async with hostile(saying()) as url:
+            pass
+        assert (await post(url)).error == "connect"
+
+    async def test_plain_text_where_tls_is_expected_is_a_tls_failure(self) -> None:
+        async with hostile(saying(b"hello\r\n\r\n")) as url:
+            result = await post(url.replace("http:", "https:"))
+        assert result.error in ("tls", "timeout")
+
+
+class TestSignedHeaders:
+    def test_ours_win(self) -> None:
+        headers = attempt.signed_headers({"X-Team": "a"}, [b"k"], "id", b"{}", trace={})
+        assert headers["webhook-id"] == "id"
+        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 2
+        assert headers["X-Team"] == "a"

@@ -1,0 +1,147 @@
+"""Turns, slots and order, without a clock."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
+
+A, B, C = (UUID(int=n) for n in (1, 2, 3))
+
+
+def owed(endpoint: UUID, key: UUID | None = None) -> Owed:
+    return Owed(
+        id=uuid4(),
+        tenant_id="t",
+        endpoint_id=endpoint,
+        endpoint_version=1,
+        ordering_key=key or uuid4(),
+        event_id=uuid4(),
+        event_type="contact.created",
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+        body=b"{}",
+        attempts=0,
+        trace={},
+        lease_ends=0.0,
+    )
+
+
+def lanes(slots: int = 8, per_lane: int = 4, backlog: int = 100) -> Lanes:
+    return Lanes(slots=slots, per_lane=per_lane, backlog=backlog)
+
+
+def start_all(given: Lanes) -> list[tuple[Lane, Owed]]:
+    started = []
+    while (one := given.next()) is not None:
+        started.append(one)
+    return started
+
+
+def prove(given: Lanes, *endpoints: UUID) -> None:
+    for endpoint in endpoints:
+        given[endpoint].remember(slow=False, timed_out=False, delivered=True)
+
+
+class TestOrder:
+    def test_one_ordering_key_goes_one_by_one_in_order(self) -> None:
+        given = lanes()
+        prove(given, A)
+        key = uuid4()
+        expected = [owed(A, key) for _ in range(5)]
+        for one in expected:
+            given.add(one)
+        seen = []
+        while started := start_all(given):
+            assert len(started) == 1
+            lane, one = started[0]
+            seen.append(one)
+            given.finish(lane, one, held_slow=False)
+        assert seen == expected
+        assert given.size == 0
+
+    def test_what_was_emptied_and_added_again_keeps_its_key_busy(self) -> None:
+        given = lanes()
+        key = uuid4()
+        first, second = owed(A, key), owed(A, key)
+        given.add(first)
+        given.add(second)
+        ((lane, started),) = start_all(given)
+        assert given.empty(lane) == [second]
+        given.add(second)
+        assert start_all(given) == []
+        given.finish(lane, started, held_slow=False)
+        assert start_all(given) == [(lane, second)]
+
+
+class TestTurns:
+    def test_lanes_take_turns(self) -> None:
+        given = lanes(slots=8, per_lane=4)
+        prove(given, A, B)
+        for _ in range(10):
+            given.add(owed(A))
+        for _ in range(10):
+            given.add(owed(B))
+        order = [one.endpoint_id for _, one in start_all(given)]
+        assert order == [A, B, A, B, A, B]  # a quarter of the slots is for slow lanes
+
+    def test_a_lane_shows_itself_with_two_first(self) -> None:
+        given = lanes()
+        for _ in range(5):
+            given.add(owed(A))
+        assert len(start_all(given)) == 2
+
+
+class TestSlowLanes:
+    def test_share_a_quarter_of_the_slots(self) -> None:
+        given = lanes(slots=8)
+        for endpoint in (A, B, C):
+            prove(given, endpoint)
+        for endpoint in (A, B):
+            given[endpoint].remember(slow=True, timed_out=False, delivered=True)
+        for endpoint in (A, A, A, B, B, B, C, C, C):
+            given.add(owed(endpoint))
+        started = [one.endpoint_id for _, one in start_all(given)]
+        assert started.count(C) == 3
+        assert len(started) == 5
+
+    def test_an_attempt_that_turns_slow_frees_its_slot(self) -> None:
+        given = lanes(slots=4, per_lane=3)
+        prove(given, A, B)
+        for _ in range(3):
+            given.add(owed(A))
+        assert len(start_all(given)) == 3
+        given.add(owed(B))
+        assert start_all(given) == []
+        given.turn_slow()
+        assert [one.endpoint_id for _, one in start_all(given)] == [B]
+
+    def test_only_timeouts_leave_one_probe(self) -> None:
+        given = lanes(slots=100)
+        for _ in range(5):
+            given[A].remember(slow=True, timed_out=True, delivered=False)
+        for _ in range(5):
+            given.add(owed(A))
+        assert len(start_all(given)) == 1
+        assert given.room_for(A, now=0.0) == 0
+
+    def test_recover_after_quick_successes(self) -> None:
+        given = lanes()
+        given[A].remember(slow=True, timed_out=True, delivered=False)
+        assert given[A].slow
+        for _ in range(10):
+            prove(given, A)
+        assert not given[A].slow
+
+
+class TestRoom:
+    def test_is_bounded(self) -> None:
+        given = lanes(backlog=10)
+        for _ in range(5):
+            given.add(owed(A))
+        assert given.room_for(A, now=0.0) == 0
+        assert given.room_for(B, now=0.0) == given.room == 5
+
+    def test_there_is_none_while_paused(self) -> None:
+        given = lanes()
+        given[A].paused_until = 5.0
+        assert given.room_for(A, now=4.0) == 0
+        assert given.room_for(A, now=6.0) > 0

@@ -1,0 +1,48 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from crm_webhooks.deliveries.schedule import STANDARD_DELAYS_SECONDS, retry_after, retry_delay
+
+
+class TestRetryDelay:
+    def test_follows_the_schedule_and_ends(self) -> None:
+        exact = [
+            retry_delay(STANDARD_DELAYS_SECONDS, n, chance=lambda: 0.5)
+            for n in range(1, len(STANDARD_DELAYS_SECONDS) + 2)
+        ]
+        assert exact == [*STANDARD_DELAYS_SECONDS, None]
+
+    def test_spreads_by_a_fifth(self) -> None:
+        delays = [retry_delay([100.0], 1) or 0 for _ in range(200)]
+        assert 80 <= min(delays) < max(delays) <= 120
+        assert len(set(delays)) > 100
+
+    def test_is_never_earlier_than_asked(self) -> None:
+        assert retry_delay([5.0], 1, at_least=60) == 60
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            ("5", 5.0),
+            (" 120 ", 120.0),
+            ("999999999", 86_400.0),
+            ("9" * 400, 86_400.0),
+            ("0", None),
+            ("-1", None),
+            ("abc", None),
+            ("", None),
+            ("٣", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+            (None, None),
+        ],
+    )
+    def test_reads_seconds(self, value: str | None, seconds: float | None) -> None:
+        assert retry_after(value) == seconds
+
+    def test_reads_a_date(self) -> None:
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        date = format_datetime(now + timedelta(seconds=90), usegmt=True)
+        assert retry_after(date, now) == 90
