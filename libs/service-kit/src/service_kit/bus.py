@@ -8,7 +8,7 @@ messages with one message id in flight confuse which of them was returned.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aio_pika
@@ -20,6 +20,8 @@ from shared_events import topology
 _log = logging.getLogger("faststream")
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
+_CONNECT_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
 
 BROKER_ERRORS: tuple[type[BaseException], ...] = (
     AMQPException,
@@ -61,6 +63,32 @@ def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> Rabbi
     )
 
 
+async def connect(broker: RabbitBroker) -> None:
+    """Start a new broker object, or close it for good and raise.
+
+    One whose start failed half-way never heals (its publishes and consumers hang after the
+    reconnect), so whoever tries again makes a new one.
+    """
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await broker.start()
+    except BaseException:
+        await discard(broker)
+        raise
+
+
+async def discard(broker: RabbitBroker) -> None:
+    """Close a broker object in whatever state it is, so that nothing of it reconnects."""
+    connection = broker._connection
+    with suppress(Exception):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await broker.stop()
+    if connection is not None:
+        with suppress(Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await connection.close()
+
+
 def is_connected(broker: RabbitBroker) -> bool:
     """Whether the connection is up; while aio-pika reconnects, publishing would wait for it."""
     connection = broker._connection
@@ -76,13 +104,17 @@ class Publisher:
     """Publishes on a connection of its own, persistent, mandatory and confirmed."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._broker = make_broker(url)
         self._exchanges: dict[str, RabbitExchange] = {}
         self._connected = False
 
     async def connect(self) -> None:
-        """Connect; raises one of BROKER_ERRORS when the broker is away."""
-        await self._broker.start()
+        """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away."""
+        self._connected = False
+        await discard(self._broker)
+        self._broker = make_broker(self._url)
+        await connect(self._broker)
         self._connected = True
 
     async def close(self) -> None:

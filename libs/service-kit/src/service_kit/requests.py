@@ -32,7 +32,7 @@ from shared_events.requests.base import (
 )
 
 from service_kit import metrics, tracing
-from service_kit.bus import BROKER_ERRORS, is_connected, make_broker, topic
+from service_kit.bus import BROKER_ERRORS, connect, discard, is_connected, make_broker, topic
 from service_kit.consumer import trace_headers
 from service_kit.database import Database, Transaction, is_infrastructure
 from service_kit.errors import (
@@ -92,13 +92,18 @@ class RequestServer:
         self._external = {request.key: fn for request, fn in (external or {}).items()}
         self._types = {request.key: request for request in (*handlers, *(external or {}))}
         self._database = database
-        self._broker = make_broker(amqp_url, confirms=False, prefetch=prefetch)
-        for kind in ("query", "command"):
-            self._subscribe(kind)
+        self._amqp_url, self._prefetch = amqp_url, prefetch
+        self._broker = self._new_broker()
 
-    def _subscribe(self, kind: str) -> None:
+    def _new_broker(self) -> RabbitBroker:
+        broker = make_broker(self._amqp_url, confirms=False, prefetch=self._prefetch)
+        for kind in ("query", "command"):
+            self._subscribe(broker, kind)
+        return broker
+
+    def _subscribe(self, broker: RabbitBroker, kind: str) -> None:
         queue = topology.RequestQueue(self._service, kind)
-        subscriber = self._broker.subscriber(
+        subscriber = broker.subscriber(
             RabbitQueue(queue.name, durable=True),
             ack_policy=AckPolicy.ACK if kind == "command" else AckPolicy.ACK_FIRST,
             no_reply=True,
@@ -107,8 +112,10 @@ class RequestServer:
         subscriber(self._serve)
 
     async def start(self) -> None:
-        """Declare the queues, bind the keys, begin to answer."""
-        await self._broker.start()
+        """Declare the queues, bind the keys, begin to answer; after a failure, call it again."""
+        await discard(self._broker)
+        self._broker = self._new_broker()
+        await connect(self._broker)
         connection = self._broker._connection
         if connection is None:
             raise ConnectionError("not connected")
@@ -280,20 +287,27 @@ class RequestClient:
     """Asks services over the bus. One per process."""
 
     def __init__(self, amqp_url: str) -> None:
-        self._broker: RabbitBroker = make_broker(amqp_url, prefetch=1000)
+        self._amqp_url = amqp_url
         self._reply_queue = f"replies.{uuid4()}"
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._connected = False
-        subscriber = self._broker.subscriber(
+        self._broker = self._new_broker()
+
+    def _new_broker(self) -> RabbitBroker:
+        broker = make_broker(self._amqp_url, prefetch=1000)
+        subscriber = broker.subscriber(
             RabbitQueue(self._reply_queue, exclusive=True, auto_delete=True, durable=False),
             ack_policy=AckPolicy.ACK_FIRST,
             no_reply=True,
         )
         subscriber(self._on_reply)
+        return broker
 
     async def start(self) -> None:
-        """Connect and open the reply queue; raises when the broker is away."""
-        await self._broker.start()
+        """Connect and open the reply queue; raises when the broker is away. May be tried again."""
+        await discard(self._broker)
+        self._broker = self._new_broker()
+        await connect(self._broker)
         self._connected = True
 
     async def stop(self) -> None:

@@ -17,7 +17,7 @@ from shared_events.envelope import EventData
 from shared_events.requests.base import Request
 
 from service_kit import health, migrations, tracing
-from service_kit.bus import Publisher, make_broker
+from service_kit.bus import Publisher, connect, discard, make_broker
 from service_kit.consumer import Consumer, Decoder, Handler, by_event_type
 from service_kit.database import Database, NotConnectedError
 from service_kit.relay import Relay, RelayOptions, purge
@@ -81,7 +81,6 @@ class Service:
             retry_delays=self.settings.consumer_retry_delays_seconds,
             batch_size=self.settings.consumer_batch_size,
         )
-        consumer.subscribe(self._consume_broker)
         self._consumers.append(consumer)
 
     def answer(
@@ -161,9 +160,16 @@ class Service:
             await self._requests.start()
         for consumer in self._consumers:
             await consumer.start()
-        if self._consumers:
-            await self._consume_broker.start()
+        await self._subscribe()
         log.info("service_ready")
+
+    async def _subscribe(self) -> None:
+        await discard(self._consume_broker)
+        self._consume_broker = make_broker(self.settings.amqp_url)
+        for consumer in self._consumers:
+            consumer.subscribe(self._consume_broker)
+        if self._consumers:
+            await connect(self._consume_broker)
 
     async def _stop(self) -> None:
         """Take nothing new, finish what is in hand, hand over what is written, disconnect."""

@@ -26,7 +26,7 @@ class TestFold:
 class TestDerive:
     def test_makes_name_phone_and_email_searchable(self) -> None:
         made = contact(name="Zé", phone="+5511988880001", email="ze@exemplo.com")
-        assert made.search_text == "ze\n+5511988880001\nze@exemplo.com"
+        assert made.search_text == " ze +5511988880001 ze@exemplo.com"
 
     def test_orders_by_the_start_of_the_folded_name(self) -> None:
         assert contact(name="É" * 200).sort_name == "e" * 64
@@ -42,6 +42,9 @@ class TestPatterns:
     def test_reads_a_phone_however_it_is_written(self) -> None:
         assert patterns("(11) 98888-0001") == ["%11988880001%"]
         assert patterns("+55 11") == ["%5511%"]
+
+    def test_looks_for_short_words_where_words_begin(self) -> None:
+        assert patterns("zé da s") == ["% ze%", "% da%", "% s%"]
 
     def test_takes_wildcards_literally(self) -> None:
         assert patterns(r"50%_\ ") == [r"%50\%\_\\%"]

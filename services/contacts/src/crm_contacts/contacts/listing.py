@@ -13,7 +13,8 @@ from service_kit.errors import MalformedError
 from shared_events import resources
 from shared_events.requests.base import Page
 from shared_events.requests.contacts import ContactSort, ListContacts
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
 from crm_contacts.contacts.documents import without_nul
@@ -31,6 +32,17 @@ _ORDER: dict[str, ColumnElement[Any]] = {
     "name": _C.sort_name,
     "last_interaction_at": func.coalesce(_C.last_interaction_at, _NEVER),
 }
+
+_FEW = 2000
+_IDS = ARRAY(Uuid)
+
+# No plan is kept for later: it would not know the word. Bitmap scans are all the first look has.
+_BY_TRIGRAM = """
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_indexscan = off
+"""
+_BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +79,10 @@ class Cursor:
 
 async def list_contacts(tx: Transaction, request: ListContacts) -> Page[resources.Contact]:
     """One page, in a stable order with the id as tie-break."""
-    # A plan made for every search would suit none: a rare word wants the trigram index, a
-    # common one the order's own.
-    await tx.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-    rows = await tx.fetch(_statement(request))
+    statement = _matching(request)
+    if request.search:
+        statement = await _narrowed(tx, statement)
+    rows = await tx.fetch(_page(statement, request))
     contacts = [repository.from_row(row) for row in rows[: request.limit]]
     more = len(rows) > request.limit
     return Page(
@@ -80,8 +92,22 @@ async def list_contacts(tx: Transaction, request: ListContacts) -> Page[resource
     )
 
 
-def _statement(request: ListContacts) -> Select[Any]:
-    """One row more than the page holds: it tells whether there is another page."""
+async def _narrowed(tx: Transaction, statement: Select[Any]) -> Select[Any]:
+    """The same contacts, by their ids when they are few.
+
+    The planner cannot know whether a word is rare, and a wrong guess walks the whole tenant in the
+    list's order. So the trigram index says it first: few are sorted, and among many the order's
+    own index soon has a page full.
+    """
+    await tx.execute(_BY_TRIGRAM)
+    found = await tx.fetch(statement.with_only_columns(_C.id).limit(_FEW + 1))
+    await tx.execute(_BY_ANY)
+    if len(found) > _FEW:
+        return statement
+    return select(_TABLE).where(_C.id == any_(literal([row["id"] for row in found], _IDS)))
+
+
+def _matching(request: ListContacts) -> Select[Any]:
     statement = select(_TABLE).where(_C.deleted_at.is_(None))
     if request.pipeline_id is not None:
         statement = statement.where(_C.pipeline_id == request.pipeline_id)
@@ -96,10 +122,11 @@ def _statement(request: ListContacts) -> Select[Any]:
         statement = statement.where(_C.tag_keys.overlap(wanted))
     for pattern in patterns(without_nul(request.search or "")):
         statement = statement.where(_C.search_text.like(pattern, escape="\\"))
-    return _page(statement, request)
+    return statement
 
 
 def _page(statement: Select[Any], request: ListContacts) -> Select[Any]:
+    """One row more than the page holds: it tells whether there is another page."""
     order = _ORDER[request.sort.removeprefix("-")]
     descending = request.sort.startswith("-")
     if request.cursor is not None:

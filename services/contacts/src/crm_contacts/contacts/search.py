@@ -28,7 +28,8 @@ def derive(contact: Contact) -> Contact:
     """Bring the columns that follow from the others up to date; returns the same contact."""
     name = fold(contact.name)
     contact.sort_name = name[:SORT_NAME_LENGTH]
-    contact.search_text = "\n".join((name, contact.phone or "", fold(contact.email or "")))
+    words = f"{name} {contact.phone or ''} {fold(contact.email or '')}".split()
+    contact.search_text = " " + " ".join(words)
     contact.tag_keys = sorted({tag_key(tag) for tag in contact.tags})
     return contact
 
@@ -41,12 +42,13 @@ def tag_key(tag: str) -> str:
 def patterns(search: str) -> list[str]:
     """LIKE patterns of which all must match `search_text`: one per word, or one for a phone.
 
-    A phone may be typed with blanks, dots, dashes and brackets.
+    A phone may be typed with blanks, dots, dashes and brackets. A word of one or two letters has
+    no trigram inside another word, so it is looked for where words begin.
     """
     if _PHONE.fullmatch(search.strip()):
         return [f"%{_NOT_DIGITS.sub('', search)}%"]
     words = list(dict.fromkeys(fold(search).split()))
-    return [f"%{_escaped(word)}%" for word in words[:_MAX_WORDS]]
+    return [f"%{' ' if len(word) < 3 else ''}{_escaped(word)}%" for word in words[:_MAX_WORDS]]
 
 
 def _escaped(word: str) -> str:
