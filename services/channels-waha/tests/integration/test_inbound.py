@@ -8,6 +8,7 @@ import pytest
 from channels_scene import Company, eventually, publish_raw
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.inbound.retention import purge_raw_events
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import make_http_client
 from crm_fakes import examples
@@ -129,6 +130,21 @@ class TestKept:
             return (now.message_count or 0) > (before.message_count or 0)
 
         await eventually(has_one_more)
+
+    async def test_is_deleted_after_a_while(self, company: Company) -> None:
+        company.channel_id = uuid4()
+        old = await company.hears(*body("text_inbound_dm_gows"))
+        await company.rows("UPDATE raw_events SET received_at = now() - interval '31 days'")
+        young = await company.hears(*body("video_inbound_gows"))
+        assert old != young
+        purge = asyncio.create_task(purge_raw_events(company.service.database, 30))
+
+        async def only_the_young() -> bool:
+            return await company.rows("SELECT id FROM raw_events") == [{"id": young}]
+
+        await eventually(only_the_young)
+        purge.cancel()
+        await asyncio.gather(purge, return_exceptions=True)
 
 
 class TestReceipts:

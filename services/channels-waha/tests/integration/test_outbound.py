@@ -10,7 +10,12 @@ from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.faults import FaultKind
 from crm_fakes.waha.messages import Engine, Message
 from shared_events.identity import conversation_id
-from shared_events.requests.channels import DeleteChannel, DriveChannel
+from shared_events.requests.channels import (
+    DeleteChannel,
+    DriveChannel,
+    UpdateChannel,
+    WahaSettings,
+)
 from shared_events.resources import ContentType
 
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
@@ -182,6 +187,20 @@ class TestUnknown:
         assert row["external_id"] in waha.sent
         assert sends(waha) == 1
 
+    async def test_picture_without_echo_is_searched_for(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        await company.connect("GOWS")
+        waha.echo = False
+        await waha.sent_from_phone("loja", "5511988880001", "legenda")
+        waha.faults.add("error_after_accept", times=1)
+        message_id = await company.write(
+            "legenda", content_type="image", media_url="https://files.test/a.jpg"
+        )
+        row = await company.until_state(message_id, "sent")
+        assert row["external_id"] in waha.sent
+        assert sends(waha) == 1
+
     async def test_proven_loss_is_sent_again_under_the_same_id(
         self, company: Company, waha: WahaSimulator
     ) -> None:
@@ -292,6 +311,19 @@ class TestRefusedKey:
             "depois 0",
             "depois 1",
         ]
+
+    async def test_key_nobody_can_open_holds_the_rest_until_it_is_given_again(
+        self, company: Company, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        await company.rows("UPDATE channels SET waha_api_key_encrypted = 'broken'")
+        await company.until_state(await company.write("recusada"), "failed")
+        held = await company.write("depois")
+        await company.until_state(held, "pending")
+        given = WahaSettings(base_url=waha.url, api_key="waha-key", session="loja")
+        await company.value(UpdateChannel(channel_id=company.channel_id, waha=given))
+        await company.until_state(held, "sent")
+        assert sent_texts(waha) == ["depois"]
 
 
 class TestOtherProgram:

@@ -182,6 +182,10 @@ class TestOddShapes:
     def test_receipt_of_unknown_level_is_kept(self, ack: Any) -> None:
         assert isinstance(webhook({"id": "true_1@c.us_A", "ack": ack}, "message.ack"), Kept)
 
+    def test_chat_too_long_to_be_anybody_is_ignored(self) -> None:
+        found = webhook({"id": f"false_{'1' * 80}@lid_A", "body": "oi"})
+        assert found == Kept("ignored", "not a conversation")
+
     def test_unknown_event_is_kept(self) -> None:
         assert webhook({}, "brand.new") == Kept("unhandled", "event")
 

@@ -232,7 +232,9 @@ class ChannelSender:
             return True
         waha = self._waha(channel)
         try:
-            session = await waha.describe() if isinstance(waha, Waha) else None
+            if isinstance(waha, Refused):
+                raise WahaRefusedError(waha.reason)
+            session = await waha.describe()
         except WahaRefusedError:
             self._probes += 1
             await self._wait(self._pace.backoff(self._probes))

@@ -7,6 +7,7 @@ from service_kit.database import Database
 
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.waha.client import Waha, WahaAwayError, WahaRejectedError
+from crm_channels_waha.waha.sending import Outgoing
 
 ACCEPTED_WITHOUT_ID = "accepted without id"
 """WAHA took the message but named no id: if nothing shows it, it counts as sent all the same."""
@@ -62,7 +63,8 @@ async def _by_text(
     database: Database, tenant_id: str, row: asyncpg.Record, waha: Waha
 ) -> Found | Undecidable:
     since = (row["sending_at"] or row["created_at"]).timestamp()
-    candidates = await waha.find_sent(row["chat_id"], row["content"], since)
+    like = Outgoing(row["chat_id"], row["content_type"], row["content"])
+    candidates = await waha.find_sent(like, since)
     async with database.tenant(tenant_id, read_only=True) as tx:
         taken = await ledger.known_ids(tx, row["channel_id"], candidates)
     free = [external_id for external_id in candidates if external_id not in taken]

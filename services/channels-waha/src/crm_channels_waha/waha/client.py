@@ -6,7 +6,6 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
-from shared_events.identity import parse_whatsapp_id
 
 from crm_channels_waha.waha.answers import (
     NotSent,
@@ -145,15 +144,15 @@ class Waha:
         _raise_unless_ok(response)
         return bare_id(read_answer(response).get("id")) is not None
 
-    async def find_sent(self, chat_id: str, content: str | None, since_seconds: float) -> list[str]:
-        """Bare ids of our messages of this text in a chat since then, oldest first.
+    async def find_sent(self, message: Outgoing, since_seconds: float) -> list[str]:
+        """Bare ids of our messages like this one in its chat since then, oldest first.
 
         Raises WahaError when WAHA cannot say.
         """
         since = since_seconds - _CLOCK_SKEW_SECONDS
         response = await self._request(
             "GET",
-            f"/api/{self.session}/chats/{quote(chat_id, '')}/messages",
+            f"/api/{self.session}/chats/{quote(message.chat_id, '')}/messages",
             params={
                 "limit": str(_HISTORY_PAGE),
                 "downloadMedia": "false",
@@ -165,11 +164,12 @@ class Waha:
         )
         _raise_unless_ok(response)
         found = [
-            bare_id(message.get("id"))
-            for message in map(mapping, items(read_json(response)))
-            if message.get("fromMe") is True
-            and (text(message.get("body")) or "").strip() == (content or "").strip()
-            and (number(message.get("timestamp")) or 0) >= int(since)
+            bare_id(candidate.get("id"))
+            for candidate in map(mapping, items(read_json(response)))
+            if candidate.get("fromMe") is True
+            and (candidate.get("hasMedia") is True) == (message.content_type != "text")
+            and (text(candidate.get("body")) or "").strip() == (message.content or "").strip()
+            and (number(candidate.get("timestamp")) or 0) >= int(since)
         ]
         return [external_id for external_id in reversed(found) if external_id]
 
@@ -256,7 +256,7 @@ def _raise_unless_ok(response: httpx.Response) -> None:
 
 
 def _described(answer: Json) -> WahaSession:
-    me = parse_whatsapp_id(str(mapping(answer.get("me")).get("id")))
+    me = person_id(mapping(answer.get("me")).get("id"))
     return WahaSession(
         status=text(answer.get("status")),
         engine=text(mapping(answer.get("engine")).get("engine")),

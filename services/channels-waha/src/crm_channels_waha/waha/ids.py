@@ -6,6 +6,8 @@ from shared_events.identity import WhatsAppId, parse_whatsapp_id
 
 from crm_channels_waha.waha.reading import mapping, text
 
+_LONGEST = 50  # phones and hidden ids have 15 digits, groups some 20 or 30
+
 
 @dataclass(frozen=True, slots=True)
 class WahaMessageId:
@@ -41,7 +43,16 @@ def bare_id(value: object) -> str | None:
     return found.bare if found else None
 
 
-def person_id(value: object) -> WhatsAppId | None:
-    """A phone or hidden id, device part dropped; None for groups and everything else."""
+def conversation(value: object) -> WhatsAppId | None:
+    """The person or group a chat id names, device part dropped; None for what is no conversation.
+
+    So is what is too long to be anybody: WhatsApp never sends it, and our columns end somewhere.
+    """
     found = parse_whatsapp_id(value) if isinstance(value, str) else None
+    return found if found and len(found.value) <= _LONGEST else None
+
+
+def person_id(value: object) -> WhatsAppId | None:
+    """As `conversation`, but None for groups too."""
+    found = conversation(value)
     return found if found and found.kind != "group" else None

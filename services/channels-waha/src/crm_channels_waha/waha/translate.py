@@ -12,11 +12,17 @@ from shared_events.channel import (
     ChannelRef,
     Person,
 )
-from shared_events.identity import WhatsAppId, parse_whatsapp_id
+from shared_events.identity import WhatsAppId
 from shared_events.resources import Identity
 
 from crm_channels_waha.waha.content import read_content
-from crm_channels_waha.waha.ids import WahaMessageId, bare_id, person_id, read_message_id
+from crm_channels_waha.waha.ids import (
+    WahaMessageId,
+    bare_id,
+    conversation,
+    person_id,
+    read_message_id,
+)
 from crm_channels_waha.waha.reading import Json, mapping, number, text
 
 _RECEIPTS: dict[int, Literal["failed", "pending", "sent", "delivered", "read", "played"]] = {
@@ -101,7 +107,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
         from_me = bool(message_id.from_me)
     # The chat is in the id: `from` and `to` mean different things on every engine.
     where = message_id.chat or payload.get("to" if from_me else "from") or payload.get("from")
-    chat = parse_whatsapp_id(str(where))
+    chat = conversation(where)
     if chat is None:
         return Kept("ignored", "not a conversation")
     if chat.kind == "group" and not listener.allow_groups:
@@ -177,7 +183,7 @@ def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> 
     status = _RECEIPTS.get(int(level)) if level is not None else None
     if message_id is None or status is None:
         return Kept("unhandled", "receipt without id or level")
-    chat = parse_whatsapp_id(str(message_id.chat or payload.get("from")))
+    chat = conversation(message_id.chat or payload.get("from"))
     if chat is None:
         return Kept("ignored", "not a conversation")
     reader = person_id(payload.get("participant")) if chat.kind == "group" else None

@@ -1,0 +1,63 @@
+from typing import Any, cast
+
+import pytest
+from crm_channels_waha.channels.api_keys import ApiKeySeal
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.requests import ChannelRequests
+from crm_channels_waha.settings import ChannelsSettings
+from crm_channels_waha.waha.client import make_http_client
+from cryptography.fernet import Fernet
+from pydantic import SecretStr, ValidationError
+from service_kit.errors import InvalidError
+from service_kit.requests import Call
+from shared_events.requests.base import Principal
+from shared_events.requests.channels import CreateChannel, WahaSettings
+
+
+def make(**changes: object) -> ChannelsSettings:
+    values: dict[str, object] = {
+        "ingress_master_key": SecretStr("k" * 40),
+        "encryption_key": SecretStr(Fernet.generate_key().decode()),
+        "public_base_url": "https://crm.test",
+        **changes,
+    }
+    return ChannelsSettings.model_validate(values)
+
+
+class TestSettings:
+    def test_sends_are_paced_in_production_only(self) -> None:
+        assert make(crm_env="production").send_interval_seconds == 0.5
+        assert make(crm_env="test").send_interval_seconds == 0
+        given = make(crm_env="production", waha_send_interval_seconds=0)
+        assert given.send_interval_seconds == 0
+
+    @pytest.mark.parametrize("key", ["", "short", "x" * 44])
+    def test_refuses_what_is_no_fernet_key(self, key: str) -> None:
+        with pytest.raises(ValidationError):
+            make(encryption_key=SecretStr(key))
+
+    def test_names_weak_secrets(self) -> None:
+        assert any("INGRESS" in p for p in make(ingress_master_key=SecretStr("x")).problems())
+
+
+class TestApiKeySeal:
+    def test_opens_what_an_older_key_sealed(self) -> None:
+        old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+        sealed = ApiKeySeal(SecretStr(old)).seal("waha-key")
+        assert "waha-key" not in sealed
+        assert ApiKeySeal(SecretStr(f"{new},{old}")).open(sealed) == "waha-key"
+        with pytest.raises(LookupError):
+            ApiKeySeal(SecretStr(new)).open(sealed)
+
+
+class TestSessionTimeout:
+    async def test_seconds_are_refused_in_production(self) -> None:
+        async with make_http_client() as http:
+            requests = ChannelRequests(Connections(make(), http), is_production=True)
+            waha = WahaSettings.model_validate({"base_url": "http://waha:3000", "api_key": "k"})
+            request = CreateChannel(name="Loja", waha=waha, session_timeout_seconds=2)
+            nobody = Call(Principal(tenant_id="t"), "req")
+            with pytest.raises(InvalidError) as refused:
+                await requests.create(cast(Any, None), request, nobody)
+        (field,) = refused.value.problem.errors
+        assert (field.pointer, field.code) == ("/session_timeout_seconds", "not_in_production")
