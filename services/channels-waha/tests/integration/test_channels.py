@@ -35,13 +35,6 @@ class TestCreate:
         created = await company.value(company.creation())
         assert created["session_timeout_seconds"] == 1800
 
-    async def test_one_channel_per_waha_session(self, company: Company) -> None:
-        created = await company.value(company.creation())
-        taken = await company.problem(company.creation())
-        assert taken == ("conflict", "waha_session_taken")
-        await company.value(DeleteChannel(channel_id=created["id"]))
-        await company.value(company.creation())
-
     async def test_repeating_the_command_creates_nothing_new(self, company: Company) -> None:
         request = company.creation()
         first = await company.value(request, idempotency_key="k")
@@ -180,3 +173,14 @@ class TestQrCode:
     async def test_unknown_channel_is_not_found(self, company: Company) -> None:
         problem = await company.problem(GetQrCode(channel_id=uuid4()))
         assert problem == ("not_found", "channel_not_found")
+
+
+class TestTwoChannelsOfOneWahaSession:
+    async def test_may_exist_but_only_one_may_run(self, company: Company) -> None:
+        first = await company.value(company.creation())
+        second = await company.value(company.creation())
+        await company.value(DriveChannel(channel_id=first["id"], action="start"))
+        taken = await company.problem(DriveChannel(channel_id=second["id"], action="start"))
+        assert taken == ("conflict", "waha_session_taken")
+        await company.value(DeleteChannel(channel_id=first["id"]))
+        await company.value(DriveChannel(channel_id=second["id"], action="start"))

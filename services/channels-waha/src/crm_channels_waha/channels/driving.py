@@ -45,6 +45,8 @@ class Driving:
         tenant_id = call.principal.tenant_id
         async with self._database.tenant(tenant_id, read_only=True) as tx:
             row = await repository.find(tx, request.channel_id)
+            if request.action == "start":
+                await repository.require_own_session(tx, row)
         waha, subscription = self._connections.waha(row), self._connections.subscription(row)
         async with self._asking_waha():
             if request.action == "start":

@@ -24,7 +24,6 @@ class ChannelRow(Table, table=True):
             "tenant_id",
             "waha_base_url",
             "waha_session",
-            unique=True,
             postgresql_where=text("deleted_at IS NULL"),
         ),
         Index(

@@ -22,6 +22,11 @@ UPDATE channels SET
 WHERE id = $1
 RETURNING *
 """
+_RUNS_ELSEWHERE = """
+SELECT 1 FROM channels
+WHERE id <> $1 AND waha_base_url = $2 AND waha_session = $3 AND deleted_at IS NULL
+    AND waha_status IS NOT NULL AND waha_status <> 'STOPPED'
+"""
 _FIND = "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL"
 _FIND_LOCKED = f"{_FIND} FOR UPDATE"
 
@@ -38,22 +43,19 @@ async def insert(
     session_timeout_seconds: int,
     allow_groups: bool,
 ) -> asyncpg.Record:
-    """A new channel. Raises ConflictError when the tenant uses this WAHA session already."""
-    try:
-        row = await tx.fetchrow(
-            _INSERT,
-            channel_id,
-            tx.tenant_id,
-            name,
-            type_,
-            waha_base_url,
-            waha_session,
-            sealed_api_key,
-            session_timeout_seconds,
-            allow_groups,
-        )
-    except asyncpg.UniqueViolationError:
-        raise _taken() from None
+    """A new channel, not started yet."""
+    row = await tx.fetchrow(
+        _INSERT,
+        channel_id,
+        tx.tenant_id,
+        name,
+        type_,
+        waha_base_url,
+        waha_session,
+        sealed_api_key,
+        session_timeout_seconds,
+        allow_groups,
+    )
     if row is None:
         raise RuntimeError("INSERT returned no row")
     return row
@@ -71,26 +73,28 @@ async def update(
     allow_groups: bool,
 ) -> asyncpg.Record:
     """Write all settings of a channel that was found before, and count its version up."""
-    try:
-        row = await tx.fetchrow(
-            _UPDATE,
-            channel_id,
-            name,
-            waha_base_url,
-            waha_session,
-            sealed_api_key,
-            session_timeout_seconds,
-            allow_groups,
-        )
-    except asyncpg.UniqueViolationError:
-        raise _taken() from None
+    row = await tx.fetchrow(
+        _UPDATE,
+        channel_id,
+        name,
+        waha_base_url,
+        waha_session,
+        sealed_api_key,
+        session_timeout_seconds,
+        allow_groups,
+    )
     if row is None:
         raise NotFoundError("channel")
     return row
 
 
-def _taken() -> ConflictError:
-    return ConflictError("waha_session_taken", "Another channel uses this WAHA session.")
+async def require_own_session(tx: Transaction, row: asyncpg.Record) -> None:
+    """Raise ConflictError when another channel of the tenant runs this WAHA session.
+
+    Two would both register their webhook in it, and every message would come twice.
+    """
+    if await tx.fetchval(_RUNS_ELSEWHERE, row["id"], row["waha_base_url"], row["waha_session"]):
+        raise ConflictError("waha_session_taken", "Another channel runs this WAHA session.")
 
 
 async def find(tx: Transaction, channel_id: UUID, *, lock: bool = False) -> asyncpg.Record:

@@ -63,7 +63,6 @@ def channels() -> None:
         "idx_channels_waha_session",
         "channels",
         ["tenant_id", "waha_base_url", "waha_session"],
-        unique=True,
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
     op.create_index(
