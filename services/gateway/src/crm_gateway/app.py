@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from service_kit.main import run_service
 from service_kit.requests import RequestClient
 from service_kit.service import Service
+from service_kit.settings import ConfigurationError
 from starlette.routing import Route
 
 from crm_gateway.access.tokens import AccessTokens
@@ -36,8 +37,15 @@ _PURGE_SECONDS = 3600.0
 
 
 def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> Service:
-    """The gateway, ready to run; raises ConfigurationError for an unfit route table."""
+    """The gateway, ready to run.
+
+    Raises ConfigurationError for an unfit route table, and for a missing secret in any
+    environment: a token signed with nothing would prove nothing.
+    """
     table.check(rows)
+    missing = [name for name, secret in settings.secrets().items() if not secret.get_secret_value()]
+    if missing:
+        raise ConfigurationError([f"{name} is missing" for name in missing])
     service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
     database = service.database
     tokens = AccessTokens(settings)
@@ -84,6 +92,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         ),
         *docs_routes(openapi.document(rows)),
     ]
+    service.app.router.redirect_slashes = False  # `/contacts/` is no route of ours
     edge.install(service.app)
 
     async def keep_asking() -> None:

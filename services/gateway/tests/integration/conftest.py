@@ -30,6 +30,7 @@ from shared_events.requests.contacts import (
 )
 from shared_events.resources import Contact
 
+MakeDatabase = Callable[[], Awaitable[str]]
 RunGateway = Callable[..., AbstractAsyncContextManager[Service]]
 
 
@@ -41,22 +42,34 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30
 
 
 @pytest.fixture(scope="session")
-async def database_settings(postgres_server: PostgresServer) -> dict[str, Any]:
-    """A migrated database, as settings."""
-    name = f"gateway_{uuid4().hex[:12]}"
-    host = postgres_server.url.rpartition("@")[2].rpartition("/")[0]
-    url = f"postgresql://crm_gateway_app:runtime-password@{host}/{name}"
-    settings = GatewaySettings(crm_env="test", database_url=SecretStr(url))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_ADMIN_URL", postgres_server.url)
-        await migrations.migrate(settings, package="crm_gateway", schema="gateway")
-        await migrations.migrate(settings, package="crm_gateway", schema="gateway")
-    return {"database_url": SecretStr(url), "admin_url": postgres_server.url, "name": name}
+def make_database(postgres_server: PostgresServer) -> MakeDatabase:
+    """Make a migrated database; returns its URL as the runtime role.
+
+    Gateways on different brokers need one each: whoever drains the spool drains all of it.
+    """
+
+    async def make() -> str:
+        host = postgres_server.url.rpartition("@")[2].rpartition("/")[0]
+        url = f"postgresql://crm_gateway_app:runtime-password@{host}/gateway_{uuid4().hex[:12]}"
+        settings = GatewaySettings(crm_env="test", database_url=SecretStr(url))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_ADMIN_URL", postgres_server.url)
+            await migrations.migrate(settings, package="crm_gateway", schema="gateway")
+            await migrations.migrate(settings, package="crm_gateway", schema="gateway")
+        return url
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def database_url(make_database: MakeDatabase) -> str:
+    """The database most tests share."""
+    return await make_database()
 
 
 @pytest.fixture(scope="session")
 async def run_gateway(
-    database_settings: dict[str, Any], make_settings: Callable[..., GatewaySettings]
+    database_url: str, make_settings: Callable[..., GatewaySettings]
 ) -> RunGateway:
     """Run a gateway against a broker: `async with run_gateway(amqp_url) as service`."""
 
@@ -65,7 +78,7 @@ async def run_gateway(
         service = create_service(
             make_settings(
                 **{
-                    "database_url": database_settings["database_url"],
+                    "database_url": SecretStr(database_url),
                     "rabbitmq_url": SecretStr(amqp_url),
                     **overrides,
                 }

@@ -38,9 +38,12 @@ class TestRegister:
     async def test_says_that_an_agent_was_created(
         self, client: httpx.AsyncClient, gateway: Service
     ) -> None:
+        client.headers["X-Request-Id"] = "why-it-happened"
         account = await register(client)
+        del client.headers["X-Request-Id"]
         async with gateway.database.tenant(account.tenant_id) as tx:
-            (event,) = await tx.fetch("SELECT event_type, payload, aggregate_id FROM outbox_events")
+            (event,) = await tx.fetch("SELECT * FROM outbox_events")
+        assert event["correlation_id"] == "why-it-happened"
         assert event["event_type"] == "agent.created"
         assert str(event["aggregate_id"]) == account.user_id
         assert event["payload"]["agent"]["email"] == account.email

@@ -9,12 +9,14 @@ from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.settings import GatewaySettings
+from pydantic import SecretStr
 from service_kit.service import Service
 from shared_events.gateway import Role
 
 from services.gateway.tests.integration.conftest import (
     Account,
     Contacts,
+    MakeDatabase,
     RunGateway,
     http_client,
     register,
@@ -134,6 +136,7 @@ class TestRefusals:
         ("method", "path", "options", "status", "code"),
         [
             ("GET", "/nothing", {}, 404, "route_not_found"),
+            ("GET", "/contacts/", {}, 404, "route_not_found"),
             ("POST", "/contacts/7", {}, 405, "method_not_allowed"),
             ("OPTIONS", "/contacts", {}, 405, "method_not_allowed"),
             ("GET", "/contacts?serach=x", {}, 400, "unknown_parameter"),
@@ -273,10 +276,17 @@ class TestOwnPages:
 
 class TestBrokerAway:
     async def test_the_bus_is_unavailable_at_once_and_own_data_is_not(
-        self, rabbitmq_outage: RabbitServer, run_gateway: RunGateway
+        self,
+        rabbitmq_outage: RabbitServer,
+        run_gateway: RunGateway,
+        make_database: MakeDatabase,
     ) -> None:
         vhost = await rabbitmq_outage.create_vhost("gateway")
-        async with run_gateway(vhost) as service, http_client(service) as client:
+        database_url = SecretStr(await make_database())
+        async with (
+            run_gateway(vhost, database_url=database_url) as service,
+            http_client(service) as client,
+        ):
             server = Contacts().server(service.database, vhost)
             await server.start()
             account = await register(client)

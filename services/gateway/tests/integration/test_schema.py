@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from crm_dev.testing import PostgresServer
 from crm_gateway.agents.models import AgentRow
 from crm_gateway.auth.models import LoginFailure, Project, RefreshToken, User
 from crm_gateway.ingress.models import SpooledWebhook
@@ -17,8 +18,8 @@ TABLES = (AgentRow, LoginFailure, Project, RefreshToken, SpooledWebhook, User)
 
 
 @pytest.fixture
-def admin_dsn(database_settings: dict[str, Any]) -> str:
-    return f"{database_settings['admin_url'].rpartition('/')[0]}/{database_settings['name']}"
+def admin_dsn(database_url: str, postgres_server: PostgresServer) -> str:
+    return f"{postgres_server.url.rpartition('/')[0]}/{database_url.rpartition('/')[2]}"
 
 
 class TestMigrations:

@@ -1,3 +1,4 @@
+import asyncio
 from uuid import UUID, uuid4
 
 from crm_messaging.messages.arrival import on_message_received
@@ -61,6 +62,27 @@ class TestContacts:
         await scene.apply(consumers.on_identity_linked, linked)
         await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
         assert {row["contact_id"] for row in await scene.messages()} == {owner}
+
+
+class TestMeetingAtTheFirstMessage:
+    async def test_messages_and_contact_events_never_wait_in_a_circle(self, scene: Scene) -> None:
+        for n in range(10):
+            phones = [f"55119{n:02}{person:06}" for person in range(30)]
+            created = [
+                ContactCreated(
+                    contact=contact(
+                        contact_id(scene.tenant_id, WhatsAppId("phone", phone)),
+                        "Ana",
+                        Identity(kind="phone", value=phone),
+                    )
+                )
+                for phone in reversed(phones)
+            ]
+            await asyncio.gather(
+                scene.apply(on_message_received, *(scene.received(phone=p) for p in phones)),
+                scene.apply(consumers.on_contact_changed, *created),
+            )
+        assert len(await scene.rows("SELECT 1 FROM contact_refs WHERE seq > 0")) == 300
 
 
 class TestAgents:

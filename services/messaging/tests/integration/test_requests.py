@@ -146,6 +146,7 @@ class TestSendMessage:
 
         assert await refusal(content="  ") == ("invalid", "blank")
         assert await refusal(content_type="image") == ("invalid", "missing")
+        assert await refusal(metadata={"n": 10**30}) == ("invalid", "not_json")
         assert await refusal(reply_to_id=uuid4()) == ("invalid", "unknown_message")
         assert await refusal(contact_id=uuid4()) == ("not_found", "contact_not_found")
         assert await refusal(channel_id=uuid4()) == ("not_found", "channel_not_found")

@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import asyncpg
 import crm_messaging.messages.models
 import crm_messaging.replicas.models
@@ -50,6 +52,21 @@ class TestMigrations:
             found = await connection.run_sync(differences)
         await engine.dispose()
         assert found == []
+
+
+class TestPlans:
+    async def test_lists_start_at_the_cursor_in_the_index(self, scene: Scene) -> None:
+        """A million messages later the page after this one must cost the same."""
+        after = f"ROW(said_at, seq, id) > ROW(now(), 1, '{UUID(int=1)}'::uuid)"
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            await tx.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            plan = await tx.fetch(
+                f"EXPLAIN SELECT * FROM messages WHERE tenant_id = '{scene.tenant_id}'"  # noqa: S608
+                f" AND {after} ORDER BY said_at, seq, id LIMIT 50"
+            )
+        text = "\n".join(row[0] for row in plan)
+        assert "idx_messages_tenant" in text
+        assert "ROW(said_at, seq, id) >" in text.partition("Index Cond:")[2].partition("\n")[0]
 
 
 class TestRowLevelSecurity:

@@ -6,10 +6,17 @@ from uuid import UUID, uuid4
 import pytest
 from asyncpg import Record
 from crm_messaging.paging import Order
+from pydantic import AwareDatetime
 from service_kit.errors import MalformedError
-from sqlalchemy import column
+from sqlalchemy import Column, MetaData, Table
 
-ORDER = Order("things", [("at", column("at"), datetime), ("id", column("id"), UUID)])
+TABLE = Table("things", MetaData(), Column("at"), Column("id"), Column("tenant_id"))
+KEYS = [(TABLE.c.at, AwareDatetime), (TABLE.c.id, UUID)]
+ORDER = Order(
+    "things",
+    KEYS,
+    tenant=TABLE.c.tenant_id,
+)
 
 
 def row(**values: Any) -> Record:
@@ -23,7 +30,14 @@ class TestOrder:
 
     @pytest.mark.parametrize(
         "cursor",
-        ["", "x", "ção", "bnVsbA", base64.b64encode(b'["things","now"]').decode()],
+        [
+            "",
+            "x",
+            "ção",
+            "bnVsbA",
+            base64.b64encode(b'["things","now"]').decode(),
+            base64.b64encode(f'["things","2026-03-01T12:00","{UUID(int=1)}"]'.encode()).decode(),
+        ],
     )
     def test_refuses_what_it_did_not_give(self, cursor: str) -> None:
         with pytest.raises(MalformedError) as refused:
@@ -31,7 +45,11 @@ class TestOrder:
         assert refused.value.problem.code == "invalid_cursor"
 
     def test_refuses_a_cursor_of_another_list(self) -> None:
-        other = Order("others", [("at", column("at"), datetime), ("id", column("id"), UUID)])
+        other = Order(
+            "others",
+            KEYS,
+            tenant=TABLE.c.tenant_id,
+        )
         cursor = other.cursor(row(at=datetime.now(UTC), id=uuid4()))
         with pytest.raises(MalformedError):
             ORDER.read(cursor)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer
@@ -104,6 +105,34 @@ class TestCrash:
         assert {r.id for r in receiver.requests} == set(sent) >= seen
         assert not receiver.duplicates()
         assert all(r.signature_valid for r in receiver.requests)
+
+    async def test_a_replica_takes_over_in_order(self, own_place: Any, receiver: Any) -> None:
+        contacts = [uuid4() for _ in range(8)]
+        sent: dict[UUID, list[str]] = {contact: [] for contact in contacts}
+        receiver.default = Answer(delay=0.01)
+        async with (
+            process_of(own_place) as victim,
+            own_place.asking(None),  # it answers, so it came first and is the one that consumes
+            own_place.running() as survivor,
+            own_place.asking(survivor) as tenants,
+        ):
+            tenant = tenants()
+            await tenant.endpoint(receiver.url)
+            for turn in range(25):
+                for contact in contacts:
+                    sent[contact] += await tenant.contact_created(contact_id=contact)
+                if turn == 12:
+                    await until_all(receiver, 50)
+                    victim.kill()
+            await until_all(receiver, 200)
+        for ids in sent.values():
+            first_arrivals = [i for i in receiver.by_id if i in ids]
+            assert first_arrivals == ids
+
+
+async def until_all(receiver: Any, count: int) -> None:
+    """Returns once that many different webhooks have come."""
+    await receiver.wait_for(lambda _: len(receiver.by_id) >= count, timeout=30)
 
 
 class TestDoubles:

@@ -43,32 +43,40 @@ class Spool:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher
-        self._broker_down = False
         self._waiting: set[str] = set()  # channels with webhooks in the spool
         self._writing = 0
         self._written = 0
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._gate = asyncio.Event()
+        self._gate.set()
 
     async def accept(self, webhook: Webhook) -> None:
         """Return once the webhook is durable: confirmed by the broker, or stored here.
 
         Raises what `is_infrastructure` when broker and database are both away.
         """
-        if not self._broker_down and str(webhook.channel_id) not in self._waiting:
+        channel = str(webhook.channel_id)
+        if channel in self._waiting:
+            await self._gate.wait()
+        if channel not in self._waiting:
             try:
                 await publish(self._publisher, webhook)
                 return
             except (BrokerDownError, UnroutableError) as error:
-                self._broker_down = True  # the next one need not wait for a timeout
-                log.warning("broker_away_spooling", error=repr(error))
-        self._waiting.add(str(webhook.channel_id))
+                log.warning("spooling", channel_id=channel, error=repr(error))
+        self._waiting.add(channel)
         self._wake.set()
         self._writing += 1
         self._written += 1
+        self._idle.clear()
         try:
             await self._store(webhook)
         finally:
             self._writing -= 1
+            if not self._writing:
+                self._idle.set()
 
     async def _store(self, webhook: Webhook) -> None:
         async with self._database.tenant(webhook.tenant_id) as tx:
@@ -93,16 +101,30 @@ class Spool:
     async def _drain(self) -> None:
         """Publish what waits, oldest first; returns when nothing waits any more."""
         while True:
-            quiet, written = self._writing == 0, self._written
             found, left = await self._publish_batch()
             if left:
                 await asyncio.sleep(_RETRY_SECONDS)
-            elif not found and quiet and self._written == written:
-                # Nothing was being written while we looked: nothing can be overtaken any more.
-                self._broker_down = False
-                self._waiting.clear()
-                self._wake.clear()
+            elif found < _BATCH and await self._catch_up():
                 return
+
+    async def _catch_up(self) -> bool:
+        """Hold the waiting channels' arrivals for a moment, publish the rest, let them go.
+
+        Without it a busy channel would never find its spool empty. False: not empty yet.
+        """
+        self._gate.clear()
+        try:
+            await self._idle.wait()
+            held, written = set(self._waiting), self._written
+            found, left = await self._publish_batch()
+            if left or found == _BATCH or self._written != written:
+                return False
+            self._waiting -= held
+            if not self._waiting:
+                self._wake.clear()
+            return not self._waiting
+        finally:
+            self._gate.set()
 
     async def _publish_batch(self) -> tuple[int, int]:
         """Publish and delete the oldest; how many there were, and how many of them are left."""
@@ -127,22 +149,29 @@ class Spool:
             return len(rows), len(rows) - len(done)
 
     async def _publish_in_order(self, rows: Sequence[Record]) -> list[int]:
-        """Publish one channel's webhooks until the first failure; the `seq` of those that went."""
+        """Publish one channel's webhooks; the `seq` of those before the first failure.
+
+        They are on their way at once, in order: a connection keeps the order it was given.
+        """
+        results = await asyncio.gather(
+            *(publish(self._publisher, _webhook(row)) for row in rows), return_exceptions=True
+        )
         done: list[int] = []
-        for row in rows:
-            webhook = Webhook(
-                id=row["id"],
-                tenant_id=row["tenant_id"],
-                channel_id=row["channel_id"],
-                event=row["event"],
-                body=row["body"],
-                headers=row["headers"],
-            )
-            try:
-                await publish(self._publisher, webhook)
-            except (BrokerDownError, UnroutableError) as error:
-                log.warning("spool_waits", error=repr(error))
-                break
-            self._broker_down = False
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, BrokerDownError | UnroutableError):
+                break  # what follows it is published again: twice is better than too early
+            if result is not None:
+                raise result
             done.append(row["seq"])
         return done
+
+
+def _webhook(row: Record) -> Webhook:
+    return Webhook(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        channel_id=row["channel_id"],
+        event=row["event"],
+        body=row["body"],
+        headers=row["headers"],
+    )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
+from sqlalchemy import BigInteger, Column, Computed, DateTime, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -14,7 +14,11 @@ _NOW = {"server_default": text("now()")}
 
 
 class Message(Base, table=True):
-    """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the session."""
+    """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the session.
+
+    `said_at` orders lists. It is a column because row-level security keeps an expression over
+    COALESCE out of every index.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -27,9 +31,7 @@ class Message(Base, table=True):
             unique=True,
             postgresql_where=text("external_id IS NOT NULL"),
         ),
-        Index(
-            "idx_messages_tenant", "tenant_id", text("COALESCE(sent_at, created_at)"), "seq", "id"
-        ),
+        Index("idx_messages_tenant", "tenant_id", "said_at", "seq", "id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -54,6 +56,11 @@ class Message(Base, table=True):
     status: str = Field(max_length=50)
     sent_by: UUID | None = None
     sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    said_at: datetime = Field(
+        sa_column=Column(
+            DateTime(timezone=True), Computed("COALESCE(sent_at, created_at)", persisted=True)
+        )
+    )
     delivered_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     read_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     played_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -1,8 +1,9 @@
 """Answers to requests about messages."""
 
-from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AwareDatetime, Field
 from service_kit.database import Transaction
 from service_kit.requests import Call
 from shared_events.requests.base import Page
@@ -14,21 +15,23 @@ from shared_events.requests.messaging import (
     SendMessage,
 )
 from shared_events.resources import Message
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from crm_messaging.messages import repository, service
 from crm_messaging.messages.models import TABLE
 from crm_messaging.paging import Order
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.text import without_nul
 
 _CONVERSATION_ORDER = Order(
     "messages",
     [
-        ("said_at", func.coalesce(TABLE.c.sent_at, TABLE.c.created_at), datetime),
-        ("place", TABLE.c.seq, int),
-        ("last_id", TABLE.c.id, UUID),
+        (TABLE.c.said_at, AwareDatetime),
+        (TABLE.c.seq, Annotated[int, Field(ge=0, lt=2**31)]),
+        (TABLE.c.id, UUID),
     ],
+    tenant=TABLE.c.tenant_id,
 )
 _FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
 
@@ -52,7 +55,8 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
         if (value := getattr(request, column)) is not None:
             query = query.where(TABLE.c[column] == value)
     if request.search is not None:
-        query = query.where(TABLE.c.content.icontains(request.search, autoescape=True))
+        text = without_nul(request.search)
+        query = query.where(TABLE.c.content.icontains(text, autoescape=True))
     return await _CONVERSATION_ORDER.page(tx, query, request, repository.resource)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
@@ -89,6 +90,10 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
 
 
 def _check_content(request: SendMessage, content: str | None) -> None:
+    try:
+        orjson.dumps(request.metadata)
+    except orjson.JSONEncodeError:
+        raise InvalidError.field("metadata", "not_json", "A number is too large.") from None
     if request.content_type == "text":
         if not content or not content.strip():
             raise InvalidError.field("content", "blank", "A text message needs content.")

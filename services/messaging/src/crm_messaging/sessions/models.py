@@ -29,9 +29,8 @@ class Session(Base, table=True):
             unique=True,
             postgresql_where=text("status = 'active'"),
         ),
-        Index(
-            "idx_sessions_sweep", "last_interaction_at", postgresql_where=text("status = 'active'")
-        ),
+        # Not on last_interaction_at: each message moves it, and would then write every index.
+        Index("idx_sessions_sweep", "started_at", postgresql_where=text("status = 'active'")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -167,7 +167,7 @@ async def without_workflow(tx: Transaction, limit: int) -> list[Watched]:
     """Active sessions nobody watches yet, across tenants (scope `sweep`)."""
     rows = await tx.fetch(
         "SELECT * FROM sessions WHERE status = 'active' AND workflow_started_at IS NULL"
-        " ORDER BY last_interaction_at LIMIT $1",
+        " ORDER BY started_at LIMIT $1",
         limit,
     )
     return [_watched(row) for row in rows]

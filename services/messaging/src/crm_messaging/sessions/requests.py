@@ -1,9 +1,9 @@
 """Answers to requests about sessions."""
 
 from collections.abc import Callable
-from datetime import datetime
 from uuid import UUID
 
+from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.requests import Call
 from shared_events.requests.base import Page
@@ -25,7 +25,8 @@ from crm_messaging.text import without_nul
 
 _NEWEST_FIRST = Order(
     "sessions",
-    [("started_at", TABLE.c.started_at, datetime), ("id", TABLE.c.id, UUID)],
+    [(TABLE.c.started_at, AwareDatetime), (TABLE.c.id, UUID)],
+    tenant=TABLE.c.tenant_id,
     descending=True,
 )
 

@@ -12,7 +12,8 @@ ATTEMPT_SECONDS = Histogram(
 )
 EXHAUSTED = Counter("webhooks_exhausted_total", "Deliveries given up on")
 DISABLED = Counter("webhooks_endpoints_disabled_total", "Endpoints disabled by us", ["reason"])
-IN_FLIGHT = Gauge("webhooks_in_flight", "Attempts in flight", ["slots"])
+_IN_FLIGHT = Gauge("webhooks_in_flight", "Attempts in flight", ["slots"])
+FAST_IN_FLIGHT, SLOW_IN_FLIGHT = _IN_FLIGHT.labels("fast"), _IN_FLIGHT.labels("slow")
 IN_HAND = Gauge("webhooks_in_hand", "Deliveries leased by this process")
 FLUSH_SIZE = Histogram(
     "webhooks_flush_size", "Attempts written together", buckets=(1, 2, 5, 10, 20, 50, 100, 200)

@@ -113,8 +113,8 @@ class Sender:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         metrics.IN_HAND.set(self.lanes.size)
-        metrics.IN_FLIGHT.labels("fast").set(self.lanes.fast_in_flight)
-        metrics.IN_FLIGHT.labels("slow").set(self.lanes.slow_in_flight)
+        metrics.FAST_IN_FLIGHT.set(self.lanes.fast_in_flight)
+        metrics.SLOW_IN_FLIGHT.set(self.lanes.slow_in_flight)
 
     async def _carry(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
         lane, owed = flight.lane, flight.owed

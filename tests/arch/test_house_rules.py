@@ -1,0 +1,218 @@
+"""Rules a linter does not know. Each failure says where, and what to do about it."""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+VAGUE_NAMES = {
+    "base_service",
+    "common",
+    "core",
+    "helper",
+    "helpers",
+    "manager",
+    "managers",
+    "misc",
+    "shared",
+    "tools",
+    "util",
+    "utils",
+}
+COMMAND_LINES = {"cli.py", "__main__.py", "main.py"}
+MADE_AT_START = {
+    "AsyncClient",
+    "AsyncEngine",
+    "Client",
+    "Database",
+    "FastAPI",
+    "FastStream",
+    "Publisher",
+    "RabbitBroker",
+    "Service",
+    "Worker",
+    "connect",
+    "create_async_engine",
+    "create_engine",
+    "create_pool",
+    "create_service",
+    "getenv",
+    "load",
+    "make_broker",
+}
+MAX_LINES = 400
+FEATURE_ORDER = {
+    "models": 0,
+    "schemas": 0,
+    "errors": 0,
+    "repository": 1,
+    "service": 2,
+    "activities": 3,
+    "workflow": 3,
+    "requests": 4,
+    "consumers": 4,
+}
+MACHINE_PATH = re.compile(r"(?<![\w./*:-])/(?:work|root|Users|home/\w+)/(?!\.cache/|temporal)")
+REGISTRY_HOST = re.compile(
+    r"https?://[\w.-]*(?:artifactory|nexus|devpi|pypi|pythonhosted|npmjs|goproxy)[\w.-]*"
+)
+
+
+def complain(findings: Iterable[str], cure: str) -> None:
+    """Fail with every finding and what to do about them."""
+    found = sorted(findings)
+    assert not found, "\n  ".join([f"{cure}:", *found])
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def name_of(node: ast.expr) -> str:
+    """The last word of a dotted name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+class TestModules:
+    def test_have_names_that_say_what_they_hold(self, modules: list[Any]) -> None:
+        complain(
+            (str(m) for m in modules if VAGUE_NAMES & {m.path.stem, m.path.parent.name}),
+            "name the file after the one thing it does, or move its parts to where they are used",
+        )
+
+    def test_are_no_longer_than_one_can_hold_in_mind(self, modules: list[Any]) -> None:
+        lengths = {str(m): len(m.text.splitlines()) for m in modules}
+        complain(
+            (f"{path}: {count} lines" for path, count in lengths.items() if count > MAX_LINES),
+            f"split it by what it does: {MAX_LINES} lines at most, near 250 is good",
+        )
+
+    def test_make_nothing_when_imported(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m}:{call.lineno}: {name_of(call.func)}()"
+                for m in modules
+                if m.is_package_source
+                for statement in m.tree.body
+                if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr)
+                for call in calls(statement)
+                if name_of(call.func) in MADE_AT_START or name_of(call.func).endswith("Settings")
+            ),
+            "make it in create_service(settings), so that importing needs no environment",
+        )
+
+    def test_print_only_on_a_command_line(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m}:{call.lineno}"
+                for m in modules
+                if m.is_package_source and m.path.name not in COMMAND_LINES
+                for call in calls(m.tree)
+                if isinstance(call.func, ast.Name) and call.func.id == "print"
+            ),
+            "log it: structlog.get_logger().info(...)",
+        )
+
+    def test_silence_no_type_error(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m}:{token.start[0]}"
+                for m in modules
+                for token in tokenize.generate_tokens(io.StringIO(m.text).readline)
+                if token.type == tokenize.COMMENT and re.match(r"#\s*type:\s*ignore", token.string)
+            ),
+            "give it the right type (a Protocol or a cast that says why) instead of ignoring it",
+        )
+
+
+class TestTests:
+    def test_wait_for_conditions_not_for_time(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m}:{call.lineno}"
+                for m in modules
+                if m.is_test
+                for call in calls(m.tree)
+                if ast.unparse(call.func) == "time.sleep"
+            ),
+            "poll for the condition with a deadline instead of time.sleep",
+        )
+
+
+class TestImports:
+    def test_of_shared_events_are_pydantic_and_the_standard_library(
+        self, modules: list[Any]
+    ) -> None:
+        allowed = {"shared_events", "pydantic", *sys.stdlib_module_names}
+        complain(
+            (
+                f"{m}: {imported}"
+                for m in modules
+                if m.path.parts[:2] == ("libs", "shared-events") and m.is_package_source
+                for imported in _imported(m.tree)
+                if imported.partition(".")[0] not in allowed
+            ),
+            "keep the contract free of plumbing: what needs this belongs in service_kit",
+        )
+
+    def test_within_a_feature_go_one_way(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m} imports {imported}"
+                for m in modules
+                if m.is_package_source and m.path.parts[0] == "services"
+                for imported in _imported(m.tree)
+                if _goes_up(m, imported)
+            ),
+            "requests and consumers call service, service calls repository, repository uses models:"
+            " move what is imported down, or the caller up",
+        )
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _goes_up(module: Any, imported: str) -> bool:
+    package = ".".join(module.path.parts[3:-1])
+    feature, _, name = imported.rpartition(".")
+    if feature != package or len(module.path.parts) < 6:
+        return False
+    here, there = FEATURE_ORDER.get(module.path.stem), FEATURE_ORDER.get(name)
+    return here is not None and there is not None and there > here
+
+
+class TestFiles:
+    def test_name_no_machine_and_no_registry(self, files: list[Any]) -> None:
+        complain(
+            (
+                f"{source}: {match.group()}"
+                for source in files
+                if source.path.name != "uv.lock" and source.path.suffix not in (".png", ".ico")
+                for pattern in (MACHINE_PATH, REGISTRY_HOST)
+                for match in pattern.finditer(source.text)
+            ),
+            "say it relative to the project, or leave it to the environment",
+        )
+
+    def test_hold_no_unresolved_note(self, modules: list[Any]) -> None:
+        note = re.compile(r"#\s*(?:TODO|FIXME|XXX|HACK)\b")
+        complain(
+            (
+                f"{m}:{token.start[0]}"
+                for m in modules
+                for token in tokenize.generate_tokens(io.StringIO(m.text).readline)
+                if token.type == tokenize.COMMENT and note.search(token.string)
+            ),
+            "do it, or open an issue",
+        )
