@@ -35,7 +35,7 @@ async def measure(state: StackState) -> None:
     ) as http:
         company = Company(state.addresses.gateway_url, http)
         await company.found(sink)
-        tell(await figures.end_to_end(company, sink))
+        await figures.end_to_end(company, sink, state, tell)
         await figures.settle()
         tell(await figures.ingress(company, sink))
         await figures.settle()

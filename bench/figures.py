@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import psutil
 from crm_dev.state import StackState
@@ -41,9 +40,10 @@ async def ingress(company: Company, sink: Sink) -> list[Figure]:
     ]
 
 
-async def end_to_end(company: Company, sink: Sink) -> list[Figure]:
+async def end_to_end(
+    company: Company, sink: Sink, state: StackState, tell: Callable[[list[Figure]], None]
+) -> None:
     """2: from WAHA's POST to the customer's webhook, unloaded, loaded, and how much is carried."""
-    figures: list[Figure] = []
     for rate, seconds in ((20, 15), (100, 15), (300, 20)):
         sent: dict[str, float] = {}
 
@@ -52,6 +52,7 @@ async def end_to_end(company: Company, sink: Sink) -> list[Figure]:
             sent[bare_id] = time.perf_counter()
             await company.post_webhook(body, headers)
 
+        before = cpu_seconds(state)
         begun = time.perf_counter()
         await at_rate(post, per_second=rate, seconds=seconds)
         posted = time.perf_counter() - begun
@@ -59,16 +60,36 @@ async def end_to_end(company: Company, sink: Sink) -> list[Figure]:
         missing = await sink.wait_for(set(sent), 120)
         took = [sink.arrived[i] - at for i, at in sent.items() if i in sink.arrived]
         latency = Latencies.of(took, time.perf_counter() - begun)
-        figures.append((f"2 end to end at {rate}/s", str(latency)))
+        tell([(f"2 end to end at {rate}/s", str(latency))])
+        if rate == 100:
+            tell([("2 processor time a message", _spent(before, cpu_seconds(state), len(sent)))])
         if rate >= 300:
-            carried = len(sent) / latency.seconds
-            figures.append(
-                (
-                    f"2 sustained at {rate}/s for {posted:.0f} s",
-                    f"{carried:6.0f}/s   backlog at the end {backlog}, lost {missing}",
-                )
-            )
-    return figures
+            carried = f"{len(sent) / latency.seconds:6.0f}/s"
+            left = f"backlog at the end {backlog}, lost {missing}"
+            tell([(f"2 carried of {rate}/s for {posted:.0f} s", f"{carried}   {left}")])
+
+
+def cpu_seconds(state: StackState) -> dict[str, float]:
+    """Processor seconds each piece has used so far, its children included."""
+    used: dict[str, float] = {}
+    for piece, family in families(state):
+        times = [member.cpu_times() for member in family]
+        used[piece] = sum(t.user + t.system for t in times)
+    return used
+
+
+def _spent(before: dict[str, float], after: dict[str, float], messages: int) -> str:
+    spent = {name: (after[name] - used) / messages * 1e3 for name, used in before.items()}
+    parts = "  ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
+    return f"{sum(spent.values()):6.2f} ms in all: {parts}"
+
+
+def families(state: StackState) -> Iterator[tuple[str, list[psutil.Process]]]:
+    """Each running piece with its process and all processes below it."""
+    for piece in state.pieces:
+        if piece.pid and not piece.one_shot and psutil.pid_exists(piece.pid):
+            process = psutil.Process(piece.pid)
+            yield piece.name, [process, *process.children(recursive=True)]
 
 
 async def rest(company: Company) -> list[Figure]:
@@ -89,12 +110,9 @@ async def rest(company: Company) -> list[Figure]:
 
 def memory(state: StackState) -> Iterator[Figure]:
     """7: resident memory of each service after all this."""
-    for piece in state.pieces:
-        if piece.pid and not piece.one_shot and Path(f"/proc/{piece.pid}").exists():
-            process = psutil.Process(piece.pid)
-            family = [process, *process.children(recursive=True)]
-            resident = max(member.memory_info().rss for member in family)
-            yield f"7 memory of {piece.name}", f"{resident / 1e6:6.0f} MB"
+    for name, family in families(state):
+        resident = max(member.memory_info().rss for member in family)
+        yield f"7 memory of {name}", f"{resident / 1e6:6.0f} MB"
 
 
 async def settle() -> None:

@@ -31,8 +31,6 @@ from crm_messaging.text import without_nul
 
 Received = Event[ChannelMessageReceived]
 
-_OPENED_BY = {"customer": "customer", "phone": "phone", "api": "api"}
-
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
@@ -94,7 +92,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
             channel_id=channel_id,
             contact_id=contact_id,
             chat_id=group[-1].data.chat_id,
-            opened_by=_OPENED_BY[group[0].data.origin],
+            opened_by=group[0].data.origin,
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
         )
