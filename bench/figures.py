@@ -65,7 +65,7 @@ async def end_to_end(
             tell([("2 processor time a message", _spent(before, cpu_seconds(state), len(sent)))])
         if rate >= 300:
             carried = f"{len(sent) / latency.seconds:6.0f}/s"
-            left = f"backlog at the end {backlog}, lost {missing}"
+            left = f"backlog at the end {backlog}, refused {company.refused}, lost {missing}"
             tell([(f"2 carried of {rate}/s for {posted:.0f} s", f"{carried}   {left}")])
 
 

@@ -12,6 +12,8 @@ import orjson
 from aiohttp import web
 from crm_fakes import examples
 
+WAHA_ATTEMPTS = 16
+
 
 class Sink:
     """A customer's system: answers 200 and remembers when each message's webhook came."""
@@ -68,6 +70,7 @@ class Company:
         self.http = http
         self.api = f"{gateway_url}/api/v1"
         self.headers: dict[str, str] = {}
+        self.refused = 0
         self._webhook_url = ""
         self._hmac_key = b""
         self._payload: dict[str, Any] = examples.by_name("text_inbound_dm_gows").body
@@ -133,8 +136,12 @@ class Company:
         )
 
     async def post_webhook(self, body: bytes, headers: dict[str, str]) -> None:
-        """Hand one webhook to the ingress; anything but 200 is an error."""
-        async with self.http.post(self._webhook_url, data=body, headers=headers) as answer:
-            if answer.status != 200:
-                raise RuntimeError(f"ingress answered {answer.status}")
-            await answer.read()
+        """Hand one webhook to the ingress; a refused one comes again after 2 s, as WAHA does."""
+        for _ in range(WAHA_ATTEMPTS):
+            async with self.http.post(self._webhook_url, data=body, headers=headers) as answer:
+                await answer.read()
+                if answer.status == 200:
+                    return
+            self.refused += 1
+            await asyncio.sleep(2)
+        raise RuntimeError("the ingress refused a webhook 16 times")

@@ -10,7 +10,7 @@ from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_messaging.settings import MessagingSettings
-from messaging_scene import Scene, running
+from messaging_scene import PHONE, Scene, running
 from service_kit.requests import RequestClient
 from shared_events import examples
 from shared_events.channel import ChannelCreated
@@ -111,6 +111,19 @@ class TestSendMessage:
         assert (sent["session_id"], sent["seq"]) == (str(received["session_id"]), 2)
         queued = (await scene.outbox())[-1]["payload"]
         assert (queued["to"], queued["reply_to_external_id"]) == ("123456789@lid", "IN1")
+
+    async def test_never_answers_a_person_in_a_group(self, gateway: Gateway, scene: Scene) -> None:
+        group = {"chat_id": "120363000000000001@g.us", "is_group": True}
+        await scene.apply(on_message_received, scene.received("no grupo", **group))
+        (received,) = await scene.messages()
+        await gateway.ask(
+            requests.SendMessage(
+                contact_id=received["contact_id"],
+                channel_id=scene.channel.id,
+                content="só para você",
+            )
+        )
+        assert (await scene.outbox())[-1]["payload"]["to"] == f"{PHONE}@c.us"
 
     async def test_same_idempotency_key_sends_once(self, gateway: Gateway, scene: Scene) -> None:
         request = requests.SendMessage(

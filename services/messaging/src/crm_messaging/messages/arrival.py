@@ -91,13 +91,22 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
         sessions.Opening(
             channel_id=channel_id,
             contact_id=contact_id,
-            chat_id=group[-1].data.chat_id,
+            chat_id=_reply_chat(group),
             opened_by=group[0].data.origin,
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
         )
         for (channel_id, contact_id), group in grouped.items()
     ]
+
+
+def _reply_chat(arrivals: Sequence[_Arrival]) -> str | None:
+    """Where an answer goes: the chat the person last wrote in, but never a group.
+
+    What an agent writes to a person must not appear before a group the person also writes in.
+    """
+    direct = (a.data.chat_id for a in reversed(arrivals) if not a.data.is_group)
+    return next(direct, None)
 
 
 async def _store(

@@ -50,7 +50,7 @@ class Session(Base, table=True):
         default_factory=dict,
         sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     )
-    chat_id: str = Field(max_length=255)
+    chat_id: str | None = Field(max_length=255)
     opened_by: str = Field(max_length=20)
     workflow_started_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})

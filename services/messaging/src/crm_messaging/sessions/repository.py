@@ -27,7 +27,7 @@ ON CONFLICT (tenant_id, channel_id, contact_id) WHERE status = 'active' DO UPDAT
     total_messages = sessions.total_messages + excluded.total_messages,
     last_interaction_at = greatest(sessions.last_interaction_at, clock_timestamp()),
     timeout_seconds = excluded.timeout_seconds,
-    chat_id = excluded.chat_id,
+    chat_id = coalesce(excluded.chat_id, sessions.chat_id),
     updated_at = now()
 RETURNING *
 """
@@ -45,7 +45,7 @@ class Opening:
 
     channel_id: UUID
     contact_id: UUID
-    chat_id: str
+    chat_id: str | None
     opened_by: str
     timeout_seconds: int
     messages: int
@@ -131,7 +131,7 @@ async def assign(tx: Transaction, session_id: UUID, agent_id: UUID | None) -> Se
 
 
 async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) -> str | None:
-    """Where the contact last wrote in the active session, if there is one."""
+    """The direct chat the contact last wrote in, in the active session, if there is one."""
     chat_id: str | None = await tx.fetchval(
         "SELECT chat_id FROM sessions WHERE tenant_id = $1 AND channel_id = $2"
         " AND contact_id = $3 AND status = 'active'",

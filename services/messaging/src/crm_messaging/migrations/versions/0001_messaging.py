@@ -65,7 +65,7 @@ def _sessions() -> None:
         sa.Column("timeout_seconds", sa.Integer, nullable=False),
         sa.Column("total_messages", sa.Integer, nullable=False, server_default=_ZERO),
         sa.Column("custom_fields", JSONB, nullable=False, server_default=_EMPTY),
-        _text("chat_id", 255),
+        _text("chat_id", 255, nullable=True),
         _text("opened_by", 20),
         _time("workflow_started_at"),
         sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
