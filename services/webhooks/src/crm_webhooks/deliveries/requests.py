@@ -1,7 +1,7 @@
 """The requests about deliveries (`shared_events.requests.webhooks`)."""
 
+from service_kit.calls import Call, RequestHandler
 from service_kit.database import Transaction
-from service_kit.requests import Call, RequestHandler
 from shared_events.requests.base import Page, Request
 from shared_events.requests.webhooks import GetDelivery, ListDeliveries, Redeliver
 from shared_events.resources import WebhookDelivery

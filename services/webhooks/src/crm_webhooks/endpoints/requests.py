@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from service_kit.calls import Call, RequestHandler
 from service_kit.database import Transaction
-from service_kit.requests import Call, RequestHandler
 from shared_events.requests.base import Nothing, Page, Request
 from shared_events.requests.webhooks import (
     CreateEndpoint,
