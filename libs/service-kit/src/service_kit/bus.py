@@ -7,7 +7,7 @@ messages with one message id in flight confuse which of them was returned.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -189,8 +189,10 @@ class Publisher:
             raise BrokerDownError(type(error).__name__) from error
 
 
-async def declare_topology(channel: AbstractChannel) -> None:
-    """Declare all of `shared_events.topology` on this channel."""
+async def declare_topology(
+    channel: AbstractChannel, queues: Iterable[topology.Queue] = topology.QUEUES
+) -> None:
+    """Declare all exchanges of `shared_events.topology` and these queues with their dead letters."""
     exchanges: dict[str, AbstractExchange] = {}
     for name in (
         *(x.name for x in topology.EXCHANGES),
@@ -203,7 +205,7 @@ async def declare_topology(channel: AbstractChannel) -> None:
     for exchange in topology.EXCHANGES:
         for source, key in exchange.sources:
             await exchanges[exchange.name].bind(exchanges[source], key)
-    for queue in topology.QUEUES:
+    for queue in queues:
         dead = await channel.declare_queue(
             queue.dead_letters, durable=True, arguments=dict(topology.DEAD_LETTER_ARGUMENTS)
         )

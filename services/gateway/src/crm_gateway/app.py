@@ -47,6 +47,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     if missing:
         raise ConfigurationError([f"{name} is missing" for name in missing])
     service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
+    # Without the broker ingress and own data still work: not to be taken out of service for it.
+    service.health.prefer("rabbitmq", service.publisher.ping)
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)

@@ -303,6 +303,13 @@ class TestBrokerAway:
             assert (await client.get("/agents", headers=account.bearer)).status_code == 200
             assert (await client.get("/auth/me", headers=account.bearer)).status_code == 200
             await register(client)
+
+            async def degraded() -> bool:
+                health = await client.get("http://gateway/health/ready")
+                assert health.status_code == 200
+                return bool(health.json()["status"] == "degraded")
+
+            await until(degraded)
             await rabbitmq_outage.start()
             await until(works)
             await server.stop()

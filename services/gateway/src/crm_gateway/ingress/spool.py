@@ -21,7 +21,11 @@ log = structlog.get_logger()
 SPOOLED = Gauge("crm_ingress_spooled", "Webhooks that wait for the broker")
 
 _BATCH = 200
+_DRAIN_SECONDS = 10.0
+"""For the confirm of a whole batch under way at once."""
 _RETRY_SECONDS = 0.5
+_PATIENCE_SECONDS = 1.0
+"""How long a webhook pauses for the spool to empty before it is stored behind the others."""
 _LOOK_SECONDS = 5.0
 """How often an idle process looks for what another one, now gone, has left."""
 
@@ -47,8 +51,6 @@ class Spool:
         self._writing = 0
         self._written = 0
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._gate = asyncio.Event()
         self._gate.set()
 
@@ -59,7 +61,9 @@ class Spool:
         """
         channel = str(webhook.channel_id)
         if channel in self._waiting:
-            await self._gate.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._gate.wait()
         if channel not in self._waiting:
             try:
                 await publish(self._publisher, webhook)
@@ -70,13 +74,10 @@ class Spool:
         self._wake.set()
         self._writing += 1
         self._written += 1
-        self._idle.clear()
         try:
             await self._store(webhook)
         finally:
             self._writing -= 1
-            if not self._writing:
-                self._idle.set()
 
     async def _store(self, webhook: Webhook) -> None:
         async with self._database.tenant(webhook.tenant_id) as tx:
@@ -100,35 +101,30 @@ class Spool:
 
     async def _drain(self) -> None:
         """Publish what waits, oldest first; returns when nothing waits any more."""
-        while True:
-            found, left = await self._publish_batch()
-            if left:
-                await asyncio.sleep(_RETRY_SECONDS)
-            elif found < _BATCH and await self._catch_up():
-                return
-
-    async def _catch_up(self) -> bool:
-        """Hold the waiting channels' arrivals for a moment, publish the rest, let them go.
-
-        Without it a busy channel would never find its spool empty. False: not empty yet.
-        """
-        self._gate.clear()
         try:
-            await self._idle.wait()
-            held, written = set(self._waiting), self._written
-            found, left = await self._publish_batch()
-            if left or found == _BATCH or self._written != written:
-                return False
-            self._waiting -= held
-            if not self._waiting:
-                self._wake.clear()
-            return not self._waiting
+            while True:
+                quiet, held, written = not self._writing, set(self._waiting), self._written
+                found, left = await self._publish_batch()
+                if left:
+                    self._gate.set()  # the broker is still away: nobody need wait for us
+                    await asyncio.sleep(_RETRY_SECONDS)
+                elif found < _BATCH and quiet and self._written == written:
+                    # Nothing was being written while we looked: nothing can be overtaken.
+                    self._waiting -= held
+                    if not self._waiting:
+                        self._wake.clear()
+                        return
+                else:
+                    # It works again, so arrivals of waiting channels pause: without that a
+                    # busy channel would never find its spool empty.
+                    self._gate.clear()
         finally:
             self._gate.set()
 
     async def _publish_batch(self) -> tuple[int, int]:
         """Publish and delete the oldest; how many there were, and how many of them are left."""
         async with self._database.system("ingress") as tx:
+            ours = await tx.fetchval(_TURN)  # first: then we see what the one before deleted
             rows = await tx.fetch(_OLDEST, _BATCH)
             SPOOLED.set(len(rows))
             if not rows:
@@ -137,7 +133,7 @@ class Spool:
             for row in rows:
                 by_channel.setdefault(str(row["channel_id"]), []).append(row)
             self._waiting |= by_channel.keys()
-            if not await tx.fetchval(_TURN):
+            if not ours:
                 return len(rows), len(rows)
             published = await asyncio.gather(
                 *(self._publish_in_order(channel) for channel in by_channel.values())
@@ -154,7 +150,8 @@ class Spool:
         They are on their way at once, in order: a connection keeps the order it was given.
         """
         results = await asyncio.gather(
-            *(publish(self._publisher, _webhook(row)) for row in rows), return_exceptions=True
+            *(publish(self._publisher, _webhook(row), timeout=_DRAIN_SECONDS) for row in rows),
+            return_exceptions=True,
         )
         done: list[int] = []
         for row, result in zip(rows, results, strict=True):

@@ -97,7 +97,9 @@ def event_name(event: object) -> str:
     return _NOT_IN_EVENTS.sub("", event)[:_EVENT_CHARACTERS] or "unknown"
 
 
-async def publish(publisher: Publisher, webhook: Webhook) -> None:
+async def publish(
+    publisher: Publisher, webhook: Webhook, *, timeout: float = PUBLISH_SECONDS
+) -> None:
     """Hand it to the broker and wait for the confirm; raises BrokerDownError, UnroutableError."""
     await publisher.publish(
         topology.WAHA_EVENTS.name,
@@ -106,5 +108,5 @@ async def publish(publisher: Publisher, webhook: Webhook) -> None:
         message_id=str(webhook.id),
         headers=webhook.headers,
         correlation_id=str(webhook.headers["x-request-id"]),
-        timeout=PUBLISH_SECONDS,
+        timeout=timeout,
     )
