@@ -8,7 +8,7 @@ import psutil
 from crm_dev.state import StackState
 
 from bench.load import Latencies, as_fast_as_possible, at_rate
-from bench.platform import Company, Sink
+from bench.platform import CUSTOMERS, Company, Sink
 
 Figure = tuple[str, str]
 
@@ -43,7 +43,20 @@ async def ingress(company: Company, sink: Sink) -> list[Figure]:
 async def end_to_end(
     company: Company, sink: Sink, state: StackState, tell: Callable[[list[Figure]], None]
 ) -> None:
-    """2: from WAHA's POST to the customer's webhook, unloaded, loaded, and how much is carried."""
+    """2: from WAHA's POST to the customer's webhook, unloaded, loaded, and how much is carried.
+
+    Every customer writes once before, so that their sessions are open: what is measured is a
+    conversation going on, not one beginning.
+    """
+    first = [company.webhook(number) for number in range(CUSTOMERS)]
+
+    async def greet(number: int) -> None:
+        _, body, headers = first[number]
+        await company.post_webhook(body, headers)
+
+    await at_rate(greet, per_second=40, seconds=CUSTOMERS / 40)
+    await sink.wait_for({bare_id for bare_id, _, _ in first}, 60)
+    await asyncio.sleep(5)  # the sessions' workflows
     for rate, seconds in ((20, 15), (100, 15), (300, 20)):
         sent: dict[str, float] = {}
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from crm_fakes import examples
 
 WAHA_ATTEMPTS = 16
+CUSTOMERS = 200
 
 
 class Sink:
@@ -113,9 +114,9 @@ class Company:
                 raise RuntimeError(f"{method} {path}: {answer.status} {content!r}")
             return orjson.loads(content) if content else None
 
-    def webhook(self, number: int, customers: int = 200) -> tuple[str, bytes, dict[str, str]]:
-        """A signed text message of one of `customers` people: its id, body and headers."""
-        phone = f"55119{number % customers:08}"
+    def webhook(self, number: int) -> tuple[str, bytes, dict[str, str]]:
+        """A signed text message of one of CUSTOMERS people: its id, body and headers."""
+        phone = f"55119{number % CUSTOMERS:08}"
         bare_id = f"AC{secrets.token_hex(15).upper()}"
         payload = {
             **self._payload["payload"],

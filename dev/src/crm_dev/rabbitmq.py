@@ -69,6 +69,8 @@ def _environment(home: Path, ports: RabbitPorts) -> dict[str, str]:
         "RABBITMQ_DIST_PORT": str(ports.erlang),
         "ERL_EPMD_PORT": str(ports.epmd),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        # Idle schedulers otherwise spin, on cores that the services beside them need.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         "detached": "true",
     }
 

@@ -7,18 +7,17 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from crm_dev.testing import PostgresServer, RabbitServer
+from crm_dev.testing import PostgresServer, RabbitServer, running_rabbitmq
 from pydantic import SecretStr
 from service_kit import migrations
-from service_kit.bus import Publisher
+from service_kit.bus import Publisher, declare_retry, declare_topology
 from service_kit.database import Database
 from service_kit.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).parent / "scratch"))
 
-from crm_scratch.bus import Bus, looking_into
-
-RETRY_DELAYS = (0.05, 0.1)
+from crm_scratch.bus import RETRY_DELAYS, Bus, looking_into
+from crm_scratch.things import QUEUE
 
 
 def runtime_url(admin_url: str, database_url: str | None = None) -> str:
@@ -65,6 +64,19 @@ async def vhost(rabbitmq_server: RabbitServer) -> str:
     return await rabbitmq_server.create_vhost("kit")
 
 
+@pytest.fixture(scope="session")
+async def mortal_server() -> AsyncIterator[RabbitServer]:
+    """A RabbitMQ for outages alone, so that no other test loses its broker; see `crm_scratch`."""
+    async with running_rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture
+async def mortal_vhost(mortal_server: RabbitServer) -> str:
+    """An empty virtual host of the broker that goes down; its AMQP URL."""
+    return await mortal_server.create_vhost("kit")
+
+
 @pytest.fixture
 async def bus(vhost: str) -> AsyncIterator[Bus]:
     """The test's own eyes and hands on the virtual host."""
@@ -83,8 +95,14 @@ async def publisher(vhost: str) -> AsyncIterator[Publisher]:
 
 @pytest.fixture
 async def declared(publisher: Publisher) -> Publisher:
-    """A connected publisher with the whole topology and short retry delays."""
-    await publisher.declare(RETRY_DELAYS)
+    """A connected publisher with all exchanges, QUEUE alone and short retry delays.
+
+    A service declares every queue; that takes a second, which most tests need not wait for.
+    """
+    async with publisher.channel() as channel:
+        await declare_topology(channel, [QUEUE])
+        for delay in RETRY_DELAYS:
+            await declare_retry(channel, int(delay * 1000))
     return publisher
 
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from service_kit import migrations
 from service_kit.bus import Publisher
 from service_kit.errors import UnavailableError
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channel import ChannelMessageReceived, ChannelRef, Person

@@ -46,8 +46,13 @@ async def _undecoded(message: RabbitMessage) -> RabbitMessage:
     return message
 
 
-def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> RabbitBroker:
-    """A connection of its own. FastStream injects nothing: handlers take the raw message."""
+def make_broker(
+    url: str, *, confirms: bool = True, prefetch: int = 10, logged: bool = True
+) -> RabbitBroker:
+    """A connection of its own. FastStream injects nothing: handlers take the raw message.
+
+    `logged=False` spares FastStream's log context per message, for handlers that cannot raise.
+    """
     return RabbitBroker(
         url,
         default_channel=Channel(
@@ -58,7 +63,7 @@ def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> Rabbi
         reconnect_interval=1.0,
         fail_fast=True,
         graceful_timeout=10.0,
-        logger=_log,
+        logger=_log if logged else None,
         log_level=logging.DEBUG,
     )
 
@@ -192,7 +197,7 @@ class Publisher:
 async def declare_topology(
     channel: AbstractChannel, queues: Iterable[topology.Queue] = topology.QUEUES
 ) -> None:
-    """Declare all exchanges of `shared_events.topology` and these queues with their dead letters."""
+    """Declare every exchange of the bus, and these queues with their dead letters."""
     exchanges: dict[str, AbstractExchange] = {}
     for name in (
         *(x.name for x in topology.EXCHANGES),

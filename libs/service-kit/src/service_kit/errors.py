@@ -2,6 +2,7 @@
 
 from typing import Any, NoReturn
 
+from pydantic import ValidationError
 from shared_events.requests.base import FieldError, Problem, ProblemKind
 
 
@@ -22,6 +23,18 @@ class ProblemError(Exception):
         self.problem = Problem(
             kind=self.kind, code=code, detail=detail, errors=errors or [], extra=extra
         )
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Pydantic's findings as field errors with JSON pointers."""
+    return [
+        FieldError(
+            pointer="/" + "/".join(str(part) for part in e["loc"]),
+            code=e["type"],
+            message=e["msg"],
+        )
+        for e in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
 
 
 class NotFoundError(ProblemError):

@@ -29,11 +29,17 @@ class Health:
     service: str
     draining: bool = False
     _checks: dict[str, tuple[Check, Status]] = field(default_factory=dict)
+    _tolerated: set[str] = field(default_factory=set)
     _cached: tuple[float, Status, dict[str, dict[str, object]]] | None = None
 
     def require(self, name: str, check: Check) -> None:
         """A hard dependency: without it the process is unhealthy and not ready."""
         self._checks[name] = (check, "unhealthy")
+
+    def tolerate(self, name: str, check: Check) -> None:
+        """A hard dependency without which the process is unhealthy, but still takes traffic."""
+        self.require(name, check)
+        self._tolerated.add(name)
 
     def prefer(self, name: str, check: Check) -> None:
         """A soft dependency: without it the process is degraded and still ready."""
@@ -53,6 +59,15 @@ class Health:
             checks[name] = {"healthy": failure is None, "message": failure or "Connected"}
         self._cached = (time.monotonic(), worst, checks)
         return worst, checks
+
+    async def ready(self) -> bool:
+        """Whether traffic should come: not draining, and nothing it cannot do without is away."""
+        _, checks = await self.status()
+        return not self.draining and all(
+            checks[name]["healthy"]
+            for name, (_, severity) in self._checks.items()
+            if severity == "unhealthy" and name not in self._tolerated
+        )
 
     async def _run(self, name: str) -> str | None:
         """None, or a message that gives away no host, user or password."""
@@ -83,11 +98,11 @@ def router(health: Health) -> APIRouter:
 
     @routes.get("/health/ready")
     async def ready() -> Response:
-        status, checks = await health.status()
-        unready = health.draining or status == "unhealthy"
+        _, checks = await health.status()
+        takes_traffic = await health.ready()
         return JSONResponse(
-            {"status": "unhealthy" if unready else status, "checks": checks},
-            status_code=503 if unready else 200,
+            {"status": "healthy" if takes_traffic else "unhealthy", "checks": checks},
+            status_code=200 if takes_traffic else 503,
         )
 
     @routes.get("/metrics")

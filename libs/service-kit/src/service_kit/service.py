@@ -18,16 +18,19 @@ from shared_events.requests.base import Request
 
 from service_kit import health, migrations, tracing
 from service_kit.bus import Publisher, connect, discard, make_broker
+from service_kit.calls import ExternalHandler, RequestHandler
 from service_kit.consumer import Consumer, Decoder, Handler, by_event_type
 from service_kit.database import Database, NotConnectedError
 from service_kit.relay import Relay, RelayOptions, purge
-from service_kit.requests import ExternalHandler, RequestHandler, RequestServer
+from service_kit.request_server import RequestServer
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
 
 Background = Callable[[], Awaitable[None]]
+OnStop = Callable[[], Awaitable[None]]
 _PURGE_EVERY_SECONDS = 3600.0
+_ON_STOP_SECONDS = 5.0
 
 
 class Service:
@@ -57,10 +60,11 @@ class Service:
         self.app = FastAPI(title=name, lifespan=self._lifespan, openapi_url=None)
         self.app.include_router(health.router(self.health))
         self._consumers: list[Consumer] = []
-        self._consume_broker = make_broker(settings.amqp_url)
+        self._consume_broker = make_broker(settings.amqp_url, logged=False)
         self._requests: RequestServer | None = None
         self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
         self._tasks: list[asyncio.Task[None]] = []
+        self._on_stop: list[OnStop] = []
         self.migrated = asyncio.Event()
 
     def consume(
@@ -105,6 +109,13 @@ class Service:
     def background(self, name: str, task: Background) -> None:
         """Run a task once the database is migrated; when it raises, again after a pause."""
         self._background[name] = task
+
+    def on_stop(self, callback: OnStop) -> None:
+        """Await this when nothing runs any more (to close an HTTP client); the last added first.
+
+        Database and publisher are still there. A callback has 5 seconds; what it raises is logged.
+        """
+        self._on_stop.append(callback)
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -165,7 +176,7 @@ class Service:
 
     async def _subscribe(self) -> None:
         await discard(self._consume_broker)
-        self._consume_broker = make_broker(self.settings.amqp_url)
+        self._consume_broker = make_broker(self.settings.amqp_url, logged=False)
         for consumer in self._consumers:
             consumer.subscribe(self._consume_broker)
         if self._consumers:
@@ -178,13 +189,19 @@ class Service:
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
                 if self._requests is not None:
                     await self._requests.stop()
-                if self._consumers:
-                    await self._consume_broker.stop()
                 for consumer in self._consumers:
                     await consumer.stop()
+                if self._consumers:
+                    await self._consume_broker.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for callback in reversed(self._on_stop):
+            try:
+                async with asyncio.timeout(_ON_STOP_SECONDS):
+                    await callback()
+            except Exception as error:
+                log.warning("on_stop_failed", error=repr(error))
         with suppress(Exception):
             await self.publisher.close()
         await self.database.close()

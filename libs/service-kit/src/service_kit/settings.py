@@ -7,7 +7,7 @@ service refuses to start with a missing, default or short secret, and lists all 
 import os
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 _WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
 MIN_SECRET_LENGTH = 32
+MIN_PASSWORD_LENGTH = 12
 
 
 class ConfigurationError(SystemExit):
@@ -162,9 +163,11 @@ class ServiceSettings(BaseSettings):
             or secret.get_secret_value().lower() in _WELL_KNOWN_SECRETS
         ]
         for name, url in (("database", self.postgres_dsn), ("RabbitMQ", self.amqp_url)):
-            parts = urlsplit(url)
-            if (parts.password or "").lower() in _WELL_KNOWN_SECRETS:
+            password = unquote(urlsplit(url).password or "")
+            if password.lower() in _WELL_KNOWN_SECRETS:
                 found.append(f"the {name} password is missing or a well-known default")
+            elif len(password) < MIN_PASSWORD_LENGTH:
+                found.append(f"the {name} password needs {MIN_PASSWORD_LENGTH} characters or more")
         parts = urlsplit(self.postgres_dsn)
         local = parts.hostname in {"localhost", "127.0.0.1", "::1", None}
         if "sslmode=disable" in parts.query and not local:

@@ -9,7 +9,7 @@ import aio_pika
 import asyncpg
 import pytest
 from crm_scratch import eventually
-from crm_scratch.bus import Bus, deleted, headers, message
+from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, headers, message
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
 from faststream.rabbit import RabbitMessage
 from service_kit.bus import Publisher, make_broker
@@ -17,8 +17,6 @@ from service_kit.consumer import Consumer, Decoder, Event, Handler, by_event_typ
 from service_kit.database import Database, Transaction
 from service_kit.errors import PoisonError
 from shared_events.channel import ChannelDeleted
-
-RETRY_DELAYS = (0.05, 0.1)
 
 
 @pytest.fixture

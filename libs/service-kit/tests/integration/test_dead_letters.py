@@ -7,7 +7,6 @@ from crm_scratch.things import QUEUE, TENANT
 from service_kit import dead_letters
 from service_kit.bus import Publisher
 from service_kit.settings import ServiceSettings
-from shared_events import topology
 
 
 @pytest.fixture
@@ -49,15 +48,14 @@ class TestPeek:
     async def test_knows_the_brokers_own_reason(
         self, make_settings: Callable[..., ServiceSettings], declared: Publisher, bus: Bus
     ) -> None:
-        rejected = topology.CONTACT_ENRICHMENT
-        await bus.send(deleted(), queue=rejected.name)
-        queue = await bus.channel.get_queue(rejected.name)
+        await bus.send(deleted())
+        queue = await bus.channel.get_queue(QUEUE.name)
         async with queue.iterator() as messages:
             await (await anext(messages)).reject(requeue=False)
         settings = make_settings()
-        letters = await dead_letters.peek(settings, rejected.name, 1)
+        letters = await dead_letters.peek(settings, QUEUE.name, 1)
         while not letters:
-            letters = await dead_letters.peek(settings, rejected.name, 1)
+            letters = await dead_letters.peek(settings, QUEUE.name, 1)
         assert letters[0]["reason"] == "rejected"
 
 

@@ -153,5 +153,6 @@ class TestPublisher:
         assert taken.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
         assert (taken.message_id, taken.headers["h"]) == ("2", "v")
 
-    async def test_declares_again_without_a_change(self, declared: Publisher) -> None:
-        await declared.declare((0.05, 0.1))
+    async def test_declares_again_without_a_change(self, publisher: Publisher) -> None:
+        await publisher.declare((0.05, 0.1))
+        await publisher.declare((0.05, 0.1))

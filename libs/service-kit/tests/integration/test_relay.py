@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from crm_dev.testing import RabbitServer, running_rabbitmq
+from crm_dev.testing import RabbitServer
 from crm_scratch import eventually
-from crm_scratch.bus import Bus, headers, looking_into
+from crm_scratch.bus import Bus, away, headers, looking_into
 from crm_scratch.things import TENANT
 from service_kit.bus import Publisher
 from service_kit.database import Database
@@ -174,30 +174,27 @@ class TestUnroutable:
 
 
 class TestBrokerOutage:
-    async def test_burns_no_retry_and_drains_on_return(self, database: Database) -> None:
-        async with running_rabbitmq() as server:
-            publisher = Publisher(server.url)
-            await publisher.connect()
-            await self._declare(server)
-            async with running(Relay(database, publisher, IMPATIENT)):
-                await emit(database, uuid4())
-                await eventually(all_published(database))
-                await server.stop()
-                for _ in range(20):
-                    await emit(database, uuid4())
-                await asyncio.sleep(2)  # long enough for several attempts
-                waiting = (await states(database))[1:]
-                assert set(waiting) == {(False, False, 0)}
-                await server.start()
-                await eventually(all_published(database), seconds=30)
-            async with looking_into(server.url) as bus:
-                assert await bus.depth("seen") >= 21
-            await publisher.close()
-
-    async def _declare(self, server: RabbitServer) -> None:
-        async with looking_into(server.url) as bus:
+    async def test_burns_no_retry_and_drains_on_return(
+        self, database: Database, mortal_server: RabbitServer, mortal_vhost: str
+    ) -> None:
+        publisher = Publisher(mortal_vhost)
+        await publisher.connect()
+        async with looking_into(mortal_vhost) as bus:
             await bus.exchange(topology.DOMAIN_EVENTS.name)
             await bus.queue("seen", topology.DOMAIN_EVENTS.name, "#")
+        async with running(Relay(database, publisher, IMPATIENT)):
+            await emit(database, uuid4())
+            await eventually(all_published(database))
+            async with away(mortal_server, suddenly=False):
+                for _ in range(20):
+                    await emit(database, uuid4())
+                await asyncio.sleep(1)  # long enough for several attempts
+                waiting = (await states(database))[1:]
+                assert set(waiting) == {(False, False, 0)}
+            await eventually(all_published(database), seconds=30)
+        async with looking_into(mortal_vhost) as bus:
+            assert await bus.depth("seen") >= 21
+        await publisher.close()
 
 
 class TestLeadership:

@@ -19,9 +19,11 @@ from crm_scratch.things import (
     get_thing,
     make_thing,
 )
+from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import DeadlineError, UnavailableError
-from service_kit.requests import MAX_IN_FLIGHT, Call, RequestClient, RequestServer
+from service_kit.request_client import MAX_IN_FLIGHT, RequestClient
+from service_kit.request_server import RequestServer
 from shared_events import topology
 from shared_events.requests.base import Principal, Reply, Request, RequestEnvelope
 

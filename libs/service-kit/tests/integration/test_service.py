@@ -1,11 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
-from crm_dev.testing import running_rabbitmq
+from crm_dev.testing import RabbitServer
 from crm_scratch import eventually
-from crm_scratch.bus import deleted, looking_into
+from crm_scratch.bus import RETRY_DELAYS, away, deleted, looking_into
 from crm_scratch.things import (
     QUEUE,
     TENANT,
@@ -17,7 +17,7 @@ from crm_scratch.things import (
 )
 from httpx import ASGITransport, AsyncClient
 from pydantic import SecretStr
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings
 from shared_events.channel import ChannelDeleted
@@ -149,63 +149,117 @@ class TestService:
             assert await bus.depth(QUEUE.dead_letters) == 0
 
 
+class TestOnStop:
+    async def test_is_called_last_added_first_when_nothing_runs_any_more(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        seen: list[str] = []
+
+        async def busy() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                seen.append("background")
+
+        async def note_consumers() -> None:
+            async with looking_into(vhost) as bus:
+                seen.append(f"{await bus.consumers(QUEUE.name)} consumers")
+
+        async def note_database() -> None:
+            seen.append(f"{await rows(service)} rows")
+
+        service.background("busy", busy)
+        service.on_stop(note_database)
+        service.on_stop(note_consumers)
+        async with living(service) as http:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: _consumed(vhost))
+            assert seen == []
+        assert seen == ["background", "0 consumers", "0 rows"]
+
+    async def test_goes_on_to_the_next_when_one_raises(self, make_settings: MakeSettings) -> None:
+        service = scratch(make_settings())
+        called: list[int] = []
+
+        async def note() -> None:
+            called.append(1)
+
+        async def fail() -> None:
+            raise RuntimeError("already closed")
+
+        service.on_stop(note)
+        service.on_stop(fail)
+        async with living(service):
+            pass
+        assert called == [1]
+
+
 async def _has(service: Service, count: int) -> bool:
     return await rows(service) == count
 
 
 async def _declared(url: str) -> bool:
+    """Whether the whole topology is there: the delay queues come last."""
     async with looking_into(url) as bus:
         try:
-            await bus.depth(QUEUE.dead_letters)
+            await bus.depth(f"retry.{int(RETRY_DELAYS[-1] * 1000)}ms")
         except Exception:  # the channel closes when the queue is not there
             return False
     return True
 
 
+async def _consumed(url: str) -> bool:
+    if not await _declared(url):
+        return False
+    async with looking_into(url) as bus:
+        return await bus.consumers(QUEUE.name) == 1
+
+
 class TestBrokerOutage:
     async def test_at_the_start_and_in_the_middle_loses_nothing(
-        self, make_settings: MakeSettings
+        self, make_settings: MakeSettings, mortal_server: RabbitServer, mortal_vhost: str
     ) -> None:
-        async with running_rabbitmq() as server:
-            await server.stop()
-            service = scratch(make_settings(rabbitmq_url=SecretStr(server.url)))
-            async with living(service) as http:
+        service = scratch(make_settings(rabbitmq_url=SecretStr(mortal_vhost)))
+        async with AsyncExitStack() as life:
+            async with away(mortal_server, suddenly=True):
+                http = await life.enter_async_context(living(service))
                 await asyncio.sleep(1)
                 assert (await http.get("/health")).json()["status"] == "unhealthy"
-                await server.start()
-                await eventually(lambda: ready(http), seconds=30)
-                async with asking(server.url) as client:
-                    await self._makes(client, service, 2)
-                    await server.kill()
-                    await eventually(lambda: self._down(http))
-                    assert not await made(client, "meanwhile")
-                    await server.start()
-                    await eventually(lambda: ready(http), seconds=30)
-                    await self._makes(client, service, 4)
-            async with looking_into(server.url) as bus:
-                assert await bus.depth(QUEUE.dead_letters) == 0
+            await eventually(lambda: ready(http), seconds=30)
+            client = await life.enter_async_context(asking(mortal_vhost))
+            await self._makes(client, service, 2)
+            async with away(mortal_server, suddenly=True):
+                await eventually(lambda: self._down(http))
+                assert not await made(client, "meanwhile")
+            await eventually(lambda: ready(http), seconds=30)
+            await self._makes(client, service, 4)
+        async with looking_into(mortal_vhost) as bus:
+            assert await bus.depth(QUEUE.dead_letters) == 0
 
     async def test_between_connecting_and_consuming_doubles_no_consumer(
-        self, make_settings: MakeSettings, admin_url: str
+        self,
+        make_settings: MakeSettings,
+        admin_url: str,
+        mortal_server: RabbitServer,
+        mortal_vhost: str,
     ) -> None:
         admin = await asyncpg.connect(admin_url)
         await admin.execute("UPDATE scratch.alembic_version SET version_num = '0000'")
-        async with running_rabbitmq() as server:
-            service = scratch(make_settings(rabbitmq_url=SecretStr(server.url)))
-            async with living(service) as http:
-                await eventually(lambda: _declared(server.url), seconds=20)
-                await server.kill()
+        service = scratch(make_settings(rabbitmq_url=SecretStr(mortal_vhost)))
+        async with living(service) as http:
+            await eventually(lambda: _declared(mortal_vhost), seconds=20)
+            async with away(mortal_server, suddenly=True):
                 await admin.execute("UPDATE scratch.alembic_version SET version_num = '0001'")
                 await asyncio.wait_for(service.migrated.wait(), 10)
                 await asyncio.sleep(0.5)  # it tries to consume, and cannot
-                await server.start()
-                await eventually(lambda: ready(http), seconds=30)
-                async with asking(server.url) as client:
-                    await self._makes(client, service, 2)
-                async with looking_into(server.url) as bus:
-                    assert await bus.consumers(QUEUE.name) == 1
-                    for kind in ("queries", "commands"):
-                        assert await bus.consumers(f"scratch.{kind}") == 1
+            await eventually(lambda: ready(http), seconds=30)
+            async with asking(mortal_vhost) as client:
+                await self._makes(client, service, 2)
+            async with looking_into(mortal_vhost) as bus:
+                assert await bus.consumers(QUEUE.name) == 1
+                for kind in ("queries", "commands"):
+                    assert await bus.consumers(f"scratch.{kind}") == 1
         await admin.close()
 
     async def _makes(self, client: RequestClient, service: Service, expected: int) -> None:

@@ -77,6 +77,23 @@ class TestLoad:
         with pytest.raises(ConfigurationError, match="DB_SSLMODE"):
             load(SecretiveSettings)
 
+    @pytest.mark.parametrize("password", ["x", "eleven-char", "%41%42%43%44%45%46"])
+    def test_refuses_a_short_password_of_the_database_or_the_broker(
+        self, monkeypatch: pytest.MonkeyPatch, password: str
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{password}@db.example/x")
+        monkeypatch.setenv("RABBITMQ_URL", f"amqp://app:{password}@mq.example/")
+        with pytest.raises(ConfigurationError) as raised:
+            load(SecretiveSettings)
+        assert raised.value.problems == [
+            "the database password needs 12 characters or more",
+            "the RabbitMQ password needs 12 characters or more",
+        ]
+
+    def test_accepts_a_password_of_twelve_characters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://app:twelve-chars@db.example/x")
+        assert load(SecretiveSettings).is_production
+
 
 class TestFiles:
     def test_reads_a_setting_from_a_file(

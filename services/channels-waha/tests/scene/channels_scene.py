@@ -15,7 +15,7 @@ from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 from service_kit.bus import Publisher
 from service_kit.errors import UnavailableError
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from shared_events import ingress, registry, topology
 from shared_events.envelope import Envelope, EventData

@@ -8,8 +8,8 @@ from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import make_http_client
 from cryptography.fernet import Fernet
 from pydantic import SecretStr, ValidationError
+from service_kit.calls import Call
 from service_kit.errors import InvalidError
-from service_kit.requests import Call
 from shared_events.requests.base import Principal
 from shared_events.requests.channels import CreateChannel, WahaSettings
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from service_kit.main import run_service
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from service_kit.settings import ConfigurationError
 from starlette.routing import Route
@@ -48,7 +48,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         raise ConfigurationError([f"{name} is missing" for name in missing])
     service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
-    service.health.prefer("rabbitmq", service.publisher.ping)
+    service.health.tolerate("rabbitmq", service.publisher.ping)
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)

@@ -16,9 +16,10 @@ from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
 from pydantic import BaseModel, SecretStr
 from service_kit import migrations
+from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
-from service_kit.requests import Call, RequestServer
+from service_kit.request_server import RequestServer
 from service_kit.service import Service
 from shared_events.requests.base import Nothing, Page
 from shared_events.requests.contacts import (

@@ -304,12 +304,12 @@ class TestBrokerAway:
             assert (await client.get("/auth/me", headers=account.bearer)).status_code == 200
             await register(client)
 
-            async def degraded() -> bool:
-                health = await client.get("http://gateway/health/ready")
-                assert health.status_code == 200
-                return bool(health.json()["status"] == "degraded")
+            async def unhealthy() -> bool:
+                assert (await client.get("http://gateway/health/ready")).status_code == 200
+                health = await client.get("http://gateway/health")
+                return health.status_code == 503
 
-            await until(degraded)
+            await until(unhealthy)
             await rabbitmq_outage.start()
             await until(works)
             await server.stop()

@@ -11,7 +11,7 @@ from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_messaging.settings import MessagingSettings
 from messaging_scene import PHONE, Scene, running
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from shared_events import examples
 from shared_events.channel import ChannelCreated
 from shared_events.contact import ContactCreated

@@ -15,7 +15,7 @@ from crm_messaging.sessions.schemas import workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_messaging.settings import MessagingSettings
 from messaging_scene import Scene, eventually, running
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from shared_events.requests.base import Principal
 from shared_events.requests.messaging import CloseSession

@@ -7,10 +7,13 @@ from uuid import UUID, uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from crm_dev.testing import RabbitServer
 from shared_events import topology
 from shared_events.channel import ChannelDeleted
 
 from crm_scratch.things import QUEUE, TENANT
+
+RETRY_DELAYS = (0.05, 0.1)
 
 
 def deleted(
@@ -101,6 +104,16 @@ async def looking_into(url: str) -> AsyncIterator[Bus]:
     connection = await aio_pika.connect(url)
     async with connection:
         yield Bus(await connection.channel())
+
+
+@asynccontextmanager
+async def away(server: RabbitServer, *, suddenly: bool) -> AsyncIterator[None]:
+    """Meanwhile the broker is stopped or killed; it is back however this ends."""
+    await (server.kill() if suddenly else server.stop())
+    try:
+        yield
+    finally:
+        await server.start()
 
 
 def headers(taken: AbstractIncomingMessage) -> dict[str, Any]:

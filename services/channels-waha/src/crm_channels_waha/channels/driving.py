@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service_kit.calls import Call
 from service_kit.database import Database
 from service_kit.errors import ConflictError, NotFoundError, UnavailableError
 from service_kit.outbox import Cause
-from service_kit.requests import Call
 from shared_events.requests.channels import DriveChannel, GetQrCode, QrCode
 from shared_events.resources import Channel
 

@@ -1,9 +1,9 @@
 """Requests that only need our own tables."""
 
+from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError, PreconditionFailedError
 from service_kit.ids import uuid7
-from service_kit.requests import Call
 from shared_events.channel import (
     ChannelCreated,
     ChannelDeleted,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError
-from service_kit.requests import Call
 from shared_events import resources
 from shared_events.identity import WhatsAppId
 from shared_events.requests.base import Nothing, Page

@@ -6,6 +6,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,
@@ -13,7 +14,6 @@ from service_kit.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from service_kit.requests import Call
 from shared_events.gateway import Agent, AgentUpdated
 from shared_events.requests.base import Page
 

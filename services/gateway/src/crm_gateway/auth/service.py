@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, UnauthenticatedError
 from service_kit.outbox import Cause
-from service_kit.requests import Call
 from shared_events.requests.base import Nothing
 
 from crm_gateway.access.tokens import AccessTokens

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from service_kit.calls import Call, RequestHandler
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import UnavailableError
+from service_kit.idempotency import find_reply, store_reply
 from service_kit.outbox import Cause
-from service_kit.requests import Call, RequestHandler, find_reply, store_reply
 from shared_events.requests.base import Principal, Reply, Request
 
 from crm_gateway.auth.service import Visitor

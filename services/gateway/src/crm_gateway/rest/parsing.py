@@ -10,8 +10,8 @@ from service_kit.errors import (
     MalformedError,
     NotFoundError,
     PreconditionFailedError,
+    field_errors,
 )
-from service_kit.requests import field_errors
 from shared_events.requests.base import Request as BusRequest
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request

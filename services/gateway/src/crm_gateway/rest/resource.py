@@ -11,7 +11,7 @@ import orjson
 from prometheus_client import Histogram
 from service_kit.errors import ForbiddenError, ProblemError, UnauthenticatedError
 from service_kit.outbox import Cause
-from service_kit.requests import RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.tracing import new_context
 from shared_events.requests.base import Principal, Reply
 from shared_events.requests.base import Request as BusRequest

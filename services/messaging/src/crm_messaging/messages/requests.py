@@ -4,8 +4,9 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
+from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.requests import Call
+from service_kit.paging import Order
 from shared_events.requests.base import Page
 from shared_events.requests.messaging import (
     GetMessage,
@@ -19,7 +20,6 @@ from sqlalchemy import select
 
 from crm_messaging.messages import repository, service
 from crm_messaging.messages.models import TABLE
-from crm_messaging.paging import Order
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 from crm_messaging.text import without_nul

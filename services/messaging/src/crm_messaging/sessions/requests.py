@@ -4,8 +4,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from pydantic import AwareDatetime
+from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.requests import Call
+from service_kit.paging import Order
 from shared_events.requests.base import Page
 from shared_events.requests.messaging import (
     AssignSession,
@@ -17,7 +18,6 @@ from shared_events.requests.messaging import (
 from shared_events.resources import Session
 from sqlalchemy import false, select
 
-from crm_messaging.paging import Order
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository, service
 from crm_messaging.sessions.models import TABLE

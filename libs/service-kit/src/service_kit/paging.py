@@ -8,22 +8,24 @@ from typing import Any
 import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
+from shared_events.requests.base import Item, ListRequest, Page
+from sqlalchemy import Column, Label, Select, tuple_
+
 from service_kit.database import Transaction
 from service_kit.errors import MalformedError
-from shared_events.requests.base import Item, ListRequest, Page
-from sqlalchemy import Column, Select, tuple_
 
 
 class Order:
     """A stable order of a list: all ascending or all descending, ending in the id.
 
-    Each key is a column and the type its value must have in a cursor, as strict as the database.
+    Each key is a column (or a labelled expression that the query selects) and the type its value
+    must have in a cursor, as strict as the database. No key may be null.
     """
 
     def __init__(
         self,
         name: str,
-        keys: Sequence[tuple[Column[Any], Any]],
+        keys: Sequence[tuple[Column[Any] | Label[Any], Any]],
         *,
         tenant: Column[str],
         descending: bool = False,
@@ -44,8 +46,8 @@ class Order:
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
             name, *values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if name != self.name:
-                raise ValueError("a cursor of another list")
+            if name != self.name or any("\x00" in value for value in values):
+                raise ValueError("a cursor of another list, or text no database holds")
             return tuple(
                 kind.validate_python(value) for kind, value in zip(self._kinds, values, strict=True)
             )
@@ -60,6 +62,17 @@ class Order:
         resource: Callable[[Record], Item],
     ) -> Page[Item]:
         """One page of the query's rows, in this order."""
+        rows, next_cursor = await self.rows(tx, query, request)
+        return Page(
+            data=[resource(row) for row in rows],
+            has_more=next_cursor is not None,
+            next_cursor=next_cursor,
+        )
+
+    async def rows(
+        self, tx: Transaction, query: Select[Any], request: ListRequest
+    ) -> tuple[list[Record], str | None]:
+        """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.
         query = query.where(self._tenant == tx.tenant_id)
         if request.cursor is not None:
@@ -71,10 +84,6 @@ class Order:
         query = query.order_by(
             *(column.desc() if self.descending else column.asc() for column in self._columns)
         )
-        rows = await tx.fetch(query.limit(request.limit + 1))
-        more, rows = len(rows) > request.limit, rows[: request.limit]
-        return Page(
-            data=[resource(row) for row in rows],
-            has_more=more,
-            next_cursor=self.cursor(rows[-1]) if more else None,
-        )
+        found = await tx.fetch(query.limit(request.limit + 1))
+        rows = found[: request.limit]
+        return rows, self.cursor(rows[-1]) if len(found) > request.limit else None

@@ -1,0 +1,72 @@
+"""A command and its Idempotency-Key: carried out once, answered alike ever after (docs/adr/0003).
+
+The reply is kept in the database of whoever carries the command out, in the transaction of its
+effect, by tenant, caller and key.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from shared_events.requests.base import Reply
+
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, InvalidError
+
+
+async def find_reply(
+    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any]
+) -> Reply | None:
+    """The reply stored for this idempotency key, if the command was carried out before.
+
+    Raises InvalidError when the key was used for another request and ConflictError while the
+    first one is still running (it holds the lock until it commits).
+    """
+    free = await tx.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
+        f"{tx.tenant_id}/{_caller(call)}/{key}",
+    )
+    if not free:
+        raise ConflictError(
+            "idempotency_key_in_use", "The first request with this Idempotency-Key still runs."
+        )
+    row = await tx.fetchrow(
+        "SELECT request_hash, reply FROM command_replies"
+        " WHERE tenant_id = $1 AND caller = $2 AND idempotency_key = $3",
+        tx.tenant_id,
+        _caller(call),
+        key,
+    )
+    if row is None:
+        return None
+    if row["request_hash"] != _request_hash(request_key, body):
+        raise InvalidError(
+            "idempotency_key_reused", "This Idempotency-Key was used for a different request."
+        )
+    return Reply.model_validate(row["reply"]).model_copy(update={"replayed": True})
+
+
+async def store_reply(
+    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any], reply: Reply
+) -> None:
+    """Keep the reply in the transaction of the effect: both exist, or neither."""
+    await tx.execute(
+        "INSERT INTO command_replies (tenant_id, caller, idempotency_key, request_hash, reply)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        tx.tenant_id,
+        _caller(call),
+        key,
+        _request_hash(request_key, body),
+        reply.model_dump(mode="json"),
+    )
+
+
+def _caller(call: Call) -> str:
+    return str(call.principal.user_id or "")
+
+
+def _request_hash(request_key: str, body: Mapping[str, Any]) -> str:
+    canonical = orjson.dumps([request_key, body], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
