@@ -43,7 +43,6 @@ WHERE o.processed_at IS NULL AND o.failed_at IS NULL
             AND f.next_attempt_at > now() AND f.aggregate_id = o.aggregate_id AND f.seq < o.seq)
 ORDER BY o.seq
 LIMIT $1
-FOR UPDATE SKIP LOCKED
 """
 _MARK = "UPDATE outbox_events SET processed_at = now() WHERE seq = ANY($1::bigint[])"
 _FAIL = """
@@ -161,19 +160,18 @@ class Relay:
                 return total
 
     async def _publish_batch(self, connection: asyncpg.Connection) -> tuple[_Outcome, bool]:
-        async with connection.transaction():
-            rows = await connection.fetch(_CLAIM, self.options.batch_size)
-            outcome = await self._publish(rows)
-            if outcome.published:
-                await connection.execute(_MARK, outcome.published)
-            for seq, reason in outcome.failed:
-                await connection.execute(
-                    _FAIL,
-                    seq,
-                    reason,
-                    self.options.retry_backoff_seconds,
-                    self.options.max_retries,
-                )
+        rows = await connection.fetch(_CLAIM, self.options.batch_size)
+        outcome = await self._publish(rows)
+        if outcome.published:
+            await connection.execute(_MARK, outcome.published)
+        for seq, reason in outcome.failed:
+            await connection.execute(
+                _FAIL,
+                seq,
+                reason,
+                self.options.retry_backoff_seconds,
+                self.options.max_retries,
+            )
         metrics.OUTBOX_PUBLISHED.labels("published").inc(len(outcome.published))
         metrics.OUTBOX_PUBLISHED.labels("failed").inc(len(outcome.failed))
         return outcome, len(rows) == self.options.batch_size

@@ -27,10 +27,22 @@ _C = _TABLE.c
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Where whoever never wrote is sorted: before everybody who did."""
 
-_ORDER: dict[str, ColumnElement[Any]] = {
-    "created_at": _C.created_at,
-    "name": _C.sort_name,
-    "last_interaction_at": func.coalesce(_C.last_interaction_at, _NEVER),
+_KEYS: dict[str, tuple[Column[Any] | Label[Any], Any]] = {
+    "created_at": (_C.created_at, AwareDatetime),
+    "name": (_C.sort_name, str),
+    "last_interaction_at": (
+        func.coalesce(_C.last_interaction_at, _NEVER).label("last_or_never"),
+        AwareDatetime,
+    ),
+}
+_ORDERS = {
+    sort: Order(
+        sort,
+        [_KEYS[sort.removeprefix("-")], (_C.id, UUID)],
+        tenant=_C.tenant_id,
+        descending=sort.startswith("-"),
+    )
+    for sort in get_args(ContactSort)
 }
 
 _FEW = 2000
@@ -45,50 +57,17 @@ SET LOCAL enable_indexscan = off
 _BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page ends: the last contact's place in one particular order."""
-
-    sort: ContactSort
-    value: str | datetime
-    id: UUID
-
-    def encode(self) -> str:
-        """The opaque text a caller hands back."""
-        place = orjson.dumps([self.sort, self.value, str(self.id)])
-        return base64.urlsafe_b64encode(place).decode().rstrip("=")
-
-    @classmethod
-    def decode(cls, text: str, sort: ContactSort) -> "Cursor":
-        """Read it; MalformedError when it is damaged or of a list in another order."""
-        try:
-            padded = text + "=" * (-len(text) % 4)
-            found, value, contact_id = orjson.loads(base64.urlsafe_b64decode(padded))
-            if found != sort:
-                raise ValueError("another order")
-            if sort.removeprefix("-") != "name":
-                value = datetime.fromisoformat(value)
-            elif not isinstance(value, str) or "\x00" in value:
-                raise ValueError("not a name")
-            return cls(sort, value, UUID(contact_id))
-        except (ValueError, TypeError, AttributeError, binascii.Error):
-            raise MalformedError(
-                "invalid_cursor", "The cursor is damaged or belongs to another list."
-            ) from None
-
-
 async def list_contacts(tx: Transaction, request: ListContacts) -> Page[resources.Contact]:
     """One page, in a stable order with the id as tie-break."""
     statement = _matching(request)
     if request.search:
         statement = await _narrowed(tx, statement)
-    rows = await tx.fetch(_page(statement, request))
-    contacts = [repository.from_row(row) for row in rows[: request.limit]]
-    more = len(rows) > request.limit
+    statement = statement.add_columns(_KEYS["last_interaction_at"][0])
+    rows, next_cursor = await _ORDERS[request.sort].rows(tx, statement, request)
     return Page(
-        data=await repository.to_resources(tx, contacts),
-        has_more=more,
-        next_cursor=_place(contacts[-1], request.sort).encode() if more else None,
+        data=await repository.to_resources(tx, [repository.from_row(row) for row in rows]),
+        has_more=next_cursor is not None,
+        next_cursor=next_cursor,
     )
 
 
@@ -123,29 +102,3 @@ def _matching(request: ListContacts) -> Select[Any]:
     for pattern in patterns(without_nul(request.search or "")):
         statement = statement.where(_C.search_text.like(pattern, escape="\\"))
     return statement
-
-
-def _page(statement: Select[Any], request: ListContacts) -> Select[Any]:
-    """One row more than the page holds: it tells whether there is another page."""
-    order = _ORDER[request.sort.removeprefix("-")]
-    descending = request.sort.startswith("-")
-    if request.cursor is not None:
-        cursor = Cursor.decode(request.cursor, request.sort)
-        place, end = tuple_(order, _C.id), tuple_(cursor.value, cursor.id)
-        statement = statement.where(place < end if descending else place > end)
-    if descending:
-        statement = statement.order_by(order.desc(), _C.id.desc())
-    else:
-        statement = statement.order_by(order, _C.id)
-    return statement.limit(request.limit + 1).offset(request.offset)
-
-
-def _place(contact: Contact, sort: ContactSort) -> Cursor:
-    match sort.removeprefix("-"):
-        case "name":
-            value: str | datetime = contact.sort_name
-        case "created_at":
-            value = contact.created_at
-        case _:
-            value = contact.last_interaction_at or _NEVER
-    return Cursor(sort, value, contact.id)
