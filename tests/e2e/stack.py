@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -88,6 +89,12 @@ class Platform:
         except RPCError:
             return ""
         return description.status.name if description.status else ""
+
+    async def workflow_events(self, workflow_id: str) -> list[str]:
+        """The types of the events in a workflow's history, e.g. `TIMER_STARTED`."""
+        client = await Client.connect(self.state["temporal_address"])
+        history = client.get_workflow_handle(workflow_id).fetch_history_events()
+        return [EventType.Name(event.event_type) async for event in history]
 
     async def healthy(self, *names: str, status: str = "healthy", seconds: float = 60) -> None:
         """Wait until these services report this status."""

@@ -100,6 +100,29 @@ class TestClose:
         await tenant.post(f"{path}/assign", {"agent_id": None}, expect=409)
 
 
+class TestBusyConversation:
+    async def test_of_500_messages_sends_temporal_no_signal(
+        self, platform: Platform, tenant: Tenant, waha: WahaSimulator
+    ) -> None:
+        channel = await tenant.channel(waha)
+        await asyncio.gather(
+            *(
+                waha.receive_text(channel.waha_session, PHONE, f"linha {number}")
+                for number in range(500)
+            )
+        )
+        messages = await tenant.message_count(500)
+        workflow_id = f"session-{messages[0]['session_id']}"
+
+        async def started() -> bool:
+            return await platform.workflow_status(workflow_id) == "RUNNING"
+
+        await eventually(started, "workflow of the session")
+        events = await platform.workflow_events(workflow_id)
+        assert not [event for event in events if "SIGNALED" in event]
+        assert len(events) <= 16
+
+
 class TestWithoutTemporal:
     async def test_messages_flow_and_the_sweep_ends_sessions_until_workflows_return(
         self, platform: Platform, tenant: Tenant, waha: WahaSimulator
