@@ -295,7 +295,8 @@ def main() -> int:
     os.environ.setdefault("CRM_PORT_BASE", PORT_BASE)
     directory = Path(os.environ.get("CRM_DEV_DIR") or Path(__file__).parents[3] / ".dev") / "demo"
     directory.mkdir(parents=True, exist_ok=True)
-    commands.down(directory)
+    if StackState.load(directory / "state.json"):
+        commands.down(directory)
     try:
         if commands.up(directory, [], foreground=False) != 0:
             return 1
