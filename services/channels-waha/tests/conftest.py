@@ -1,34 +1,22 @@
 """One running service for the whole run; every test is a tenant with a WAHA server of its own."""
 
-import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from channels_scene import Ingress, Shop
 from crm_channels_waha.app import PACKAGE, create_service
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.tables import SCHEMA
+from crm_dev.schema_testing import Databases
+from crm_dev.service_testing import Outside, running
 from crm_dev.testing import PostgresServer, RabbitServer
 from crm_fakes.waha import WahaSimulator
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
-from service_kit import migrations
 from service_kit.service import Service
-
-sys.path.insert(0, str(Path(__file__).parent / "scene"))
-
-from channels_scene import Company, Ingress, Outside, running
 
 MASTER_KEY = "master-key-only-for-this-test-run"
 MakeSettings = Callable[..., ChannelsSettings]
-
-
-def runtime_url(admin_url: str) -> str:
-    """The same database as the runtime role reaches it."""
-    parts = urlsplit(admin_url)
-    role = f"crm_channels_waha_app:only-for-tests@{parts.hostname}:{parts.port}"
-    return urlunsplit(parts._replace(netloc=role))
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +30,10 @@ async def ingress() -> AsyncIterator[Ingress]:
 async def make_settings(ingress: Ingress) -> MakeSettings:
     """Settings for a database and a broker, with waits short enough for tests."""
 
-    def make(admin_url: str, amqp_url: str, **changes: object) -> ChannelsSettings:
+    def make(database_url: str, amqp_url: str, **changes: object) -> ChannelsSettings:
         values: dict[str, object] = {
             "crm_env": "test",
-            "database_url": SecretStr(runtime_url(admin_url)),
+            "database_url": SecretStr(database_url),
             "rabbitmq_url": SecretStr(amqp_url),
             "consumer_retry_delays_seconds": (0.05, 0.1),
             "ingress_master_key": SecretStr(MASTER_KEY),
@@ -65,32 +53,23 @@ async def make_settings(ingress: Ingress) -> MakeSettings:
     return make
 
 
-async def migrated(settings: ChannelsSettings, admin_url: str) -> None:
-    """Bring a database to the code's revision."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DATABASE_ADMIN_URL", admin_url)
-        await migrations.migrate(settings, package=PACKAGE, schema=SCHEMA)
-
-
 @pytest.fixture(scope="session")
-async def admin_url(postgres_server: PostgresServer) -> str:
-    return await postgres_server.create_database("channels_waha")
+def databases(postgres_server: PostgresServer) -> Databases:
+    return Databases(postgres_server, PACKAGE, SCHEMA)
 
 
 @pytest.fixture(scope="session")
 async def settings(
-    admin_url: str, rabbitmq_server: RabbitServer, make_settings: MakeSettings
+    databases: Databases, rabbitmq_server: RabbitServer, make_settings: MakeSettings
 ) -> ChannelsSettings:
-    """Settings of a migrated database and an empty virtual host."""
-    settings = make_settings(admin_url, await rabbitmq_server.create_vhost("channels-waha"))
-    await migrated(settings, admin_url)
-    return settings
+    """What the running service works on."""
+    database = await databases.create()
+    return make_settings(database.url, await rabbitmq_server.create_vhost("channels-waha"))
 
 
 @pytest.fixture(scope="session")
 async def service(settings: ChannelsSettings) -> AsyncIterator[Service]:
-    service = create_service(settings)
-    async with running(service):
+    async with running(create_service(settings)) as service:
         yield service
 
 
@@ -110,21 +89,19 @@ async def waha() -> AsyncIterator[WahaSimulator]:
 
 
 @pytest.fixture
-def company(service: Service, outside: Outside, waha: WahaSimulator) -> Company:
-    return Company(service, outside, waha)
+def company(service: Service, outside: Outside, waha: WahaSimulator) -> Shop:
+    return Shop(service.database, outside, waha=waha)
 
 
 @pytest.fixture
-def other_company(service: Service, outside: Outside, waha: WahaSimulator) -> Company:
-    return Company(service, outside, waha)
+def other_company(service: Service, outside: Outside, waha: WahaSimulator) -> Shop:
+    return Shop(service.database, outside, waha=waha)
 
 
 @pytest.fixture
 async def own_settings(
-    postgres_server: PostgresServer, rabbitmq_server: RabbitServer, make_settings: MakeSettings
+    databases: Databases, rabbitmq_server: RabbitServer, make_settings: MakeSettings
 ) -> ChannelsSettings:
     """Settings of a database and a virtual host of this test's own, to stop the service on."""
-    admin_url = await postgres_server.create_database("channels_waha_own")
-    settings = make_settings(admin_url, await rabbitmq_server.create_vhost("channels-own"))
-    await migrated(settings, admin_url)
-    return settings
+    database = await databases.create()
+    return make_settings(database.url, await rabbitmq_server.create_vhost("channels-own"))

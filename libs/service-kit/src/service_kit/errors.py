@@ -90,6 +90,14 @@ class PreconditionFailedError(ProblemError):
 
     kind = "precondition_failed"
 
+    @classmethod
+    def check(cls, expected: int | None, version: int) -> None:
+        """Raise it when the caller expects another version than this; None expects nothing."""
+        if expected not in (None, version):
+            raise cls(
+                "stale_version", f"It is at version {version} by now.", current_version=version
+            )
+
 
 class UnavailableError(ProblemError):
     """A dependency is down; worth trying again."""

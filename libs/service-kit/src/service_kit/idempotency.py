@@ -24,6 +24,10 @@ async def find_reply(
     Raises InvalidError when the key was used for another request and ConflictError while the
     first one is still running (it holds the lock until it commits).
     """
+    # What is answered already needs no lock: repetitions must not be in each other's way.
+    stored = await _stored(tx, call, key, request_key, body)
+    if stored is not None:
+        return stored
     free = await tx.fetchval(
         "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
         f"{tx.tenant_id}/{_caller(call)}/{key}",
@@ -32,6 +36,13 @@ async def find_reply(
         raise ConflictError(
             "idempotency_key_in_use", "The first request with this Idempotency-Key still runs."
         )
+    # The first one may have committed between the look and the lock.
+    return await _stored(tx, call, key, request_key, body)
+
+
+async def _stored(
+    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any]
+) -> Reply | None:
     row = await tx.fetchrow(
         "SELECT request_hash, reply FROM command_replies"
         " WHERE tenant_id = $1 AND caller = $2 AND idempotency_key = $3",
@@ -45,7 +56,7 @@ async def find_reply(
         raise InvalidError(
             "idempotency_key_reused", "This Idempotency-Key was used for a different request."
         )
-    return Reply.model_validate(row["reply"]).model_copy(update={"replayed": True})
+    return Reply.model_validate_json(row["reply"]).model_copy(update={"replayed": True})
 
 
 async def store_reply(
@@ -59,7 +70,8 @@ async def store_reply(
         _caller(call),
         key,
         _request_hash(request_key, body),
-        reply.model_dump(mode="json"),
+        # As text within the jsonb, which would put the members of an object in another order.
+        reply.model_dump_json(),
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -49,9 +50,10 @@ class Order:
             if name != self.name or any("\x00" in value for value in values):
                 raise ValueError("a cursor of another list, or text no database holds")
             return tuple(
-                kind.validate_python(value) for kind, value in zip(self._kinds, values, strict=True)
+                _storable(kind.validate_python(value))
+                for kind, value in zip(self._kinds, values, strict=True)
             )
-        except (binascii.Error, ValueError, TypeError, ValidationError):
+        except (binascii.Error, ValueError, TypeError, OverflowError, ValidationError):
             raise MalformedError("invalid_cursor", "The cursor is not one we gave.") from None
 
     async def page(
@@ -87,3 +89,8 @@ class Order:
         found = await tx.fetch(query.limit(request.limit + 1))
         rows = found[: request.limit]
         return rows, self.cursor(rows[-1]) if len(found) > request.limit else None
+
+
+def _storable(value: Any) -> Any:
+    """The value as the database takes it; OverflowError for a moment that is none in UTC."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

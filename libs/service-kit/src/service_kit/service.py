@@ -66,6 +66,8 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._on_stop: list[OnStop] = []
         self.migrated = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set once it answers and consumes, for whoever starts it to wait for."""
 
     def consume(
         self,
@@ -172,6 +174,7 @@ class Service:
         for consumer in self._consumers:
             await consumer.start()
         await self._subscribe()
+        self.started.set()
         log.info("service_ready")
 
     async def _subscribe(self) -> None:

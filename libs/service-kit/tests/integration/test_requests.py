@@ -253,6 +253,13 @@ class TestIdempotency:
         assert again.value == first.value
         assert await things(database) == 1
 
+    async def test_answers_repetitions_at_once_alike(self, client: RequestClient) -> None:
+        first = await ask(client, MakeThing(name="Zé"), key="k")
+        again = await asyncio.gather(
+            *(ask(client, MakeThing(name="Zé"), key="k") for _ in range(20))
+        )
+        assert all(reply.replayed and reply.value == first.value for reply in again)
+
     async def test_refuses_the_key_for_another_request(self, client: RequestClient) -> None:
         await ask(client, MakeThing(name="Zé"), key="k")
         reply = await ask(client, MakeThing(name="Other"), key="k")

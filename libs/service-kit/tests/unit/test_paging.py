@@ -34,6 +34,9 @@ class TestCursor:
             "bnVsbA",
             base64.b64encode(b'["things","now"]').decode(),
             base64.b64encode(b'["things",1,2]').decode(),
+            base64.b64encode(
+                f'["things","0001-01-01T00:00:00+14:00","{UUID(int=1)}"]'.encode()
+            ).decode(),
             base64.b64encode(f'["things","2026-03-01T12:00","{UUID(int=1)}"]'.encode()).decode(),
         ],
     )

@@ -74,15 +74,8 @@ def create_service(settings: ChannelsSettings) -> Service:
             await status.degrade_stuck(database, settings.waha_degraded_after_seconds)
             await asyncio.sleep(_STATUS_CHECK_SECONDS)
 
-    async def close_http_last() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await sender.stopped.wait()
-            await http.aclose()
-
     service.background("status", watch_status)
-    service.background("http", close_http_last)
+    service.on_stop(http.aclose)
     return service
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from service_kit.tables import plumbing
 from sqlalchemy import Column, DateTime, MetaData, String, text
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
@@ -11,6 +12,9 @@ SCHEMA = "channels_waha"
 
 class Table(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
     """Base of every table here; apart from other services' even in one process."""
+
+
+plumbing(Table.metadata)
 
 
 def tenant_column() -> Column[str]:

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
-from channels_scene import Company
+from channels_scene import Shop
 from crm_fakes.waha import WahaSimulator
 from shared_events.requests.channels import (
     DeleteChannel,
@@ -17,7 +17,7 @@ from shared_events.requests.channels import (
 
 
 class TestCreate:
-    async def test_shows_the_key_once_and_stores_no_plain_secret(self, company: Company) -> None:
+    async def test_shows_the_key_once_and_stores_no_plain_secret(self, company: Shop) -> None:
         created = await company.value(company.creation(session_timeout_minutes=5))
         channel_id = UUID(created["id"])
         assert created["status"] == "created"
@@ -31,11 +31,11 @@ class TestCreate:
         (row,) = await company.rows("SELECT * FROM channels WHERE id = $1", channel_id)
         assert "waha-key" not in str(row)
 
-    async def test_times_out_after_half_an_hour_by_default(self, company: Company) -> None:
+    async def test_times_out_after_half_an_hour_by_default(self, company: Shop) -> None:
         created = await company.value(company.creation())
         assert created["session_timeout_seconds"] == 1800
 
-    async def test_repeating_the_command_creates_nothing_new(self, company: Company) -> None:
+    async def test_repeating_the_command_creates_nothing_new(self, company: Shop) -> None:
         request = company.creation()
         first = await company.value(request, idempotency_key="k")
         assert await company.value(request, idempotency_key="k") == first
@@ -43,7 +43,7 @@ class TestCreate:
 
 
 class TestReadAndChange:
-    async def test_lists_newest_first_in_pages(self, company: Company) -> None:
+    async def test_lists_newest_first_in_pages(self, company: Shop) -> None:
         ids = [(await company.value(company.creation(session=f"s{n}")))["id"] for n in range(5)]
         first = await company.value(ListChannels(limit=3))
         rest = await company.value(ListChannels(limit=3, cursor=first["next_cursor"]))
@@ -51,22 +51,22 @@ class TestReadAndChange:
         assert (first["has_more"], rest["has_more"]) == (True, False)
 
     @pytest.mark.parametrize("cursor", ["x", "!!", "Y2hhbm5lbHMveA", "é"])
-    async def test_foreign_cursor_is_malformed(self, company: Company, cursor: str) -> None:
-        problem = await company.problem(ListChannels(cursor=cursor))
+    async def test_foreign_cursor_is_malformed(self, company: Shop, cursor: str) -> None:
+        problem = await company.refusal(ListChannels(cursor=cursor))
         assert problem == ("malformed", "invalid_cursor")
 
-    async def test_changes_what_is_named_and_counts_the_version(self, company: Company) -> None:
+    async def test_changes_what_is_named_and_counts_the_version(self, company: Shop) -> None:
         created = await company.value(company.creation())
         request = UpdateChannel(channel_id=created["id"], name="Filial", allow_groups=False)
         changed = await company.value(request, expected_version=1)
         assert (changed["name"], changed["allow_groups"]) == ("Filial", False)
         assert (changed["version"], changed["session_timeout_seconds"]) == (2, 1800)
-        problem = await company.problem(request, expected_version=1)
-        assert problem == ("precondition_failed", "version_mismatch")
+        problem = await company.refusal(request, expected_version=1)
+        assert problem == ("precondition_failed", "stale_version")
         assert len(await company.told("channel.updated")) == 1
 
     async def test_another_waha_session_begins_anew(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         waha_settings = WahaSettings(base_url=waha.url, api_key="waha-key", session="nova")
@@ -76,19 +76,19 @@ class TestReadAndChange:
         last = (await company.told("channel.status_changed"))[-1]
         assert (last["previous_status"], last["channel"]["status"]) == ("connected", "created")
 
-    async def test_others_see_nothing(self, company: Company, other_company: Company) -> None:
+    async def test_others_see_nothing(self, company: Shop, other_company: Shop) -> None:
         created = await company.value(company.creation())
         missing = ("not_found", "channel_not_found")
-        assert await other_company.problem(GetChannel(channel_id=created["id"])) == missing
-        assert await other_company.problem(DeleteChannel(channel_id=created["id"])) == missing
+        assert await other_company.refusal(GetChannel(channel_id=created["id"])) == missing
+        assert await other_company.refusal(DeleteChannel(channel_id=created["id"])) == missing
         start = DriveChannel(channel_id=created["id"], action="start")
-        assert await other_company.problem(start) == missing
+        assert await other_company.refusal(start) == missing
         assert (await other_company.value(ListChannels()))["data"] == []
 
-    async def test_deleted_is_gone_and_its_key_forgotten(self, company: Company) -> None:
+    async def test_deleted_is_gone_and_its_key_forgotten(self, company: Shop) -> None:
         created = await company.value(company.creation())
         await company.value(DeleteChannel(channel_id=created["id"]))
-        problem = await company.problem(GetChannel(channel_id=created["id"]))
+        problem = await company.refusal(GetChannel(channel_id=created["id"]))
         assert problem == ("not_found", "channel_not_found")
         assert await company.told("channel.deleted") == [{"channel_id": created["id"]}]
         (row,) = await company.rows("SELECT waha_api_key_encrypted FROM channels")
@@ -97,7 +97,7 @@ class TestReadAndChange:
 
 class TestDrive:
     async def test_start_creates_the_session_with_our_webhook(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         config = waha.session("loja").config
@@ -110,7 +110,7 @@ class TestDrive:
         }
 
     async def test_start_keeps_what_an_existing_session_was_told(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         theirs = {"url": "http://127.0.0.1:9/hook", "events": ["message"]}
         waha.create_session("loja", {"webhooks": [theirs], "debug": True}, start=False)
@@ -123,14 +123,14 @@ class TestDrive:
         ]
 
     async def test_starting_again_does_not_restart(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         seen = list(waha.session("loja").statuses)
         await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
         assert list(waha.session("loja").statuses) == seen
 
-    async def test_stop_restart_and_logout(self, company: Company) -> None:
+    async def test_stop_restart_and_logout(self, company: Shop) -> None:
         await company.connect()
         channel_id = company.channel_id
         stopped = await company.value(DriveChannel(channel_id=channel_id, action="stop"))
@@ -141,25 +141,25 @@ class TestDrive:
         assert out["status"] in ("logged_out", "pairing")
         await company.until_status("pairing")
 
-    async def test_waha_away_is_unavailable(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_waha_away_is_unavailable(self, company: Shop, waha: WahaSimulator) -> None:
         created = await company.value(company.creation())
         await waha.stop()
         start = DriveChannel(channel_id=created["id"], action="start")
-        assert await company.problem(start) == ("unavailable", "waha_unavailable")
+        assert await company.refusal(start) == ("unavailable", "waha_unavailable")
 
-    async def test_wrong_key_is_told(self, company: Company) -> None:
+    async def test_wrong_key_is_told(self, company: Shop) -> None:
         created = await company.value(company.creation(api_key="wrong"))
         start = DriveChannel(channel_id=created["id"], action="start")
-        assert await company.problem(start) == ("conflict", "waha_refused")
+        assert await company.refusal(start) == ("conflict", "waha_refused")
 
-    async def test_session_waha_does_not_know_cannot_be_stopped(self, company: Company) -> None:
+    async def test_session_waha_does_not_know_cannot_be_stopped(self, company: Shop) -> None:
         created = await company.value(company.creation())
         stop = DriveChannel(channel_id=created["id"], action="stop")
-        assert await company.problem(stop) == ("conflict", "waha_rejected")
+        assert await company.refusal(stop) == ("conflict", "waha_rejected")
 
 
 class TestQrCode:
-    async def test_is_shown_while_pairing_only(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_is_shown_while_pairing_only(self, company: Shop, waha: WahaSimulator) -> None:
         company.channel_id = UUID((await company.value(company.creation()))["id"])
         await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
         await company.until_status("pairing")
@@ -167,20 +167,20 @@ class TestQrCode:
         assert code["mimetype"] == "image/png"
         assert code["data"].startswith("iVBOR")
         waha.scan("loja")
-        problem = await company.problem(GetQrCode(channel_id=company.channel_id))
+        problem = await company.refusal(GetQrCode(channel_id=company.channel_id))
         assert problem == ("conflict", "not_pairing")
 
-    async def test_unknown_channel_is_not_found(self, company: Company) -> None:
-        problem = await company.problem(GetQrCode(channel_id=uuid4()))
+    async def test_unknown_channel_is_not_found(self, company: Shop) -> None:
+        problem = await company.refusal(GetQrCode(channel_id=uuid4()))
         assert problem == ("not_found", "channel_not_found")
 
 
 class TestTwoChannelsOfOneWahaSession:
-    async def test_may_exist_but_only_one_may_run(self, company: Company) -> None:
+    async def test_may_exist_but_only_one_may_run(self, company: Shop) -> None:
         first = await company.value(company.creation())
         second = await company.value(company.creation())
         await company.value(DriveChannel(channel_id=first["id"], action="start"))
-        taken = await company.problem(DriveChannel(channel_id=second["id"], action="start"))
+        taken = await company.refusal(DriveChannel(channel_id=second["id"], action="start"))
         assert taken == ("conflict", "waha_session_taken")
         await company.value(DeleteChannel(channel_id=first["id"]))
         await company.value(DriveChannel(channel_id=second["id"], action="start"))

@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from channels_scene import Company, eventually, publish_raw
+from channels_scene import Shop, publish_raw
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound.retention import purge_raw_events
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import make_http_client
+from crm_dev.service_testing import eventually
 from crm_fakes import examples
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
@@ -29,7 +30,7 @@ def body(name: str) -> tuple[str, bytes]:
 class TestMessages:
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_text_becomes_an_event(
-        self, company: Company, waha: WahaSimulator, engine: Engine
+        self, company: Shop, waha: WahaSimulator, engine: Engine
     ) -> None:
         await company.connect(engine)
         said = await waha.receive_text("loja", "5511988880001", "Oi! 👋", push_name="Maria")
@@ -45,13 +46,11 @@ class TestMessages:
             "identities": [{"kind": "phone", "value": "5511988880001"}],
             "push_name": "Maria",
         }
-        (event,) = [
-            e for e in await company.envelopes() if e.event_type == "channel.message_received"
-        ]
-        assert event.aggregate_id == conversation_id(company.channel_id, "5511988880001@c.us")
-        assert event.correlation_id == "req-ingress"
+        (event,) = await company.outbox("channel.message_received")
+        assert event["aggregate_id"] == conversation_id(company.channel_id, "5511988880001@c.us")
+        assert event["correlation_id"] == "req-ingress"
 
-    async def test_nul_and_half_an_emoji_do_no_harm(self, company: Company) -> None:
+    async def test_nul_and_half_an_emoji_do_no_harm(self, company: Shop) -> None:
         await company.connect()
         payload = {"id": "false_5511988880001@c.us_N1", "body": "CUT", "timestamp": 1784800000}
         raw = orjson.dumps({"event": "message", "payload": payload})
@@ -59,7 +58,7 @@ class TestMessages:
         (heard,) = await company.told("channel.message_received")
         assert heard["content"] == "ab ?"
 
-    async def test_every_example_is_told_or_kept(self, company: Company) -> None:
+    async def test_every_example_is_told_or_kept(self, company: Shop) -> None:
         await company.connect()
         before = len(await company.rows("SELECT 1 FROM raw_events"))
         for example in examples.load():
@@ -74,7 +73,7 @@ class TestMessages:
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
         assert len(kept) - before + heard + receipts + reports == len(examples.load())
 
-    async def test_same_delivery_twice_has_one_effect(self, company: Company) -> None:
+    async def test_same_delivery_twice_has_one_effect(self, company: Shop) -> None:
         await company.connect()
         event, raw = body("text_inbound_dm_gows")
         ingress_id = await company.hears(event, raw)
@@ -85,7 +84,7 @@ class TestMessages:
         await company.hears(*body("image_inbound_with_caption_webjs"))
         assert len(await company.told("channel.message_received")) == 2
 
-    async def test_burst_keeps_its_order(self, company: Company) -> None:
+    async def test_burst_keeps_its_order(self, company: Shop) -> None:
         await company.connect()
         publisher = company.outside.publisher
         for n in range(200):
@@ -97,25 +96,25 @@ class TestMessages:
 
 
 class TestKept:
-    async def test_unreadable_body_is_kept_byte_for_byte(self, company: Company) -> None:
+    async def test_unreadable_body_is_kept_byte_for_byte(self, company: Shop) -> None:
         await company.connect()
         await company.hears("message", b"\xff{not json")
         (kept,) = await company.rows("SELECT * FROM raw_events WHERE outcome = 'unreadable'")
         assert kept["body"] == b"\xff{not json"
 
-    async def test_unknown_channel_is_kept(self, company: Company) -> None:
+    async def test_unknown_channel_is_kept(self, company: Shop) -> None:
         company.channel_id = uuid4()
         await company.hears(*body("text_inbound_dm_gows"))
         (kept,) = await company.rows("SELECT * FROM raw_events")
         assert (kept["outcome"], kept["reason"]) == ("unhandled", "unknown channel")
 
-    async def test_event_nobody_knows_is_kept(self, company: Company) -> None:
+    async def test_event_nobody_knows_is_kept(self, company: Shop) -> None:
         await company.connect()
         await company.hears("brand.new", b'{"event":"brand.new","payload":{}}')
         kept = await company.rows("SELECT event FROM raw_events")
         assert {"event": "brand.new"} in kept
 
-    async def test_message_without_our_headers_is_a_dead_letter(self, company: Company) -> None:
+    async def test_message_without_our_headers_is_a_dead_letter(self, company: Shop) -> None:
         publisher = company.outside.publisher
         queue = topology.WAHA_MESSAGES.dead_letters
         async with publisher.channel() as amqp:
@@ -131,13 +130,13 @@ class TestKept:
 
         await eventually(has_one_more)
 
-    async def test_is_deleted_after_a_while(self, company: Company) -> None:
+    async def test_is_deleted_after_a_while(self, company: Shop) -> None:
         company.channel_id = uuid4()
         old = await company.hears(*body("text_inbound_dm_gows"))
         await company.rows("UPDATE raw_events SET received_at = now() - interval '31 days'")
         young = await company.hears(*body("video_inbound_gows"))
         assert old != young
-        purge = asyncio.create_task(purge_raw_events(company.service.database, 30))
+        purge = asyncio.create_task(purge_raw_events(company.database, 30))
 
         async def only_the_young() -> bool:
             return await company.rows("SELECT id FROM raw_events") == [{"id": young}]
@@ -150,7 +149,7 @@ class TestKept:
 class TestReceipts:
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_receipts_of_our_messages_are_told(
-        self, company: Company, waha: WahaSimulator, engine: Engine
+        self, company: Shop, waha: WahaSimulator, engine: Engine
     ) -> None:
         waha.acks = "read"
         await company.connect(engine)
@@ -166,7 +165,7 @@ class TestReceipts:
         await eventually(read)
 
     async def test_receipt_proves_a_message_of_unknown_outcome_sent(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         waha.acks, waha.echo = "delivered", False
         await company.connect("GOWS")
@@ -178,7 +177,7 @@ class TestReceipts:
 
 class TestHiddenIds:
     async def test_phone_told_once_is_known_ever_after(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("GOWS")
         await company.hears(*body("text_inbound_lid_gows_with_phone_alt"))
@@ -192,7 +191,7 @@ class TestHiddenIds:
         ]
 
     async def test_unknown_phone_is_looked_up_behind_the_message(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("WEBJS")
         await waha.receive_text("loja", None, "quem sou?", lid="245896994390182")
@@ -211,13 +210,11 @@ class TestHiddenIds:
 
 
 class TestStatus:
-    async def status(self, company: Company, word: str, at: int) -> None:
+    async def status(self, company: Shop, word: str, at: int) -> None:
         raw = {"event": "session.status", "timestamp": at, "payload": {"status": word}}
         await company.hears("session.status", orjson.dumps(raw))
 
-    async def test_pairing_is_told_step_by_step(
-        self, company: Company, waha: WahaSimulator
-    ) -> None:
+    async def test_pairing_is_told_step_by_step(self, company: Shop, waha: WahaSimulator) -> None:
         company.channel_id = UUID((await company.value(company.creation()))["id"])
         await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
         await company.until_status("pairing")
@@ -229,33 +226,33 @@ class TestStatus:
         assert told[-1]["waha_status"] == "WORKING"
         assert told[-1]["channel"]["webhook_hmac_key"] is None
 
-    async def test_older_news_change_nothing(self, company: Company) -> None:
+    async def test_older_news_change_nothing(self, company: Shop) -> None:
         await company.connect()
         far = 4_000_000_000_000
         await self.status(company, "FAILED", far)
         await self.status(company, "WORKING", far - 1)
         assert (await company.until_status("failed"))["waha_status"] == "FAILED"
 
-    async def test_unknown_word_is_recorded_and_changes_nothing(self, company: Company) -> None:
+    async def test_unknown_word_is_recorded_and_changes_nothing(self, company: Shop) -> None:
         await company.connect()
         await self.status(company, "DREAMING", 4_000_000_000_000)
         assert (await company.until_status("connected"))["waha_status"] == "DREAMING"
 
     async def test_short_blip_is_nobodys_business_but_a_long_one_is(
-        self, company: Company, settings: ChannelsSettings
+        self, company: Shop, settings: ChannelsSettings
     ) -> None:
         await company.connect()
         await self.status(company, "STARTING", 4_000_000_000_000)
         await company.until_status("connected")
         async with make_http_client() as http:
             book = StatusBook(Connections(settings, http))
-            await book.degrade_stuck(company.service.database, 0)
+            await book.degrade_stuck(company.database, 0)
         await company.until_status("degraded")
         await self.status(company, "WORKING", 4_000_000_000_001)
         row = await company.until_status("connected")
         assert row["status_reason"] is None
 
-    async def test_restriction_is_shown_with_its_end(self, company: Company) -> None:
+    async def test_restriction_is_shown_with_its_end(self, company: Shop) -> None:
         await company.connect()
         await company.hears(*body("session_status_working_account_restricted_newer_build"))
         raw = dict(examples.by_name("session_status_working_account_restricted_newer_build").body)
@@ -264,7 +261,7 @@ class TestStatus:
         assert row["status_reason"] == "restricted_until 2026-07-24T09:46:40+00:00"
 
     async def test_reports_of_many_channels_at_once(
-        self, company: Company, other_company: Company, waha: WahaSimulator
+        self, company: Shop, other_company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         await other_company.connect(session="filial")

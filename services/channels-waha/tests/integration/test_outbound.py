@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from channels_scene import CUSTOMER, Company, eventually
+from channels_scene import CUSTOMER, Shop
+from crm_dev.service_testing import eventually
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.faults import FaultKind
 from crm_fakes.waha.messages import Engine, Message
@@ -32,7 +33,7 @@ def sends(waha: WahaSimulator) -> int:
 class TestAccepted:
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_text_is_sent_once_and_told_once(
-        self, company: Company, waha: WahaSimulator, engine: Engine
+        self, company: Shop, waha: WahaSimulator, engine: Engine
     ) -> None:
         await company.connect(engine)
         message_id = await company.write("Bom dia!", times=3)
@@ -44,7 +45,7 @@ class TestAccepted:
         assert told["message_id"] == str(message_id)
         assert told["external_id"] == row["external_id"] == next(iter(waha.sent))
 
-    async def test_echo_is_no_new_message(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_echo_is_no_new_message(self, company: Shop, waha: WahaSimulator) -> None:
         await company.connect()
         await company.until_state(await company.write(), "sent")
         await waha.receive_text("loja", "5511988880001", "depois")
@@ -54,7 +55,7 @@ class TestAccepted:
 
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_echo_before_the_answer_settles_it_once(
-        self, company: Company, waha: WahaSimulator, engine: Engine
+        self, company: Shop, waha: WahaSimulator, engine: Engine
     ) -> None:
         await company.connect(engine)
         waha.timing.send = 0.3
@@ -76,7 +77,7 @@ class TestAccepted:
         ],
     )
     async def test_media_is_sent_by_url(
-        self, company: Company, waha: WahaSimulator, content_type: ContentType, kind: str
+        self, company: Shop, waha: WahaSimulator, content_type: ContentType, kind: str
     ) -> None:
         await company.connect()
         message_id = await company.write(
@@ -88,14 +89,14 @@ class TestAccepted:
         (message,) = waha.sent.values()
         assert (message.kind, message.text) == (kind, "legenda")
 
-    async def test_event_carries_the_request_that_caused_it(self, company: Company) -> None:
+    async def test_event_carries_the_request_that_caused_it(self, company: Shop) -> None:
         await company.connect()
         await company.until_state(await company.write(), "sent")
-        (told,) = [e for e in await company.envelopes() if e.event_type == "channel.message_sent"]
-        assert told.aggregate_id == conversation_id(company.channel_id, CUSTOMER)
-        assert told.correlation_id in ("req-send", "req-ingress")
+        (told,) = await company.outbox("channel.message_sent")
+        assert told["aggregate_id"] == conversation_id(company.channel_id, CUSTOMER)
+        assert told["correlation_id"] in ("req-told", "req-ingress")
 
-    async def test_reply_quotes(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_reply_quotes(self, company: Shop, waha: WahaSimulator) -> None:
         await company.connect("WEBJS")
         heard = await waha.receive_text("loja", "5511988880001", "pergunta")
         message_id = await company.write("resposta", reply_to=heard.bare_id)
@@ -107,7 +108,7 @@ class TestAccepted:
 
 class TestOrder:
     async def test_messages_of_a_chat_go_out_in_order(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         texts = [f"mensagem {n}" for n in range(30)]
@@ -117,7 +118,7 @@ class TestOrder:
         assert sent_texts(waha) == texts
 
     async def test_a_waiting_message_holds_back_its_own_chat_alone(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         waha.faults.add("error_after_accept", times=1)
@@ -134,7 +135,7 @@ class TestOrder:
 
 class TestNothingWasSent:
     async def test_waits_while_the_session_recovers(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         waha.faults.add("refuse", times=3)
@@ -143,7 +144,7 @@ class TestNothingWasSent:
         assert row["attempts"] == 4
         assert sends(waha) == 1
 
-    async def test_waits_while_waha_is_away(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_waits_while_waha_is_away(self, company: Shop, waha: WahaSimulator) -> None:
         await company.connect()
         await waha.stop()
         message_id = await company.write()
@@ -165,7 +166,7 @@ class TestUnknown:
     @pytest.mark.parametrize("engine", ENGINES)
     @pytest.mark.parametrize("fault", ["error_after_accept", "timeout_after_accept"])
     async def test_echo_settles_what_the_answer_did_not(
-        self, company: Company, waha: WahaSimulator, engine: Engine, fault: FaultKind
+        self, company: Shop, waha: WahaSimulator, engine: Engine, fault: FaultKind
     ) -> None:
         await company.connect(engine)
         waha.faults.add(fault, times=1)
@@ -177,7 +178,7 @@ class TestUnknown:
 
     @pytest.mark.parametrize("engine", ENGINES)
     async def test_without_echo_waha_is_asked(
-        self, company: Company, waha: WahaSimulator, engine: Engine
+        self, company: Shop, waha: WahaSimulator, engine: Engine
     ) -> None:
         await company.connect(engine)
         waha.echo = False
@@ -188,7 +189,7 @@ class TestUnknown:
         assert sends(waha) == 1
 
     async def test_picture_without_echo_is_searched_for(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("GOWS")
         waha.echo = False
@@ -202,7 +203,7 @@ class TestUnknown:
         assert sends(waha) == 1
 
     async def test_proven_loss_is_sent_again_under_the_same_id(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("GOWS")
         waha.faults.add("error_before", times=1)
@@ -214,7 +215,7 @@ class TestUnknown:
         assert sends(waha) == 1
 
     async def test_waha_that_always_fails_is_given_up(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("GOWS")
         waha.faults.add("error_before", times=3)
@@ -228,7 +229,7 @@ class TestUnknown:
         await company.until_state(await company.write("agora sim"), "sent")
 
     async def test_without_proof_it_is_never_sent_again(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("WEBJS")
         waha.faults.add("error_before", times=1)
@@ -239,7 +240,7 @@ class TestUnknown:
         assert sends(waha) == 0
 
     async def test_late_echo_corrects_a_message_given_up(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect("WEBJS")
         waha.timing.echo = 2.0
@@ -260,7 +261,7 @@ class Forgetful(dict[str, Message]):
 
 
 class TestHopeless:
-    async def test_unknown_session_fails(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_unknown_session_fails(self, company: Shop, waha: WahaSimulator) -> None:
         await company.connect()
         del waha.sessions["loja"]
         message_id = await company.write()
@@ -269,14 +270,14 @@ class TestHopeless:
         assert told["code"] == "waha_rejected"
         assert told["message_id"] == str(message_id)
 
-    async def test_unsupported_content_fails(self, company: Company) -> None:
+    async def test_unsupported_content_fails(self, company: Shop) -> None:
         await company.connect()
         message_id = await company.write(None, content_type="sticker")
         await company.until_state(message_id, "failed")
         (told,) = await company.told("channel.message_failed")
         assert told["code"] == "unsupported_content"
 
-    async def test_deleted_channel_fails_what_it_owes(self, company: Company) -> None:
+    async def test_deleted_channel_fails_what_it_owes(self, company: Shop) -> None:
         await company.connect()
         await company.value(DeleteChannel(channel_id=company.channel_id))
         message_id = await company.write()
@@ -287,7 +288,7 @@ class TestHopeless:
 
 class TestRefusedKey:
     async def test_fails_degrades_and_holds_the_rest_until_the_key_works(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         waha.api_key = "another"
@@ -313,7 +314,7 @@ class TestRefusedKey:
         ]
 
     async def test_key_nobody_can_open_holds_the_rest_until_it_is_given_again(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         await company.rows("UPDATE channels SET waha_api_key_encrypted = 'broken'")
@@ -328,7 +329,7 @@ class TestRefusedKey:
 
 class TestOtherProgram:
     async def test_api_send_of_somebody_else_is_a_new_message(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         async with httpx.AsyncClient(headers={"X-Api-Key": "waha-key"}) as http:
@@ -337,7 +338,7 @@ class TestOtherProgram:
         (heard,) = await company.until_told("channel.message_received")
         assert (heard["direction"], heard["origin"]) == ("outbound", "api")
 
-    async def test_own_phone_is_a_new_message(self, company: Company, waha: WahaSimulator) -> None:
+    async def test_own_phone_is_a_new_message(self, company: Shop, waha: WahaSimulator) -> None:
         await company.connect()
         await waha.sent_from_phone("loja", "5511988880001", "do celular")
         (heard,) = await company.until_told("channel.message_received")
@@ -346,7 +347,7 @@ class TestOtherProgram:
 
 class TestStopped:
     async def test_waits_until_the_channel_is_started_again(
-        self, company: Company, waha: WahaSimulator
+        self, company: Shop, waha: WahaSimulator
     ) -> None:
         await company.connect()
         await company.value(DriveChannel(channel_id=company.channel_id, action="stop"))

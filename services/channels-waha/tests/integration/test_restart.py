@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from channels_scene import Company, Ingress, Outside, eventually, running
+from channels_scene import Ingress, Shop
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
+from crm_dev.service_testing import Outside, eventually, running
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 
@@ -18,14 +19,14 @@ async def company_on(
     settings: ChannelsSettings,
     ingress: Ingress,
     waha: WahaSimulator,
-    known: Company | None = None,
-) -> AsyncIterator[Company]:
+    known: Shop | None = None,
+) -> AsyncIterator[Shop]:
     """A company on a service process of this test's own, perhaps one known from before."""
     before = ingress.publisher
     async with running(create_service(settings)) as service, Outside(settings.amqp_url) as outside:
         ingress.publisher = outside.publisher
         try:
-            company = Company(service, outside, waha)
+            company = Shop(service.database, outside, waha=waha)
             if known is not None:
                 company.id, company.channel_id = known.id, known.channel_id
             yield company
@@ -91,15 +92,13 @@ class TestRestart:
         own_settings: ChannelsSettings,
         ingress: Ingress,
         waha: WahaSimulator,
-        admin_url: str,
     ) -> None:
-        del admin_url
         async with company_on(own_settings, ingress, waha) as company:
             await company.connect()
             waha.timing.send = 0.05
             written = [await company.write(f"m{n}") for n in range(10)]
             await eventually(lambda: _has_sent(waha))
-            async with company.service.database.acquire() as connection:
+            async with company.database.acquire() as connection:
                 await connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = 'crm-channels_waha-sender'"
@@ -114,7 +113,7 @@ async def _has_sent(waha: WahaSimulator) -> bool:
     return bool(waha.sent)
 
 
-async def _entered(company: Company, message_id: UUID) -> bool:
+async def _entered(company: Shop, message_id: UUID) -> bool:
     return bool(await company.ledger(message_id))
 
 

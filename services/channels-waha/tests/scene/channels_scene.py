@@ -1,89 +1,32 @@
 """Who takes part in this service's tests: a company, the gateway's ingress, the bus."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 from aiohttp import web
+from crm_dev.service_testing import Company, eventually
 from crm_fakes.serving import LocalServer
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 from service_kit.bus import Publisher
-from service_kit.errors import UnavailableError
-from service_kit.request_client import RequestClient
-from service_kit.service import Service
-from shared_events import ingress, registry, topology
-from shared_events.envelope import Envelope, EventData
+from shared_events import ingress, topology
 from shared_events.messaging import (
     ChannelSummary,
     ContactSummary,
     MessageQueued,
     SessionSummary,
 )
-from shared_events.requests.base import Principal, Reply, Request
 from shared_events.requests.channels import (
     CreateChannel,
     DriveChannel,
-    ListChannels,
     WahaSettings,
 )
 from shared_events.resources import ContentType, Message
 
-DEADLINE_SECONDS = 20.0
 CUSTOMER = "5511988880001@c.us"
-
-
-async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What `look` returns once it is truthy; it fails after the deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while True:
-            if found := await look():
-                return found
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(service: Service) -> AsyncIterator[Service]:
-    """The service from healthy to stopped."""
-    async with service.app.router.lifespan_context(service.app):
-
-        async def healthy() -> bool:
-            return (await service.health.status())[0] == "healthy"
-
-        await eventually(healthy)
-        yield service
-
-
-class Outside:
-    """The other services' side of the bus."""
-
-    def __init__(self, amqp_url: str) -> None:
-        self.client = RequestClient(amqp_url)
-        self.publisher = Publisher(amqp_url)
-
-    async def __aenter__(self) -> Self:
-        await self.publisher.connect()
-        await self.client.start()
-        await eventually(self._answered)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.client.stop()
-        await self.publisher.close()
-
-    async def _answered(self) -> bool:
-        try:
-            await self.client.call(
-                ListChannels(), principal=Principal(tenant_id="nobody"), correlation_id="start"
-            )
-        except UnavailableError:
-            return False
-        return True
 
 
 async def publish_raw(
@@ -138,35 +81,12 @@ class Ingress(LocalServer):
 
 
 @dataclass
-class Company:
-    """A tenant: it asks, writes to its customers, and its tables can be looked into."""
+class Shop(Company):
+    """A company with a WAHA: it writes to its customers, and they to it."""
 
-    service: Service
-    outside: Outside
-    waha: WahaSimulator
-    id: str = field(default_factory=lambda: str(uuid4()))
+    waha: WahaSimulator = field(kw_only=True)
     channel_id: UUID = field(default_factory=uuid4)
     channel: dict[str, Any] = field(default_factory=dict)
-
-    async def ask(self, request: Request, **options: Any) -> Reply:
-        """Send a request over the bus, as the gateway does."""
-        principal = Principal(tenant_id=self.id, user_id=UUID(int=7))
-        return await self.outside.client.call(
-            request, principal=principal, correlation_id=f"req-{uuid4()}", **options
-        )
-
-    async def value(self, request: Request, **options: Any) -> dict[str, Any]:
-        """The value of a request that must succeed."""
-        reply = await self.ask(request, **options)
-        assert reply.problem is None, reply.problem
-        assert reply.value is not None
-        return reply.value
-
-    async def problem(self, request: Request, **options: Any) -> tuple[str, str]:
-        """Kind and code of a request that must fail."""
-        reply = await self.ask(request, **options)
-        assert reply.problem is not None
-        return reply.problem.kind, reply.problem.code
 
     def creation(self, **changes: Any) -> CreateChannel:
         """A request for a channel on this company's WAHA."""
@@ -211,18 +131,6 @@ class Company:
         await eventually(applied)
         return ingress_id
 
-    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        """Look into the tables as this tenant."""
-        async with self.service.database.tenant(self.id) as tx:
-            return [dict(row) for row in await tx.fetch(query, *values)]
-
-    async def told(self, event_type: str) -> list[dict[str, Any]]:
-        """What this tenant's events of a type said, oldest first."""
-        rows = await self.rows(
-            "SELECT payload FROM outbox_events WHERE event_type = $1 ORDER BY seq", event_type
-        )
-        return [row["payload"] for row in rows]
-
     async def until_told(self, event_type: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many events of a type."""
 
@@ -232,32 +140,6 @@ class Company:
 
         found: list[dict[str, Any]] = await eventually(look)
         return found
-
-    async def envelopes(self) -> list[Envelope[Any]]:
-        """Every event this tenant's changes told, read back as a consumer would."""
-        rows = await self.rows("SELECT * FROM outbox_events ORDER BY seq")
-        return [
-            registry.parse_any(
-                row["event_type"],
-                row["event_version"],
-                orjson.dumps(
-                    {
-                        "event_id": str(row["event_id"]),
-                        "event_type": row["event_type"],
-                        "event_version": row["event_version"],
-                        "aggregate_id": str(row["aggregate_id"]),
-                        "aggregate_type": row["aggregate_type"],
-                        "aggregate_seq": row["seq"],
-                        "tenant_id": row["tenant_id"],
-                        "occurred_at": row["occurred_at"],
-                        "correlation_id": row["correlation_id"],
-                        "causation_id": row["causation_id"] and str(row["causation_id"]),
-                        "data": row["payload"],
-                    }
-                ),
-            )
-            for row in rows
-        ]
 
     async def write(
         self,
@@ -296,33 +178,6 @@ class Company:
         for _ in range(times):
             await self.publish(queued)
         return message.id
-
-    async def publish(self, data: EventData) -> None:
-        """Publish an event as another service's relay does."""
-        envelope: Envelope[Any] = Envelope(
-            event_id=uuid4(),
-            event_type=data.event_type,
-            event_version=data.event_version,
-            aggregate_id=uuid4(),
-            aggregate_type=data.aggregate_type,
-            aggregate_seq=1,
-            tenant_id=self.id,
-            occurred_at=datetime.now(UTC),
-            correlation_id="req-send",
-            data=data,
-        )
-        await self.outside.publisher.publish(
-            topology.event_exchange(envelope.event_type),
-            envelope.event_type,
-            envelope.model_dump_json().encode(),
-            message_id=str(uuid4()),
-            headers={
-                "event_type": envelope.event_type,
-                "event_version": envelope.event_version,
-                "event_id": str(envelope.event_id),
-                "tenant_id": self.id,
-            },
-        )
 
     async def ledger(self, message_id: UUID) -> dict[str, Any]:
         """The ledger's entry of a message, empty when there is none."""

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+from crm_dev.service_testing import eventually
 from shared_events import registry, topology
 from shared_events.contact import (
     ContactCreated,
@@ -77,9 +78,7 @@ class TestConsumed:
         ],
         ids=lambda data: data.event_type,
     )
-    async def test_contact_events_reach_the_timeline(
-        self, company: Any, eventually: Any, data: Any
-    ) -> None:
+    async def test_contact_events_reach_the_timeline(self, company: Any, data: Any) -> None:
         event_id = await company.publish(data)
         (entry,) = await eventually(
             lambda: company.rows("SELECT id, type FROM contact_events WHERE id = $1", event_id)
@@ -91,9 +90,9 @@ class TestConsumed:
         assert len(await company.contacts()) == 1
 
     async def test_an_unreadable_message_becomes_a_dead_letter_and_blocks_nobody(
-        self, company: Any, settings: Any, eventually: Any
+        self, company: Any, settings: Any
     ) -> None:
-        await company.publisher.publish(
+        await company.outside.publisher.publish(
             topology.DOMAIN_EVENTS.name,
             "channel.message_received",
             b'{"event_id": 1}',

@@ -25,16 +25,16 @@ class TestUnknownPerson:
         assert contact["identities"] == [{"kind": "phone", "value": "5511988880001"}]
         assert contact["first_interaction_at"] == contact["last_interaction_at"]
 
-        (told,) = await company.told()
+        (told,) = await company.outbox()
         assert told["event_type"] == "contact.created"
         assert told["aggregate_id"] == derived
-        assert (told["causation_id"], told["correlation_id"]) == (event_id, "req-inbound")
+        assert (told["causation_id"], told["correlation_id"]) == (event_id, "req-told")
         assert told["payload"]["contact"] == contact
 
     async def test_is_made_once_however_many_messages_come_at_once(self, company: Any) -> None:
         await asyncio.gather(*(company.receive(PHONE, push_name="Maria") for _ in range(50)))
         assert len(await company.contacts()) == 1
-        assert [e["event_type"] for e in await company.told()] == ["contact.created"]
+        assert [e["event_type"] for e in await company.outbox()] == ["contact.created"]
 
     async def test_is_called_by_phone_when_nameless_and_not_at_all_when_hidden(
         self, company: Any
@@ -64,7 +64,7 @@ class TestKnownPerson:
         assert contact["first_interaction_at"] == "2026-01-01T12:00:00Z"
         assert contact["last_interaction_at"] == "2026-01-01T12:10:00Z"
         assert contact["version"] == 1
-        assert len(await company.told()) == 1
+        assert len(await company.outbox()) == 1
 
     async def test_keeps_the_name_an_agent_gave(self, company: Any) -> None:
         await company.receive(PHONE, push_name="Maria")
@@ -81,7 +81,7 @@ class TestKnownPerson:
         await company.receive(PHONE, push_name="Maria")
         (contact,) = await company.contacts()
         assert (contact["name"], contact["version"]) == ("Maria", 2)
-        (updated,) = await company.told("contact.updated")
+        (updated,) = await company.outbox("contact.updated")
         assert updated["payload"]["changed"] == ["name"]
 
     async def test_that_was_deleted_is_restored(self, company: Any) -> None:
@@ -92,7 +92,7 @@ class TestKnownPerson:
         await company.receive(PHONE)
         (restored,) = await company.contacts()
         assert (restored["id"], restored["version"]) == (contact["id"], 3)
-        (updated,) = await company.told("contact.updated")
+        (updated,) = await company.outbox("contact.updated")
         assert updated["payload"]["changed"] == ["deleted_at"]
 
 
@@ -107,7 +107,7 @@ class TestIdentities:
         assert contact["id"] == hidden["id"]
         assert (contact["phone"], contact["name"]) == ("+5511988880001", "+5511988880001")
         assert [i["kind"] for i in contact["identities"]] == ["phone", "lid"]
-        linked, updated = (await company.told())[1:]
+        linked, updated = (await company.outbox())[1:]
         assert linked["event_type"] == "contact.identity_linked"
         assert linked["payload"] == {
             "contact_id": contact["id"],
@@ -121,7 +121,7 @@ class TestIdentities:
         await company.receive(LID)
         (contact,) = await company.contacts()
         assert len(contact["identities"]) == 2
-        assert len(await company.told("contact.identity_linked")) == 1
+        assert len(await company.outbox("contact.identity_linked")) == 1
 
     async def test_one_person_without_and_with_ninth_digit_is_one_contact(
         self, company: Any
@@ -146,10 +146,10 @@ class TestDelivery:
     async def test_a_redelivered_event_has_no_second_effect(self, company: Any) -> None:
         envelope = company.envelope(company.message(PHONE))
         for _ in range(3):
-            await company.publish_envelope(envelope)
+            await company.outside.publish(envelope)
         await company.receive(("phone", "5511988880002"))  # in order: the three are done by now
         assert len(await company.contacts()) == 2
-        assert len(await company.told("contact.created")) == 2
+        assert len(await company.outbox("contact.created")) == 2
 
     async def test_batches_hold_several_tenants(self, company: Any, other_company: Any) -> None:
         await asyncio.gather(

@@ -48,7 +48,7 @@ class TestCreateContact:
         assert created["custom_fields"] == {"cpf": "1", "x": ""}
         assert (created["source"], created["version"]) == ("api", 1)
         assert await company.value(GetContact(contact_id=created["id"])) == created
-        (told,) = await company.told()
+        (told,) = await company.outbox()
         assert told["payload"] == {"contact": created}
 
     async def test_meets_the_message_of_the_same_person(self, company: Any) -> None:
@@ -72,7 +72,7 @@ class TestCreateContact:
         asks = [company.ask(CreateContact(name=f"Maria {i}", phone=PHONE)) for i in range(20)]
         await asyncio.gather(*writes, *asks)
         assert len(await company.contacts()) == 1
-        assert len(await company.told("contact.created")) == 1
+        assert len(await company.outbox("contact.created")) == 1
 
     async def test_does_not_need_a_phone(self, company: Any) -> None:
         created = await company.value(CreateContact(name="Maria"))
@@ -84,7 +84,7 @@ class TestCreateContact:
         await company.value(DeleteContact(contact_id=created["id"]))
         again = await company.value(CreateContact(name="Joana", phone=PHONE))
         assert (again["id"], again["name"], again["version"]) == (created["id"], "Joana", 3)
-        (updated,) = await company.told("contact.updated")
+        (updated,) = await company.outbox("contact.updated")
         assert updated["payload"]["changed"] == ["deleted_at", "name"]
 
     @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ class TestReplaceContact:
         assert (replaced["phone"], replaced["email"], replaced["tags"]) == (None, None, [])
         assert (replaced["name"], replaced["version"]) == ("Joana", 2)
         assert replaced["updated_at"] > created["updated_at"]
-        (updated,) = await company.told("contact.updated")
+        (updated,) = await company.outbox("contact.updated")
         assert updated["payload"]["changed"] == ["custom_fields", "email", "name", "phone", "tags"]
         assert updated["payload"]["contact"] == replaced
 
@@ -162,7 +162,7 @@ class TestPatchContact:
             PatchContact(contact_id=created["id"], name="Maria", tags=["a"], phone="11 98888-0001")
         )
         assert same == created
-        assert await company.told("contact.updated") == []
+        assert await company.outbox("contact.updated") == []
 
     async def test_refuses_a_stale_version(self, company: Any) -> None:
         created = await company.value(CreateContact(name="Maria"))
@@ -188,7 +188,7 @@ class TestPatchContact:
         (contact,) = await company.contacts()
         assert contact["phone"] == "+5511977770002"
         assert {i["value"] for i in contact["identities"]} == {"5511988880001", "5511977770002"}
-        (linked,) = await company.told("contact.identity_linked")
+        (linked,) = await company.outbox("contact.identity_linked")
         assert linked["payload"]["identity"] == {"kind": "phone", "value": "5511977770002"}
 
     async def test_does_not_take_somebody_elses_phone(self, company: Any) -> None:
@@ -212,7 +212,7 @@ class TestDeleteContact:
         created = await company.value(CreateContact(name="Maria"))
         assert await company.value(DeleteContact(contact_id=created["id"])) == {}
         assert await company.contacts() == []
-        (deleted,) = await company.told("contact.deleted")
+        (deleted,) = await company.outbox("contact.deleted")
         assert deleted["payload"] == {"contact_id": created["id"]}
         reply = await company.ask(DeleteContact(contact_id=created["id"]))
         assert reply.problem.code == "contact_not_found"
@@ -302,9 +302,24 @@ class TestListContacts:
         assert walked == whole
         assert len(set(walked)) == 8
 
-    async def test_refuses_a_damaged_cursor(self, company: Any) -> None:
-        reply = await company.ask(ListContacts(cursor="nonsense"))
-        assert (reply.problem.kind, reply.problem.code) == ("malformed", "invalid_cursor")
+    async def test_follows_the_longest_name(self, company: Any) -> None:
+        for _ in range(2):
+            await company.value(CreateContact(name="\U0001f600" * 255))
+        first = await company.value(ListContacts(sort="name", limit=1))
+        rest = await company.value(ListContacts(sort="name", cursor=first["next_cursor"]))
+        assert len(rest["data"]) == 1
+
+    @pytest.mark.parametrize(
+        "cursor", ["nonsense", "x", "é", "bm9uc2Vuc2U", "W10", "WyJuYW1lIiwxLDJd", "e30"]
+    )
+    async def test_refuses_a_damaged_cursor(self, company: Any, cursor: str) -> None:
+        refusal = await company.refusal(ListContacts(sort="name", cursor=cursor))
+        assert refusal == ("malformed", "invalid_cursor")
+
+    async def test_refuses_the_cursor_of_another_order(self, stocked: Any) -> None:
+        page = await stocked.value(ListContacts(sort="name", limit=1))
+        backwards = ListContacts(sort="-name", cursor=page["next_cursor"])
+        assert await stocked.refusal(backwards) == ("malformed", "invalid_cursor")
 
     async def test_shows_only_the_callers_tenant(self, stocked: Any, other_company: Any) -> None:
         assert len(await stocked.contacts()) == 4

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from crm_dev.service_testing import eventually
 from shared_events import topology
 from shared_events.contact import ContactDeleted
 from shared_events.requests.contacts import CreateContact, DeleteContact, PatchContact
@@ -11,9 +12,7 @@ ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_
 
 
 class TestTimeline:
-    async def test_has_one_entry_per_event_of_the_contact(
-        self, company: Any, eventually: Any
-    ) -> None:
+    async def test_has_one_entry_per_event_of_the_contact(self, company: Any) -> None:
         created = await company.value(CreateContact(name="Maria"))
         contact_id = UUID(created["id"])
         await company.value(
@@ -42,12 +41,12 @@ class TestTimeline:
         assert updated["payload"]["new"] == {"name": "Joana", "phone": "+5511988880001"}
         assert {entry["category"] for entry in entries.values()} == {"general"}
 
-    async def test_takes_a_redelivered_event_once(self, company: Any, eventually: Any) -> None:
+    async def test_takes_a_redelivered_event_once(self, company: Any) -> None:
         contact_id = uuid4()
         envelope = company.envelope(ContactDeleted(contact_id=contact_id))
         envelope = envelope.model_copy(update={"aggregate_id": contact_id})
         for _ in range(3):
-            await company.publish_envelope(envelope)
+            await company.outside.publish(envelope)
         last = await company.publish(ContactDeleted(contact_id=contact_id))
         await eventually(lambda: company.applied(last, topology.CONTACT_ENRICHMENT.name))
         assert [e["id"] for e in await company.rows(ENTRIES, contact_id)] == [envelope.event_id]

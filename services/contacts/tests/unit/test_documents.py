@@ -3,7 +3,6 @@ from crm_contacts.contacts.documents import (
     check_custom_fields,
     distinct_tags,
     merge_patch,
-    without_nul,
 )
 from service_kit.errors import InvalidError
 
@@ -54,11 +53,3 @@ class TestCheckCustomFields:
         with pytest.raises(InvalidError) as refused:
             check_custom_fields(fields)
         assert refused.value.problem.errors[0].code == code
-
-
-class TestWithoutNul:
-    def test_cleans_texts_at_every_depth(self) -> None:
-        assert without_nul({"a\x00": ["b\x00", {"c": "\x00d"}], "e": 1}) == {
-            "a": ["b", {"c": "d"}],
-            "e": 1,
-        }

@@ -5,17 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from aio_pika.exceptions import ChannelNotFoundEntity
+from crm_dev.schema_testing import Databases
+from crm_dev.service_testing import running
 from crm_dev.testing import PostgresServer, RabbitServer, running_rabbitmq
 from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
 from pydantic import BaseModel, SecretStr
-from service_kit import migrations
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
@@ -32,6 +33,7 @@ from shared_events.requests.contacts import (
 from shared_events.resources import Contact
 
 MakeDatabase = Callable[[], Awaitable[str]]
+_LAST_GROUPS = count(1)
 RunGateway = Callable[..., AbstractAsyncContextManager[Service]]
 
 
@@ -43,21 +45,19 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30
 
 
 @pytest.fixture(scope="session")
-def make_database(postgres_server: PostgresServer) -> MakeDatabase:
+def databases(postgres_server: PostgresServer) -> Databases:
+    return Databases(postgres_server, "crm_gateway", "gateway")
+
+
+@pytest.fixture(scope="session")
+def make_database(databases: Databases) -> MakeDatabase:
     """Make a migrated database; returns its URL as the runtime role.
 
     Gateways on different brokers need one each: whoever drains the spool drains all of it.
     """
 
     async def make() -> str:
-        host = postgres_server.url.rpartition("@")[2].rpartition("/")[0]
-        url = f"postgresql://crm_gateway_app:runtime-password@{host}/gateway_{uuid4().hex[:12]}"
-        settings = GatewaySettings(crm_env="test", database_url=SecretStr(url))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DATABASE_ADMIN_URL", postgres_server.url)
-            await migrations.migrate(settings, package="crm_gateway", schema="gateway")
-            await migrations.migrate(settings, package="crm_gateway", schema="gateway")
-        return url
+        return (await databases.create()).url
 
     return make
 
@@ -86,20 +86,7 @@ async def run_gateway(
             )
         )
 
-        async def ready() -> bool:
-            """Whether the last thing that is declared on the bus is there."""
-            if (await service.health.status())[0] != "healthy":
-                return False
-            last = int(service.settings.consumer_retry_delays_seconds[-1] * 1000)
-            try:
-                async with service.publisher.channel() as channel:
-                    await channel.get_queue(f"retry.{last}ms")
-            except ChannelNotFoundEntity:
-                return False
-            return True
-
-        async with service.app.router.lifespan_context(service.app):
-            await until(ready)
+        async with running(service):
             yield service
 
     return run
@@ -120,9 +107,13 @@ async def rabbitmq_outage() -> AsyncIterator[RabbitServer]:
 
 
 def http_client(service: Service) -> httpx.AsyncClient:
-    """A client of this gateway, without a socket in between."""
+    """A client of this gateway, without a socket in between, from an address of its own.
+
+    Its failed logins lock nobody else out.
+    """
+    address = f"2001:db8::{next(_LAST_GROUPS):x}"
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(service.app, client=("198.51.100.7", 4711)),
+        transport=httpx.ASGITransport(service.app, client=(address, 4711)),
         base_url="http://gateway/api/v1",
     )
 

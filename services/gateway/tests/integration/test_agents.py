@@ -1,4 +1,5 @@
 import asyncio
+import base64
 from uuid import uuid4
 
 import httpx
@@ -150,7 +151,8 @@ class TestRead:
     async def test_a_made_up_cursor_is_malformed(
         self, client: httpx.AsyncClient, account: Account
     ) -> None:
-        for cursor in ("x", "bm9uc2Vuc2U=", "é"):
+        no_moment = f"0001-01-01T00:00:00+14:00|{account.user_id}".encode()
+        for cursor in ("x", "bm9uc2Vuc2U=", "é", base64.urlsafe_b64encode(no_moment).decode()):
             response = await client.get(
                 "/agents", params={"cursor": cursor}, headers=account.bearer
             )

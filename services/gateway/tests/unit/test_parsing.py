@@ -1,11 +1,18 @@
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from crm_gateway.body import MAX_BODY_BYTES
+from crm_gateway.body import MAX_BODY_BYTES, read_body
 from crm_gateway.problems.errors import HttpError
-from crm_gateway.rest.parsing import expected_version, idempotency_key, parse, unchanged
+from crm_gateway.rest.parsing import (
+    MAX_NESTING,
+    expected_version,
+    idempotency_key,
+    parse,
+    unchanged,
+)
 from crm_gateway.rest.routes import ROUTES
 from service_kit.errors import (
     InvalidError,
@@ -86,6 +93,30 @@ class TestQuery:
         with pytest.raises(InvalidError):
             await parsed("GET", "/contacts", query=query)
 
+    @pytest.mark.parametrize("cursor", ["", "%00", "a" * 501])
+    async def test_a_cursor_no_list_gives_is_malformed(self, cursor: str) -> None:
+        with pytest.raises(MalformedError, match="invalid_cursor"):
+            await parsed("GET", "/agents", query=f"cursor={cursor}")
+
+    @pytest.mark.parametrize(
+        ("given", "read"),
+        [
+            ("2026-01-02T03:04:05-03:00", "2026-01-02T06:04:05Z"),
+            ("2026-01-02T03:04:05", "2026-01-02T03:04:05Z"),
+            ("2026-01-02", "2026-01-02T00:00:00Z"),
+        ],
+    )
+    async def test_a_time_is_read_in_utc(self, given: str, read: str) -> None:
+        request = await parsed("GET", "/contacts", query=f"created_at[lt]={given}")
+        assert request.model_dump(mode="json")["created_at_lt"] == read
+
+    @pytest.mark.parametrize(
+        "given", ["2026", "-1", "x", "", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"]
+    )
+    async def test_what_is_no_time_in_utc_is_invalid(self, given: str) -> None:
+        with pytest.raises(InvalidError):
+            await parsed("GET", "/contacts", query=f"created_at[gte]={given}")
+
     async def test_other_methods_take_no_parameters(self) -> None:
         with pytest.raises(MalformedError):
             await parsed("POST", "/contacts", query="dry=1", body={"name": "Zé"})
@@ -139,6 +170,36 @@ class TestBody:
         with pytest.raises(HttpError) as caught:
             await parsed("POST", "/contacts", body=b" " * (MAX_BODY_BYTES + 1))
         assert caught.value.status == 413
+
+    @pytest.mark.parametrize("opening, closing", [(b'{"a":', b"}"), (b"[", b"]")])
+    async def test_a_body_nested_too_deep_is_malformed(
+        self, opening: bytes, closing: bytes
+    ) -> None:
+        def nested(levels: int) -> bytes:
+            inner = opening * (levels - 1) + b"1" + closing * (levels - 1)
+            return b'{"name": "Z", "custom_fields": {"f": ' + inner + b"}}"
+
+        await parsed("POST", "/contacts", body=nested(MAX_NESTING - 1))
+        with pytest.raises(MalformedError, match="nested_too_deep"):
+            await parsed("POST", "/contacts", body=nested(MAX_NESTING))
+
+    async def test_a_body_that_does_not_come_is_not_waited_for(self) -> None:
+        pieces: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+        async def receive() -> Message:
+            return pieces.pop() if pieces else await asyncio.Future()
+
+        scope = {"type": "http", "headers": [(b"content-length", b"50")]}
+        with pytest.raises(HttpError) as caught:
+            await read_body(Request(scope, receive), seconds=0.01)
+        assert caught.value.status == 408
+
+    async def test_a_channel_can_be_put_as_it_was_posted(self) -> None:
+        path, channel = "/channels/{channel_id}", {"name": "Vendas", "type": "waha"}
+        request = await parsed("PUT", path, ids={"channel_id": ID}, body=channel)
+        assert request.model_dump()["type"] == "waha"
+        with pytest.raises(InvalidError):
+            await parsed("PUT", path, ids={"channel_id": ID}, body={"type": "sms"})
 
     async def test_nul_characters_are_dropped(self) -> None:
         request = await parsed("POST", "/contacts", body={"name": "Z\0é", "tags": ["\0a"]})

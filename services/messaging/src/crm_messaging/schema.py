@@ -1,5 +1,6 @@
 """The service's own schema in PostgreSQL."""
 
+from service_kit.tables import plumbing
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
@@ -9,3 +10,6 @@ SCHEMA = "messaging"
 
 class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
     """Base of all tables of this service; they share one metadata, and no other service's."""
+
+
+plumbing(Base.metadata)

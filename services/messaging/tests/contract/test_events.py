@@ -5,6 +5,7 @@ from uuid import UUID
 
 import orjson
 from asyncpg import Record
+from crm_dev.service_testing import Outside, eventually, read_back, running
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import (
@@ -15,9 +16,7 @@ from crm_messaging.messages.consumers import (
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
-from messaging_scene import Scene, eventually, running
-from service_kit.bus import Publisher
-from service_kit.relay import _envelope
+from messaging_scene import Scene
 from shared_events import examples, messaging, registry, topology
 from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
 from shared_events.requests.messaging import SendMessage
@@ -70,7 +69,7 @@ class TestWhatMessagingTells:
         await tell_everything(scene)
         rows: list[Record] = await scene.outbox()
         for row in rows:
-            envelope = registry.parse_any(row["event_type"], row["event_version"], _envelope(row))
+            envelope = read_back(row)
             assert isinstance(envelope.data, messaging.MessageEvent | messaging.SessionEvent)
             assert envelope.data.session.id == envelope.aggregate_id
         assert {row["event_type"] for row in rows} == TOLD
@@ -82,22 +81,14 @@ class TestWhatMessagingIsTold:
     ) -> None:
         scene.tenant_id = examples.load("channel.created")["tenant_id"]
         settings = make_settings()
-        publisher = Publisher(settings.amqp_url)
         keys = (
             *topology.MESSAGING_REPLICAS.keys,
             *topology.MESSAGING_CHANNEL_EVENTS.keys,
         )
-        async with running(create_service(settings)):
-            await publisher.connect()
+        async with running(create_service(settings)), Outside(settings.amqp_url) as outside:
             for seq, key in enumerate(keys, start=1):
                 event = {**examples.load(key), "aggregate_seq": seq}
-                await publisher.publish(
-                    topology.event_exchange(key),
-                    key,
-                    orjson.dumps(event),
-                    message_id=event["event_id"],
-                    headers={name: str(event[name]) for name in ("event_type", "event_version")},
-                )
+                await outside.publish_body(orjson.dumps(event), event_type=key)
 
             async def applied() -> bool:
                 rows = await scene.rows("SELECT consumer_name FROM processed_events")
@@ -105,7 +96,6 @@ class TestWhatMessagingIsTold:
                 return len(mine) == len(keys)
 
             await eventually(applied)
-            await publisher.close()
         (contact,) = await scene.rows("SELECT DISTINCT deleted FROM contact_refs WHERE seq > 0")
         assert contact["deleted"]
         (channel,) = await scene.rows("SELECT * FROM channel_refs WHERE seq > 0")

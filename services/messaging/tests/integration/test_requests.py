@@ -6,58 +6,50 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from crm_dev.schema_testing import Databases
+from crm_dev.service_testing import Company, Outside, running
+from crm_dev.testing import RabbitServer
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_messaging.settings import MessagingSettings
-from messaging_scene import PHONE, Scene, running
-from service_kit.request_client import RequestClient
+from messaging_scene import PHONE, Scene
+from service_kit.service import Service
 from shared_events import examples
 from shared_events.channel import ChannelCreated
 from shared_events.contact import ContactCreated
 from shared_events.requests import messaging as requests
-from shared_events.requests.base import Principal, Reply, Request
 from shared_events.resources import Contact, Identity
 
 
-class Gateway:
-    """Asks messaging in the name of one tenant's agent."""
+@pytest.fixture(scope="module")
+async def service(
+    databases: Databases,
+    rabbitmq_server: RabbitServer,
+    settings_on: Callable[..., MessagingSettings],
+) -> AsyncIterator[Service]:
+    """One service for all of these tests; each is a tenant of its own."""
+    amqp_url = await rabbitmq_server.create_vhost("messaging")
+    settings = settings_on(await databases.create(), amqp_url)
+    async with running(create_service(settings)) as service:
+        yield service
 
-    def __init__(self, client: RequestClient, tenant_id: str) -> None:
-        self._client = client
-        self.agent_id = uuid4()
-        self.tenant_id = tenant_id
 
-    async def reply(self, request: Request, **options: Any) -> Reply:
-        principal = Principal(tenant_id=self.tenant_id, user_id=self.agent_id)
-        return await self._client.call(
-            request, principal=principal, correlation_id="request-7", **options
-        )
-
-    async def ask(self, request: Request, **options: Any) -> dict[str, Any]:
-        """The value; fails when there is a problem."""
-        reply = await self.reply(request, **options)
-        assert reply.problem is None, reply.problem
-        assert reply.value is not None
-        return reply.value
-
-    async def refusal(self, request: Request, **options: Any) -> tuple[str, str]:
-        """Kind and code of the problem (of its first field, if it names one)."""
-        problem = (await self.reply(request, **options)).problem
-        assert problem is not None
-        return problem.kind, problem.errors[0].code if problem.errors else problem.code
+@pytest.fixture(scope="module")
+async def outside(service: Service) -> AsyncIterator[Outside]:
+    async with Outside(service.settings.amqp_url) as outside:
+        yield outside
 
 
 @pytest.fixture
-async def gateway(
-    scene: Scene, make_settings: Callable[..., MessagingSettings]
-) -> AsyncIterator[Gateway]:
-    settings = make_settings()
-    async with running(create_service(settings)):
-        client = RequestClient(settings.amqp_url)
-        await client.start()
-        yield Gateway(client, scene.tenant_id)
-        await client.stop()
+def scene(service: Service) -> Scene:
+    return Scene(service.database)
+
+
+@pytest.fixture
+def agent(scene: Scene, outside: Outside) -> Company:
+    """Asks messaging in the name of the tenant's agent."""
+    return Company(scene.database, outside, id=scene.tenant_id)
 
 
 def contact(*identities: Identity) -> Contact:
@@ -78,15 +70,16 @@ async def known_contact(scene: Scene) -> UUID:
 
 
 class TestSendMessage:
-    async def test_queues_opens_a_session_and_tells(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_queues_opens_a_session_and_tells(self, agent: Company, scene: Scene) -> None:
         contact_id, channel_id = await known_contact(scene), await known_channel(scene)
-        sent = await gateway.ask(
+        sent = await agent.value(
             requests.SendMessage(
                 contact_id=contact_id, channel_id=channel_id, content=" Oi\x00! ", metadata={"a": 1}
-            )
+            ),
+            correlation_id="request-7",
         )
         assert (sent["status"], sent["content"], sent["seq"]) == ("queued", "Oi!", 1)
-        assert (sent["sent_by"], sent["metadata"]) == (str(gateway.agent_id), {"a": 1})
+        assert (sent["sent_by"], sent["metadata"]) == (str(agent.user_id), {"a": 1})
         (session,) = await scene.sessions()
         assert session["opened_by"] == "agent"
         _, queued = await scene.outbox()
@@ -95,12 +88,12 @@ class TestSendMessage:
         assert queued["correlation_id"] == "request-7"
 
     async def test_joins_the_active_session_where_the_customer_wrote(
-        self, gateway: Gateway, scene: Scene
+        self, agent: Company, scene: Scene
     ) -> None:
         first = scene.received(lid="123456789", chat_id="123456789@lid", external_id="IN1")
         await scene.apply(on_message_received, first)
         (received,) = await scene.messages()
-        sent = await gateway.ask(
+        sent = await agent.value(
             requests.SendMessage(
                 contact_id=received["contact_id"],
                 channel_id=scene.channel.id,
@@ -112,11 +105,11 @@ class TestSendMessage:
         queued = (await scene.outbox())[-1]["payload"]
         assert (queued["to"], queued["reply_to_external_id"]) == ("123456789@lid", "IN1")
 
-    async def test_never_answers_a_person_in_a_group(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_never_answers_a_person_in_a_group(self, agent: Company, scene: Scene) -> None:
         group = {"chat_id": "120363000000000001@g.us", "is_group": True}
         await scene.apply(on_message_received, scene.received("no grupo", **group))
         (received,) = await scene.messages()
-        await gateway.ask(
+        await agent.value(
             requests.SendMessage(
                 contact_id=received["contact_id"],
                 channel_id=scene.channel.id,
@@ -125,37 +118,37 @@ class TestSendMessage:
         )
         assert (await scene.outbox())[-1]["payload"]["to"] == f"{PHONE}@c.us"
 
-    async def test_same_idempotency_key_sends_once(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_same_idempotency_key_sends_once(self, agent: Company, scene: Scene) -> None:
         request = requests.SendMessage(
             contact_id=await known_contact(scene),
             channel_id=await known_channel(scene),
             content="x",
         )
-        first = await gateway.ask(request, idempotency_key="k1")
-        assert await gateway.ask(request, idempotency_key="k1") == first
+        first = await agent.value(request, idempotency_key="k1")
+        assert await agent.value(request, idempotency_key="k1") == first
         assert len(await scene.messages()) == 1
 
     async def test_waits_a_moment_for_a_contact_just_created(
-        self, gateway: Gateway, scene: Scene
+        self, agent: Company, scene: Scene
     ) -> None:
         someone = contact(Identity(kind="phone", value="5511988880001"))
         request = requests.SendMessage(
             contact_id=someone.id, channel_id=await known_channel(scene), content="Oi!"
         )
-        asking = asyncio.create_task(gateway.ask(request))
+        asking = asyncio.create_task(agent.value(request))
         await asyncio.sleep(0.1)
         assert not asking.done()
         await scene.apply(on_contact_changed, ContactCreated(contact=someone))
         assert (await asking)["status"] == "queued"
 
-    async def test_refuses_what_cannot_be_sent(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_refuses_what_cannot_be_sent(self, agent: Company, scene: Scene) -> None:
         contact_id, channel_id = await known_contact(scene), await known_channel(scene)
         nobody = contact()
         await scene.apply(on_contact_changed, ContactCreated(contact=nobody))
 
         async def refusal(**changes: Any) -> tuple[str, str]:
             values = {"contact_id": contact_id, "channel_id": channel_id, "content": "Oi!"}
-            return await gateway.refusal(requests.SendMessage.model_validate({**values, **changes}))
+            return await agent.refusal(requests.SendMessage.model_validate({**values, **changes}))
 
         assert await refusal(content="  ") == ("invalid", "blank")
         assert await refusal(content_type="image") == ("invalid", "missing")
@@ -167,48 +160,48 @@ class TestSendMessage:
         assert await scene.messages() == []
 
     async def test_concurrent_sends_share_a_session_without_gaps(
-        self, gateway: Gateway, scene: Scene
+        self, agent: Company, scene: Scene
     ) -> None:
         request = requests.SendMessage(
             contact_id=await known_contact(scene),
             channel_id=await known_channel(scene),
             content="x",
         )
-        sent = await asyncio.gather(*(gateway.ask(request) for _ in range(20)))
+        sent = await asyncio.gather(*(agent.value(request) for _ in range(20)))
         assert sorted(message["seq"] for message in sent) == list(range(1, 21))
         assert len(await scene.sessions()) == 1
 
 
 class TestListMessages:
-    async def test_pages_in_conversation_order(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_pages_in_conversation_order(self, agent: Company, scene: Scene) -> None:
         await scene.apply(on_message_received, *(scene.received(f"n{n}") for n in range(7)))
         seen: list[str] = []
         cursor = None
         while True:
-            page = await gateway.ask(requests.ListMessages(limit=3, cursor=cursor))
+            page = await agent.value(requests.ListMessages(limit=3, cursor=cursor))
             seen += [message["content"] for message in page["data"]]
             if not page["has_more"]:
                 break
             cursor = page["next_cursor"]
         assert seen == [f"n{n}" for n in range(7)]
-        page = await gateway.ask(requests.ListMessages(limit=2, offset=5))
+        page = await agent.value(requests.ListMessages(limit=2, offset=5))
         assert [message["content"] for message in page["data"]] == ["n5", "n6"]
         wrong = requests.ListMessages(cursor="nonsense")
-        assert await gateway.refusal(wrong) == ("malformed", "invalid_cursor")
+        assert await agent.refusal(wrong) == ("malformed", "invalid_cursor")
 
-    async def test_filters_and_searches(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_filters_and_searches(self, agent: Company, scene: Scene) -> None:
         await scene.apply(
             on_message_received,
             scene.received("desconto de 100%"),
             scene.received("desconto de 1000"),
             scene.received("outra", phone="5511988880002", direction="outbound", origin="phone"),
         )
-        found = await gateway.ask(requests.ListMessages(search="100%"))
+        found = await agent.value(requests.ListMessages(search="100%"))
         assert [message["content"] for message in found["data"]] == ["desconto de 100%"]
-        found = await gateway.ask(requests.ListMessages(direction="outbound", status="sent"))
+        found = await agent.value(requests.ListMessages(direction="outbound", status="sent"))
         assert [message["content"] for message in found["data"]] == ["outra"]
 
-    async def test_lists_of_a_contact_and_a_session(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_lists_of_a_contact_and_a_session(self, agent: Company, scene: Scene) -> None:
         await scene.apply(
             on_message_received, scene.received("a"), scene.received("b", phone="5511988880002")
         )
@@ -216,7 +209,7 @@ class TestListMessages:
         of_contact = requests.ListContactMessages(contact_id=first["contact_id"])
         of_session = requests.ListSessionMessages(session_id=first["session_id"])
         for request in (of_contact, of_session):
-            page = await gateway.ask(request)
+            page = await agent.value(request)
             assert [message["content"] for message in page["data"]] == ["a"]
         for missing in (
             requests.ListContactMessages(contact_id=uuid4()),
@@ -225,20 +218,20 @@ class TestListMessages:
             requests.GetSession(session_id=uuid4()),
             requests.ListContactSessions(contact_id=uuid4()),
         ):
-            assert (await gateway.refusal(missing))[0] == "not_found"
+            assert (await agent.refusal(missing))[0] == "not_found"
 
-    async def test_another_tenant_sees_nothing(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_another_tenant_sees_nothing(self, agent: Company, scene: Scene) -> None:
         await scene.apply(on_message_received, scene.received())
         (message,) = await scene.messages()
-        assert (await gateway.ask(requests.GetMessage(message_id=message["id"])))["seq"] == 1
-        gateway.tenant_id = str(uuid4())
-        assert (await gateway.ask(requests.ListMessages()))["data"] == []
-        refused = await gateway.refusal(requests.GetMessage(message_id=message["id"]))
+        assert (await agent.value(requests.GetMessage(message_id=message["id"])))["seq"] == 1
+        agent.id = str(uuid4())
+        assert (await agent.value(requests.ListMessages()))["data"] == []
+        refused = await agent.refusal(requests.GetMessage(message_id=message["id"]))
         assert refused == ("not_found", "message_not_found")
 
 
 class TestSessions:
-    async def test_lists_newest_first_by_who_has_them(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_lists_newest_first_by_who_has_them(self, agent: Company, scene: Scene) -> None:
         for n in range(3):
             await scene.apply(on_message_received, scene.received(phone=f"551198888000{n}"))
         sessions = await scene.sessions()
@@ -247,32 +240,32 @@ class TestSessions:
                 "INSERT INTO agent_refs (tenant_id, agent_id, name, active)"
                 " VALUES ($1, $2, 'Bia', true)",
                 scene.tenant_id,
-                gateway.agent_id,
+                agent.user_id,
             )
-        mine = requests.AssignSession(session_id=sessions[0]["id"], agent_id=gateway.agent_id)
-        assert (await gateway.ask(mine, expected_version=1))["version"] == 2
+        mine = requests.AssignSession(session_id=sessions[0]["id"], agent_id=agent.user_id)
+        assert (await agent.value(mine, expected_version=1))["version"] == 2
 
         async def listed(**filters: Any) -> list[UUID]:
-            page = await gateway.ask(requests.ListSessions.model_validate(filters))
+            page = await agent.value(requests.ListSessions.model_validate(filters))
             return [UUID(session["id"]) for session in page["data"]]
 
         ids = [session["id"] for session in sessions]
         assert await listed() == ids[::-1]
         assert await listed(assigned_agent_id="me") == ids[:1]
         assert await listed(assigned_agent_id="none") == ids[:0:-1]
-        assert await listed(assigned_agent_id=str(gateway.agent_id)) == ids[:1]
+        assert await listed(assigned_agent_id=str(agent.user_id)) == ids[:1]
         assert await listed(status="closed") == []
-        page = await gateway.ask(requests.ListSessions(limit=2))
-        page = await gateway.ask(requests.ListSessions(limit=2, cursor=page["next_cursor"]))
+        page = await agent.value(requests.ListSessions(limit=2))
+        page = await agent.value(requests.ListSessions(limit=2, cursor=page["next_cursor"]))
         assert [UUID(session["id"]) for session in page["data"]] == ids[:1]
 
-    async def test_closes_and_answers_the_same_again(self, gateway: Gateway, scene: Scene) -> None:
+    async def test_closes_and_answers_the_same_again(self, agent: Company, scene: Scene) -> None:
         await scene.apply(on_message_received, scene.received())
         (session,) = await scene.sessions()
         request = requests.CloseSession(session_id=session["id"], note="ok")
-        closed = await gateway.ask(request)
+        closed = await agent.value(request)
         assert (closed["status"], closed["end_reason"]) == ("closed", "resolved")
-        assert await gateway.ask(request) == closed
-        assert await gateway.ask(requests.GetSession(session_id=session["id"])) == closed
-        page = await gateway.ask(requests.ListContactSessions(contact_id=session["contact_id"]))
+        assert await agent.value(request) == closed
+        assert await agent.value(requests.GetSession(session_id=session["id"])) == closed
+        page = await agent.value(requests.ListContactSessions(contact_id=session["contact_id"]))
         assert len(page["data"]) == 1

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
+from crm_dev.service_testing import Company, Outside, eventually, running
 from crm_dev.testing import TemporalServer, running_temporal
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
@@ -14,10 +15,8 @@ from crm_messaging.outbox_processor.schemas import OUTBOX_WORKFLOW_ID
 from crm_messaging.sessions.schemas import workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_messaging.settings import MessagingSettings
-from messaging_scene import Scene, eventually, running
-from service_kit.request_client import RequestClient
+from messaging_scene import Scene
 from service_kit.service import Service
-from shared_events.requests.base import Principal
 from shared_events.requests.messaging import CloseSession
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -96,8 +95,8 @@ class TestSessionLifecycle:
     ) -> None:
         session_id = await opened(scene, timeout_seconds=2)
         handle = workflow_of(client, session_id)
-        for _ in range(4):
-            await asyncio.sleep(1)
+        for _ in range(3):
+            await asyncio.sleep(0.8)
             assert await opened(scene, timeout_seconds=2) == session_id
         await becomes(handle, WorkflowExecutionStatus.COMPLETED)
         assert await ended_as(scene) == ("expired", "inactivity")
@@ -137,14 +136,9 @@ class TestSessionLifecycle:
         session_id = await opened(scene)
         handle = workflow_of(client, session_id)
         await becomes(handle, WorkflowExecutionStatus.RUNNING)
-        requests = RequestClient(service.settings.amqp_url)
-        await requests.start()
-        principal = Principal(tenant_id=scene.tenant_id, user_id=uuid4())
-        reply = await requests.call(
-            CloseSession(session_id=session_id), principal=principal, correlation_id="r"
-        )
-        await requests.stop()
-        assert reply.problem is None
+        async with Outside(service.settings.amqp_url) as outside:
+            company = Company(service.database, outside, id=scene.tenant_id)
+            await company.value(CloseSession(session_id=session_id))
         await becomes(handle, WorkflowExecutionStatus.COMPLETED)
         assert await ended_as(scene) == ("closed", "resolved")
 
@@ -154,7 +148,7 @@ class TestWithoutTemporal:
         self, scene: Scene, make_settings: MakeSettings
     ) -> None:
         async with running_temporal() as server:
-            await server.stop()
+            await server.kill()
             settings = make_settings(temporal_address=server.url, session_sweep_grace_seconds=0.1)
             async with running(create_service(settings)) as service:
                 await opened(scene, timeout_seconds=1)

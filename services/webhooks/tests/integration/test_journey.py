@@ -211,7 +211,7 @@ class TestIsolation:
         strict = await new_place()
         async with (
             strict.running(webhook_allowed_networks="") as service,
-            strict.asking(service) as tenants,
+            strict.asking() as tenants,
         ):
             tenant = tenants()
             reply = await tenant.ask(CreateEndpoint.model_validate({"url": receiver.url}))

@@ -54,8 +54,8 @@ class TestRestart:
     async def test_retries_survive_it(self, own_place: Any, receiver: Any) -> None:
         slow_schedule = {"retry_schedule_seconds": (1.0, 1.0)}
         async with (
-            own_place.running(**slow_schedule) as service,
-            own_place.asking(service) as tenants,
+            own_place.running(**slow_schedule),
+            own_place.asking() as tenants,
         ):
             tenant = tenants()
             endpoint = await tenant.endpoint(receiver.url)
@@ -63,7 +63,7 @@ class TestRestart:
             receiver.answer(Answer(500))
             (event_id,) = await tenant.contact_created()
             await receiver.wait_for_count(1)
-        async with own_place.running() as service, own_place.asking(service) as tenants:
+        async with own_place.running(), own_place.asking() as tenants:
             got = await receiver.wait_for_count(2)
             assert [(r.id, r.signature_valid) for r in got] == [(event_id, True)] * 2
             delivery = await tenants(tenant.id).settled(endpoint)
@@ -72,13 +72,13 @@ class TestRestart:
     async def test_a_clean_stop_finishes_what_is_in_flight(
         self, own_place: Any, receiver: Any
     ) -> None:
-        async with own_place.running() as service, own_place.asking(service) as tenants:
+        async with own_place.running(), own_place.asking() as tenants:
             tenant = tenants()
             endpoint = await tenant.endpoint(receiver.url)
             receiver.answer(Answer(delay=0.4))
             await tenant.contact_created()
             await receiver.wait_for_count(1)
-        async with own_place.running() as service, own_place.asking(service) as tenants:
+        async with own_place.running(), own_place.asking() as tenants:
             (delivery,) = await tenants(tenant.id).deliveries(endpoint)
             assert (delivery["status"], delivery["attempts"]) == ("delivered", 1)
         assert not receiver.duplicates()
@@ -90,11 +90,11 @@ class TestCrash:
     ) -> None:
         receiver.answer(*[Answer(hang=True)] * 50)
         async with process_of(own_place) as process:
-            async with own_place.asking(None) as tenants:
+            async with own_place.asking() as tenants:
                 tenant = tenants()
                 endpoint = await tenant.endpoint(receiver.url)
                 receiver.trust(endpoint["secret"])
-                sent = [await own_place.publish_contact_created(tenant.id) for _ in range(20)]
+                sent = [await tenant.publish_contact_created() for _ in range(20)]
                 await receiver.wait_for_count(2)
             process.kill()
             await process.wait()
@@ -112,9 +112,9 @@ class TestCrash:
         receiver.default = Answer(delay=0.01)
         async with (
             process_of(own_place) as victim,
-            own_place.asking(None),  # it answers, so it came first and is the one that consumes
-            own_place.running() as survivor,
-            own_place.asking(survivor) as tenants,
+            own_place.asking(),  # it answers, so it came first and is the one that consumes
+            own_place.running(),
+            own_place.asking() as tenants,
         ):
             tenant = tenants()
             await tenant.endpoint(receiver.url)
@@ -141,8 +141,8 @@ class TestDoubles:
     ) -> None:
         first = await tenant.endpoint(receiver.url_for("a"))
         second = await tenant.endpoint(receiver.url_for("b"))
-        event_id = await place.publish_contact_created(tenant.id, times=100)
-        last = await place.publish_contact_created(tenant.id)  # the queue is in order
+        event_id = await tenant.publish_contact_created(times=100)
+        last = await tenant.publish_contact_created()  # the queue is in order
         await receiver.wait_for_count(2, lambda r: r.id == last)
         for endpoint in (first, second):
             assert [d["event_id"] for d in await tenant.deliveries(endpoint)] == [last, event_id]
@@ -152,7 +152,7 @@ class TestDoubles:
         self, place: Any, tenant: Any, receiver: Any
     ) -> None:
         await tenant.endpoint(receiver.url)
-        await place.publish(tenant.id, "contact.created", b"not json")
+        await tenant.outside.publish_body(b"not json", event_type="contact.created")
         (event_id,) = await tenant.contact_created()
         await receiver.wait_for(lambda r: r.id == event_id)
 
@@ -162,8 +162,8 @@ class TestBacklog:
         self, own_place: Any, receiver: Any
     ) -> None:
         async with (
-            own_place.running(webhook_backlog=4) as service,
-            own_place.asking(service) as tenants,
+            own_place.running(webhook_backlog=4),
+            own_place.asking() as tenants,
         ):
             tenant = tenants()
             endpoint = await tenant.endpoint(receiver.url)

@@ -1,10 +1,10 @@
 """How a request and its reply travel."""
 
-from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared_events.envelope import Contract
 
@@ -31,6 +31,24 @@ class Principal(Contract):
     user_id: UUID | None = None
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+
+
+def _written_out(value: Any) -> Any:
+    # Pydantic would also take a number for seconds since 1970, so that "2026" meant 00:33:46.
+    if isinstance(value, str) and "-" not in value[1:]:
+        raise ValueError("write the time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time lies outside the years 1 to 9999") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+"""A time a customer gives (RFC 3339), in UTC; without an offset it is UTC already."""
 
 
 class Request(BaseModel):

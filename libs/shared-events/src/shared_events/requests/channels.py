@@ -40,7 +40,7 @@ class CreateChannel(Request):
 
 
 class UpdateChannel(Request):
-    """Change a channel; what is left out stays."""
+    """Change a channel; what is left out stays. Its type can be named, not changed."""
 
     key: ClassVar[str] = "channels.channel.update"
     kind: ClassVar[Kind] = "command"
@@ -49,6 +49,7 @@ class UpdateChannel(Request):
 
     channel_id: UUID
     name: Name | None = None
+    type: Literal["waha"] | None = None
     waha: WahaSettings | None = None
     session_timeout_minutes: float | None = Field(default=None, ge=1, le=1440)
     session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)

@@ -1,12 +1,11 @@
 """Requests contacts answers."""
 
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import EmailStr, Field, StringConstraints, field_validator
 
-from shared_events.requests.base import Kind, ListRequest, Nothing, Page, Request
+from shared_events.requests.base import Kind, ListRequest, Moment, Nothing, Page, Request
 from shared_events.resources import Contact
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -111,6 +110,6 @@ class ListContacts(ListRequest):
     pipeline_id: UUID | None = None
     pipeline_status_id: UUID | None = None
     tags: list[Tag] = Field(default_factory=list, max_length=50)
-    created_at_gte: datetime | None = Field(default=None, alias="created_at[gte]")
-    created_at_lt: datetime | None = Field(default=None, alias="created_at[lt]")
+    created_at_gte: Moment | None = Field(default=None, alias="created_at[gte]")
+    created_at_lt: Moment | None = Field(default=None, alias="created_at[lt]")
     sort: ContactSort = "-created_at"

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Column, Index, SmallInteger, String, Text, text
 from sqlmodel import Field
 
-from crm_channels_waha.tables import Table, moment_column, now_column, tenant_column
+from crm_channels_waha.tables import SCHEMA, Table, moment_column, now_column, tenant_column
 
 
 class ChannelRow(Table, table=True):
@@ -55,3 +55,6 @@ class ChannelRow(Table, table=True):
     created_at: datetime = Field(sa_column=now_column())
     updated_at: datetime = Field(sa_column=now_column())
     deleted_at: datetime | None = Field(sa_column=moment_column())
+
+
+TABLE = Table.metadata.tables[f"{SCHEMA}.channels"]

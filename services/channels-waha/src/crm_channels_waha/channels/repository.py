@@ -1,13 +1,11 @@
 """Reading and writing channels."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, MalformedError, NotFoundError
+from service_kit.errors import ConflictError, NotFoundError
 
 _INSERT = """
 INSERT INTO channels (id, tenant_id, name, type, status, waha_base_url, waha_session,
@@ -124,35 +122,6 @@ async def delete(tx: Transaction, channel_id: UUID) -> None:
         " waha_api_key_encrypted = '' WHERE id = $1",
         channel_id,
     )
-
-
-async def page(
-    tx: Transaction, *, limit: int, cursor: str | None, offset: int
-) -> tuple[list[asyncpg.Record], str | None]:
-    """Channels, newest first, and the cursor of what follows; raises MalformedError."""
-    rows = await tx.fetch(
-        "SELECT * FROM channels WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR id < $1)"
-        " ORDER BY id DESC LIMIT $2 OFFSET $3",  # ids are in order of creation
-        _read_cursor(cursor) if cursor else None,
-        limit + 1,
-        offset,
-    )
-    more = len(rows) > limit
-    return rows[:limit], _cursor(rows[limit - 1]["id"]) if more else None
-
-
-def _cursor(last: UUID) -> str:
-    return base64.urlsafe_b64encode(b"channels/" + str(last).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> UUID:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        if not raw.startswith("channels/"):
-            raise ValueError(raw)
-        return UUID(raw.removeprefix("channels/"))
-    except (binascii.Error, ValueError):
-        raise MalformedError("invalid_cursor", "The cursor is not one of ours.") from None
 
 
 async def begin_again(tx: Transaction, channel_id: UUID) -> asyncpg.Record:

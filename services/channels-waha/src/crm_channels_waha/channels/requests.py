@@ -1,9 +1,12 @@
 """Requests that only need our own tables."""
 
+from uuid import UUID
+
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError, PreconditionFailedError
 from service_kit.ids import uuid7
+from service_kit.paging import Order
 from shared_events.channel import (
     ChannelCreated,
     ChannelDeleted,
@@ -19,11 +22,18 @@ from shared_events.requests.channels import (
     UpdateChannel,
 )
 from shared_events.resources import Channel
+from sqlalchemy import select
 
 from crm_channels_waha.channels import repository
 from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.models import TABLE
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
+
+_C = TABLE.c
+_EXISTING = select(TABLE).where(_C.deleted_at.is_(None))
+_NEWEST_FIRST = Order("channels", [(_C.id, UUID)], tenant=_C.tenant_id, descending=True)
+"""Ids are in order of creation."""
 
 
 class ChannelRequests:
@@ -62,19 +72,12 @@ class ChannelRequests:
     async def list(self, tx: Transaction, request: ListChannels, call: Call) -> Page[Channel]:
         """A page of channels, newest first."""
         del call
-        rows, cursor = await repository.page(
-            tx, limit=request.limit, cursor=request.cursor, offset=request.offset
-        )
-        return Page(
-            data=[self._connections.resource(row) for row in rows],
-            has_more=cursor is not None,
-            next_cursor=cursor,
-        )
+        return await _NEWEST_FIRST.page(tx, _EXISTING, request, self._connections.resource)
 
     async def update(self, tx: Transaction, request: UpdateChannel, call: Call) -> Channel:
         """Change what the request names. Another WAHA session begins as a new one would."""
         row = await repository.find(tx, request.channel_id, lock=True)
-        _expect_version(call, row["version"])
+        PreconditionFailedError.check(call.expected_version, row["version"])
         base_url, session = row["waha_base_url"], row["waha_session"]
         sealed = row["waha_api_key_encrypted"]
         if request.waha is not None:
@@ -111,7 +114,7 @@ class ChannelRequests:
     async def delete(self, tx: Transaction, request: DeleteChannel, call: Call) -> Nothing:
         """Disconnect a number. Its WAHA session is left as it is: it may serve others."""
         row = await repository.find(tx, request.channel_id, lock=True)
-        _expect_version(call, row["version"])
+        PreconditionFailedError.check(call.expected_version, row["version"])
         await repository.delete(tx, request.channel_id)
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()
@@ -133,10 +136,3 @@ class ChannelRequests:
 
 def _base_url(url: str) -> str:
     return url.rstrip("/")
-
-
-def _expect_version(call: Call, version: int) -> None:
-    if call.expected_version is not None and call.expected_version != version:
-        raise PreconditionFailedError(
-            "version_mismatch", "The channel has changed since you read it.", version=version
-        )

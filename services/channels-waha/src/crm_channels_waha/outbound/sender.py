@@ -42,15 +42,12 @@ class Sender:
         self._connections = connections
         self._status = status
         self._pace = pace
-        self.stopped = asyncio.Event()
-        self.stopped.set()
         self._running: dict[UUID, _Running] = {}
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Send for every channel nobody else sends for; raises when the connection is lost."""
         connection = await self._database.dedicated("sender")
-        self.stopped.clear()
         try:
             await connection.execute("SET app.scope = 'send'")
             await connection.add_listener(ledger.WAKE, self._notified)
@@ -67,7 +64,6 @@ class Sender:
             await self._stop_senders()
             with suppress(Exception):
                 await asyncio.shield(connection.close(timeout=5))
-            self.stopped.set()
 
     def _notified(self, *notification: object) -> None:
         """A message was entered or settled: its channel's sender looks again."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service_kit.consumer import Event
 from service_kit.database import Transaction
+from service_kit.text import without_nul
 from shared_events import resources
 from shared_events.channel import ChannelMessageReceived
 from shared_events.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
@@ -19,7 +20,6 @@ from shared_events.identity import WhatsAppId, display_name
 from shared_events.identity import contact_id as new_contact_id
 
 from crm_contacts.contacts import identities, repository
-from crm_contacts.contacts.documents import without_nul
 from crm_contacts.contacts.identities import Key, Owned
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known

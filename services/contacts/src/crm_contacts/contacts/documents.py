@@ -1,4 +1,4 @@
-"""Rules of what customers put into a contact: tags, custom fields, stray NULs."""
+"""Rules of what customers put into a contact: tags and custom fields."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,17 +10,6 @@ from crm_contacts.contacts.search import tag_key
 
 MAX_CUSTOM_FIELDS = 64
 MAX_CUSTOM_FIELDS_BYTES = 16 * 1024
-
-
-def without_nul(value: Any) -> Any:
-    """The same value with U+0000 taken out of every text: PostgreSQL cannot store it."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, dict):
-        return {without_nul(k): without_nul(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [without_nul(item) for item in value]
-    return value
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

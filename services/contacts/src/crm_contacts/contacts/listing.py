@@ -1,39 +1,32 @@
 """Finding contacts: filters, search, order and pages (`GET /contacts` of the REST API)."""
 
-import base64
-import binascii
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
-import orjson
+from pydantic import AwareDatetime
 from service_kit.database import Transaction
-from service_kit.errors import MalformedError
+from service_kit.paging import Order
+from service_kit.text import without_nul
 from shared_events import resources
 from shared_events.requests.base import Page
 from shared_events.requests.contacts import ContactSort, ListContacts
-from sqlalchemy import ColumnElement, Select, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy import Column, Label, Select, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
-from crm_contacts.contacts.documents import without_nul
-from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import patterns, tag_key
 from crm_contacts.tables import SCHEMA, Base
 
 _TABLE = Base.metadata.tables[f"{SCHEMA}.contacts"]
 _C = _TABLE.c
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where whoever never wrote is sorted: before everybody who did."""
+# Whoever never wrote is sorted before everybody who did.
+_WROTE = func.coalesce(_C.last_interaction_at, datetime(1970, 1, 1, tzinfo=UTC)).label("wrote_at")
 
 _KEYS: dict[str, tuple[Column[Any] | Label[Any], Any]] = {
     "created_at": (_C.created_at, AwareDatetime),
     "name": (_C.sort_name, str),
-    "last_interaction_at": (
-        func.coalesce(_C.last_interaction_at, _NEVER).label("last_or_never"),
-        AwareDatetime,
-    ),
+    "last_interaction_at": (_WROTE, AwareDatetime),
 }
 _ORDERS = {
     sort: Order(
@@ -62,8 +55,7 @@ async def list_contacts(tx: Transaction, request: ListContacts) -> Page[resource
     statement = _matching(request)
     if request.search:
         statement = await _narrowed(tx, statement)
-    statement = statement.add_columns(_KEYS["last_interaction_at"][0])
-    rows, next_cursor = await _ORDERS[request.sort].rows(tx, statement, request)
+    rows, next_cursor = await _ORDERS[request.sort].rows(tx, statement.add_columns(_WROTE), request)
     return Page(
         data=await repository.to_resources(tx, [repository.from_row(row) for row in rows]),
         has_more=next_cursor is not None,

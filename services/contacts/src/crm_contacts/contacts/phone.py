@@ -12,8 +12,10 @@ def parse_phone(text: str, region: str) -> WhatsAppId:
     Raises InvalidError (field `phone`, code `invalid_phone`) for what no line can have. Only the
     lengths are judged, not whether a prefix is in use: numbering plans change faster than we do.
     """
+    # 00 before a country code is how most of the world dials; Brazil's plan reads a carrier there.
+    international = f"+{text[2:]}" if text.startswith("00") else text
     try:
-        number = phonenumbers.parse(text, region)
+        number = phonenumbers.parse(international, region)
     except NumberParseException:
         raise _invalid(region) from None
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:

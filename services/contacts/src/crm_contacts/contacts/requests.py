@@ -5,6 +5,7 @@ from typing import Any
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError
+from service_kit.text import without_nul
 from shared_events import resources
 from shared_events.identity import WhatsAppId
 from shared_events.requests.base import Nothing, Page
@@ -22,7 +23,6 @@ from crm_contacts.contacts.documents import (
     check_custom_fields,
     distinct_tags,
     merge_patch,
-    without_nul,
 )
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.phone import parse_phone

@@ -110,10 +110,7 @@ def _expected(contact: Contact | None, version: int | None) -> Contact:
     """The contact, if it is there and at the version the caller saw."""
     if contact is None or contact.deleted_at is not None:
         raise NotFoundError("contact")
-    if version is not None and version != contact.version:
-        raise PreconditionFailedError(
-            "stale_version", f"The contact is at version {contact.version} by now."
-        )
+    PreconditionFailedError.check(version, contact.version)
     return contact
 
 

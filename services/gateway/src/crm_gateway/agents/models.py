@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, String, text
 from sqlmodel import Field
 
+from crm_gateway.auth.models import User
 from crm_gateway.models import Base
 
 _NOW = text("now()")
@@ -29,3 +30,7 @@ class AgentRow(Base, table=True):
     updated_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
     )
+
+
+AGENTS = Base.metadata.tables["gateway.agents"]
+USERS = User.metadata.tables["gateway.users"]

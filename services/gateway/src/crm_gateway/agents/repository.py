@@ -4,14 +4,22 @@ from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record, UniqueViolationError
+from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
+from service_kit.paging import Order
 from shared_events.gateway import Agent, AgentCreated, Role
+from shared_events.requests.base import Page
+from sqlalchemy import select
 
-_AGENT = (
-    "SELECT a.id, u.name, u.email, a.role, a.active, a.version, a.created_at, a.updated_at"
-    " FROM agents a JOIN users u ON u.id = a.id"
+from crm_gateway.agents.models import AGENTS, USERS
+from crm_gateway.agents.schemas import ListAgents
+
+_A = AGENTS.c
+_AGENT = select(AGENTS, USERS.c.name, USERS.c.email).join_from(AGENTS, USERS)
+_AS_THEY_JOINED = Order(
+    "agents", [(_A.created_at, AwareDatetime), (_A.id, UUID)], tenant=_A.tenant_id
 )
 
 
@@ -58,35 +66,19 @@ async def add(
 
 async def get(tx: Transaction, agent_id: UUID, *, lock: bool = False) -> Agent | None:
     """One agent, locked when it is about to change."""
-    row = await tx.fetchrow(
-        f"{_AGENT} WHERE a.id = $1{' FOR UPDATE OF a' if lock else ''}", agent_id
-    )
+    query = _AGENT.where(_A.id == agent_id)
+    row = await tx.fetchrow(query.with_for_update(of=AGENTS) if lock else query)
     return _agent(row) if row else None
 
 
-async def page(
-    tx: Transaction,
-    *,
-    active: bool | None,
-    role: Role | None,
-    after: tuple[datetime, UUID] | None,
-    offset: int,
-    limit: int,
-) -> list[Agent]:
-    """Agents in the order they joined, beginning after a position."""
-    rows = await tx.fetch(
-        f"{_AGENT} WHERE ($1::boolean IS NULL OR a.active = $1)"
-        " AND ($2::text IS NULL OR a.role = $2)"
-        " AND ($3::timestamptz IS NULL OR (a.created_at, a.id) > ($3, $4::uuid))"
-        " ORDER BY a.created_at, a.id OFFSET $5 LIMIT $6",
-        active,
-        role,
-        after[0] if after else None,
-        after[1] if after else None,
-        offset,
-        limit,
-    )
-    return [_agent(row) for row in rows]
+async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
+    """Agents in the order they joined; raises MalformedError."""
+    query = _AGENT
+    if request.active is not None:
+        query = query.where(_A.active == request.active)
+    if request.role is not None:
+        query = query.where(_A.role == request.role)
+    return await _AS_THEY_JOINED.page(tx, query, request, _agent)
 
 
 async def lock_admins(tx: Transaction) -> set[UUID]:

@@ -1,16 +1,12 @@
 """The people of a company."""
 
-import base64
-import binascii
 import secrets
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,
-    MalformedError,
     NotFoundError,
     PreconditionFailedError,
 )
@@ -63,8 +59,7 @@ class Agents:
         agent = await repository.get(tx, request.agent_id, lock=True)
         if agent is None:
             raise NotFoundError("agent")
-        if call.expected_version not in (None, agent.version):
-            raise PreconditionFailedError("stale_version", "The agent has changed since.")
+        PreconditionFailedError.check(call.expected_version, agent.version)
         wanted = request.model_dump(exclude={"agent_id"}, exclude_none=True)
         changed = agent.model_copy(update=wanted)
         if changed == agent:
@@ -89,28 +84,4 @@ class Agents:
     async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[Agent]:
         """A page of people."""
         del call
-        found = await repository.page(
-            tx,
-            active=request.active,
-            role=request.role,
-            after=_read_cursor(request.cursor) if request.cursor else None,
-            offset=request.offset,
-            limit=request.limit + 1,
-        )
-        data = found[: request.limit]
-        has_more = len(found) > request.limit
-        return Page[Agent](
-            data=data, has_more=has_more, next_cursor=_cursor(data[-1]) if has_more else None
-        )
-
-
-def _cursor(last: Agent) -> str:
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()}|{last.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        moment, _, agent_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        return datetime.fromisoformat(moment).astimezone(UTC), UUID(agent_id)
-    except (binascii.Error, ValueError):
-        raise MalformedError("invalid_cursor", "This cursor is not one of ours.") from None
+        return await repository.page(tx, request)

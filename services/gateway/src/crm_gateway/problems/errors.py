@@ -93,6 +93,13 @@ def too_large(limit: int) -> HttpError:
     return HttpError(413, "body_too_large", f"The body may have at most {limit} bytes.")
 
 
+def too_slow() -> HttpError:
+    """The body did not come in time; what may still come of it is not waited for."""
+    return HttpError(
+        408, "body_too_slow", "The body did not arrive in time.", headers={"Connection": "close"}
+    )
+
+
 def unsupported_media_type() -> HttpError:
     """The body is not JSON."""
     return HttpError(

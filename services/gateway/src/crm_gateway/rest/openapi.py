@@ -143,11 +143,12 @@ def _header(name: str, description: str) -> Schema:
 def _responses(row: Row, reply: str) -> Schema:
     statuses = {400, 500}
     if row.method != "GET":
-        statuses |= {409, 413, 415}
-    if row.permission != PUBLIC:
-        statuses |= {401, 403}
+        statuses |= {408, 409, 413, 415}
+    statuses |= {401, 429} if row.permission == PUBLIC else {401, 403}
     if row.request.path:
-        statuses |= {404, 412}
+        statuses |= {404}
+        if row.method != "GET":
+            statuses |= {412}
     statuses |= {422, 503, 504}
     success: Schema = {"description": "Done."}
     if row.status != 204:
@@ -198,6 +199,6 @@ _INGRESS: Schema = {
                 }
             },
         },
-        **{str(status): _problem(status) for status in (400, 401, 413, 503)},
+        **{str(status): _problem(status) for status in (400, 401, 408, 413, 503)},
     },
 }

@@ -22,6 +22,8 @@ from crm_gateway.rest.table import Row
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+MAX_NESTING = 64
+"""Levels of a body; what answers and events wrap around it stays within what JSON readers take."""
 _NUL = "\x00"  # PostgreSQL's text cannot hold it
 
 
@@ -47,6 +49,8 @@ async def parse(row: Row, http: Request) -> BusRequest:
         return row.request.model_validate(fields)
     except ValidationError as error:
         errors = field_errors(error)
+        if any(found.pointer == "/cursor" for found in errors):
+            raise _invalid_cursor() from None
         for name in row.request.path:
             if any(found.pointer == f"/{name}" for found in errors):
                 raise NotFoundError(name.removesuffix("_id")) from None
@@ -68,6 +72,8 @@ def read_query(row: Row, query: QueryParams) -> dict[str, Any]:
         value = text.replace(_NUL, "")
         if name not in known:
             raise _unknown_parameter(name)
+        if name == "cursor" and not value.strip():
+            raise _invalid_cursor()  # a lost cursor must not begin the walk again
         if _is_list(known[name].annotation):
             fields.setdefault(name, []).append(value)
         elif name in fields:
@@ -85,6 +91,10 @@ def _unknown_parameter(name: str) -> MalformedError:
     return MalformedError("unknown_parameter", f"There is no query parameter {name[:100]!r} here.")
 
 
+def _invalid_cursor() -> MalformedError:
+    return MalformedError("invalid_cursor", "The cursor is not one we gave.")
+
+
 async def _read_json(http: Request) -> dict[str, Any]:
     body = await read_body(http)
     if not body:
@@ -98,8 +108,22 @@ async def _read_json(http: Request) -> dict[str, Any]:
         raise MalformedError("invalid_json", "The body is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise InvalidError("validation_failed", "The body must be a JSON object.")
+    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
+        raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
     without: dict[str, Any] = _without_nul(parsed) if b"\\u0000" in body else parsed
     return without
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def _without_nul(value: Any) -> Any:

@@ -15,7 +15,7 @@ from service_kit.request_client import RequestClient
 from service_kit.tracing import new_context
 from shared_events.requests.base import Principal, Reply
 from shared_events.requests.base import Request as BusRequest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -59,6 +59,8 @@ class Resource:
             if row is None:
                 raise method_not_allowed(list(self._rows))
             response = await self._respond(row, http)
+        except ClientDisconnect:
+            return  # nobody is left to answer
         except HttpError as error:
             response = problem_response(scope, error)
         except ProblemError as error:

@@ -10,6 +10,7 @@ from service_kit.consumer import Event
 from service_kit.database import Transaction
 from service_kit.ids import uuid7
 from service_kit.outbox import Cause
+from service_kit.text import without_nul
 from shared_events.channel import ChannelMessageReceived
 from shared_events.identity import WhatsAppId
 from shared_events.messaging import (
@@ -27,7 +28,6 @@ from crm_messaging.messages.repository import MessageKey
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
-from crm_messaging.text import without_nul
 
 Received = Event[ChannelMessageReceived]
 

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
+from service_kit.text import without_nul
 from shared_events.requests.base import Page
 from shared_events.requests.messaging import (
     GetMessage,
@@ -22,7 +23,6 @@ from crm_messaging.messages import repository, service
 from crm_messaging.messages.models import TABLE
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
-from crm_messaging.text import without_nul
 
 _CONVERSATION_ORDER = Order(
     "messages",

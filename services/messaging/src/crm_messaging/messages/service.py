@@ -8,6 +8,7 @@ import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
+from service_kit.text import without_nul
 from shared_events.identity import WhatsAppId
 from shared_events.messaging import MessageQueued, SessionStarted, SessionSummary
 from shared_events.requests.messaging import SendMessage
@@ -16,7 +17,6 @@ from shared_events.resources import Message
 from crm_messaging.messages import repository
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
-from crm_messaging.text import without_nul
 
 _STRONGEST_FIRST = ("phone", "lid", "group")
 MAX_CAPTION = 1024

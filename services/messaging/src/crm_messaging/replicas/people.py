@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.text import without_nul
 from shared_events.identity import WhatsAppId, contact_id, display_name
 from shared_events.messaging import ContactSummary
-
-from crm_messaging.text import without_nul
 
 IdentityKey = tuple[str, str]
 """Kind and canonical value."""

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
+from service_kit.text import without_nul
 from shared_events.requests.base import Page
 from shared_events.requests.messaging import (
     AssignSession,
@@ -21,7 +22,6 @@ from sqlalchemy import false, select
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository, service
 from crm_messaging.sessions.models import TABLE
-from crm_messaging.text import without_nul
 
 _NEWEST_FIRST = Order(
     "sessions",

@@ -59,7 +59,7 @@ async def close(
     session = await repository.get(tx, session_id, lock=True)
     if session.status != "active":
         return session
-    _check_version(session, expected_version)
+    PreconditionFailedError.check(expected_version, session.version)
     return await end(tx, session_id, reason, note=note) or session
 
 
@@ -68,7 +68,7 @@ async def assign(
 ) -> Session:
     """Give the session to an active agent, or to nobody; the same agent again changes nothing."""
     session = await repository.get(tx, session_id, lock=True)
-    _check_version(session, expected_version)
+    PreconditionFailedError.check(expected_version, session.version)
     if session.status != "active":
         raise ConflictError("session_ended", "The session has ended.")
     if session.assigned_agent_id == agent_id:
@@ -87,10 +87,3 @@ async def assign(
         session.id,
     )
     return assigned
-
-
-def _check_version(session: Session, expected: int | None) -> None:
-    if expected is not None and expected != session.version:
-        raise PreconditionFailedError(
-            "stale_version", "Somebody changed the session.", current_version=session.version
-        )

@@ -1,18 +1,15 @@
 """What messaging's tests share: the other services' events, and a look at what was stored."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from asyncpg import Record
+from crm_dev.service_testing import event_of
 from service_kit.consumer import Event, Handler
 from service_kit.database import Database
 from service_kit.outbox import Cause
-from service_kit.service import Service
 from shared_events.channel import (
     ChannelMessageReceived,
     ChannelMessageStatusReported,
@@ -23,27 +20,6 @@ from shared_events.envelope import Envelope, EventData
 from shared_events.resources import Identity
 
 PHONE = "5511988880001"
-
-
-async def eventually(check: Callable[[], Awaitable[object]], seconds: float = 10.0) -> None:
-    """Wait until the check holds; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not await check():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(service: Service) -> AsyncIterator[Service]:
-    """A service at work; ready when it answers requests and consumes."""
-    async with service._lifespan(service.app):
-
-        async def consuming() -> bool:
-            started = [consumer._task is not None for consumer in service._consumers]
-            return all(started) and service._consume_broker.running
-
-        await eventually(consuming, 30)
-        yield service
 
 
 class Scene:
@@ -103,17 +79,7 @@ class Scene:
 
     def envelope(self, data: EventData, seq: int = 1) -> Envelope[Any]:
         """An event as it travels."""
-        return Envelope(
-            event_id=uuid4(),
-            event_type=data.event_type,
-            event_version=data.event_version,
-            aggregate_id=uuid4(),
-            aggregate_type=data.aggregate_type,
-            aggregate_seq=seq,
-            tenant_id=self.tenant_id,
-            occurred_at=datetime.now(UTC),
-            data=data,
-        )
+        return event_of(self.tenant_id, data, seq)
 
     async def apply(self, handler: Handler, *datas: EventData, seq: int = 1) -> None:
         """Let a handler apply these events in one transaction."""

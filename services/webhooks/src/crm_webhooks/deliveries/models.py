@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from crm_webhooks.models import Base, key, moment, reference, stamped, tenant, uuid
+from crm_webhooks.models import SCHEMA, Base, key, moment, reference, stamped, tenant, uuid
 
 LIVE = "status IN ('pending', 'retrying')"
 """SQL: still owed."""
@@ -103,3 +103,6 @@ class Attempt(Base, table=True):
     status_code: int | None = Field(sa_column=Column(Integer))
     error: str | None = Field(sa_column=Column(String(50)))
     response_excerpt: str | None = Field(sa_column=Column(Text))
+
+
+TABLE = Base.metadata.tables[f"{SCHEMA}.webhook_deliveries"]

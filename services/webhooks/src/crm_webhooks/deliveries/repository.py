@@ -1,21 +1,27 @@
 """Deliveries and their attempts as customers see them."""
 
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
+from pydantic import Field
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
+from service_kit.paging import Order
+from shared_events.requests.base import Page
+from shared_events.requests.webhooks import ListDeliveries
 from shared_events.resources import DeliveryAttempt, WebhookDelivery
+from sqlalchemy import select
 
-_LIST = """
-SELECT * FROM webhook_deliveries
-WHERE endpoint_id = $1 AND tenant_id = $2
-    AND ($3::bigint IS NULL OR seq < $3)
-    AND ($4::text IS NULL OR status = $4)
-    AND ($5::text IS NULL OR event_type = $5)
-ORDER BY seq DESC LIMIT $6 OFFSET $7
-"""
+from crm_webhooks.deliveries.models import TABLE
+
+_NEWEST_FIRST = Order(
+    "deliveries",
+    [(TABLE.c.seq, Annotated[int, Field(ge=0, lt=2**63)])],
+    tenant=TABLE.c.tenant_id,
+    descending=True,
+)
 _REPLAY = """
 INSERT INTO webhook_deliveries
     (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, replay_no)
@@ -52,20 +58,14 @@ async def attempts(tx: Transaction, delivery_id: UUID) -> list[DeliveryAttempt]:
     return [DeliveryAttempt.model_validate(dict(row)) for row in rows]
 
 
-async def of_endpoint(
-    tx: Transaction,
-    endpoint_id: UUID,
-    *,
-    before: int | None,
-    status: str | None,
-    event_type: str | None,
-    limit: int,
-    offset: int,
-) -> list[asyncpg.Record]:
-    """Rows of one endpoint's deliveries, newest first."""
-    return await tx.fetch(
-        _LIST, endpoint_id, tx.tenant_id, before, status, event_type, limit, offset
-    )
+async def page(tx: Transaction, request: ListDeliveries) -> Page[WebhookDelivery]:
+    """What is or was owed to one endpoint, newest first; raises MalformedError."""
+    query = select(TABLE).where(TABLE.c.endpoint_id == request.endpoint_id)
+    if request.status is not None:
+        query = query.where(TABLE.c.status == request.status)
+    if request.event_type is not None:
+        query = query.where(TABLE.c.event_type == request.event_type)
+    return await _NEWEST_FIRST.page(tx, query, request, delivery)
 
 
 async def replay(tx: Transaction, original: UUID) -> WebhookDelivery:

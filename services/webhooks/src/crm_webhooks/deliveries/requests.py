@@ -6,7 +6,6 @@ from shared_events.requests.base import Page, Request
 from shared_events.requests.webhooks import GetDelivery, ListDeliveries, Redeliver
 from shared_events.resources import WebhookDelivery
 
-from crm_webhooks import paging
 from crm_webhooks.deliveries import repository
 from crm_webhooks.endpoints.repository import EndpointRepository
 
@@ -30,19 +29,8 @@ class DeliveryRequests:
     ) -> Page[WebhookDelivery]:
         """What was owed to one endpoint, newest first."""
         del call
-        endpoint = await self._endpoints.get(tx, request.endpoint_id)
-        rows = await repository.of_endpoint(
-            tx,
-            endpoint.id,
-            before=paging.after(request.cursor, "deliveries", int),
-            status=request.status,
-            event_type=request.event_type,
-            limit=request.limit + 1,
-            offset=request.offset,
-        )
-        return paging.page(
-            rows, request.limit, "deliveries", lambda row: row["seq"], repository.delivery
-        )
+        await self._endpoints.get(tx, request.endpoint_id)
+        return await repository.page(tx, request)
 
     async def get(self, tx: Transaction, request: GetDelivery, call: Call) -> WebhookDelivery:
         """One delivery with its attempts."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
-from crm_webhooks.models import Base, key, moment, reference, stamped, tenant
+from crm_webhooks.models import SCHEMA, Base, key, moment, reference, stamped, tenant
 
 
 class Endpoint(Base, table=True):
@@ -62,3 +62,6 @@ class EndpointSecret(Base, table=True):
     secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     active_from: datetime = Field(sa_column=stamped())
     expires_at: datetime | None = Field(sa_column=moment())
+
+
+TABLE = Base.metadata.tables[f"{SCHEMA}.webhook_endpoints"]

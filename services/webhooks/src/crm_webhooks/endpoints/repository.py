@@ -8,9 +8,13 @@ import asyncpg
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
+from service_kit.paging import Order
+from shared_events.requests.base import ListRequest, Page
 from shared_events.resources import WebhookEndpoint
+from sqlalchemy import not_, select
 
 from crm_webhooks.endpoints import rules
+from crm_webhooks.endpoints.models import TABLE
 from crm_webhooks.endpoints.secrets import Vault
 
 # Every process forgets what it knows of an endpoint, and looks for what has become due.
@@ -23,6 +27,8 @@ _COLUMNS = {
     "enabled": "boolean",
     "disabled_reason": "text",
 }
+_EXISTING = select(TABLE).where(not_(TABLE.c.deleted))
+_NEWEST_FIRST = Order("endpoints", [(TABLE.c.id, UUID)], tenant=TABLE.c.tenant_id, descending=True)
 
 
 class EndpointRepository:
@@ -78,26 +84,13 @@ class EndpointRepository:
         Raises NotFoundError, or PreconditionFailedError when it is not of the expected version.
         """
         row = await self._find(tx, endpoint_id, "FOR UPDATE")
-        if expected_version is not None and row["version"] != expected_version:
-            raise PreconditionFailedError(
-                "version_mismatch", "The endpoint was changed by somebody else."
-            )
+        PreconditionFailedError.check(expected_version, row["version"])
         headers = self._vault.open_headers(row["headers"])
         return self._resource(row).model_copy(update={"headers": headers})
 
-    async def list(
-        self, tx: Transaction, *, before: UUID | None, limit: int, offset: int
-    ) -> list[WebhookEndpoint]:
-        """Endpoints, newest first."""
-        rows = await tx.fetch(
-            "SELECT * FROM webhook_endpoints WHERE tenant_id = $1 AND NOT deleted"
-            " AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3 OFFSET $4",
-            tx.tenant_id,
-            before,
-            limit,
-            offset,
-        )
-        return [self._resource(row) for row in rows]
+    async def page(self, tx: Transaction, request: ListRequest) -> Page[WebhookEndpoint]:
+        """Endpoints, newest first; raises MalformedError."""
+        return await _NEWEST_FIRST.page(tx, _EXISTING, request, self._resource)
 
     async def update(
         self, tx: Transaction, endpoint_id: UUID, changes: Mapping[str, Any]

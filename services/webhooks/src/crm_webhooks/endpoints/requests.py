@@ -1,10 +1,10 @@
 """The requests about endpoints (`shared_events.requests.webhooks`)."""
 
 from typing import Any
-from uuid import UUID
 
 from service_kit.calls import Call, RequestHandler
 from service_kit.database import Transaction
+from service_kit.text import without_nul
 from shared_events.requests.base import Nothing, Page, Request
 from shared_events.requests.webhooks import (
     CreateEndpoint,
@@ -16,7 +16,6 @@ from shared_events.requests.webhooks import (
 from shared_events.resources import WebhookEndpoint
 from shared_events.webhook import WebhookEndpointDisabled
 
-from crm_webhooks import paging
 from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.endpoints import rules
 from crm_webhooks.endpoints.repository import EndpointRepository
@@ -54,7 +53,7 @@ class EndpointRequests:
         endpoint = await self._endpoints.insert(
             tx,
             url=url,
-            description=_printable(request.description),
+            description=without_nul(request.description),
             event_types=request.event_types,
             headers=request.headers,
             disabled_reason=None if request.enabled else BY_USER,
@@ -72,13 +71,7 @@ class EndpointRequests:
     ) -> Page[WebhookEndpoint]:
         """Endpoints, newest first."""
         del call
-        found = await self._endpoints.list(
-            tx,
-            before=paging.after(request.cursor, "endpoints", UUID),
-            limit=request.limit + 1,
-            offset=request.offset,
-        )
-        return paging.page(found, request.limit, "endpoints", lambda e: e.id, lambda e: e)
+        return await self._endpoints.page(tx, request)
 
     async def patch(self, tx: Transaction, request: PatchEndpoint, call: Call) -> WebhookEndpoint:
         """Change what the request names. Enabling lets held deliveries go."""
@@ -103,7 +96,7 @@ class EndpointRequests:
             rules.check_event_types(request.event_types)
             changes["event_types"] = request.event_types
         if "description" in request.model_fields_set:
-            changes["description"] = _printable(request.description)
+            changes["description"] = without_nul(request.description)
         if request.enabled is not None and request.enabled is not endpoint.enabled:
             changes["enabled"] = request.enabled
             changes["disabled_reason"] = None if request.enabled else BY_USER
@@ -114,7 +107,3 @@ class EndpointRequests:
         await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
         await self._endpoints.delete(tx, request.endpoint_id)
         return Nothing()
-
-
-def _printable(text: str | None) -> str | None:
-    return text.replace("\x00", "") if text is not None else None
