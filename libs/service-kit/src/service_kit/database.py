@@ -160,7 +160,12 @@ class Database:
         self._pool: asyncpg.Pool | None = None
 
     async def connect(self) -> None:
-        """Open the pool; what it raises when the database is away `is_infrastructure`."""
+        """Open the pool, once; what it raises when the database is away `is_infrastructure`.
+
+        An open pool heals by itself: a second one would only keep its connections as well.
+        """
+        if self._pool is not None:
+            return
         self._pool = await asyncpg.create_pool(
             self.dsn,
             min_size=1,

@@ -72,6 +72,12 @@ async def made(client: RequestClient, name: str) -> bool:
     return reply.problem is None
 
 
+_POOL_CONNECTIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'crm-scratch-pool' AND datname = current_database()"
+)
+
+
 class TestService:
     async def test_answers_publishes_and_consumes(
         self, make_settings: MakeSettings, vhost: str
@@ -112,6 +118,8 @@ class TestService:
         async with living(scratch(make_settings())) as http:
             await asyncio.sleep(0.5)
             assert not await ready(http)
+            # Looking again must not open a pool again.
+            assert await admin.fetchval(_POOL_CONNECTIONS) == 1
             await admin.execute("UPDATE scratch.alembic_version SET version_num = '0001'")
             await eventually(lambda: ready(http))
         await admin.close()
