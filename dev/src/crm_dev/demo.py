@@ -48,7 +48,6 @@ class Demo:
         self.receiver = receiver
         self.line = line
         self.channel: dict[str, Any] = {}
-        self._shown = 0
 
     async def play(self) -> None:
         """All chapters; raises StepMissingError at the first that does not hold."""
@@ -113,14 +112,14 @@ class Demo:
         await self.told("channel.status_changed", "connected", is_connected)
 
     async def _customers_write(self) -> None:
-        for example, who in (
-            ("text_inbound_dm_gows", "Maria"),
-            ("image_inbound_with_caption_webjs", "Maria"),
-            ("text_inbound_lid_gows_with_phone_alt", "João"),
-            ("voice_ptt_inbound_noweb", "Maria"),
-            ("location_inbound_webjs", "Maria"),
+        for example, who, is_new in (
+            ("text_inbound_dm_gows", "Maria", True),
+            ("image_inbound_with_caption_webjs", "Maria", False),
+            ("text_inbound_lid_gows_with_phone_alt", "João", True),
+            ("voice_ptt_inbound_noweb", "Maria", False),
+            ("location_inbound_webjs", "Maria", False),
         ):
-            await self._post_example(example, who)
+            await self._post_example(example, who, is_new=is_new)
         self.line.mark()
         await self.waha.post_example("text_inbound_dm_gows", SESSION)
         await self.waha.post_example("text_inbound_dm_gows_message_any_duplicate", SESSION)
@@ -131,26 +130,17 @@ class Demo:
             raise StepMissingError(f"6 messages were sent, {len(page['data'])} are stored")
         self.line.row("agent", "GET /messages", "6 messages, none doubled")
 
-    async def _post_example(self, name: str, who: str) -> None:
-        seen = len(self.receiver.of_type("message.received"))
+    async def _post_example(self, name: str, who: str, *, is_new: bool = False) -> None:
+        """One real WAHA webhook; somebody new becomes a contact with a session as well."""
+        before = len(list(self.receiver.requests))
         self.line.mark()
         await self.waha.post_example(name, SESSION)
         self.line.row("WhatsApp", f"{who} writes", name)
-        request = await self.receiver.wait_for(
-            lambda r: r.type == "message.received" and self._count(r) > seen, STEP_SECONDS
-        )
-        self._require_signature(request)
-        for event in ("contact.created", "session.started"):
-            for told in self.receiver.of_type(event):
-                if told.seq >= self._shown:
-                    self._show(told)
-        self._show(request)
-
-    def _count(self, request: ReceivedRequest) -> int:
-        return sum(r.seq <= request.seq for r in self.receiver.of_type("message.received"))
+        first = ("contact.created", "session.started") if is_new else ()
+        for event in (*first, "message.received"):
+            await self.told(event, name, since=before)
 
     def _show(self, request: ReceivedRequest) -> None:
-        self._shown = max(self._shown, request.seq + 1)
         at = time.perf_counter() - (time.monotonic() - request.arrived_monotonic)
         self.line.row("webhook", request.type, described(request.json["data"]), at=at)
 
@@ -221,12 +211,20 @@ class Demo:
             raise StepMissingError(f"two sessions ended, {len(ends)} terminal events came")
 
     async def told(
-        self, event: str, what: str, fits: Callable[[dict[str, Any]], bool]
+        self,
+        event: str,
+        what: str,
+        fits: Callable[[dict[str, Any]], bool] = lambda _: True,
+        *,
+        since: int = 0,
     ) -> dict[str, Any]:
-        """Wait for a webhook of this type whose data fits, verify and show it."""
+        """Wait for a webhook of this type whose data fits, verify and show it.
+
+        `since` passes over those that had come before: so many requests in all.
+        """
         try:
             request = await self.receiver.wait_for(
-                lambda r: r.type == event and fits(r.json["data"]), STEP_SECONDS
+                lambda r: r.type == event and r.seq > since and fits(r.json["data"]), STEP_SECONDS
             )
         except TimeoutError as error:
             raise StepMissingError(f"no {event} ({what}): {error}") from None

@@ -51,4 +51,4 @@ class Timeline:
         self._console.print()
         self._console.print(Text(" Summary ".ljust(WIDTH), style="bold reverse"))
         for name, value in figures.items():
-            self._console.print(f"  {name:<44}{value}")
+            self._console.print(f"  {name:<48}{value}")
