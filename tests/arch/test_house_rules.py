@@ -57,7 +57,7 @@ FEATURE_ORDER = {
 }
 MACHINE_PATH = re.compile(r"(?<![\w./*:-])/(?:work|root|Users|home/\w+)/(?!\.cache/|temporal)")
 REGISTRY_HOST = re.compile(
-    r"https?://[\w.-]*(?:artifactory|nexus|devpi|pypi|pythonhosted|npmjs|goproxy)[\w.-]*"
+    r"https?://[\w.-]*(?:registry|mirror|artifact|packages)[\w.-]*|https?://[^\s\"']+/simple\b"
 )
 
 
