@@ -12,6 +12,7 @@ from service_kit.errors import (
     PreconditionFailedError,
     field_errors,
 )
+from service_kit.text import without_nul
 from shared_events.requests.base import Request as BusRequest
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
@@ -24,7 +25,6 @@ _ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 MAX_NESTING = 64
 """Levels of a body; what answers and events wrap around it stays within what JSON readers take."""
-_NUL = "\x00"  # PostgreSQL's text cannot hold it
 
 
 async def parse(row: Row, http: Request) -> BusRequest:
@@ -69,7 +69,7 @@ def read_query(row: Row, query: QueryParams) -> dict[str, Any]:
         if name not in row.from_path
     }
     for name, text in query.multi_items():
-        value = text.replace(_NUL, "")
+        value = without_nul(text)
         if name not in known:
             raise _unknown_parameter(name)
         if name == "cursor" and not value.strip():
@@ -110,7 +110,7 @@ async def _read_json(http: Request) -> dict[str, Any]:
         raise InvalidError("validation_failed", "The body must be a JSON object.")
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
         raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
-    without: dict[str, Any] = _without_nul(parsed) if b"\\u0000" in body else parsed
+    without: dict[str, Any] = without_nul(parsed) if b"\\u0000" in body else parsed
     return without
 
 
@@ -124,16 +124,6 @@ def _is_deep(value: Any) -> bool:
             if isinstance(inner, dict | list)
         ]
     return bool(level)
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace(_NUL, "")
-    if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    return value
 
 
 def idempotency_key(headers: Headers) -> str | None:
