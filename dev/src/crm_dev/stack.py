@@ -124,7 +124,7 @@ def _service(
         name=name,
         command=(program, "run"),
         environment=settings,
-        ready=functools.partial(answers_http, port, "/health/ready"),
+        ready=functools.partial(answers_http, port, "/health"),
         needs=(migrate.name, "rabbitmq", "temporal"),
         ports=(port,),
         url=f"http://127.0.0.1:{port}",

@@ -59,6 +59,13 @@ class RequestClient:
             future.cancel()
         await self._broker.stop()
 
+    async def check(self) -> None:
+        """Raise UnavailableError while nothing can be asked: not connected yet, or not any more."""
+        if not self._connected or not is_connected(self._broker):
+            raise UnavailableError(
+                "broker_unavailable", "The message broker is away; try again shortly."
+            )
+
     async def _on_reply(self, message: RabbitMessage) -> None:
         future = self._waiting.get(str(message.correlation_id))
         if future is not None and not future.done():
@@ -80,10 +87,7 @@ class RequestClient:
         Raises UnavailableError when the broker or the service is away (at once) and DeadlineError
         when no answer came within `timeout` seconds (the outcome is then unknown).
         """
-        if not self._connected or not is_connected(self._broker):
-            raise UnavailableError(
-                "broker_unavailable", "The message broker is away; try again shortly."
-            )
+        await self.check()
         if len(self._waiting) >= MAX_IN_FLIGHT:
             raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         envelope = RequestEnvelope(

@@ -33,6 +33,10 @@ _PURGE_EVERY_SECONDS = 3600.0
 _ON_STOP_SECONDS = 5.0
 
 
+class NotStartedError(Exception):
+    """The process is up, but does not answer or consume yet."""
+
+
 class Service:
     """One deployable service. Build it in `app.py`, then `service_kit.main` runs it."""
 
@@ -55,6 +59,7 @@ class Service:
         self.health = health.Health(name)
         self.health.require("database", self._check_database)
         self.health.require("rabbitmq", self.publisher.ping)
+        self.health.require("startup", self.check_started)
         if settings.temporal_address is not None:
             self.health.prefer("temporal", self._check_temporal)
         self.app = FastAPI(title=name, lifespan=self._lifespan, openapi_url=None)
@@ -223,6 +228,11 @@ class Service:
             raise NotConnectedError("not connected or not migrated")
         async with self.database.acquire() as connection:
             await connection.fetchval("SELECT 1")
+
+    async def check_started(self) -> None:
+        """Raise until it has answered and consumed for the first time."""
+        if not self.started.is_set():
+            raise NotStartedError("not subscribed yet")
 
     async def _check_temporal(self) -> None:
         address = urlsplit(f"//{self.settings.temporal_address}")

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
+import pytest
 from crm_dev.testing import RabbitServer
 from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, away, deleted, looking_into
@@ -18,6 +19,7 @@ from crm_scratch.things import (
 from httpx import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from service_kit.request_client import RequestClient
+from service_kit.request_server import RequestServer
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings
 from shared_events.channel import ChannelDeleted
@@ -85,12 +87,31 @@ class TestService:
         service = scratch(make_settings())
         async with living(service) as http, asking(vhost) as client:
             await eventually(lambda: ready(http))
-            await eventually(lambda: made(client, "Zé"))
+            assert await made(client, "Zé")
             # One row by the command, one by the event that followed from it.
             await eventually(lambda: _has(service, 2))
             body = (await http.get("/health")).json()
             assert body["status"] == "healthy"
             assert body["checks"]["rabbitmq"] == {"healthy": True, "message": "Connected"}
+
+    async def test_is_ready_only_when_it_answers(
+        self, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start, asked, gate = RequestServer.start, asyncio.Event(), asyncio.Event()
+
+        async def slow_start(server: RequestServer) -> None:
+            asked.set()
+            await gate.wait()
+            await start(server)
+
+        monkeypatch.setattr(RequestServer, "start", slow_start)
+        async with living(scratch(make_settings())) as http:
+            await asked.wait()
+            checks = (await http.get("/health")).json()["checks"]
+            assert [n for n, c in checks.items() if not c["healthy"]] == ["startup"]
+            assert not await ready(http)
+            gate.set()
+            await eventually(lambda: ready(http))
 
     async def test_is_only_degraded_without_temporal(self, make_settings: MakeSettings) -> None:
         service = scratch(make_settings(temporal_address="127.0.0.1:1"))

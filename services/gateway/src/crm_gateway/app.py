@@ -47,8 +47,6 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     if missing:
         raise ConfigurationError([f"{name} is missing" for name in missing])
     service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
-    # Without the broker ingress and own data still work: not to be taken out of service for it.
-    service.health.tolerate("rabbitmq", service.publisher.ping)
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)
@@ -80,6 +78,10 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         plain={ListEventTypes: list_event_types},
     )
     bus = RequestClient(settings.amqp_url)
+    # Without the broker ingress and own data still work: not to be taken out of service for it.
+    service.health.tolerate("rabbitmq", service.publisher.ping)
+    service.health.tolerate("startup", service.check_started)
+    service.health.tolerate("requests", bus.check)
     spool = Spool(database, service.publisher)
     waha = WahaReceiver(settings.ingress_master_key.get_secret_value(), spool)
 
