@@ -86,9 +86,16 @@ def cpu_seconds(state: StackState) -> dict[str, float]:
     """Processor seconds each piece has used so far, its children included."""
     used: dict[str, float] = {}
     for piece, family in families(state):
-        times = [member.cpu_times() for member in family]
-        used[piece] = sum(t.user + t.system for t in times)
+        used[piece] = sum(_cpu_seconds(member) for member in family)
     return used
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:  # a backend of PostgreSQL that has just ended
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _spent(before: dict[str, float], after: dict[str, float], messages: int) -> str:

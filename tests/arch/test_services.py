@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from service_kit.migrations import script_directory
+from service_kit.revisions import head_revision
 from shared_events import topology
 from shared_events.contracts.asyncapi import ANSWERS, CONSUMES, SERVICES, publisher_of
 from shared_events.registry import BY_TYPE
@@ -66,6 +68,9 @@ class TestEveryService:
         package = f"crm_{name.replace('-', '_')}"
         versions = ROOT / "services" / name / "src" / package / "migrations" / "versions"
         assert list(versions.glob("0001_*.py")), f"{package} needs migrations/versions/0001_*.py"
+        assert head_revision(package) == script_directory(package).get_current_head(), (
+            f"{package}: name each migration after its revision, <revision>_<what>.py"
+        )
 
 
 @pytest.mark.parametrize("name", SERVICES)

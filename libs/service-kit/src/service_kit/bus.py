@@ -9,12 +9,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange, DeliveryMode
+import aiormq
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractExchange,
+    AbstractRobustConnection,
+    DeliveryMode,
+)
 from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage
+from pamqp.commands import Basic
 from shared_events import topology
 
 _log = logging.getLogger("faststream")
@@ -106,34 +113,36 @@ def topic(name: str) -> RabbitExchange:
 
 
 class Publisher:
-    """Publishes on a connection of its own, persistent, mandatory and confirmed."""
+    """Publishes on a connection of its own, persistent, mandatory and confirmed.
+
+    Its channel is aiormq's own: FastStream's and aio-pika's publish wait for the socket before
+    they let the next message go (docs/adr/0008).
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._broker = make_broker(url)
-        self._exchanges: dict[str, RabbitExchange] = {}
-        self._connected = False
+        self._channel: AbstractChannel | None = None
 
     async def connect(self) -> None:
         """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away."""
-        self._connected = False
+        self._channel = None
         await discard(self._broker)
         self._broker = make_broker(self._url)
         await connect(self._broker)
-        self._connected = True
+        self._channel = await _connection(self._broker).channel(
+            publisher_confirms=True, on_return_raises=True
+        )
 
     async def close(self) -> None:
         """Close the connection."""
-        self._connected = False
+        self._channel = None
         await self._broker.stop()
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
         """A short-lived AMQP channel, for declaring and probing."""
-        connection = self._broker._connection
-        if connection is None:
-            raise BrokerDownError("not connected")
-        channel = await connection.channel()
+        channel = await _connection(self._broker).channel()
         try:
             yield channel
         finally:
@@ -168,10 +177,9 @@ class Publisher:
         Raises UnroutableError when no queue wants it, BrokerDownError when it was not confirmed
         within `timeout` seconds.
         """
-        if not self._connected or not is_connected(self._broker):
+        if self._channel is None or not is_connected(self._broker):
             raise BrokerDownError("not connected")
-        message = aio_pika.Message(
-            body,
+        properties = Basic.Properties(
             message_id=message_id,
             correlation_id=correlation_id,
             headers=dict(headers),
@@ -179,19 +187,28 @@ class Publisher:
             delivery_mode=DeliveryMode.PERSISTENT,
         )
         try:
-            async with asyncio.timeout(timeout):
-                await self._broker.publish(
-                    message,
-                    exchange=self._exchanges.setdefault(exchange, topic(exchange)),
-                    routing_key=routing_key,
-                    mandatory=True,
-                )
+            channel = cast(aiormq.Channel, await self._channel.get_underlay_channel())
+            await channel.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=True,
+                timeout=timeout,
+                wait=False,
+            )
         except PublishError as error:
             raise UnroutableError(f"no queue is bound for {routing_key} on {exchange}") from error
         except DeliveryError as error:
             raise BrokerDownError("the broker refused the message") from error
         except BROKER_ERRORS as error:
             raise BrokerDownError(type(error).__name__) from error
+
+
+def _connection(broker: RabbitBroker) -> AbstractRobustConnection:
+    if broker._connection is None:
+        raise BrokerDownError("not connected")
+    return broker._connection
 
 
 async def declare_topology(

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import sys
 import urllib.error
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import uvicorn
 
-from service_kit import dead_letters, logs, migrations, relay
+from service_kit import dead_letters, logs, relay
 from service_kit.database import Database
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings, load
@@ -44,6 +45,8 @@ def run_service(
     if arguments.command == "run":
         _serve(create(settings))
     elif arguments.command == "migrate":
+        from service_kit import migrations  # only this command needs Alembic's 11 MB
+
         migrations.run_migrate(settings, package=package, schema=schema)
     elif arguments.command == "healthcheck":
         sys.exit(_healthcheck(settings))
@@ -57,6 +60,9 @@ def run_service(
 
 
 def _serve(service: Service) -> None:
+    # What was imported stays for good: the collector need not walk it over and over.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         service.app,
         host=service.settings.server_host,

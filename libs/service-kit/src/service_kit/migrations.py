@@ -32,14 +32,6 @@ def script_directory(package: str) -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
-def head_revision(package: str) -> str:
-    """The revision the code needs."""
-    head = script_directory(package).get_current_head()
-    if head is None:
-        raise LookupError(f"{package} has no migrations")
-    return head
-
-
 async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> None:
     """Bring the service's schema to the code's revision. Running it again changes nothing."""
     admin_url = os.environ.get("DATABASE_ADMIN_URL")

@@ -12,17 +12,19 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from shared_events import topology
 from shared_events.envelope import EventData
 from shared_events.requests.base import Request
 
-from service_kit import health, migrations, tracing
+from service_kit import health, tracing
 from service_kit.bus import Publisher, connect, discard, make_broker
 from service_kit.calls import ExternalHandler, RequestHandler
 from service_kit.consumer import Consumer, Decoder, Handler, by_event_type
 from service_kit.database import Database, NotConnectedError
 from service_kit.relay import Relay, RelayOptions, purge
 from service_kit.request_server import RequestServer
+from service_kit.revisions import head_revision
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -31,6 +33,8 @@ Background = Callable[[], Awaitable[None]]
 OnStop = Callable[[], Awaitable[None]]
 _PURGE_EVERY_SECONDS = 3600.0
 _ON_STOP_SECONDS = 5.0
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own; the trace is carried by `service_kit.tracing`."""
 
 
 class NotStartedError(Exception):
@@ -62,7 +66,9 @@ class Service:
         self.health.require("startup", self.check_started)
         if settings.temporal_address is not None:
             self.health.prefer("temporal", self._check_temporal)
-        self.app = FastAPI(title=name, lifespan=self._lifespan, openapi_url=None)
+        self.app = FastAPI(
+            title=name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
+        )
         self.app.include_router(health.router(self.health))
         self._consumers: list[Consumer] = []
         self._consume_broker = make_broker(settings.amqp_url, logged=False)
@@ -80,8 +86,12 @@ class Service:
         handlers: Mapping[type[EventData], Handler] | Decoder,
         *,
         name: str | None = None,
+        linger: float | None = None,
     ) -> None:
-        """Apply what arrives in a queue: handlers by event type, or a decoder of one's own."""
+        """Apply what arrives in a queue: handlers by event type, or a decoder of one's own.
+
+        `linger` is for queues nobody waits for: seconds to gather a batch, whatever the rate.
+        """
         decode = by_event_type(handlers) if isinstance(handlers, Mapping) else handlers
         consumer = Consumer(
             queue,
@@ -91,6 +101,7 @@ class Service:
             publisher=self.publisher,
             retry_delays=self.settings.consumer_retry_delays_seconds,
             batch_size=self.settings.consumer_batch_size,
+            linger=linger,
         )
         self._consumers.append(consumer)
 
@@ -217,7 +228,7 @@ class Service:
         log.info("service_stopped")
 
     async def _check_revision(self) -> None:
-        needed = migrations.head_revision(self.package)
+        needed = head_revision(self.package)
         async with self.database.acquire() as connection:
             found = await connection.fetchval("SELECT version_num FROM alembic_version")
         if found != needed:

@@ -1,11 +1,10 @@
-"""The plumbing tables every service has in its own schema, and row-level security.
+"""The plumbing tables every service has in its own schema.
 
-`plumbing(metadata)` describes them for migrations and drift tests; the functions below are what a
-migration calls. Column names are the requirements document's; the additions are `seq` (publishing
-order), `next_attempt_at`, the ids of the chain and the trace context.
+`plumbing(metadata)` describes them for migrations and drift tests; `ddl` creates them. Column
+names are the requirements document's; the additions are `seq` (publishing order),
+`next_attempt_at`, the ids of the chain and the trace context.
 """
 
-from alembic import op
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -93,36 +92,3 @@ def plumbing(metadata: MetaData) -> list[Table]:
     )
     Index("idx_command_replies_age", replies.c.created_at)
     return [outbox, inbox, replies]
-
-
-def create_plumbing(schema: str) -> None:
-    """Create the plumbing tables (for a service's first migration)."""
-    for table in plumbing(MetaData(schema=schema)):
-        table.create(op.get_bind())
-    protect("outbox_events")
-    protect("command_replies")
-    allow_scope("outbox_events", "relay")
-    allow_scope("outbox_events", "purge")
-    allow_scope("command_replies", "purge")
-    op.execute(
-        "ALTER TABLE outbox_events SET "
-        "(autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)"
-    )
-
-
-def protect(table: str) -> None:
-    """Row-level security: a row is seen and written only by its own tenant, owner included."""
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY tenant ON {table} "
-        "USING (tenant_id = current_setting('app.tenant_id', true))"
-    )
-
-
-def allow_scope(table: str, scope: str) -> None:
-    """Let one named system task (`Database.system(scope)`) work across tenants on this table."""
-    op.execute(
-        f"CREATE POLICY scope_{scope} ON {table} "
-        f"USING (current_setting('app.scope', true) = '{scope}')"
-    )

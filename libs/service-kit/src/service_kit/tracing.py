@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -23,8 +22,11 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     global _recording  # noqa: PLW0603 - OpenTelemetry's provider is process-wide as well
     if otlp_endpoint is None:
         return
+    # Imported by those who export only: it takes 4 MB.
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter
+
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     _recording = True
 

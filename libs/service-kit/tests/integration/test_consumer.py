@@ -26,7 +26,12 @@ async def consuming(
     """Start a consumer of QUEUE with this handler or decoder."""
     running = []
 
-    async def start(handler: Handler | None = None, *, decode: Decoder | None = None) -> None:
+    async def start(
+        handler: Handler | None = None,
+        *,
+        decode: Decoder | None = None,
+        **options: Any,
+    ) -> None:
         consumer = Consumer(
             QUEUE,
             "scratch",
@@ -34,6 +39,7 @@ async def consuming(
             database=database,
             publisher=declared,
             retry_delays=RETRY_DELAYS,
+            **options,
         )
         broker = make_broker(vhost)
         consumer.subscribe(broker)
@@ -173,6 +179,35 @@ class TestOrder:
         await found.delete(if_unused=False, if_empty=False)  # the consumer's channel notices
         release.set()
         await eventually(stored(database, 30))
+
+
+class TestBatch:
+    async def test_is_gathered_for_as_long_as_the_queue_may_linger(
+        self, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        sizes: list[int] = []
+
+        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            sizes.append(len(events))
+
+        await consuming(note, linger=1.0)
+        for _ in range(5):  # one after the other: each is confirmed before the next is sent
+            await bus.send(deleted())
+        await eventually(lambda: bool(sizes))
+        assert sizes == [5]
+
+    async def test_that_is_full_waits_no_longer(
+        self, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        sizes: list[int] = []
+
+        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            sizes.append(len(events))
+
+        await consuming(note, linger=3600.0, batch_size=10)
+        await bus.send(*(deleted() for _ in range(20)))
+        await eventually(lambda: sum(sizes) == 20)
+        assert sizes == [10, 10]
 
 
 class TestPoison:

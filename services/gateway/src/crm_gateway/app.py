@@ -20,7 +20,6 @@ from crm_gateway.auth.service import Accounts, get_me
 from crm_gateway.auth.throttle import Throttle
 from crm_gateway.event_types.schemas import ListEventTypes
 from crm_gateway.event_types.service import list_event_types
-from crm_gateway.ingress import receiver
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.problems import edge
@@ -83,13 +82,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.health.tolerate("startup", service.check_started)
     service.health.tolerate("requests", bus.check)
     spool = Spool(database, service.publisher)
-    waha = WahaReceiver(settings.ingress_master_key.get_secret_value(), spool)
 
     by_path: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         by_path[row.path][row.method] = row
     service.app.router.routes[:0] = [
-        Route(PREFIX + receiver.PATH, waha),  # the hottest route is looked at first
         *(
             Route(PREFIX + path, Resource(by_method, tokens=tokens, own=own, bus=bus))
             for path, by_method in by_path.items()
@@ -97,6 +94,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         *docs_routes(openapi.document(rows)),
     ]
     service.app.router.redirect_slashes = False  # `/contacts/` is no route of ours
+    master_key = settings.ingress_master_key.get_secret_value()
+    service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
 
     async def keep_asking() -> None:

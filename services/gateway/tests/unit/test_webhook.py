@@ -3,36 +3,37 @@ import hmac
 from uuid import uuid4
 
 import pytest
-from crm_gateway.ingress.webhook import check_signature, event_name, read_address, read_webhook
+from crm_gateway.ingress.webhook import Sources, check_signature, event_name, read_webhook
 from service_kit.errors import MalformedError, UnauthenticatedError
 from shared_events import ingress
 
 MASTER = "a-master-key-0123456789-0123456789"
 ADDRESS = ingress.ChannelAddress(uuid4(), uuid4())
 BODY = b'{"event":"message","payload":{}}'
-SIGNATURE = hmac.new(
-    ingress.webhook_hmac_key(MASTER, ADDRESS).encode(), BODY, hashlib.sha512
-).hexdigest()
+HMAC_KEY = ingress.webhook_hmac_key(MASTER, ADDRESS)
+SIGNATURE = hmac.new(HMAC_KEY.encode(), BODY, hashlib.sha512).hexdigest()
 
 
-class TestReadAddress:
+class TestSources:
     def test_reads_what_channels_made(self) -> None:
-        assert read_address(MASTER, ingress.channel_token(MASTER, ADDRESS)) == ADDRESS
+        source = Sources(MASTER).find(ingress.channel_token(MASTER, ADDRESS))
+        assert source.address == ADDRESS
+        assert source.hmac_key == ingress.webhook_hmac_key(MASTER, ADDRESS)
 
     @pytest.mark.parametrize("token", ["", "x", "A" * 66])
     def test_refuses_what_nobody_made(self, token: str) -> None:
         with pytest.raises(UnauthenticatedError, match="invalid_token"):
-            read_address(MASTER, token)
+            Sources(MASTER).find(token)
 
     def test_refuses_a_token_of_another_installation(self) -> None:
         with pytest.raises(UnauthenticatedError):
-            read_address(MASTER, ingress.channel_token("another-master-key", ADDRESS))
+            Sources(MASTER).find(ingress.channel_token("another-master-key", ADDRESS))
 
 
 class TestCheckSignature:
     @pytest.mark.parametrize("algorithm", ["sha512", None])
     def test_accepts_the_channels_signature(self, algorithm: str | None) -> None:
-        check_signature(MASTER, ADDRESS, BODY, signature=SIGNATURE, algorithm=algorithm)
+        check_signature(HMAC_KEY, BODY, signature=SIGNATURE, algorithm=algorithm)
 
     @pytest.mark.parametrize(
         ("body", "signature", "algorithm"),
@@ -49,7 +50,7 @@ class TestCheckSignature:
         self, body: bytes, signature: str | None, algorithm: str
     ) -> None:
         with pytest.raises(UnauthenticatedError, match="invalid_signature"):
-            check_signature(MASTER, ADDRESS, body, signature=signature, algorithm=algorithm)
+            check_signature(HMAC_KEY, body, signature=signature, algorithm=algorithm)
 
 
 class TestReadWebhook:

@@ -21,6 +21,8 @@ from crm_webhooks.models import SCHEMA
 from crm_webhooks.settings import WebhooksSettings
 
 PACKAGE = "crm_webhooks"
+_LOG_LINGER_SECONDS = 0.25
+"""Nobody waits for the event log, so it is written in large batches."""
 
 
 def create_service(settings: WebhooksSettings) -> Service:
@@ -44,7 +46,7 @@ def create_service(settings: WebhooksSettings) -> Service:
     ingest = Ingest(sender, lease_seconds=settings.webhook_lease_seconds)
     for queue in (topology.WEBHOOKS_DELIVERY, topology.CONTACT_WEBHOOK):
         service.consume(queue, every_event(ingest.on_events))
-    service.consume(topology.DOMAIN_EVENTS_ALL, every_event(log_events))
+    service.consume(topology.DOMAIN_EVENTS_ALL, every_event(log_events), linger=_LOG_LINGER_SECONDS)
 
     service.answer(
         "webhooks",

@@ -1,6 +1,7 @@
 """`POST /api/v1/webhooks/waha/{channel_token}`: the hottest route (design section 5, A).
 
-A plain ASGI endpoint. It looks nothing up: the token proves itself and the key follows from it.
+It sits in front of the framework's routing and looks nothing up: the token proves itself and the
+key follows from it.
 """
 
 from prometheus_client import Counter
@@ -8,31 +9,41 @@ from service_kit.database import is_infrastructure
 from service_kit.errors import ProblemError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crm_gateway.body import read_body
 from crm_gateway.ingress.spool import Spool
-from crm_gateway.ingress.webhook import check_signature, read_address, read_webhook
+from crm_gateway.ingress.webhook import Sources, check_signature, read_webhook
 from crm_gateway.problems.edge import problem_response, request_id
 from crm_gateway.problems.errors import HttpError, method_not_allowed, of_error
 from crm_gateway.rest.resource import trace_context
+from crm_gateway.rest.table import PREFIX
 
-PATH = "/webhooks/waha/{channel_token}"
+_PATH = f"{PREFIX}/webhooks/waha/"
 RECEIVED = Counter("crm_ingress_webhooks_total", "WAHA webhooks received", ["outcome"])
 _ACCEPTED = b'{"status":"accepted"}'
 
 
 class WahaReceiver:
-    """Accepts authentic webhooks once they are durable; refuses everything else."""
+    """ASGI middleware: accepts authentic webhooks once they are durable, refuses all others.
 
-    def __init__(self, master_key: str, spool: Spool) -> None:
-        self._master_key = master_key
+    Every other path goes on to the application.
+    """
+
+    def __init__(self, app: ASGIApp, *, master_key: str, spool: Spool) -> None:
+        self._app = app
+        self._sources = Sources(master_key)
         self._spool = spool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one webhook."""
+        """Serve one request."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        token = path.removeprefix(_PATH)
+        if token == path or not token or "/" in token:
+            await self._app(scope, receive, send)
+            return
         try:
-            response = await self._accept(Request(scope, receive))
+            response = await self._accept(Request(scope, receive), token)
             outcome = "accepted"
         except ClientDisconnect:
             return
@@ -43,20 +54,19 @@ class WahaReceiver:
         RECEIVED.labels(outcome).inc()
         await response(scope, receive, send)
 
-    async def _accept(self, http: Request) -> Response:
+    async def _accept(self, http: Request, token: str) -> Response:
         if http.method != "POST":
             raise method_not_allowed(["POST"])
-        address = read_address(self._master_key, http.path_params["channel_token"])
+        source = self._sources.find(token)
         body = await read_body(http)
         check_signature(
-            self._master_key,
-            address,
+            source.hmac_key,
             body,
             signature=http.headers.get("x-webhook-hmac"),
             algorithm=http.headers.get("x-webhook-hmac-algorithm"),
         )
         webhook = read_webhook(
-            address, body, request_id=request_id(http.scope), trace=trace_context(http)
+            source.address, body, request_id=request_id(http.scope), trace=trace_context(http)
         )
         try:
             await self._spool.accept(webhook)

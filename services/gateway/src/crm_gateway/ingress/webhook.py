@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from shared_events import ingress, topology
 
 _NOT_IN_EVENTS = re.compile(r"[^A-Za-z0-9._-]")
 _EVENT_CHARACTERS = 100
+_REMEMBERED_SOURCES = 10_000
 PUBLISH_SECONDS = 2.0
 
 
@@ -30,31 +32,40 @@ class Webhook:
     headers: Mapping[str, Any]
 
 
-def read_address(master_key: str, token: str) -> ingress.ChannelAddress:
-    """Whose webhook it is; raises UnauthenticatedError for a token we never made."""
-    address = ingress.read_channel_token(master_key, token)
-    if address is None:
-        raise UnauthenticatedError("invalid_token", "This webhook address is not one of ours.")
-    return address
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose webhook it is, and the key it must be signed with."""
+
+    address: ingress.ChannelAddress
+    hmac_key: str
+
+
+class Sources:
+    """Reads channel tokens. One that proved itself is remembered: thousands will follow it."""
+
+    def __init__(self, master_key: str) -> None:
+        self._master_key = master_key
+        self.find = lru_cache(_REMEMBERED_SOURCES)(self._find)
+        """The source of this token; raises UnauthenticatedError for one we never made."""
+
+    def _find(self, token: str) -> Source:
+        address = ingress.read_channel_token(self._master_key, token)
+        if address is None:
+            raise UnauthenticatedError("invalid_token", "This webhook address is not one of ours.")
+        return Source(address, ingress.webhook_hmac_key(self._master_key, address))
 
 
 def check_signature(
-    master_key: str,
-    address: ingress.ChannelAddress,
-    body: bytes,
-    *,
-    signature: str | None,
-    algorithm: str | None,
+    hmac_key: str, body: bytes, *, signature: str | None, algorithm: str | None
 ) -> None:
     """Raise UnauthenticatedError unless the body was signed with the channel's key.
 
     WAHA signs the raw bytes with HMAC-SHA512; any other algorithm is refused.
     """
-    key = ingress.webhook_hmac_key(master_key, address)
     if not (
         algorithm in (None, "sha512")
         and signature is not None
-        and hmac.compare_digest(signature.encode(), ingress.body_signature(key, body).encode())
+        and hmac.compare_digest(signature.encode(), ingress.body_signature(hmac_key, body).encode())
     ):
         raise UnauthenticatedError("invalid_signature", "The webhook's signature does not fit.")
 

@@ -22,7 +22,7 @@ from crm_webhooks.endpoints.repository import EndpointRepository
 
 log = structlog.get_logger()
 
-LINGER_SECONDS = 0.010
+LINGER_SECONDS = 0.050
 MOST_AT_ONCE = 100
 FINISH_SECONDS = 5.0
 

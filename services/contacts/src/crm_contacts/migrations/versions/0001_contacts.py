@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.tables import create_plumbing, protect
+from service_kit.ddl import create_plumbing, protect
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0001"

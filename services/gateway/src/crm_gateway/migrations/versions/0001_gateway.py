@@ -1,7 +1,7 @@
 """Tenants, users, agents, their tokens, and the ingress spool."""
 
 from alembic import op
-from service_kit.tables import allow_scope, create_plumbing, protect
+from service_kit.ddl import allow_scope, create_plumbing, protect
 from sqlalchemy import (
     BigInteger,
     Boolean,

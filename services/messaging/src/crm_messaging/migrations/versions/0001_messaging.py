@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.tables import allow_scope, create_plumbing, protect
+from service_kit.ddl import allow_scope, create_plumbing, protect
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0001"
