@@ -53,13 +53,8 @@ async def _undecoded(message: RabbitMessage) -> RabbitMessage:
     return message
 
 
-def make_broker(
-    url: str, *, confirms: bool = True, prefetch: int = 10, logged: bool = True
-) -> RabbitBroker:
-    """A connection of its own. FastStream injects nothing: handlers take the raw message.
-
-    `logged=False` spares FastStream's log context per message, for handlers that cannot raise.
-    """
+def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> RabbitBroker:
+    """A connection of its own. FastStream injects nothing: handlers take the raw message."""
     return RabbitBroker(
         url,
         default_channel=Channel(
@@ -70,7 +65,7 @@ def make_broker(
         reconnect_interval=1.0,
         fail_fast=True,
         graceful_timeout=10.0,
-        logger=_log if logged else None,
+        logger=_log,
         log_level=logging.DEBUG,
     )
 

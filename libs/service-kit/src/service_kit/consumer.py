@@ -20,8 +20,9 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
+from aio_pika.abc import AbstractIncomingMessage
 from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 from faststream.rabbit.schemas import QueueType
 from pydantic import ValidationError
 from shared_events import registry, topology
@@ -66,7 +67,7 @@ class Event(Incoming[Envelope[Data]], Generic[Data]):
 Handler = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
 """Applies messages of one type and tenant, in order, in the given transaction."""
 
-Decoder = Callable[[RabbitMessage], tuple[Incoming[Any], Handler | None]]
+Decoder = Callable[[AbstractIncomingMessage], tuple[Incoming[Any], Handler | None]]
 """Reads a delivery; raises PoisonError. No handler: acknowledged without effect."""
 
 
@@ -75,7 +76,7 @@ def by_event_type(handlers: Mapping[type[EventData], Handler]) -> Decoder:
     wanted = {(t.event_type, t.event_version): (t, h) for t, h in handlers.items()}
     types = {t.event_type for t in handlers}
 
-    def decode(message: RabbitMessage) -> tuple[Incoming[Any], Handler | None]:
+    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
         event_type = str(message.headers.get("event_type"))
         version = str(message.headers.get("event_version"))
         found = wanted.get((event_type, version))
@@ -102,7 +103,7 @@ def by_event_type(handlers: Mapping[type[EventData], Handler]) -> Decoder:
 def every_event(handler: Handler) -> Decoder:
     """Hand over every event as the bytes it came in, read from its headers alone."""
 
-    def decode(message: RabbitMessage) -> tuple[Incoming[Any], Handler | None]:
+    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
         try:
             event_id = UUID(str(message.headers["event_id"]))
             tenant_id = str(message.headers["tenant_id"])
@@ -128,14 +129,14 @@ def trace_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    message: RabbitMessage
+    message: AbstractIncomingMessage
     incoming: Incoming[Any]
     handler: Handler | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Undecodable:
-    message: RabbitMessage
+    message: AbstractIncomingMessage
     error: PoisonError
 
 
@@ -196,7 +197,11 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
 
     def subscribe(self, broker: RabbitBroker) -> None:
-        """Register with FastStream; consumption begins when the broker starts."""
+        """Register with FastStream; consumption begins when the broker starts.
+
+        FastStream declares, subscribes and cancels; deliveries come straight to us, past what it
+        does around a handler (docs/adr/0009).
+        """
         subscriber = broker.subscriber(
             RabbitQueue(
                 self.queue.name,
@@ -210,7 +215,8 @@ class Consumer:
             no_reply=True,
             title=self.name,
         )
-        subscriber(self._deliver)
+        subscriber(_never)
+        subscriber.consume = self._deliver  # type: ignore[method-assign,assignment]
 
     async def start(self) -> None:
         """Begin applying what arrives; a second call changes nothing."""
@@ -223,8 +229,8 @@ class Consumer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _deliver(self, message: RabbitMessage) -> None:
-        """FastStream's handler. It never awaits: its tasks start in order and so must queue."""
+    async def _deliver(self, message: AbstractIncomingMessage) -> None:
+        """Take a delivery. It never awaits: its tasks start in order and so must queue."""
         try:
             incoming, handler = self._decode(message)
             if not is_tenant_id(incoming.tenant_id):
@@ -314,7 +320,7 @@ class Consumer:
         """Send a copy through the next delay queue, or to the dead letters after the last."""
         self._record("error", 1, 0.0)
         message = delivery.message
-        attempt = int(message.headers.get("x-attempt", 0)) + 1
+        attempt = int(str(message.headers.get("x-attempt", 0))) + 1
         if isinstance(error, PoisonError):
             await self._dead_letter(message, error.reason, error.detail)
             return
@@ -326,14 +332,16 @@ class Consumer:
         headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
         await self._copy(message, f"retry.{delay_ms}ms", self.queue.name, headers)
 
-    async def _dead_letter(self, message: RabbitMessage, reason: str, detail: str) -> None:
+    async def _dead_letter(
+        self, message: AbstractIncomingMessage, reason: str, detail: str
+    ) -> None:
         metrics.DEAD_LETTERED.labels(self.name, reason).inc()
         log.error("dead_lettered", consumer=self.name, reason=reason, detail=detail)
         headers = {"x-dead-reason": reason, "x-last-error": detail[:500]}
         await self._copy(message, self.queue.exchange.dead_letters, self.queue.name, headers)
 
     async def _copy(
-        self, message: RabbitMessage, exchange: str, key: str, headers: Mapping[str, Any]
+        self, message: AbstractIncomingMessage, exchange: str, key: str, headers: Mapping[str, Any]
     ) -> None:
         """Publish a copy until the broker has it; only then may the original be acknowledged."""
         kept = {k: v for k, v in message.headers.items() if not k.startswith("x-death")}
@@ -355,14 +363,19 @@ class Consumer:
                 await asyncio.sleep(1.0)
 
 
-async def _acknowledge(messages: Sequence[RabbitMessage]) -> None:
+async def _never(message: object) -> None:
+    """The handler without which FastStream would not subscribe; deliveries go past it."""
+    raise NotImplementedError
+
+
+async def _acknowledge(messages: Sequence[AbstractIncomingMessage]) -> None:
     """Acknowledge everything up to the last of these: they came, and were settled, in order.
 
     A lost channel takes no acknowledgement and redelivers; the inbox knows its messages.
     """
-    last = {id(message.raw_message.channel): message for message in messages}
+    last = {id(message.channel): message for message in messages}
     for message in last.values():
-        if not message.raw_message.channel.is_closed:
+        if not message.channel.is_closed:
             with suppress(*BROKER_ERRORS):
                 await message.ack(multiple=True)
 

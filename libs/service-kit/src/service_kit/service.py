@@ -71,7 +71,7 @@ class Service:
         )
         self.app.include_router(health.router(self.health))
         self._consumers: list[Consumer] = []
-        self._consume_broker = make_broker(settings.amqp_url, logged=False)
+        self._consume_broker = make_broker(settings.amqp_url)
         self._requests: RequestServer | None = None
         self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
         self._tasks: list[asyncio.Task[None]] = []
@@ -195,7 +195,7 @@ class Service:
 
     async def _subscribe(self) -> None:
         await discard(self._consume_broker)
-        self._consume_broker = make_broker(self.settings.amqp_url, logged=False)
+        self._consume_broker = make_broker(self.settings.amqp_url)
         for consumer in self._consumers:
             consumer.subscribe(self._consume_broker)
         if self._consumers:

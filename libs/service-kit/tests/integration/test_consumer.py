@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import aio_pika
 import asyncpg
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, headers, message
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
-from faststream.rabbit import RabbitMessage
 from service_kit.bus import Publisher, make_broker
 from service_kit.consumer import Consumer, Decoder, Event, Handler, by_event_type, every_event
 from service_kit.database import Database, Transaction
@@ -260,7 +260,7 @@ class TestPoison:
     async def test_includes_whatever_a_decoder_chokes_on(
         self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
-        def choke(taken: RabbitMessage) -> Any:
+        def choke(taken: AbstractIncomingMessage) -> Any:
             raise KeyError(taken.body)
 
         await consuming(decode=choke)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, PublishError
 from aiormq.abc import DeliveredMessage
 from crm_scratch import eventually
@@ -80,24 +81,26 @@ class TestExchange:
         await broker.stop()
 
 
-class TestHandlers:
-    async def test_start_in_order_when_nothing_is_injected(self, vhost: str, bus: Bus) -> None:
-        """`service_kit.consumer` queues in the handler's first step and relies on this."""
+class TestSubscriber:
+    async def test_hands_deliveries_to_its_consume_in_order(self, vhost: str, bus: Bus) -> None:
+        """`service_kit.consumer` puts its own in that place and queues in its first step."""
         await bus.channel.declare_queue("ordered", durable=True)
         begun: list[int] = []
         broker = make_broker(vhost)
 
-        async def note(message: RabbitMessage) -> None:
+        async def note(message: AbstractIncomingMessage) -> None:
             begun.append(int(message.body))
             await asyncio.sleep(0)
             await message.ack()
 
-        broker.subscriber(
+        subscriber = broker.subscriber(
             RabbitQueue("ordered", durable=True),
             channel=Channel(prefetch_count=200),
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
-        )(note)
+        )
+        subscriber(print)
+        subscriber.consume = note  # type: ignore[method-assign,assignment]
         for number in range(1000):
             await bus.channel.default_exchange.publish(
                 aio_pika.Message(str(number).encode()), "ordered"
@@ -106,6 +109,8 @@ class TestHandlers:
             await eventually(lambda: len(begun) == 1000)
         assert begun == list(range(1000))
 
+
+class TestHandlers:
     async def test_that_raise_send_no_reply(self, vhost: str) -> None:
         broker = plain(vhost)
 

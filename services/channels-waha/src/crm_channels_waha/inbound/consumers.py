@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from faststream.rabbit import RabbitMessage
+from aio_pika.abc import AbstractIncomingMessage
 from service_kit.consumer import Decoder, Handler, Incoming, trace_headers
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
@@ -49,7 +49,7 @@ class WahaEvent:
 def waha_events(handler: Handler) -> Decoder:
     """Read the gateway's headers: `ingress_id` is what the inbox knows a delivery by."""
 
-    def decode(message: RabbitMessage) -> tuple[Incoming[WahaEvent], Handler]:
+    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[WahaEvent], Handler]:
         headers = message.headers
         try:
             ingress_id = UUID(str(headers["ingress_id"]))
