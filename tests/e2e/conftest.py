@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from crm_dev.ports import is_taken
+from crm_fakes.collector import TraceCollector
 from crm_fakes.receiver import WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 
@@ -12,8 +13,21 @@ from e2e.stack import Platform
 
 
 @pytest.fixture(scope="session")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    stack = Platform(tmp_path_factory.mktemp("stack"), free_port_block())
+async def collector() -> AsyncIterator[TraceCollector]:
+    async with TraceCollector() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def platform(
+    tmp_path_factory: pytest.TempPathFactory, collector: TraceCollector
+) -> AsyncIterator[Platform]:
+    stack = Platform(
+        tmp_path_factory.mktemp("stack"),
+        free_port_block(),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="200",  # milliseconds until spans are sent
+    )
     await stack.crm_dev("up")
     try:
         yield stack

@@ -21,12 +21,13 @@ START_SECONDS = 120
 class Platform:
     """A stack of its own, beside any other on this machine."""
 
-    def __init__(self, directory: Path, port_base: int) -> None:
+    def __init__(self, directory: Path, port_base: int, **environment: str) -> None:
         self._directory = directory
         self._environment = {
             **{k: v for k, v in os.environ.items() if k not in _BORROWED},
             "CRM_DEV_DIR": str(directory),
             "CRM_PORT_BASE": str(port_base),
+            **environment,
         }
 
     async def crm_dev(self, *arguments: str) -> str:

@@ -13,9 +13,9 @@ CREATED = [e for e in examples.load() if e.expected["action"] == "create_message
 STATUSES = [e for e in examples.load() if e.expected["action"] == "update_session"]
 
 
-async def post(tenant: Tenant, url: str, example: Example, key: str) -> None:
+async def post(tenant: Tenant, url: str, example: Example, key: str, **more_headers: str) -> None:
     body, headers = example.signed(key)
-    answer = await tenant.http.post(url, content=body, headers=headers)
+    answer = await tenant.http.post(url, content=body, headers={**headers, **more_headers})
     assert (answer.status_code, answer.json()) == (200, {"status": "accepted"})
 
 

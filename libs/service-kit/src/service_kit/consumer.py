@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from shared_events import registry, topology
 from shared_events.envelope import Data, Envelope, EventData
 
-from service_kit import inbox, metrics
+from service_kit import inbox, metrics, tracing
 from service_kit.bus import BROKER_ERRORS, BrokerDownError, Publisher, UnroutableError
 from service_kit.database import Database, Transaction, is_infrastructure, is_tenant_id
 from service_kit.errors import PoisonError
@@ -308,7 +308,9 @@ class Consumer:
             for tenant_id, handler, messages in _runs(batch, fresh):
                 await tx.act_for(tenant_id)
                 await handler(tx, messages)
-        self._record("success", len(batch), time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        self._record("success", len(batch), seconds)
+        tracing.record(f"consume {self.name}", (d.incoming.cause.trace_context for d in batch), seconds)
 
     def _record(self, status: str, count: int, seconds: float) -> None:
         observed = metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status)

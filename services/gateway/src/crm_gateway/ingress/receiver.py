@@ -5,6 +5,7 @@ key follows from it.
 """
 
 from prometheus_client import Counter
+from service_kit import tracing
 from service_kit.database import is_infrastructure
 from service_kit.errors import ProblemError
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crm_gateway.body import read_body
 from crm_gateway.ingress.spool import Spool
-from crm_gateway.ingress.webhook import Sources, check_signature, read_webhook
+from crm_gateway.ingress.webhook import Sources, Webhook, check_signature, read_webhook
 from crm_gateway.problems.edge import problem_response, request_id
 from crm_gateway.problems.errors import HttpError, method_not_allowed, of_error
 from crm_gateway.rest.resource import trace_context
@@ -65,9 +66,13 @@ class WahaReceiver:
             signature=http.headers.get("x-webhook-hmac"),
             algorithm=http.headers.get("x-webhook-hmac-algorithm"),
         )
-        webhook = read_webhook(
-            source.address, body, request_id=request_id(http.scope), trace=trace_context(http)
-        )
+        with tracing.span("receive WAHA webhook", trace_context(http)) as trace:
+            await self._keep(
+                read_webhook(source.address, body, request_id=request_id(http.scope), trace=trace)
+            )
+        return Response(_ACCEPTED, media_type="application/json")
+
+    async def _keep(self, webhook: Webhook) -> None:
         try:
             await self._spool.accept(webhook)
         except Exception as error:
@@ -79,4 +84,3 @@ class WahaReceiver:
                 "Neither the broker nor the database is there; send it again.",
                 headers={"Retry-After": "5"},
             ) from error
-        return Response(_ACCEPTED, media_type="application/json")

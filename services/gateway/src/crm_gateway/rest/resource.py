@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 from prometheus_client import Histogram
+from service_kit import tracing
 from service_kit.errors import ForbiddenError, ProblemError, UnauthenticatedError
 from service_kit.outbox import Cause
 from service_kit.request_client import RequestClient
-from service_kit.tracing import new_context
 from shared_events.requests.base import Principal, Reply
 from shared_events.requests.base import Request as BusRequest
 from starlette.requests import ClientDisconnect, Request
@@ -58,7 +58,8 @@ class Resource:
         try:
             if row is None:
                 raise method_not_allowed(list(self._rows))
-            response = await self._respond(row, http)
+            with tracing.span(f"{row.method} {row.path}", trace_context(http)) as trace:
+                response = await self._respond(row, http, trace)
         except ClientDisconnect:
             return  # nobody is left to answer
         except HttpError as error:
@@ -71,8 +72,7 @@ class Resource:
             )
         await response(scope, receive, send)
 
-    async def _respond(self, row: Row, http: Request) -> Response:
-        trace = trace_context(http)
+    async def _respond(self, row: Row, http: Request, trace: Mapping[str, str]) -> Response:
         if row.permission == PUBLIC:
             request = await parse(row, http)
             address = http.client.host if http.client else ""
@@ -116,7 +116,7 @@ class Resource:
 def trace_context(http: Request) -> dict[str, str]:
     """The caller's W3C trace context, or the beginning of a new one."""
     given = {k: http.headers[k] for k in ("traceparent", "tracestate") if k in http.headers}
-    return given if "traceparent" in given else new_context()
+    return given if "traceparent" in given else tracing.new_context()
 
 
 def _success(row: Row, http: Request, reply: Reply) -> Response:

@@ -1,0 +1,54 @@
+"""One trace from WAHA's POST to the customer's endpoint (design section 10)."""
+
+from uuid import uuid4
+
+from crm_fakes import examples
+from crm_fakes.collector import TraceCollector
+from crm_fakes.receiver import WebhookReceiver
+from crm_fakes.waha import WahaSimulator
+
+from e2e.crm import Tenant, eventually, of_type
+from e2e.journeys.test_examples import post
+
+HOPS = {
+    ("gateway", "receive WAHA webhook"),
+    ("channels-waha", "consume waha.messages"),
+    ("channels-waha", "publish channel.message_received"),
+    ("contacts", "consume contacts.channel_events"),
+    ("messaging", "consume messaging.channel_events"),
+    ("messaging", "publish message.received"),
+    ("webhooks", "consume webhooks.delivery"),
+    ("webhooks", "deliver message.received"),
+}
+
+
+class TestTrace:
+    async def test_of_a_message_has_every_hop_and_reaches_the_customer(
+        self,
+        tenant: Tenant,
+        waha: WahaSimulator,
+        receiver: WebhookReceiver,
+        collector: TraceCollector,
+    ) -> None:
+        channel = await tenant.channel(waha, pair=False)
+        await tenant.endpoint(receiver, "message.received")
+        trace_id, caller_id = uuid4().hex, uuid4().hex[:16]
+        await post(
+            tenant,
+            channel.webhook_url,
+            examples.by_name("text_inbound_dm_gows"),
+            channel.hmac_key,
+            traceparent=f"00-{trace_id}-{caller_id}-01",
+        )
+
+        async def complete() -> bool:
+            return {(span.service, span.name) for span in collector.trace(trace_id)} >= HOPS
+
+        await eventually(complete, "trace with every hop")
+        delivered = await receiver.wait_for(of_type("message.received"))
+        spans = {span.span_id: span for span in collector.trace(trace_id)}
+        _, told_trace, told_parent, _ = delivered.headers["traceparent"].split("-")
+        assert told_trace == trace_id
+        assert spans[told_parent].name == "deliver message.received"
+        # Every hop hangs on one before it, back to whoever posted.
+        assert all(s.parent_id in spans or s.parent_id == caller_id for s in spans.values())
