@@ -1,5 +1,6 @@
 """`make bench`: a platform of its own, the figures, and down again."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from bench import figures, relay
 from bench.platform import Company, Sink
 
 PORT_BASE = "19080"
-SERVICES = ("gateway", "contacts", "messaging", "channels-waha", "webhooks")
+BEHIND = ("contacts", "messaging", "channels-waha", "webhooks")
 
 
 def tell(rows: list[figures.Figure]) -> None:
@@ -25,8 +26,8 @@ def tell(rows: list[figures.Figure]) -> None:
         print(f"  {name:<32}{value}", flush=True)
 
 
-async def measure(state: StackState) -> None:
-    """All figures that need the services running."""
+async def measure(state: StackState, directory: Path) -> None:
+    """All figures that need services running; only the gateway still does afterwards."""
     sink = Sink()
     await sink.start()
     connector = aiohttp.TCPConnector(limit=512)
@@ -40,8 +41,11 @@ async def measure(state: StackState) -> None:
         tell(await figures.ingress(company, sink))
         await figures.settle()
         tell(await figures.rest(company))
+        tell(list(figures.memory(state)))
+        for name in BEHIND:
+            await asyncio.to_thread(commands.ask, directory, "stop", name)
+        tell(await figures.ingress_alone(company))
     await sink.stop()
-    tell(list(figures.memory(state)))
 
 
 def main() -> int:
@@ -62,9 +66,8 @@ def main() -> int:
             f"\n{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, "
             f"{os.cpu_count()} cores, everything on this machine\n"
         )
-        uvloop.run(measure(state))
-        for name in SERVICES:
-            commands.ask(directory, "stop", name)
+        uvloop.run(measure(state, directory))
+        commands.ask(directory, "stop", "gateway")
         tell(uvloop.run(relay.throughput(state)))
     finally:
         commands.down(directory)

@@ -40,6 +40,18 @@ async def ingress(company: Company, sink: Sink) -> list[Figure]:
     ]
 
 
+async def ingress_alone(company: Company) -> list[Figure]:
+    """1: how fast WAHA's webhooks are accepted into the broker while nobody consumes them."""
+    prepared = [company.webhook(number) for number in range(6000)]
+
+    async def accept(number: int) -> None:
+        _, body, headers = prepared[number]
+        await company.post_webhook(body, headers)
+
+    fastest = await as_fast_as_possible(accept, count=6000, workers=32)
+    return [("1 ingress accepts, alone", f"{fastest.rate:6.0f}/s   (the services behind stopped)")]
+
+
 async def end_to_end(
     company: Company, sink: Sink, state: StackState, tell: Callable[[list[Figure]], None]
 ) -> None:
