@@ -16,7 +16,8 @@ class Piece:
     `ready` answers False for "not yet"; a one-shot piece has none: it is ready when it has exited
     with 0. `healthy` is asked while the piece runs, where that is another question. An empty
     `command` is a server somebody else runs, which is only asked. `missing` says how to get a
-    program that is not installed; only an `optional` piece may be missing or fail.
+    program that is not installed; only an `optional` piece may be missing or fail. A `nice` piece
+    gets less of a busy processor (docs/adr/0010).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Piece:
     stop_seconds: float = 20.0
     start_seconds: float = 60.0
     unprivileged: bool = False
+    nice: int = 0
     optional: bool = False
     missing: str = ""
 

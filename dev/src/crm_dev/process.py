@@ -67,7 +67,7 @@ async def spawn(piece: Piece, log: Path) -> asyncio.subprocess.Process:
         await piece.prepare()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *launched(
                 piece.command, stop_signal=piece.stop_signal, unprivileged=piece.unprivileged
             ),
@@ -77,6 +77,19 @@ async def spawn(piece: Piece, log: Path) -> asyncio.subprocess.Process:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+    if piece.nice:
+        _be_nice(process.pid, piece.nice)
+    return process
+
+
+def _be_nice(pid: int, nice: int) -> None:
+    """Step back behind others, as far as we may.
+
+    Where Linux shares processors by session (autogroup), the session must step back too.
+    """
+    with suppress(OSError):  # it may have ended already, or a user asked too often
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 async def become_ready(piece: Piece, process: asyncio.subprocess.Process) -> None:

@@ -22,6 +22,8 @@ from crm_dev.state import Addresses
 from crm_dev.temporal import NAMESPACE, TemporalPorts, temporal
 
 DATABASE = "ventros_crm"
+BEHIND_THE_QUEUES = 5
+"""The `nice` of services that queues wait for: a third of the gateway's weight (docs/adr/0010)."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def _service(
         needs=(migrate.name, "rabbitmq", "temporal"),
         ports=(port,),
         url=f"http://127.0.0.1:{port}",
+        nice=0 if name == "gateway" else BEHIND_THE_QUEUES,
     )
     return migrate, run
 

@@ -71,6 +71,26 @@ def group_of(pid: int) -> list[int]:
     return members
 
 
+def niceness_of_session(pid: int) -> str:
+    """What Linux's autogroup says; `unknown` for a kernel without it."""
+    try:
+        return Path(f"/proc/{pid}/autogroup").read_text().split()[-1]
+    except OSError:
+        return "unknown"
+
+
+class TestNice:
+    async def test_pieces_step_back_with_all_their_children(self, tmp_path: Path) -> None:
+        (port,) = free_ports(1)
+        server = replace(make_server("worker", port), nice=5)
+        async with supervised(tmp_path, server) as supervisor:
+            await supervisor.up()
+            pid = supervisor.state.pieces[0].pid
+            assert pid is not None
+            assert os.getpriority(os.PRIO_PROCESS, pid) == 5
+            assert niceness_of_session(pid) in ("5", "unknown")
+
+
 class TestUp:
     async def test_starts_servers_only_after_the_tasks_they_need(self, tmp_path: Path) -> None:
         (port,) = free_ports(1)

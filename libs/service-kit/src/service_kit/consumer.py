@@ -310,7 +310,9 @@ class Consumer:
                 await handler(tx, messages)
         seconds = time.perf_counter() - begun
         self._record("success", len(batch), seconds)
-        tracing.record(f"consume {self.name}", (d.incoming.cause.trace_context for d in batch), seconds)
+        tracing.record(
+            f"consume {self.name}", (d.incoming.cause.trace_context for d in batch), seconds
+        )
 
     def _record(self, status: str, count: int, seconds: float) -> None:
         observed = metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status)
