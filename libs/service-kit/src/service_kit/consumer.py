@@ -13,10 +13,10 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
@@ -24,107 +24,20 @@ from aio_pika.abc import AbstractIncomingMessage
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 from faststream.rabbit.schemas import QueueType
-from pydantic import ValidationError
-from shared_events import registry, topology
-from shared_events.envelope import Data, Envelope, EventData
+from shared_events import topology
 
 from service_kit import inbox, metrics, tracing
 from service_kit.bus import BROKER_ERRORS, BrokerDownError, Publisher, UnroutableError
-from service_kit.database import Database, Transaction, is_infrastructure, is_tenant_id
+from service_kit.database import Database, is_infrastructure, is_tenant_id
 from service_kit.errors import PoisonError
-from service_kit.outbox import Cause
+from service_kit.incoming import Decoder, Handler, Incoming
 
 log = structlog.get_logger()
-
-Body = TypeVar("Body")
 
 _LINGER_SECONDS = (0.002, 0.05)
 _LINGER_FROM, _LINGER_STEP = 30.0, 0.0003
 _RATE_MEMORY_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming(Generic[Body]):
-    """One message to apply. `cause` is what events that follow from it should carry."""
-
-    id: UUID
-    tenant_id: str
-    body: Body
-    headers: Mapping[str, Any]
-    cause: Cause
-
-
-class Event(Incoming[Envelope[Data]], Generic[Data]):
-    """A domain event to apply."""
-
-    @property
-    def data(self) -> Data:
-        """What the event says."""
-        return self.body.data
-
-
-Handler = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
-"""Applies messages of one type and tenant, in order, in the given transaction."""
-
-Decoder = Callable[[AbstractIncomingMessage], tuple[Incoming[Any], Handler | None]]
-"""Reads a delivery; raises PoisonError. No handler: acknowledged without effect."""
-
-
-def by_event_type(handlers: Mapping[type[EventData], Handler]) -> Decoder:
-    """Decode domain events and pick their handler; a type without one is skipped."""
-    wanted = {(t.event_type, t.event_version): (t, h) for t, h in handlers.items()}
-    types = {t.event_type for t in handlers}
-
-    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
-        event_type = str(message.headers.get("event_type"))
-        version = str(message.headers.get("event_version"))
-        found = wanted.get((event_type, version))
-        if found is None and event_type in types:
-            raise PoisonError("unsupported_version", f"{event_type} version {version}")
-        data_type, handler = found if found else (None, None)
-        try:
-            envelope: Envelope[Any] = (
-                registry.parse(data_type, message.body)
-                if data_type
-                else registry.parse_any(event_type, version, message.body)
-            )
-        except registry.UnknownEventError as error:
-            raise PoisonError("unknown_event", str(error)) from None
-        except ValidationError as error:
-            raise PoisonError("invalid_event", _brief(error)) from None
-        cause = Cause(envelope.correlation_id, envelope.event_id, trace_headers(message.headers))
-        event = Event(envelope.event_id, envelope.tenant_id, envelope, message.headers, cause)
-        return event, handler
-
-    return decode
-
-
-def every_event(handler: Handler) -> Decoder:
-    """Hand over every event as the bytes it came in, read from its headers alone."""
-
-    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
-        try:
-            event_id = UUID(str(message.headers["event_id"]))
-            tenant_id = str(message.headers["tenant_id"])
-        except (KeyError, ValueError) as error:
-            raise PoisonError("invalid_headers", str(error)) from None
-        cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
-        return Incoming(event_id, tenant_id, message.body, message.headers, cause), handler
-
-    return decode
-
-
-def _brief(error: ValidationError) -> str:
-    """Where a message is wrong, without the values in it: those may be personal."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False)
-    )[:500]
-
-
-def trace_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """The W3C trace context among AMQP headers."""
-    return {k: str(headers[k]) for k in ("traceparent", "tracestate") if k in headers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +129,7 @@ class Consumer:
             title=self.name,
         )
         subscriber(_never)
-        subscriber.consume = self._deliver  # type: ignore[method-assign,assignment]
+        cast(Any, subscriber).consume = self._deliver  # in the place of its own
 
     async def start(self) -> None:
         """Begin applying what arrives; a second call changes nothing."""

@@ -20,11 +20,11 @@ from shared_events.requests.base import Problem, ProblemKind, Reply, Request, Re
 from service_kit import metrics, tracing
 from service_kit.bus import connect, discard, make_broker
 from service_kit.calls import Call, ExternalHandler, RequestHandler
-from service_kit.consumer import trace_headers
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
 from service_kit.idempotency import find_reply, store_reply
 from service_kit.outbox import Cause
+from service_kit.tracing import trace_headers
 
 log = structlog.get_logger()
 

@@ -20,8 +20,9 @@ from shared_events.requests.base import Request
 from service_kit import health, tracing
 from service_kit.bus import Publisher, connect, discard, make_broker
 from service_kit.calls import ExternalHandler, RequestHandler
-from service_kit.consumer import Consumer, Decoder, Handler, by_event_type
+from service_kit.consumer import Consumer
 from service_kit.database import Database, NotConnectedError
+from service_kit.incoming import Decoder, Handler, by_event_type
 from service_kit.relay import Relay, RelayOptions, purge
 from service_kit.request_server import RequestServer
 from service_kit.revisions import head_revision

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import Resource
@@ -42,6 +43,11 @@ def shutdown() -> None:
 def new_context() -> dict[str, str]:
     """A fresh trace for a chain that starts here and came with none."""
     return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
+
+
+def trace_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The W3C trace context among AMQP headers."""
+    return {k: str(headers[k]) for k in ("traceparent", "tracestate") if k in headers}
 
 
 def record(name: str, carriers: Iterable[Mapping[str, str]], seconds: float) -> None:

@@ -13,9 +13,10 @@ from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, headers, message
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
 from service_kit.bus import Publisher, make_broker
-from service_kit.consumer import Consumer, Decoder, Event, Handler, by_event_type, every_event
+from service_kit.consumer import Consumer
 from service_kit.database import Database, Transaction
 from service_kit.errors import PoisonError
+from service_kit.incoming import Decoder, Event, Handler, by_event_type, every_event
 from shared_events.channel import ChannelDeleted
 
 

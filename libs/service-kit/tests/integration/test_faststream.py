@@ -7,6 +7,7 @@ a precaution there may have become wrong, or needless.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import aio_pika
 import pytest
@@ -100,7 +101,7 @@ class TestSubscriber:
             no_reply=True,
         )
         subscriber(print)
-        subscriber.consume = note  # type: ignore[method-assign,assignment]
+        cast(Any, subscriber).consume = note
         for number in range(1000):
             await bus.channel.default_exchange.publish(
                 aio_pika.Message(str(number).encode()), "ordered"

@@ -1,6 +1,6 @@
 """The webhooks service, put together."""
 
-from service_kit.consumer import every_event
+from service_kit.incoming import every_event
 from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events import topology

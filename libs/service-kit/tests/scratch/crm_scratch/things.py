@@ -5,9 +5,9 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
-from service_kit.consumer import Event
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
+from service_kit.incoming import Event
 from shared_events import topology
 from shared_events.channel import ChannelDeleted
 from shared_events.envelope import Contract

@@ -8,10 +8,11 @@ from uuid import UUID
 import asyncpg
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
-from service_kit.consumer import Decoder, Handler, Incoming, trace_headers
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
+from service_kit.incoming import Decoder, Handler, Incoming
 from service_kit.outbox import Cause
+from service_kit.tracing import trace_headers
 from shared_events.identity import WhatsAppId, conversation_id
 from shared_events.resources import Identity
 

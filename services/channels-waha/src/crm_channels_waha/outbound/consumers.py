@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from service_kit.consumer import Event
 from service_kit.database import Transaction
+from service_kit.incoming import Event
 from shared_events.messaging import MessageQueued
 
 from crm_channels_waha.outbound import ledger

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from service_kit.consumer import Event
 from service_kit.database import Transaction
+from service_kit.incoming import Event
 from service_kit.text import without_nul
 from shared_events import resources
 from shared_events.channel import ChannelMessageReceived

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from service_kit.consumer import Event
 from service_kit.database import Transaction
+from service_kit.incoming import Event
 from shared_events.contact import (
     ContactCreated,
     ContactDeleted,

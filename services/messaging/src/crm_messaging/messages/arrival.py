@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from service_kit.consumer import Event
 from service_kit.database import Transaction
 from service_kit.ids import uuid7
+from service_kit.incoming import Event
 from service_kit.outbox import Cause
 from service_kit.text import without_nul
 from shared_events.channel import ChannelMessageReceived

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from service_kit.consumer import Event
 from service_kit.database import Transaction
+from service_kit.incoming import Event
 from service_kit.outbox import Cause
 from shared_events.channel import (
     ChannelMessageFailed,

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from asyncpg import Record
 from crm_dev.service_testing import event_of
-from service_kit.consumer import Event, Handler
 from service_kit.database import Database
+from service_kit.incoming import Event, Handler
 from service_kit.outbox import Cause
 from shared_events.channel import (
     ChannelMessageReceived,

@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from service_kit.consumer import Incoming
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.ids import uuid7
+from service_kit.incoming import Incoming
 
 from crm_webhooks.deliveries.claims import trace_headers
 from crm_webhooks.deliveries.lanes import Owed

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from service_kit.consumer import Incoming
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
+from service_kit.incoming import Incoming
 
 _INSERT = """
 INSERT INTO domain_event_log (tenant_id, event_id, event_type, aggregate_id, aggregate_type,
