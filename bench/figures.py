@@ -8,7 +8,7 @@ import psutil
 from crm_dev.state import StackState
 
 from bench.load import Latencies, as_fast_as_possible, at_rate
-from bench.platform import CUSTOMERS, Company, Sink
+from bench.platform import CUSTOMERS, Company, Sink, Webhook
 
 Figure = tuple[str, str]
 
@@ -70,10 +70,13 @@ async def end_to_end(
     await sink.wait_for({bare_id for bare_id, _, _ in first}, 60)
     await asyncio.sleep(5)  # the sessions' workflows
     for rate, seconds in ((20, 15), (100, 15), (300, 20)):
+        prepared = [company.webhook(number) for number in range(rate * seconds)]
         sent: dict[str, float] = {}
 
-        async def post(number: int, sent: dict[str, float] = sent) -> None:
-            bare_id, body, headers = company.webhook(number)
+        async def post(
+            number: int, prepared: list[Webhook] = prepared, sent: dict[str, float] = sent
+        ) -> None:
+            bare_id, body, headers = prepared[number]
             sent[bare_id] = time.perf_counter()
             await company.post_webhook(body, headers)
 

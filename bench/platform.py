@@ -9,11 +9,15 @@ from uuid import uuid4
 
 import aiohttp
 import orjson
-from aiohttp import web
 from crm_fakes import examples
+
+from bench.http import Client, SinkConnection
 
 WAHA_ATTEMPTS = 16
 CUSTOMERS = 200
+
+Webhook = tuple[str, bytes, dict[str, str]]
+"""A message's id at WhatsApp, the signed body and the headers it is posted with."""
 
 
 class Sink:
@@ -23,33 +27,28 @@ class Sink:
         self.arrived: dict[str, float] = {}
         self.webhooks = 0
         self._changed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self.url = ""
 
     async def start(self) -> None:
         """Listen on a free loopback port."""
-        app = web.Application()
-        app.router.add_post("/{path:.*}", self._receive)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: SinkConnection(self._take), "127.0.0.1", 0)
+        host, port = self._server.sockets[0].getsockname()[:2]
+        self.url = f"http://{host}:{port}/"
 
     async def stop(self) -> None:
         """Close the port."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            self._server.close()
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    def _take(self, content: bytes) -> None:
         now = time.perf_counter()
-        body = orjson.loads(await request.read())
+        body = orjson.loads(content)
         self.webhooks += 1
         if body["type"] == "message.received":
             self.arrived.setdefault(body["data"]["message"]["external_id"], now)
             self._changed.set()
-        return web.Response()
 
     async def wait_for(self, wanted: set[str], seconds: float) -> int:
         """Wait until these messages have arrived; returns how many are missing after `seconds`."""
@@ -69,6 +68,7 @@ class Company:
 
     def __init__(self, gateway_url: str, http: aiohttp.ClientSession) -> None:
         self.http = http
+        self._waha = Client()
         self.api = f"{gateway_url}/api/v1"
         self.headers: dict[str, str] = {}
         self.refused = 0
@@ -114,7 +114,7 @@ class Company:
                 raise RuntimeError(f"{method} {path}: {answer.status} {content!r}")
             return orjson.loads(content) if content else None
 
-    def webhook(self, number: int) -> tuple[str, bytes, dict[str, str]]:
+    def webhook(self, number: int) -> Webhook:
         """A signed text message of one of CUSTOMERS people: its id, body and headers."""
         phone = f"55119{number % CUSTOMERS:08}"
         bare_id = f"AC{secrets.token_hex(15).upper()}"
@@ -139,10 +139,8 @@ class Company:
     async def post_webhook(self, body: bytes, headers: dict[str, str]) -> None:
         """Hand one webhook to the ingress; a refused one comes again after 2 s, as WAHA does."""
         for _ in range(WAHA_ATTEMPTS):
-            async with self.http.post(self._webhook_url, data=body, headers=headers) as answer:
-                await answer.read()
-                if answer.status == 200:
-                    return
+            if await self._waha.post(self._webhook_url, body, headers) == 200:
+                return
             self.refused += 1
             await asyncio.sleep(2)
         raise RuntimeError("the ingress refused a webhook 16 times")
