@@ -128,7 +128,7 @@ class Consumer:
             no_reply=True,
             title=self.name,
         )
-        subscriber(_never)
+        subscriber(self._deliver)  # without a handler FastStream does not subscribe
         cast(Any, subscriber).consume = self._deliver  # in the place of its own
 
     async def start(self) -> None:
@@ -278,11 +278,6 @@ class Consumer:
             except (BrokerDownError, UnroutableError) as error:
                 log.warning("copy_waits_for_broker", consumer=self.name, error=str(error))
                 await asyncio.sleep(1.0)
-
-
-async def _never(message: object) -> None:
-    """The handler without which FastStream would not subscribe; deliveries go past it."""
-    raise NotImplementedError
 
 
 async def _acknowledge(messages: Sequence[AbstractIncomingMessage]) -> None:

@@ -182,16 +182,21 @@ class TestOrder:
         await eventually(stored(database, 30))
 
 
+def noting(sizes: list[int]) -> Handler:
+    """A handler that only notes how many messages it was given at once."""
+
+    async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+        sizes.append(len(events))
+
+    return note
+
+
 class TestBatch:
     async def test_is_gathered_for_as_long_as_the_queue_may_linger(
         self, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
         sizes: list[int] = []
-
-        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
-            sizes.append(len(events))
-
-        await consuming(note, linger=1.0)
+        await consuming(noting(sizes), linger=1.0)
         for _ in range(5):  # one after the other: each is confirmed before the next is sent
             await bus.send(deleted())
         await eventually(lambda: bool(sizes))
@@ -201,11 +206,7 @@ class TestBatch:
         self, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
         sizes: list[int] = []
-
-        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
-            sizes.append(len(events))
-
-        await consuming(note, linger=3600.0, batch_size=10)
+        await consuming(noting(sizes), linger=3600.0, batch_size=10)
         await bus.send(*(deleted() for _ in range(20)))
         await eventually(lambda: sum(sizes) == 20)
         assert sizes == [10, 10]
