@@ -103,16 +103,18 @@ class Shop(Company):
         self.channel = await self.value(self.creation(**changes))
         self.channel_id = UUID(self.channel["id"])
         await self.value(DriveChannel(channel_id=self.channel_id, action="start"))
+        # Scanned any earlier, the QR code and the connection could overtake each other on the way.
+        await self.until_status("pairing", "connected")
         self.waha.scan(session)
         await self.until_status("connected")
         return self.channel_id
 
-    async def until_status(self, status: str) -> dict[str, Any]:
-        """Wait until the channel has this status; returns its row."""
+    async def until_status(self, *statuses: str) -> dict[str, Any]:
+        """Wait until the channel has one of these statuses; returns its row."""
 
         async def look() -> Any:
             row = (await self.rows("SELECT * FROM channels WHERE id = $1", self.channel_id))[0]
-            return row if row["status"] == status else None
+            return row if row["status"] in statuses else None
 
         found: dict[str, Any] = await eventually(look)
         return found
