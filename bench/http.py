@@ -74,10 +74,6 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answer
 
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
 
 class Client:
     """POSTs to one server over as many connections as there are requests at once."""
@@ -107,8 +103,3 @@ class Client:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(_Connection, host, port)
         return connection
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()

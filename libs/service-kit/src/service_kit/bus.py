@@ -8,7 +8,7 @@ messages with one message id in flight confuse which of them was returned.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, cast
 
 import aio_pika
@@ -134,14 +134,9 @@ class Publisher:
         self._channel = None
         await self._broker.stop()
 
-    @asynccontextmanager
-    async def channel(self) -> AsyncIterator[AbstractChannel]:
+    def channel(self) -> AbstractAsyncContextManager[AbstractChannel]:
         """A short-lived AMQP channel, for declaring and probing."""
-        channel = await _connection(self._broker).channel()
-        try:
-            yield channel
-        finally:
-            await channel.close()
+        return short_channel(self._broker)
 
     async def declare(self, retry_delays: Sequence[float]) -> None:
         """Declare every exchange and queue of the bus. Declaring again changes nothing."""
@@ -198,6 +193,16 @@ class Publisher:
             raise BrokerDownError("the broker refused the message") from error
         except BROKER_ERRORS as error:
             raise BrokerDownError(type(error).__name__) from error
+
+
+@asynccontextmanager
+async def short_channel(broker: RabbitBroker) -> AsyncIterator[AbstractChannel]:
+    """A channel for declaring and probing; raises BrokerDownError while not connected."""
+    channel = await _connection(broker).channel()
+    try:
+        yield channel
+    finally:
+        await channel.close()
 
 
 def _connection(broker: RabbitBroker) -> AbstractRobustConnection:

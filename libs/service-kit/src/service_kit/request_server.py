@@ -18,7 +18,7 @@ from shared_events import topology
 from shared_events.requests.base import Problem, ProblemKind, Reply, Request, RequestEnvelope
 
 from service_kit import metrics, tracing
-from service_kit.bus import connect, discard, make_broker
+from service_kit.bus import connect, discard, make_broker, short_channel
 from service_kit.calls import Call, ExternalHandler, RequestHandler
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
@@ -71,11 +71,7 @@ class RequestServer:
         await discard(self._broker)
         self._broker = self._new_broker()
         await connect(self._broker)
-        connection = self._broker._connection
-        if connection is None:
-            raise ConnectionError("not connected")
-        channel = await connection.channel()
-        try:
+        async with short_channel(self._broker) as channel:
             exchange = await channel.declare_exchange(
                 topology.REQUESTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
             )
@@ -83,8 +79,6 @@ class RequestServer:
                 name = topology.RequestQueue(self._service, request.kind).name
                 queue = await channel.get_queue(name, ensure=False)
                 await queue.bind(exchange, key)
-        finally:
-            await channel.close()
 
     async def stop(self) -> None:
         """Finish what is being answered, then disconnect."""
