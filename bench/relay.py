@@ -17,7 +17,7 @@ from service_kit.database import Database
 from service_kit.relay import Relay
 from service_kit.settings import ServiceSettings
 from shared_events import examples
-from shared_events.messaging import SessionAssigned
+from shared_events.messaging.session import SessionAssigned
 
 from bench.figures import Figure
 

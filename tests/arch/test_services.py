@@ -11,9 +11,8 @@ import pytest
 from service_kit.migrations import script_directory
 from service_kit.revisions import head_revision
 from shared_events import topology
-from shared_events.contracts.asyncapi import ANSWERS, CONSUMES, SERVICES, publisher_of
-from shared_events.registry import BY_TYPE
-from shared_events.requests.registry import BY_KEY
+from shared_events.registry import EVENTS, REQUESTS
+from shared_events.services import SERVICES, ServiceName
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +38,11 @@ class TestImportRules:
         assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("name", SERVICES)
+def by_name(service: ServiceName) -> str:
+    return service.name
+
+
+@pytest.mark.parametrize("name", [service.name for service in SERVICES])
 class TestEveryService:
     def test_has_a_page_that_says_what_it_is(self, name: str) -> None:
         readme = ROOT / "services" / name / "README.md"
@@ -73,20 +76,21 @@ class TestEveryService:
         )
 
 
-@pytest.mark.parametrize("name", SERVICES)
-class TestAsyncapiDocument:
-    def test_names_the_queues_the_service_consumes(self, name: str) -> None:
-        mentioned = {getattr(topology, word, None) for word in words_of(name)}
-        queues = {queue.name for queue in mentioned if isinstance(queue, topology.Queue)}
-        assert queues == {queue.name for queue in CONSUMES[name]}, (
-            "tell shared_events.contracts.asyncapi.CONSUMES whose queue it is, then make contracts"
+@pytest.mark.parametrize("service", SERVICES, ids=by_name)
+class TestContractOfAService:
+    def test_names_the_queues_the_service_consumes(self, service: ServiceName) -> None:
+        mentioned = {getattr(topology, word, None) for word in words_of(service.name)}
+        queues = {queue.name for queue in mentioned if isinstance(queue, topology.EventQueue)}
+        assert queues == {queue.name for queue in topology.queues_of(service)}, (
+            "say in shared_events.topology whose queue it is, then make contracts"
         )
 
-    def test_names_only_events_the_service_publishes(self, name: str) -> None:
-        events = {e.__name__ for e in BY_TYPE.values() if publisher_of(e) == name}
-        assert events <= words_of(name), f"nobody publishes {sorted(events - words_of(name))}"
+    def test_names_only_events_the_service_publishes(self, service: ServiceName) -> None:
+        events = {event.__name__ for event in EVENTS[service]}
+        unsaid = sorted(events - words_of(service.name))
+        assert not unsaid, f"nobody publishes {unsaid}"
 
-    def test_names_only_requests_the_service_answers(self, name: str) -> None:
-        service = ANSWERS.get(name)
-        requests = {r.__name__ for key, r in BY_KEY.items() if key.split(".")[0] == service}
-        assert requests <= words_of(name), f"nobody answers {sorted(requests - words_of(name))}"
+    def test_names_only_requests_the_service_answers(self, service: ServiceName) -> None:
+        requests = {request.__name__ for request in REQUESTS[service]}
+        unanswered = sorted(requests - words_of(service.name))
+        assert not unanswered, f"nobody answers {unanswered}"

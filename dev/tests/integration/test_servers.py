@@ -1,7 +1,7 @@
 import asyncpg
 import httpx
 from crm_dev.probes import answers_amqp, answers_http, answers_sql
-from crm_dev.testing import PostgresServer, RabbitServer, TemporalServer, running_postgres
+from crm_testing.servers import PostgresServer, RabbitServer, TemporalServer, running_postgres
 
 
 class TestPostgres:

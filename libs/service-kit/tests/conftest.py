@@ -2,22 +2,28 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from crm_dev.testing import PostgresServer, RabbitServer, running_rabbitmq
+from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
 from pydantic import SecretStr
 from service_kit import migrations
-from service_kit.bus import Publisher, declare_retry, declare_topology
+from service_kit.batch import Router
+from service_kit.bus import Publisher, make_broker
+from service_kit.consumer import Consumer
 from service_kit.database import Database
+from service_kit.incoming import Decoder, EventHandler
 from service_kit.settings import ServiceSettings
+from shared_events.channels.channel import ChannelDeleted
 
 sys.path.insert(0, str(Path(__file__).parent / "scratch"))
 
 from crm_scratch.bus import RETRY_DELAYS, Bus, looking_into
-from crm_scratch.things import QUEUE
+from crm_scratch.consuming import deleted_to
+from crm_scratch.things import QUEUE, store_deleted
 
 
 def runtime_url(admin_url: str, database_url: str | None = None) -> str:
@@ -99,11 +105,41 @@ async def declared(publisher: Publisher) -> Publisher:
 
     A service declares every queue; that takes a second, which most tests need not wait for.
     """
-    async with publisher.channel() as channel:
-        await declare_topology(channel, [QUEUE])
-        for delay in RETRY_DELAYS:
-            await declare_retry(channel, int(delay * 1000))
+    await publisher.declare([QUEUE], RETRY_DELAYS)
     return publisher
+
+
+@pytest.fixture
+async def consuming(
+    database: Database, declared: Publisher, vhost: str
+) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Start a consumer of QUEUE with this handler or decoder."""
+    running = []
+
+    async def start(
+        handler: EventHandler[ChannelDeleted] | None = None,
+        *,
+        decode: Decoder | None = None,
+        **options: Any,
+    ) -> None:
+        consumer = Consumer(
+            QUEUE,
+            "scratch",
+            decode or deleted_to(handler or store_deleted),
+            database=database,
+            publisher=declared,
+            retry_delays=RETRY_DELAYS,
+        )
+        router = Router()
+        router.batch_subscriber(QUEUE, QUEUE.exchange, **options)(consumer.handle)
+        broker = make_broker(vhost, confirms=False)
+        broker.include_router(router)
+        await broker.start()
+        running.append(broker)
+
+    yield start
+    for broker in running:
+        await broker.stop()
 
 
 @pytest.fixture

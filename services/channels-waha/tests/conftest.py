@@ -4,16 +4,16 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from channels_scene import Ingress, Shop
-from crm_channels_waha.app import PACKAGE, create_service
+from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.tables import SCHEMA
-from crm_dev.schema_testing import Databases
-from crm_dev.service_testing import Outside, running
-from crm_dev.testing import PostgresServer, RabbitServer
 from crm_fakes.waha import WahaSimulator
+from crm_testing.schemas import Databases
+from crm_testing.servers import PostgresServer, RabbitServer
+from crm_testing.services import Outside, running
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from service_kit.service import Service
+from shared_events.services import CHANNELS
 
 MASTER_KEY = "master-key-only-for-this-test-run"
 MakeSettings = Callable[..., ChannelsSettings]
@@ -55,7 +55,7 @@ async def make_settings(ingress: Ingress) -> MakeSettings:
 
 @pytest.fixture(scope="session")
 def databases(postgres_server: PostgresServer) -> Databases:
-    return Databases(postgres_server, PACKAGE, SCHEMA)
+    return Databases(postgres_server, CHANNELS)
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,17 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
-from crm_contacts.app import PACKAGE, create_service
+from crm_contacts.app import create_service
 from crm_contacts.settings import ContactsSettings
-from crm_contacts.tables import SCHEMA
-from crm_dev.schema_testing import Databases, MigratedDatabase
-from crm_dev.service_testing import Company, Outside, eventually, running
-from crm_dev.testing import PostgresServer, RabbitServer
+from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.servers import PostgresServer, RabbitServer
+from crm_testing.services import Company, Outside, eventually, running
 from pydantic import SecretStr
 from service_kit.service import Service
 from shared_events import topology
-from shared_events.channel import ChannelMessageReceived, ChannelRef, Person
-from shared_events.requests.contacts import ListContacts
-from shared_events.resources import Identity
+from shared_events.channels.traffic import ChannelMessageReceived, Person, TrafficChannel
+from shared_events.contacts.contact import Identity, ListContacts
+from shared_events.services import CONTACTS
 
 
 class Shop(Company):
@@ -32,7 +31,7 @@ class Shop(Company):
             Identity.model_validate({"kind": kind, "value": value}) for kind, value in identities
         ]
         fields: dict[str, Any] = {
-            "channel": ChannelRef(id=UUID(int=1), name="Vendas", session_timeout_seconds=1800),
+            "channel": TrafficChannel(id=UUID(int=1), name="Vendas", session_timeout_seconds=1800),
             "chat_id": f"{identities[0][1]}@c.us",
             "external_id": uuid4().hex,
             "direction": "inbound",
@@ -67,7 +66,7 @@ class Shop(Company):
 
 @pytest.fixture(scope="session")
 def databases(postgres_server: PostgresServer) -> Databases:
-    return Databases(postgres_server, PACKAGE, SCHEMA)
+    return Databases(postgres_server, CONTACTS)
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,20 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from crm_dev.schema_testing import Databases, MigratedDatabase
-from crm_dev.testing import PostgresServer, RabbitServer
-from crm_messaging.app import PACKAGE
-from crm_messaging.schema import SCHEMA
 from crm_messaging.settings import MessagingSettings
+from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.servers import PostgresServer, RabbitServer
 from messaging_scene import Scene
 from pydantic import SecretStr
 from service_kit.database import Database
+from shared_events.services import MESSAGING
 
 MakeSettings = Callable[..., MessagingSettings]
 
 
 @pytest.fixture(scope="session")
 def databases(postgres_server: PostgresServer) -> Databases:
-    return Databases(postgres_server, PACKAGE, SCHEMA)
+    return Databases(postgres_server, MESSAGING)
 
 
 @pytest.fixture

@@ -9,26 +9,21 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from crm_dev.schema_testing import Databases, MigratedDatabase
-from crm_dev.service_testing import Company, Outside, eventually, running
-from crm_dev.testing import PostgresServer, RabbitServer
 from crm_fakes.receiver import WebhookReceiver
-from crm_webhooks.app import PACKAGE, create_service
+from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.servers import PostgresServer, RabbitServer
+from crm_testing.services import Company, Outside, eventually, running
+from crm_webhooks.app import create_service
 from crm_webhooks.endpoints.secrets import Vault
-from crm_webhooks.models import SCHEMA
 from crm_webhooks.settings import WebhooksSettings
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from service_kit.service import Service
-from shared_events.contact import ContactCreated
+from shared_events.contacts.contact import Contact, ContactCreated
 from shared_events.envelope import EventData
-from shared_events.requests.webhooks import (
-    CreateEndpoint,
-    GetDelivery,
-    ListDeliveries,
-    ListEndpoints,
-)
-from shared_events.resources import Contact
+from shared_events.services import WEBHOOKS
+from shared_events.webhooks.delivery import GetDelivery, ListDeliveries
+from shared_events.webhooks.endpoint import CreateEndpoint, ListEndpoints
 
 KEY = Fernet.generate_key().decode()
 
@@ -133,7 +128,7 @@ NewPlace = Callable[[], Awaitable[Place]]
 
 @pytest.fixture(scope="session")
 def databases(postgres_server: PostgresServer) -> Databases:
-    return Databases(postgres_server, PACKAGE, SCHEMA)
+    return Databases(postgres_server, WEBHOOKS)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""One trace from WAHA's POST to the customer's endpoint (design section 10)."""
+"""One trace from WAHA's POST to the customer's endpoint.
+
+Publications are FastStream's spans, the rest are ours.
+"""
 
 from uuid import uuid4
 
@@ -13,10 +16,11 @@ from e2e.journeys.test_examples import post
 HOPS = {
     ("gateway", "receive WAHA webhook"),
     ("channels-waha", "consume waha.messages"),
-    ("channels-waha", "publish channel.message_received"),
+    ("gateway", "waha.events publish"),
+    ("channels-waha", "domain.events.channel.message_received publish"),
     ("contacts", "consume contacts.channel_events"),
     ("messaging", "consume messaging.channel_events"),
-    ("messaging", "publish message.received"),
+    ("messaging", "domain.events.message.received publish"),
     ("webhooks", "consume webhooks.delivery"),
     ("webhooks", "deliver message.received"),
 }

@@ -11,18 +11,27 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, cast
 
-import aio_pika
 import aiormq
-from aio_pika.abc import (
-    AbstractChannel,
-    AbstractExchange,
-    AbstractRobustConnection,
-    DeliveryMode,
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.exceptions import (
+    AMQPException,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    PublishError,
 )
-from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
-from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage
-from pamqp.commands import Basic
+from faststream.rabbit import (
+    Channel,
+    RabbitBroker,
+    RabbitExchange,
+    RabbitMessage,
+    RabbitPublishCommand,
+)
+from faststream.rabbit.helpers import ChannelManager
+from faststream.rabbit.parser import AioPikaParser
+from faststream.rabbit.publisher.producer import AioPikaFastProducerImpl
 from shared_events import topology
+
+from service_kit import bus_telemetry
 
 _log = logging.getLogger("faststream")
 
@@ -48,45 +57,85 @@ class BrokerDownError(ConnectionError):
     """The broker did not confirm. The message may still have arrived: consumers deduplicate."""
 
 
-async def _undecoded(message: RabbitMessage) -> RabbitMessage:
-    """Give handlers the message itself: uninjected ones get only what a decoder returns."""
+async def undecoded(message: RabbitMessage) -> RabbitMessage:
+    """A decoder for handlers that want the message itself, headers and all."""
     return message
 
 
-def make_broker(url: str, *, confirms: bool = True, prefetch: int = 10) -> RabbitBroker:
-    """A connection of its own. FastStream injects nothing: handlers take the raw message."""
-    return RabbitBroker(
+class ConfirmingProducer(AioPikaFastProducerImpl):
+    """Publishes without waiting for the socket, and waits for the broker's confirm instead.
+
+    FastStream's and aio-pika's publish hold the channel until a frame is written; on a busy
+    connection that makes publishing one at a time (docs/adr/0008).
+    """
+
+    def __init__(self, broker: RabbitBroker) -> None:
+        config = broker.config.broker_config
+        super().__init__(declarer=config.declarer, parser=None, decoder=None)
+        self._channels: ChannelManager = config.channel_manager
+
+    async def publish(self, cmd: RabbitPublishCommand) -> aiormq.abc.ConfirmationFrameType | None:
+        """Hand a message over; returns the broker's confirm."""
+        message = await AioPikaParser.encode_message(
+            cmd.body,
+            headers=cmd.headers,
+            reply_to=cmd.reply_to,
+            correlation_id=cmd.correlation_id,
+            **cmd.message_options,
+        )
+        channel = await self._channels.get_channel()
+        await channel.ready()  # one that was lost is opened again by aio-pika
+        underlying = cast(aiormq.Channel, await channel.get_underlay_channel())
+        return await underlying.basic_publish(
+            message.body,
+            exchange=cmd.exchange.name,
+            routing_key=cmd.destination,
+            properties=message.properties,
+            mandatory=cmd.publish_options.get("mandatory", True),
+            wait=False,
+        )
+
+
+def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
+    """A FastStream broker with its own connection, which reconnects for ever.
+
+    Handlers are given what their decoder returns; FastStream injects nothing into them.
+    """
+    broker = RabbitBroker(
         url,
-        default_channel=Channel(
-            prefetch_count=prefetch, publisher_confirms=confirms, on_return_raises=confirms
-        ),
+        default_channel=Channel(publisher_confirms=confirms, on_return_raises=confirms),
         apply_types=False,
-        decoder=_undecoded,
         reconnect_interval=1.0,
         fail_fast=True,
         graceful_timeout=10.0,
+        middlewares=bus_telemetry.middlewares(),
         logger=_log,
         log_level=logging.DEBUG,
     )
+    if confirms:
+        broker.config.broker_config.producer = ConfirmingProducer(broker)
+    return broker
 
 
-async def connect(broker: RabbitBroker) -> None:
+async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
     """Start a new broker object, or close it for good and raise.
 
     One whose start failed half-way never heals (its publishes and consumers hang after the
     reconnect), so whoever tries again makes a new one.
     """
+    connection: AbstractRobustConnection | None = None
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
+            connection = await broker.connect()
             await broker.start()
     except BaseException:
-        await discard(broker)
+        await discard(broker, connection)
         raise
+    return connection
 
 
-async def discard(broker: RabbitBroker) -> None:
+async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | None) -> None:
     """Close a broker object in whatever state it is, so that nothing of it reconnects."""
-    connection = broker._connection
     with suppress(Exception):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await broker.stop()
@@ -96,54 +145,47 @@ async def discard(broker: RabbitBroker) -> None:
                 await connection.close()
 
 
-def is_connected(broker: RabbitBroker) -> bool:
-    """Whether the connection is up; while aio-pika reconnects, publishing would wait for it."""
-    connection = broker._connection
-    return connection is not None and connection.connected.is_set()
-
-
-def topic(name: str) -> RabbitExchange:
-    """A durable topic exchange as FastStream wants it named (a bare name would mean direct)."""
-    return RabbitExchange(name, type=ExchangeType.TOPIC, durable=True)
+@asynccontextmanager
+async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[AbstractChannel]:
+    """A channel for declaring and probing."""
+    channel = await connection.channel()
+    try:
+        yield channel
+    finally:
+        await channel.close()
 
 
 class Publisher:
-    """Publishes on a connection of its own, persistent, mandatory and confirmed.
-
-    Its channel is aiormq's own: FastStream's and aio-pika's publish wait for the socket before
-    they let the next message go (docs/adr/0008).
-    """
+    """Publishes on a connection of its own, persistent, mandatory and confirmed."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._broker = make_broker(url)
-        self._channel: AbstractChannel | None = None
+        self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
 
     async def connect(self) -> None:
         """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away."""
-        self._channel = None
-        await discard(self._broker)
-        self._broker = make_broker(self._url)
-        await connect(self._broker)
-        self._channel = await _connection(self._broker).channel(
-            publisher_confirms=True, on_return_raises=True
-        )
+        await self.close()
+        broker = make_broker(self._url)
+        self._open = broker, await connect(broker)
 
     async def close(self) -> None:
         """Close the connection."""
-        self._channel = None
-        await self._broker.stop()
+        opened, self._open = self._open, None
+        if opened is not None:
+            await discard(*opened)
 
     def channel(self) -> AbstractAsyncContextManager[AbstractChannel]:
-        """A short-lived AMQP channel, for declaring and probing."""
-        return short_channel(self._broker)
+        """A short-lived AMQP channel; raises BrokerDownError while not connected."""
+        _, connection = self._connected()
+        return short_channel(connection)
 
-    async def declare(self, retry_delays: Sequence[float]) -> None:
-        """Declare every exchange and queue of the bus. Declaring again changes nothing."""
-        async with asyncio.timeout(60), self.channel() as channel:
-            await declare_topology(channel)
-            for delay in retry_delays:
-                await declare_retry(channel, int(delay * 1000))
+    async def declare(
+        self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
+    ) -> None:
+        """Declare the bus with these queues. Declaring again changes nothing."""
+        broker, connection = self._connected()
+        async with asyncio.timeout(60):
+            await declare_topology(broker, connection, queues, retry_delays)
 
     async def ping(self) -> None:
         """Prove that the broker answers; raises one of BROKER_ERRORS when it does not."""
@@ -152,7 +194,7 @@ class Publisher:
 
     async def publish(
         self,
-        exchange: str,
+        exchange: RabbitExchange | str,
         routing_key: str,
         body: bytes,
         *,
@@ -167,93 +209,72 @@ class Publisher:
         Raises UnroutableError when no queue wants it, BrokerDownError when it was not confirmed
         within `timeout` seconds.
         """
-        if self._channel is None or not is_connected(self._broker):
-            raise BrokerDownError("not connected")
-        properties = Basic.Properties(
-            message_id=message_id,
-            correlation_id=correlation_id,
-            headers=dict(headers),
-            content_type=content_type,
-            delivery_mode=DeliveryMode.PERSISTENT,
-        )
+        broker, _ = self._connected()
         try:
-            channel = cast(aiormq.Channel, await self._channel.get_underlay_channel())
-            await channel.basic_publish(
-                body,
-                exchange=exchange,
-                routing_key=routing_key,
-                properties=properties,
-                mandatory=True,
-                timeout=timeout,
-                wait=False,
-            )
+            async with asyncio.timeout(timeout):
+                await broker.publish(
+                    body,
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    message_id=message_id,
+                    correlation_id=correlation_id,
+                    headers=dict(headers),
+                    content_type=content_type,
+                    persist=True,
+                    mandatory=True,
+                )
         except PublishError as error:
-            raise UnroutableError(f"no queue is bound for {routing_key} on {exchange}") from error
+            raise UnroutableError(f"no queue is bound for {routing_key}") from error
         except DeliveryError as error:
             raise BrokerDownError("the broker refused the message") from error
         except BROKER_ERRORS as error:
             raise BrokerDownError(type(error).__name__) from error
 
-
-@asynccontextmanager
-async def short_channel(broker: RabbitBroker) -> AsyncIterator[AbstractChannel]:
-    """A channel for declaring and probing; raises BrokerDownError while not connected."""
-    channel = await _connection(broker).channel()
-    try:
-        yield channel
-    finally:
-        await channel.close()
-
-
-def _connection(broker: RabbitBroker) -> AbstractRobustConnection:
-    if broker._connection is None:
-        raise BrokerDownError("not connected")
-    return broker._connection
+    def _connected(self) -> tuple[RabbitBroker, AbstractRobustConnection]:
+        """What is open; while aio-pika reconnects, whoever used it would wait for that."""
+        if self._open is None or not self._open[1].connected.is_set():
+            raise BrokerDownError("not connected")
+        return self._open
 
 
 async def declare_topology(
-    channel: AbstractChannel, queues: Iterable[topology.Queue] = topology.QUEUES
+    broker: RabbitBroker,
+    connection: AbstractRobustConnection,
+    queues: Iterable[topology.EventQueue],
+    retry_delays: Sequence[float],
 ) -> None:
-    """Declare every exchange of the bus, and these queues with their dead letters."""
-    exchanges: dict[str, AbstractExchange] = {}
-    for name in (
-        *(x.name for x in topology.EXCHANGES),
-        *(x.dead_letters for x in topology.EXCHANGES),
-        topology.REQUESTS_EXCHANGE,
-    ):
-        exchanges[name] = await channel.declare_exchange(
-            name, aio_pika.ExchangeType.TOPIC, durable=True
-        )
-    for exchange in topology.EXCHANGES:
-        for source, key in exchange.sources:
-            await exchanges[exchange.name].bind(exchanges[source], key)
-    for queue in queues:
-        dead = await channel.declare_queue(
-            queue.dead_letters, durable=True, arguments=dict(topology.DEAD_LETTER_ARGUMENTS)
-        )
-        await dead.bind(exchanges[queue.exchange.dead_letters], queue.name)
-        live = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-        for key in queue.keys:
-            await live.bind(exchanges[queue.exchange.name], key)
+    """Declare the exchanges of the bus, these queues with their dead letters, the delay queues.
 
-
-async def declare_retry(channel: AbstractChannel, delay_ms: int) -> str:
-    """A queue that holds a message for `delay_ms`, then hands it back to where it came from.
-
-    Publish to the exchange of this name with the origin queue's name as routing key.
+    aio-pika declares them again by itself whenever it reconnects.
     """
-    name = f"retry.{delay_ms}ms"
-    exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
-    queue = await channel.declare_queue(
-        name,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-message-ttl": delay_ms,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        },
-    )
-    await queue.bind(exchange, "#")
-    return name
+    for exchange in (*topology.EXCHANGES, topology.CRM_REQUESTS):
+        await broker.declare_exchange(exchange)
+    for exchange in topology.EXCHANGES:
+        declared = await broker.declare_exchange(exchange)
+        for source, key in exchange.sources:
+            await declared.bind(source.name, key)
+        await broker.declare_exchange(exchange.dead_letters)
+    for queue in queues:
+        live = await broker.declare_queue(queue)
+        for key in queue.keys:
+            await live.bind(queue.exchange.name, key)
+        await _declare_dead_letters(connection, queue)
+    for delay in retry_delays:
+        waiting_room, waiting = topology.retry(int(delay * 1000))
+        await broker.declare_exchange(waiting_room)
+        await (await broker.declare_queue(waiting)).bind(waiting_room.name, "#")
+
+
+async def _declare_dead_letters(
+    connection: AbstractRobustConnection, queue: topology.EventQueue
+) -> None:
+    letters = queue.dead_letters
+    try:
+        async with short_channel(connection) as channel:
+            dead = await channel.declare_queue(
+                letters.name, durable=True, arguments=dict(letters.arguments)
+            )
+            await dead.bind(queue.exchange.dead_letters.name, queue.name)
+    except ChannelPreconditionFailed:
+        # Declared before letters were kept for ever; docs/operations.md says how to renew it.
+        _log.warning("%s exists with other arguments", letters.name)

@@ -20,7 +20,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from service_kit.outbox import Cause, Outbox
+from service_kit.cause import Cause
+from service_kit.outbox import Outbox
 
 _DIALECT = cast(type[Dialect], PGDialect_asyncpg)()
 
@@ -85,7 +86,7 @@ class Transaction:
 
     def __init__(self, connection: Connection, cause: Cause) -> None:
         self.connection = connection
-        self.outbox = Outbox(self, cause)
+        self.outbox = Outbox(cause)
         self._tenant_id: str | None = None
         self._committed: list[Callable[[], None]] = []
 
@@ -103,9 +104,14 @@ class Transaction:
     async def act_for(self, tenant_id: str) -> None:
         """Act for another tenant from here on; events added so far are written first."""
         if tenant_id != self._tenant_id:
-            await self.outbox.write()
+            await self.write_events()
             await self.connection.execute(_set_tenant(tenant_id))
             self._tenant_id = tenant_id
+
+    async def write_events(self) -> None:
+        """Write the events added so far, for the tenant the transaction acts for."""
+        if self.outbox.pending:
+            await self.outbox.write(self.tenant_id, self.connection.execute)
 
     async def fetch(self, statement: str | ClauseElement, *values: Any) -> list[asyncpg.Record]:
         """All rows."""
@@ -239,7 +245,7 @@ async def _begun(
     tx = Transaction(connection, cause or Cause())
     try:
         yield tx
-        await tx.outbox.write()
+        await tx.write_events()
         await connection.execute("COMMIT")
     except BaseException:
         with suppress(*_INFRASTRUCTURE):  # the connection is gone, and so is its work

@@ -16,7 +16,9 @@ _STAMPS = (
 """What the delay queues and the broker wrote on the way here."""
 
 
-async def peek(settings: ServiceSettings, queue: str, limit: int) -> list[dict[str, Any]]:
+async def peek(
+    settings: ServiceSettings, queue: topology.EventQueue, limit: int
+) -> list[dict[str, Any]]:
     """Up to `limit` dead letters of a live queue, oldest first, left where they are."""
     connection = await aio_pika.connect(settings.amqp_url)
     async with connection:
@@ -25,7 +27,7 @@ async def peek(settings: ServiceSettings, queue: str, limit: int) -> list[dict[s
         return [_described(letter) for letter in letters]  # unacknowledged: they return
 
 
-async def redrive(settings: ServiceSettings, queue: str, limit: int) -> int:
+async def redrive(settings: ServiceSettings, queue: topology.EventQueue, limit: int) -> int:
     """Send up to `limit` dead letters back to their queue with fresh attempts; returns how many.
 
     Each is published to the queue itself and confirmed before its letter is removed; consumers
@@ -40,23 +42,20 @@ async def redrive(settings: ServiceSettings, queue: str, limit: int) -> int:
             message = aio_pika.Message(
                 letter.body,
                 headers=headers,
-                message_id=f"{letter.message_id}.redriven",
+                message_id=f"{(letter.message_id or '').partition('#')[0]}#redriven",
                 correlation_id=letter.correlation_id,
                 content_type=letter.content_type,
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             )
-            await channel.default_exchange.publish(message, queue)
+            await channel.default_exchange.publish(message, queue.name)
             await letter.ack()
         return len(letters)
 
 
 async def _take(
-    channel: aio_pika.abc.AbstractChannel, queue: str, limit: int
+    channel: aio_pika.abc.AbstractChannel, queue: topology.EventQueue, limit: int
 ) -> list[AbstractIncomingMessage]:
-    known = {q.name: q for q in topology.QUEUES}
-    if queue not in known:
-        raise SystemExit(f"no such queue; one of: {', '.join(sorted(known))}")
-    dead = await channel.get_queue(known[queue].dead_letters, ensure=True)
+    dead = await channel.get_queue(queue.dead_letters.name, ensure=True)
     letters: list[AbstractIncomingMessage] = []
     async with asyncio.timeout(30):
         while len(letters) < limit and (letter := await dead.get(fail=False)) is not None:

@@ -3,7 +3,7 @@
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from shared_events.requests.base import FieldError, Problem, ProblemKind
+from shared_events.requests import FieldError, Problem, ProblemKind
 
 
 class ProblemError(Exception):

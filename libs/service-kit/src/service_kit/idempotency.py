@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from shared_events.requests.base import Reply
+from shared_events.requests import Reply
 
 from service_kit.calls import Call
 from service_kit.database import Transaction

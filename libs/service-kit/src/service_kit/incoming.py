@@ -7,12 +7,13 @@ from uuid import UUID
 
 from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
-from shared_events import registry
+from shared_events import registry, topology
 from shared_events.envelope import Data, Envelope, EventData
 
+from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
-from service_kit.outbox import Cause
+from service_kit.settings import ConfigurationError
 from service_kit.tracing import trace_headers
 
 Body = TypeVar("Body")
@@ -38,55 +39,94 @@ class Event(Incoming[Envelope[Data]], Generic[Data]):
         return self.body.data
 
 
-Handler = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
-"""Applies messages of one type and tenant, in order, in the given transaction."""
+EventHandler = Callable[[Transaction, Sequence[Event[Data]]], Awaitable[None]]
+"""Applies events of one type and tenant, in order, in the given transaction."""
 
-Decoder = Callable[[AbstractIncomingMessage], tuple[Incoming[Any], Handler | None]]
-"""Reads a delivery; raises PoisonError. No handler: acknowledged without effect."""
+Handler = Callable[[Transaction, Sequence[Incoming[Body]]], Awaitable[None]]
+"""Applies messages of one tenant, in order, in the given transaction."""
+
+Reader = Callable[[AbstractIncomingMessage], Incoming[Body]]
+"""Reads a delivery; raises PoisonError."""
 
 
-def by_event_type(handlers: Mapping[type[EventData], Handler]) -> Decoder:
-    """Decode domain events and pick their handler; a type without one is skipped."""
-    wanted = {(t.event_type, t.event_version): (t, h) for t, h in handlers.items()}
-    types = {t.event_type for t in handlers}
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A delivery and who takes it; without a handler it is acknowledged without effect."""
 
-    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
+    incoming: Incoming[Any]
+    handler: Callable[[Transaction, Sequence[Any]], Awaitable[None]] | None
+
+
+Decoder = Callable[[AbstractIncomingMessage], Read]
+
+
+class EventDecoder:
+    """Reads the events of one queue and knows the handler of each type."""
+
+    def __init__(self, queue: topology.EventQueue) -> None:
+        self._queue = queue
+        self._handlers: dict[type[EventData], Any] = {}
+
+    def on(self, data_type: type[Data], handler: EventHandler[Data] | None) -> None:
+        """Give a type its handler, or None to say that this queue's consumer ignores it."""
+        if data_type in self._handlers:
+            raise ConfigurationError(
+                [f"{self._queue.name}: {data_type.event_type} has two handlers"]
+            )
+        self._handlers[data_type] = handler
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a type that reaches the queue and has no handler.
+
+        Acknowledging it in silence would lose it.
+        """
+        missing = [e for e in topology.events_of(self._queue) if e not in self._handlers]
+        if missing:
+            raise ConfigurationError(
+                [
+                    f"{self._queue.name}: {event.event_type} is bound, but nobody handles or"
+                    " ignores it"
+                    for event in missing
+                ]
+            )
+
+    @property
+    def types(self) -> tuple[type[EventData], ...]:
+        """The types that have a handler."""
+        return tuple(t for t, handler in self._handlers.items() if handler is not None)
+
+    def __call__(self, message: AbstractIncomingMessage) -> Read:
+        """Read one delivery; raises PoisonError."""
         event_type = str(message.headers.get("event_type"))
         version = str(message.headers.get("event_version"))
-        found = wanted.get((event_type, version))
-        if found is None and event_type in types:
-            raise PoisonError("unsupported_version", f"{event_type} version {version}")
-        data_type, handler = found if found else (None, None)
+        data_type = registry.BY_TYPE.get((event_type, version))
+        if data_type is None:
+            known = any(known_type == event_type for known_type, _ in registry.BY_TYPE)
+            reason = "unsupported_version" if known else "unknown_event"
+            raise PoisonError(reason, f"{event_type} version {version}")
         try:
-            envelope: Envelope[Any] = (
-                registry.parse(data_type, message.body)
-                if data_type
-                else registry.parse_any(event_type, version, message.body)
-            )
-        except registry.UnknownEventError as error:
-            raise PoisonError("unknown_event", str(error)) from None
+            envelope: Envelope[Any] = registry.parse(data_type, message.body)
         except ValidationError as error:
             raise PoisonError("invalid_event", _brief(error)) from None
         cause = Cause(envelope.correlation_id, envelope.event_id, trace_headers(message.headers))
         event = Event(envelope.event_id, envelope.tenant_id, envelope, message.headers, cause)
-        return event, handler
-
-    return decode
+        return Read(event, self._handlers.get(data_type))
 
 
-def every_event(handler: Handler) -> Decoder:
-    """Hand over every event as the bytes it came in, read from its headers alone."""
+def taken_by(handler: Handler[Body], read: Reader[Body]) -> Decoder:
+    """One reader and one handler for whatever arrives."""
+    return lambda message: Read(read(message), handler)
 
-    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[Any], Handler | None]:
-        try:
-            event_id = UUID(str(message.headers["event_id"]))
-            tenant_id = str(message.headers["tenant_id"])
-        except (KeyError, ValueError) as error:
-            raise PoisonError("invalid_headers", str(error)) from None
-        cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
-        return Incoming(event_id, tenant_id, message.body, message.headers, cause), handler
 
-    return decode
+def read_bytes(message: AbstractIncomingMessage) -> Incoming[bytes]:
+    """An event as the bytes it came in, known from its headers alone."""
+    try:
+        event_id = UUID(str(message.headers["event_id"]))
+        tenant_id = str(message.headers["tenant_id"])
+    except (KeyError, ValueError) as error:
+        raise PoisonError("invalid_headers", str(error)) from None
+    cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
+    return Incoming(event_id, tenant_id, message.body, message.headers, cause)
 
 
 def _brief(error: ValidationError) -> str:

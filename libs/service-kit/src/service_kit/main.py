@@ -11,24 +11,24 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import uvicorn
+from shared_events import topology
+from shared_events.services import ServiceName
 
 from service_kit import dead_letters, logs, relay
 from service_kit.database import Database
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings, load
 
+_QUEUES = {queue.name: queue for queue in topology.QUEUES}
+
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 def run_service(
-    create: Callable[[Settings], Service],
-    settings_type: type[Settings],
-    *,
-    package: str,
-    schema: str,
+    name: ServiceName, create: Callable[[Settings], Service], settings_type: type[Settings]
 ) -> None:
     """Entry point of a service's console script; exits non-zero with a reason when it cannot."""
-    parser = argparse.ArgumentParser(prog=package.replace("_", "-"))
+    parser = argparse.ArgumentParser(prog=f"crm-{name.name}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="serve until told to stop")
     commands.add_parser("migrate", help="bring the schema to this code's revision")
@@ -36,27 +36,24 @@ def run_service(
     commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
     dlq = commands.add_parser("dlq", help="look at dead letters and send them back")
     dlq.add_argument("action", choices=["list", "redrive"])
-    dlq.add_argument("queue", help="the live queue's name, e.g. waha.messages")
+    dlq.add_argument("queue", choices=sorted(_QUEUES), help="the live queue's name")
     dlq.add_argument("--limit", type=int, default=100)
     arguments = parser.parse_args()
 
     settings = load(settings_type)
-    logs.configure(schema, settings.log_level, human=sys.stdout.isatty())
+    logs.configure(name.schema, settings.log_level, human=sys.stdout.isatty())
     if arguments.command == "run":
         _serve(create(settings))
     elif arguments.command == "migrate":
         from service_kit import migrations  # only this command needs Alembic's 11 MB
 
-        migrations.run_migrate(settings, package=package, schema=schema)
+        migrations.run_migrate(settings, package=name.package, schema=name.schema)
     elif arguments.command == "healthcheck":
         sys.exit(_healthcheck(settings))
     elif arguments.command == "redrive-outbox":
-        print(asyncio.run(_redrive_outbox(settings, schema)))  # noqa: T201
-    elif arguments.action == "list":
-        for letter in asyncio.run(dead_letters.peek(settings, arguments.queue, arguments.limit)):
-            print(json.dumps(letter))  # noqa: T201
+        print(asyncio.run(_redrive_outbox(settings, name.schema)))  # noqa: T201
     else:
-        print(asyncio.run(dead_letters.redrive(settings, arguments.queue, arguments.limit)))  # noqa: T201
+        _dead_letters(settings, arguments.action, _QUEUES[arguments.queue], arguments.limit)
 
 
 def _serve(service: Service) -> None:
@@ -83,6 +80,16 @@ async def _redrive_outbox(settings: ServiceSettings, schema: str) -> int:
         return await relay.redrive(database)
     finally:
         await database.close()
+
+
+def _dead_letters(
+    settings: ServiceSettings, action: str, queue: topology.EventQueue, limit: int
+) -> None:
+    if action == "list":
+        for letter in asyncio.run(dead_letters.peek(settings, queue, limit)):
+            print(json.dumps(letter))  # noqa: T201
+    else:
+        print(asyncio.run(dead_letters.redrive(settings, queue, limit)))  # noqa: T201
 
 
 def _healthcheck(settings: ServiceSettings) -> int:

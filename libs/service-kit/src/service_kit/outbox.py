@@ -1,25 +1,14 @@
 """The outbox: events written in the transaction of the change they tell of (design section 3)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 from shared_events.envelope import EventData
 
-if TYPE_CHECKING:
-    from service_kit.database import Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a change happens: the request id that began it, the event before, the trace."""
-
-    correlation_id: str | None = None
-    causation_id: UUID | None = None
-    trace_context: Mapping[str, str] = field(default_factory=dict)
-
+from service_kit.cause import Cause
 
 # One statement writes the transaction's events and wakes the relay once. `seq` follows the order
 # of the arrays; row locks on the aggregates are already held, so it is also their commit order.
@@ -49,11 +38,14 @@ class _Pending:
     cause: Cause
 
 
+Write = Callable[..., Awaitable[object]]
+"""Runs a statement with its values in the transaction the events belong to."""
+
+
 class Outbox:
     """The events of one transaction. They become visible with its commit, or not at all."""
 
-    def __init__(self, tx: "Transaction", cause: Cause) -> None:
-        self._tx = tx
+    def __init__(self, cause: Cause) -> None:
         self._cause = cause
         self._pending: list[_Pending] = []
 
@@ -78,10 +70,13 @@ class Outbox:
         )
         return event_id
 
-    async def write(self) -> None:
-        """Insert what was added; the transaction calls it before it commits."""
-        if not self._pending:
-            return
+    @property
+    def pending(self) -> int:
+        """How many events wait to be written."""
+        return len(self._pending)
+
+    async def write(self, tenant_id: str, run: Write) -> None:
+        """Insert what was added for this tenant; the transaction calls it before it commits."""
         pending, self._pending = self._pending, []
         columns: list[list[Any]] = [
             [p.event_id for p in pending],
@@ -95,4 +90,4 @@ class Outbox:
             [p.cause.causation_id for p in pending],
             [dict(p.cause.trace_context) for p in pending],
         ]
-        await self._tx.fetch(_INSERT, *columns[:6], self._tx.tenant_id, *columns[6:])
+        await run(_INSERT, *columns[:6], tenant_id, *columns[6:])

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
-from shared_events.requests.base import Item, ListRequest, Page
+from shared_events.requests import Item, ListQuery, Page
 from sqlalchemy import Column, Label, Select, tuple_
 
 from service_kit.database import Transaction
@@ -60,7 +60,7 @@ class Order:
         self,
         tx: Transaction,
         query: Select[Any],
-        request: ListRequest,
+        request: ListQuery[Any],
         resource: Callable[[Record], Item],
     ) -> Page[Item]:
         """One page of the query's rows, in this order."""
@@ -72,7 +72,7 @@ class Order:
         )
 
     async def rows(
-        self, tx: Transaction, query: Select[Any], request: ListRequest
+        self, tx: Transaction, query: Select[Any], request: ListQuery[Any]
     ) -> tuple[list[Record], str | None]:
         """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.

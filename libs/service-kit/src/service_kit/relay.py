@@ -200,11 +200,11 @@ class Relay:
 
     async def _publish_one(self, row: asyncpg.Record) -> None:
         event_type: str = row["event_type"]
-        with tracing.span(f"publish {event_type}", row["trace_context"]) as context:
+        with tracing.continued(row["trace_context"]):
             await self._publisher.publish(
                 topology.event_exchange(event_type),
                 event_type,
-                _envelope(row),
+                envelope(row),
                 message_id=str(row["event_id"]),
                 correlation_id=row["correlation_id"],
                 headers={
@@ -214,7 +214,7 @@ class Relay:
                     "aggregate_id": str(row["aggregate_id"]),
                     "aggregate_type": row["aggregate_type"],
                     "tenant_id": row["tenant_id"],
-                    **context,
+                    **row["trace_context"],
                 },
             )
 
@@ -229,7 +229,7 @@ class Relay:
             metrics.OUTBOX_OLDEST_SECONDS.set(float(state["oldest"]))
 
 
-def _envelope(row: asyncpg.Record) -> bytes:
+def envelope(row: asyncpg.Record) -> bytes:
     """The event as it travels (`shared_events.envelope.Envelope`)."""
     return orjson.dumps(
         {

@@ -1,4 +1,4 @@
-"""Asking over the bus (design section 3, `crm.requests`).
+"""Asking over the bus (docs/architecture.md, "Requests").
 
 One exclusive reply queue and a map of who waits for what, so many calls are in flight at once
 (FastStream's own `request()` allows one). Nobody waits for nothing: an absent broker or service is
@@ -8,21 +8,22 @@ told at once, and every call has a deadline.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-import aio_pika
+from aio_pika.abc import AbstractRobustConnection
 from aio_pika.exceptions import PublishError
 from faststream import AckPolicy
-from faststream.rabbit import RabbitBroker, RabbitMessage, RabbitQueue
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 from shared_events import topology
-from shared_events.requests.base import Principal, Reply, Request, RequestEnvelope
+from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 
-from service_kit.bus import BROKER_ERRORS, connect, discard, is_connected, make_broker, topic
+from service_kit import tracing
+from service_kit.bus import BROKER_ERRORS, connect, discard, make_broker, undecoded
 from service_kit.errors import DeadlineError, UnavailableError
 
 MAX_IN_FLIGHT = 256
 DEFAULT_TIMEOUT_SECONDS = 5.0
-_EXCHANGE = topic(topology.REQUESTS_EXCHANGE)
 
 
 class RequestClient:
@@ -30,50 +31,62 @@ class RequestClient:
 
     def __init__(self, amqp_url: str) -> None:
         self._amqp_url = amqp_url
-        self._reply_queue = f"replies.{uuid4()}"
+        self._reply_queue = ""
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
-        self._connected = False
-        self._broker = self._new_broker()
+        self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
 
-    def _new_broker(self) -> RabbitBroker:
-        broker = make_broker(self._amqp_url, prefetch=1000)
+    def broker(self) -> RabbitBroker:
+        """A broker that listens to a reply queue of its own."""
+        self._reply_queue = f"replies.{uuid4()}"
+        broker = make_broker(self._amqp_url)
         subscriber = broker.subscriber(
             RabbitQueue(self._reply_queue, exclusive=True, auto_delete=True, durable=False),
+            channel=Channel(prefetch_count=1000, publisher_confirms=False),
             ack_policy=AckPolicy.ACK_FIRST,
+            decoder=undecoded,
             no_reply=True,
+            title="replies",
         )
         subscriber(self._on_reply)
         return broker
 
     async def start(self) -> None:
         """Connect and open the reply queue; raises when the broker is away. May be tried again."""
-        await discard(self._broker)
-        self._broker = self._new_broker()
-        await connect(self._broker)
-        self._connected = True
+        await self._disconnect()
+        broker = self.broker()
+        self._open = broker, await connect(broker)
 
     async def stop(self) -> None:
         """Disconnect; whoever still waits is told at once."""
-        self._connected = False
         for future in self._waiting.values():
             future.cancel()
-        await self._broker.stop()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            await discard(*opened)
 
     async def check(self) -> None:
         """Raise UnavailableError while nothing can be asked: not connected yet, or not any more."""
-        if not self._connected or not is_connected(self._broker):
+        self._connected()
+
+    def _connected(self) -> RabbitBroker:
+        if self._open is None or not self._open[1].connected.is_set():
             raise UnavailableError(
                 "broker_unavailable", "The message broker is away; try again shortly."
             )
+        return self._open[0]
 
     async def _on_reply(self, message: RabbitMessage) -> None:
+        """What a service answered."""
         future = self._waiting.get(str(message.correlation_id))
         if future is not None and not future.done():
             future.set_result(Reply.model_validate_json(message.body))
 
     async def call(
         self,
-        request: Request,
+        request: Request[Any],
         *,
         principal: Principal,
         correlation_id: str,
@@ -90,7 +103,7 @@ class RequestClient:
         await self.check()
         if len(self._waiting) >= MAX_IN_FLIGHT:
             raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
-        envelope = RequestEnvelope(
+        envelope = RequestEnvelope[dict[str, Any]](
             key=request.key,
             principal=principal,
             deadline=datetime.now(UTC) + timedelta(seconds=timeout),
@@ -104,7 +117,8 @@ class RequestClient:
         self._waiting[call_id] = future
         try:
             async with asyncio.timeout(timeout):
-                await self._send(envelope, call_id, timeout, trace or {})
+                with tracing.continued(trace or {}):
+                    await self._send(envelope, call_id, timeout, trace or {})
                 return await future
         except TimeoutError:
             raise DeadlineError("no_answer", "The service did not answer in time.") from None
@@ -112,23 +126,23 @@ class RequestClient:
             del self._waiting[call_id]
 
     async def _send(
-        self, envelope: RequestEnvelope, call_id: str, timeout: float, trace: Mapping[str, str]
+        self,
+        envelope: RequestEnvelope[dict[str, Any]],
+        call_id: str,
+        timeout: float,
+        trace: Mapping[str, str],
     ) -> None:
-        message = aio_pika.Message(
-            envelope.model_dump_json().encode(),
-            message_id=call_id,
-            correlation_id=call_id,
-            reply_to=self._reply_queue,
-            expiration=timedelta(seconds=timeout),
-            headers=dict(trace),
-            content_type="application/json",
-        )
         try:
-            await self._broker.publish(
-                message,
-                exchange=_EXCHANGE,
+            await self._connected().publish(
+                envelope.model_dump_json().encode(),
+                exchange=topology.CRM_REQUESTS,
                 routing_key=envelope.key,
-                mandatory=True,
+                message_id=call_id,
+                correlation_id=call_id,
+                reply_to=self._reply_queue,
+                expiration=timedelta(seconds=timeout),
+                headers=dict(trace),
+                content_type="application/json",
             )
         except PublishError:
             raise UnavailableError(

@@ -1,4 +1,4 @@
-"""Answering over the bus (design section 3, `crm.requests`).
+"""Answering over the bus (docs/architecture.md, "Requests").
 
 Every failure becomes a reply, a request past its deadline is not executed, and a command with an
 idempotency key is carried out once.
@@ -6,108 +6,120 @@ idempotency key is carried out once.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-import aio_pika
 import structlog
 from faststream import AckPolicy
-from faststream.rabbit import RabbitBroker, RabbitMessage, RabbitQueue
-from pydantic import ValidationError
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitResponse
+from pydantic import BaseModel, ValidationError
 from shared_events import topology
-from shared_events.requests.base import Problem, ProblemKind, Reply, Request, RequestEnvelope
+from shared_events.requests import Kind, Problem, ProblemKind, Reply, Request, RequestEnvelope
+from shared_events.services import ServiceName
 
 from service_kit import metrics, tracing
-from service_kit.bus import connect, discard, make_broker, short_channel
+from service_kit.batch import Router
+from service_kit.bus import undecoded
 from service_kit.calls import Call, ExternalHandler, RequestHandler
+from service_kit.cause import Cause
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
 from service_kit.idempotency import find_reply, store_reply
-from service_kit.outbox import Cause
+from service_kit.settings import ConfigurationError
 from service_kit.tracing import trace_headers
 
 log = structlog.get_logger()
+
+_PREFETCH = 64
+
+AnyRequest = type[Request[Any]]
 
 
 class RequestServer:
     """Answers the requests of one service, each in a transaction for the caller's tenant."""
 
-    def __init__(
-        self,
-        service: str,
-        handlers: Mapping[type[Request], RequestHandler],
-        *,
-        database: Database,
-        amqp_url: str,
-        external: Mapping[type[Request], ExternalHandler] | None = None,
-        prefetch: int = 64,
-    ) -> None:
+    def __init__(self, service: ServiceName, database: Database) -> None:
         self._service = service
-        self._handlers = {request.key: fn for request, fn in handlers.items()}
-        self._external = {request.key: fn for request, fn in (external or {}).items()}
-        self._types = {request.key: request for request in (*handlers, *(external or {}))}
         self._database = database
-        self._amqp_url, self._prefetch = amqp_url, prefetch
-        self._broker = self._new_broker()
+        self._handlers: dict[AnyRequest, RequestHandler[Any, Any]] = {}
+        self._external: dict[AnyRequest, ExternalHandler[Any, Any]] = {}
 
-    def _new_broker(self) -> RabbitBroker:
-        broker = make_broker(self._amqp_url, confirms=False, prefetch=self._prefetch)
-        for kind in ("query", "command"):
-            self._subscribe(broker, kind)
-        return broker
+    @property
+    def requests(self) -> tuple[AnyRequest, ...]:
+        """What it answers."""
+        return (*self._handlers, *self._external)
 
-    def _subscribe(self, broker: RabbitBroker, kind: str) -> None:
-        queue = topology.RequestQueue(self._service, kind)
-        subscriber = broker.subscriber(
-            RabbitQueue(queue.name, durable=True),
-            ack_policy=AckPolicy.ACK if kind == "command" else AckPolicy.ACK_FIRST,
-            no_reply=True,
-            title=queue.name,
-        )
-        subscriber(self._serve)
+    def answer(self, request: AnyRequest, handler: RequestHandler[Any, Any]) -> None:
+        """Answer this request in a transaction."""
+        self._refuse_a_second(request)
+        self._handlers[request] = handler
 
-    async def start(self) -> None:
-        """Declare the queues, bind the keys, begin to answer; after a failure, call it again."""
-        await discard(self._broker)
-        self._broker = self._new_broker()
-        await connect(self._broker)
-        async with short_channel(self._broker) as channel:
-            exchange = await channel.declare_exchange(
-                topology.REQUESTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
+    def answer_external(self, request: AnyRequest, handler: ExternalHandler[Any, Any]) -> None:
+        """Answer this request without one."""
+        self._refuse_a_second(request)
+        self._external[request] = handler
+
+    def _refuse_a_second(self, request: AnyRequest) -> None:
+        if request in self.requests:
+            raise ConfigurationError([f"{request.key} has two handlers"])
+
+    def subscribe(self, router: Router) -> None:
+        """Register one subscriber for queries and one for commands, a handler for each key."""
+        kinds: tuple[Kind, ...] = ("query", "command")
+        for kind in kinds:
+            asked = [request for request in self.requests if request.kind == kind]
+            if not asked:
+                continue
+            queue = topology.request_queue(self._service, kind)
+            subscriber = router.subscriber(
+                queue,
+                channel=Channel(prefetch_count=_PREFETCH, publisher_confirms=False),
+                ack_policy=AckPolicy.ACK,
+                decoder=undecoded,
+                title=queue.name,
             )
-            for key, request in self._types.items():
-                name = topology.RequestQueue(self._service, request.kind).name
-                queue = await channel.get_queue(name, ensure=False)
-                await queue.bind(exchange, key)
+            for request in asked:
+                subscriber(self._serving(request), filter=_for_key(request.key))
+            subscriber(self._refusing())
 
-    async def stop(self) -> None:
-        """Finish what is being answered, then disconnect."""
-        await self._broker.stop()
+    async def bind(self, broker: RabbitBroker) -> None:
+        """Have the requests brought to the queues."""
+        exchange = await broker.declare_exchange(topology.CRM_REQUESTS)
+        for request in self.requests:
+            queue = await broker.declare_queue(topology.request_queue(self._service, request.kind))
+            await queue.bind(exchange, request.key)
 
-    async def _serve(self, message: RabbitMessage) -> None:
-        begun = time.perf_counter()
-        reply = await self.answer(message.body, trace_headers(message.headers))
-        key = str(message.raw_message.routing_key)
-        outcome = reply.problem.kind if reply.problem else "ok"
-        metrics.REQUEST_SECONDS.labels(key, outcome).observe(time.perf_counter() - begun)
-        if message.reply_to:
-            await self._broker.publish(
-                aio_pika.Message(
-                    reply.model_dump_json().encode(),
-                    correlation_id=message.correlation_id,
-                    content_type="application/json",
-                ),
-                queue=message.reply_to,
-                mandatory=False,  # a caller that has gone needs no answer
+    def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:
+        async def serve(message: RabbitMessage) -> RabbitResponse:
+            begun = time.perf_counter()
+            reply = await self.reply(request, message.body, trace_headers(message.headers))
+            outcome = reply.problem.kind if reply.problem else "ok"
+            metrics.REQUEST_SECONDS.labels(request.key, outcome).observe(
+                time.perf_counter() - begun
+            )
+            return _response(reply)
+
+        # What FastStream reads for AsyncAPI; nothing is injected by it.
+        serve.__name__, serve.__doc__ = request.key, request.__doc__
+        serve.__annotations__["message"] = RequestEnvelope.__class_getitem__(request)
+        return serve
+
+    def _refusing(self) -> Callable[[Any], Awaitable[RabbitResponse]]:
+        async def unknown_request(message: RabbitMessage) -> RabbitResponse:
+            """A request no handler is registered for."""
+            del message
+            return _response(
+                _problem("internal", "unknown_request", "This service does not know it.")
             )
 
-    async def answer(self, body: bytes, trace: Mapping[str, str]) -> Reply:
+        return unknown_request
+
+    async def reply(self, request: AnyRequest, body: bytes, trace: Mapping[str, str]) -> Reply:
         """Carry out one request; whatever happens becomes a reply."""
         try:
-            envelope = RequestEnvelope.model_validate_json(body)
-            request = self._types[envelope.key].model_validate(envelope.body)
-        except KeyError:
-            return _problem("internal", "unknown_request", "This service does not know it.")
+            envelope = RequestEnvelope[dict[str, Any]].model_validate_json(body)
+            asked = request.model_validate(envelope.body)
         except ValidationError as error:
             return Reply(
                 problem=Problem(
@@ -119,29 +131,28 @@ class RequestServer:
             )
         if datetime.now(UTC) > envelope.deadline:
             return _problem("timeout", "deadline_exceeded", "The caller no longer waits.")
-        with tracing.span(envelope.key, trace) as context:
-            try:
-                return await self._execute(envelope, request, context)
-            except ProblemError as error:
-                return Reply(problem=error.problem)
-            except Exception as error:
-                if is_infrastructure(error):
-                    return _problem("unavailable", "database_unavailable", "Try again shortly.")
-                log.exception("request_failed", key=envelope.key)
-                return _problem("internal", "internal_error", "Something went wrong on our side.")
+        try:
+            return await self._execute(envelope, asked, tracing.following(trace))
+        except ProblemError as error:
+            return Reply(problem=error.problem)
+        except Exception as error:
+            if is_infrastructure(error):
+                return _problem("unavailable", "database_unavailable", "Try again shortly.")
+            log.exception("request_failed", key=envelope.key)
+            return _problem("internal", "internal_error", "Something went wrong on our side.")
 
     async def _execute(
         self,
-        envelope: RequestEnvelope,
-        request: Request,
+        envelope: RequestEnvelope[dict[str, Any]],
+        request: Request[Any],
         trace: Mapping[str, str],
     ) -> Reply:
         call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
         cause = Cause(envelope.correlation_id, None, trace)
         seconds = (envelope.deadline - datetime.now(UTC)).total_seconds()
-        if external := self._external.get(envelope.key):
+        if external := self._external.get(type(request)):
             async with asyncio.timeout(max(seconds, 0.05)):
-                return Reply(value=(await external(request, call)).model_dump(mode="json"))
+                return _value(await external(request, call))
         async with (
             asyncio.timeout(max(seconds, 0.05)),
             self._database.tenant(
@@ -153,11 +164,25 @@ class RequestServer:
                 stored = await find_reply(tx, call, key, envelope.key, envelope.body)
                 if stored is not None:
                     return stored
-            value = await self._handlers[envelope.key](tx, request, call)
-            reply = Reply(value=value.model_dump(mode="json"))
+            reply = _value(await self._handlers[type(request)](tx, request, call))
             if key is not None:
                 await store_reply(tx, call, key, envelope.key, envelope.body, reply)
             return reply
+
+
+def _for_key(key: str) -> Callable[[RabbitMessage], bool]:
+    return lambda message: message.raw_message.routing_key == key
+
+
+def _response(reply: Reply) -> RabbitResponse:
+    # A caller that has gone needs no answer, so nobody minds an unroutable one.
+    return RabbitResponse(
+        reply.model_dump_json().encode(), content_type="application/json", mandatory=False
+    )
+
+
+def _value(value: BaseModel) -> Reply:
+    return Reply(value=value.model_dump(mode="json"))
 
 
 def _problem(kind: ProblemKind, code: str, detail: str) -> Reply:

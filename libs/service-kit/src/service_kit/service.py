@@ -6,27 +6,31 @@ meanwhile. Losing a dependency later is nobody's end: each part waits and goes o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 from urllib.parse import urlsplit
 
 import structlog
+from aio_pika.abc import AbstractRobustConnection
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from faststream.rabbit import RabbitBroker
 from shared_events import topology
-from shared_events.envelope import EventData
-from shared_events.requests.base import Request
+from shared_events.envelope import Data, EventData
+from shared_events.services import ServiceName
 
 from service_kit import health, tracing
+from service_kit.batch import Router
 from service_kit.bus import Publisher, connect, discard, make_broker
-from service_kit.calls import ExternalHandler, RequestHandler
-from service_kit.consumer import Consumer
+from service_kit.calls import Asked, ExternalHandler, RequestHandler, RequestType, Value
 from service_kit.database import Database, NotConnectedError
-from service_kit.incoming import Decoder, Handler, by_event_type
+from service_kit.incoming import Body, EventHandler, Handler, Reader
 from service_kit.relay import Relay, RelayOptions, purge
-from service_kit.request_server import RequestServer
-from service_kit.revisions import head_revision
-from service_kit.settings import ServiceSettings
+from service_kit.request_server import AnyRequest, RequestServer
+from service_kit.revisions import check_revision
+from service_kit.settings import ConfigurationError, ServiceSettings
+from service_kit.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 
@@ -45,11 +49,12 @@ class NotStartedError(Exception):
 class Service:
     """One deployable service. Build it in `app.py`, then `service_kit.main` runs it."""
 
-    def __init__(self, name: str, settings: ServiceSettings, *, package: str, schema: str) -> None:
+    def __init__(self, name: ServiceName, settings: ServiceSettings) -> None:
         self.name = name
         self.settings = settings
-        self.package = package
-        self.database = Database(settings.postgres_dsn, schema, pool_size=settings.db_pool_size)
+        self.database = Database(
+            settings.postgres_dsn, name.schema, pool_size=settings.db_pool_size
+        )
         self.publisher = Publisher(settings.amqp_url)
         self.relay = Relay(
             self.database,
@@ -61,19 +66,19 @@ class Service:
                 settings.outbox_retry_backoff_seconds,
             ),
         )
-        self.health = health.Health(name)
+        self.health = health.Health(name.name)
         self.health.require("database", self._check_database)
         self.health.require("rabbitmq", self.publisher.ping)
         self.health.require("startup", self.check_started)
         if settings.temporal_address is not None:
             self.health.prefer("temporal", self._check_temporal)
         self.app = FastAPI(
-            title=name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
+            title=name.name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
         )
         self.app.include_router(health.router(self.health))
-        self._consumers: list[Consumer] = []
-        self._consume_broker = make_broker(settings.amqp_url)
-        self._requests: RequestServer | None = None
+        self._requests = RequestServer(name, self.database)
+        self._subscriptions = Subscriptions(self.database, self.publisher, settings, self._requests)
+        self._consuming: tuple[RabbitBroker, AbstractRobustConnection] | None = None
         self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
         self._tasks: list[asyncio.Task[None]] = []
         self._on_stop: list[OnStop] = []
@@ -81,52 +86,46 @@ class Service:
         self.started = asyncio.Event()
         """Set once it answers and consumes, for whoever starts it to wait for."""
 
+    def answer(
+        self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
+    ) -> None:
+        """Answer this request, in a transaction for the caller's tenant."""
+        self._requests.answer(cast(AnyRequest, request), handler)
+
+    def answer_external(
+        self, request: RequestType[Asked, Value], handler: ExternalHandler[Asked, Value]
+    ) -> None:
+        """Answer this request, which talks to somebody outside and opens its own transactions."""
+        self._requests.answer_external(cast(AnyRequest, request), handler)
+
+    def on(
+        self, queue: topology.EventQueue, event: type[Data], handler: EventHandler[Data]
+    ) -> None:
+        """Apply events of this type that arrive in the queue."""
+        self._subscriptions.on(queue, event, handler)
+
+    def ignore(self, queue: topology.EventQueue, event: type[EventData]) -> None:
+        """Say that events of this type arrive in the queue and mean nothing to its consumer."""
+        self._subscriptions.on(queue, event, None)
+
     def consume(
         self,
-        queue: topology.Queue,
-        handlers: Mapping[type[EventData], Handler] | Decoder,
+        queue: topology.EventQueue,
+        read: Reader[Body],
+        handler: Handler[Body],
         *,
-        name: str | None = None,
         linger: float | None = None,
     ) -> None:
-        """Apply what arrives in a queue: handlers by event type, or a decoder of one's own.
+        """Apply whatever arrives in the queue, read by a reader of one's own.
 
         `linger` is for queues nobody waits for: seconds to gather a batch, whatever the rate.
         """
-        decode = by_event_type(handlers) if isinstance(handlers, Mapping) else handlers
-        consumer = Consumer(
-            queue,
-            name or queue.name,
-            decode,
-            database=self.database,
-            publisher=self.publisher,
-            retry_delays=self.settings.consumer_retry_delays_seconds,
-            batch_size=self.settings.consumer_batch_size,
-            linger=linger,
-        )
-        self._consumers.append(consumer)
-
-    def answer(
-        self,
-        service: str,
-        handlers: Mapping[type[Request], RequestHandler],
-        *,
-        external: Mapping[type[Request], ExternalHandler] | None = None,
-    ) -> None:
-        """Answer these requests; `service` is the first word of their keys.
-
-        Those in `external` talk to somebody outside and open their own, short transactions.
-        """
-        self._requests = RequestServer(
-            service,
-            handlers,
-            external=external,
-            database=self.database,
-            amqp_url=self.settings.amqp_url,
-        )
+        self._subscriptions.consume(queue, read, handler, linger)
 
     def background(self, name: str, task: Background) -> None:
         """Run a task once the database is migrated; when it raises, again after a pause."""
+        if name in self._background:
+            raise ConfigurationError([f"there are two background tasks {name}"])
         self._background[name] = task
 
     def on_stop(self, callback: OnStop) -> None:
@@ -136,10 +135,18 @@ class Service:
         """
         self._on_stop.append(callback)
 
+    def router(self) -> Router:
+        """All that it hears and answers, as FastStream subscribers.
+
+        Raises ConfigurationError for an event that is bound to a queue and that nobody handles.
+        """
+        return self._subscriptions.router()
+
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         del app
-        tracing.configure(self.name, self.settings.otel_exporter_otlp_endpoint)
+        tracing.configure(self.name.name, self.settings.otel_exporter_otlp_endpoint)
+        self.router()
         self._tasks = [
             asyncio.create_task(self._keep(name, task), name=name)
             for name, task in {
@@ -177,42 +184,40 @@ class Service:
 
     async def _bring_up_database(self) -> None:
         await self.database.connect()
-        await self._check_revision()
+        async with self.database.acquire() as connection:
+            await check_revision(connection, self.name.package)
         self.migrated.set()
         log.info("database_ready")
 
     async def _bring_up_broker(self) -> None:
         await self.publisher.connect()
-        await self.publisher.declare(self.settings.consumer_retry_delays_seconds)
+        # Others' queues too: what is told before its consumer was ever deployed waits for it.
+        queues = {*topology.QUEUES, *self._subscriptions.queues}
+        await self.publisher.declare(queues, self.settings.consumer_retry_delays_seconds)
         log.info("broker_ready")
         await self.migrated.wait()
-        if self._requests is not None:
-            await self._requests.start()
-        for consumer in self._consumers:
-            await consumer.start()
-        await self._subscribe()
+        await self._stop_consuming()
+        broker = make_broker(self.settings.amqp_url, confirms=False)
+        broker.include_router(self.router())
+        self._consuming = broker, await connect(broker)
+        await self._requests.bind(broker)
         self.started.set()
         log.info("service_ready")
 
-    async def _subscribe(self) -> None:
-        await discard(self._consume_broker)
-        self._consume_broker = make_broker(self.settings.amqp_url)
-        for consumer in self._consumers:
-            consumer.subscribe(self._consume_broker)
-        if self._consumers:
-            await connect(self._consume_broker)
+    async def _stop_consuming(self) -> None:
+        opened, self._consuming = self._consuming, None
+        if opened is not None:
+            broker, connection = opened
+            with suppress(Exception):
+                await broker.stop()  # lets what is in hand finish
+            await discard(broker, connection)
 
     async def _stop(self) -> None:
         """Take nothing new, finish what is in hand, hand over what is written, disconnect."""
         self.health.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
-                if self._requests is not None:
-                    await self._requests.stop()
-                for consumer in self._consumers:
-                    await consumer.stop()
-                if self._consumers:
-                    await self._consume_broker.stop()
+                await self._stop_consuming()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -227,13 +232,6 @@ class Service:
         await self.database.close()
         tracing.shutdown()
         log.info("service_stopped")
-
-    async def _check_revision(self) -> None:
-        needed = head_revision(self.package)
-        async with self.database.acquire() as connection:
-            found = await connection.fetchval("SELECT version_num FROM alembic_version")
-        if found != needed:
-            raise NotConnectedError(f"the schema is at revision {found}, the code needs {needed}")
 
     async def _check_database(self) -> None:
         if not self.migrated.is_set():

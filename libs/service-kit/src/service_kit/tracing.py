@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -31,6 +31,11 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     _recording = True
+
+
+def is_recording() -> bool:
+    """Whether spans are recorded: an exporter takes them."""
+    return _recording
 
 
 def shutdown() -> None:
@@ -59,6 +64,28 @@ def record(name: str, carriers: Iterable[Mapping[str, str]], seconds: float) -> 
     for carrier in carriers:
         parent = propagate.extract(dict(carrier))
         _tracer.start_span(name, context=parent, start_time=begun).end(ended)
+
+
+def following(carrier: Mapping[str, str]) -> dict[str, str]:
+    """The context for what follows from here: the current span's, else the carrier's own."""
+    if not _recording:
+        return dict(carrier)
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers or dict(carrier)
+
+
+@contextmanager
+def continued(carrier: Mapping[str, str]) -> Iterator[None]:
+    """Spans begun within hang on the carrier's; an instrumentation then makes them."""
+    if not _recording:
+        yield
+        return
+    token = context.attach(propagate.extract(dict(carrier)))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 @contextmanager

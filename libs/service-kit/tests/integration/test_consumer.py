@@ -1,83 +1,25 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
-import asyncpg
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from crm_scratch import eventually
-from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, headers, message
+from crm_scratch.bus import Bus, deleted, headers, message
+from crm_scratch.consuming import inbox_rows, names, settled, stored
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
-from service_kit.bus import Publisher, make_broker
-from service_kit.consumer import Consumer
 from service_kit.database import Database, Transaction
 from service_kit.errors import PoisonError
-from service_kit.incoming import Decoder, Event, Handler, by_event_type, every_event
-from shared_events.channel import ChannelDeleted
-
-
-@pytest.fixture
-async def consuming(
-    database: Database, declared: Publisher, vhost: str
-) -> AsyncIterator[Callable[..., Awaitable[None]]]:
-    """Start a consumer of QUEUE with this handler or decoder."""
-    running = []
-
-    async def start(
-        handler: Handler | None = None,
-        *,
-        decode: Decoder | None = None,
-        **options: Any,
-    ) -> None:
-        consumer = Consumer(
-            QUEUE,
-            "scratch",
-            decode or by_event_type({ChannelDeleted: handler or store_deleted}),
-            database=database,
-            publisher=declared,
-            retry_delays=RETRY_DELAYS,
-            **options,
-        )
-        broker = make_broker(vhost)
-        consumer.subscribe(broker)
-        await consumer.start()
-        await broker.start()
-        running.append((consumer, broker))
-
-    yield start
-    for consumer, broker in running:
-        await broker.stop()
-        await consumer.stop()
-
-
-async def names(database: Database, tenant_id: str = TENANT) -> list[str]:
-    async with database.tenant(tenant_id) as tx:
-        return [row["name"] for row in await tx.fetch("SELECT name FROM things")]
-
-
-def stored(database: Database, count: int) -> Callable[[], Awaitable[bool]]:
-    async def check() -> bool:
-        return len(await names(database)) == count
-
-    return check
-
-
-def settled(bus: Bus, queue: str = QUEUE.name) -> Callable[[], Awaitable[bool]]:
-    """Nothing waits in the queue any more (a delivery in hand is not seen by this)."""
-
-    async def check() -> bool:
-        return await bus.depth(queue) == 0
-
-    return check
-
-
-async def inbox_rows(database: Database) -> int:
-    async with database.system("look") as tx:
-        return int(await tx.fetchval("SELECT count(*) FROM processed_events"))
+from service_kit.incoming import (
+    Event,
+    EventHandler,
+    read_bytes,
+    taken_by,
+)
+from shared_events.channels.channel import ChannelDeleted
 
 
 class TestExactlyOnce:
@@ -127,7 +69,7 @@ class TestExactlyOnce:
         await consuming(fail_once)
         await bus.send(deleted())
         await eventually(stored(database, 1))
-        assert await bus.depth(QUEUE.dead_letters) == 0
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
 
 
 class TestOrder:
@@ -182,7 +124,7 @@ class TestOrder:
         await eventually(stored(database, 30))
 
 
-def noting(sizes: list[int]) -> Handler:
+def noting(sizes: list[int]) -> EventHandler[ChannelDeleted]:
     """A handler that only notes how many messages it was given at once."""
 
     async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
@@ -196,7 +138,7 @@ class TestBatch:
         self, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
         sizes: list[int] = []
-        await consuming(noting(sizes), linger=1.0)
+        await consuming(noting(sizes), batch_timeout_ms=1000)
         for _ in range(5):  # one after the other: each is confirmed before the next is sent
             await bus.send(deleted())
         await eventually(lambda: bool(sizes))
@@ -206,7 +148,7 @@ class TestBatch:
         self, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
         sizes: list[int] = []
-        await consuming(noting(sizes), linger=3600.0, batch_size=10)
+        await consuming(noting(sizes), batch_timeout_ms=3_600_000, max_records=10)
         await bus.send(*(deleted() for _ in range(20)))
         await eventually(lambda: sum(sizes) == 20)
         assert sizes == [10, 10]
@@ -222,7 +164,7 @@ class TestPoison:
             (message(b"{}", event_version="9"), "unsupported_version"),
             (message(b"{}", event_type="nothing.known"), "unknown_event"),
             (aio_pika.Message(b"{}"), "unknown_event"),
-            (deleted(tenant_id="x' --"), "invalid_tenant"),
+            (deleted(tenant_id="x' --"), "invalid_event"),
         ],
     )
     async def test_goes_to_the_dead_letters_at_once_and_blocks_nobody(
@@ -316,67 +258,14 @@ class TestFailingHandler:
         await bus.send(deleted())
         await eventually(stored(database, 1))
         assert len(attempts) == 3
-        assert await bus.depth(QUEUE.dead_letters) == 0
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
 
 
-class TestDatabaseOutage:
-    async def test_waits_and_dead_letters_nothing(
-        self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
-    ) -> None:
-        attempts: list[Any] = []
-
-        async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
-            attempts.extend(event.headers.get("x-attempt") for event in events)
-            await store_deleted(tx, events)
-
-        await consuming(note)
-        await database.close()
-        await bus.send(*(deleted() for _ in range(20)))
-        await asyncio.sleep(1.0)  # several attempts
-        assert await bus.depth(QUEUE.dead_letters) == 0
-        await database.connect()
-        await eventually(stored(database, 20))
-        assert set(attempts) == {None}
-        assert await bus.depth(QUEUE.dead_letters) == 0
-
-    async def test_applies_once_when_connections_are_cut_while_it_works(
-        self,
-        database: Database,
-        bus: Bus,
-        consuming: Callable[..., Awaitable[None]],
-        admin_url: str,
-    ) -> None:
-        async with _cutting(admin_url):
-            await consuming()
-            for _ in range(20):
-                await bus.send(*(deleted() for _ in range(25)))
-        await eventually(stored(database, 500), seconds=20)
-        assert await inbox_rows(database) == 500
+async def nothing(tx: Transaction, events: Sequence[Any]) -> None:
+    """No effect at all."""
 
 
-@asynccontextmanager
-async def _cutting(admin_url: str) -> AsyncIterator[None]:
-    """Meanwhile, cut the runtime role's connections again and again."""
-    admin = await asyncpg.connect(admin_url)
-
-    async def cut() -> None:
-        while True:
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE usename = 'crm_scratch_app' AND datname = current_database()"
-            )
-            await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(cut())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await admin.close()
-
-
-class TestEveryEvent:
+class TestReadBytes:
     async def test_hands_over_the_bytes_as_they_came(
         self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
@@ -384,7 +273,7 @@ class TestEveryEvent:
             for event in events:
                 await insert_thing(tx, event.id, event.body.decode())
 
-        await consuming(decode=every_event(keep))
+        await consuming(decode=taken_by(keep, read_bytes))
         await bus.send(message(b"anything", event_type="not.known"), message(b"", event_id=uuid4()))
         await eventually(stored(database, 2))
         assert "anything" in await names(database)
@@ -392,6 +281,13 @@ class TestEveryEvent:
     async def test_refuses_what_has_no_event_id(
         self, bus: Bus, consuming: Callable[..., Awaitable[None]]
     ) -> None:
-        await consuming(decode=every_event(store_deleted))
+        await consuming(decode=taken_by(nothing, read_bytes))
         await bus.send(aio_pika.Message(b"x", headers={"event_id": 7, "tenant_id": TENANT}))
         assert headers(await bus.dead_letter())["x-dead-reason"] == "invalid_headers"
+
+    async def test_refuses_a_tenant_id_that_cannot_be_one(
+        self, bus: Bus, consuming: Callable[..., Awaitable[None]]
+    ) -> None:
+        await consuming(decode=taken_by(nothing, read_bytes))
+        await bus.send(message(b"x", tenant_id="x' --"))
+        assert headers(await bus.dead_letter())["x-dead-reason"] == "invalid_tenant"

@@ -5,9 +5,9 @@ import asyncpg
 import pytest
 from crm_scratch import eventually
 from crm_scratch.things import OTHER_TENANT, TENANT, insert_thing
+from service_kit.cause import Cause
 from service_kit.database import Database, NotConnectedError, is_infrastructure
-from service_kit.outbox import Cause
-from shared_events.channel import ChannelDeleted
+from shared_events.channels.channel import ChannelDeleted
 from sqlalchemy import MetaData, Table, column, select, table
 
 
@@ -203,7 +203,7 @@ class TestOutbox:
             async with database.tenant(TENANT) as tx:
                 await insert_thing(tx, uuid4(), "x")
                 tx.outbox.add(ChannelDeleted(channel_id=uuid4()), uuid4())
-                await tx.outbox.write()
+                await tx.write_events()
                 raise ZeroDivisionError
         assert await count(database, TENANT) == 0
         assert await count(database, TENANT, "outbox_events") == 0

@@ -4,19 +4,19 @@ When one of these fails after an upgrade, read `service_kit.bus` and `service_ki
 a precaution there may have become wrong, or needless.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika import IncomingMessage
 from aio_pika.exceptions import AMQPError, PublishError
 from aiormq.abc import DeliveredMessage
 from crm_scratch import eventually
 from crm_scratch.bus import Bus
 from faststream import AckPolicy
+from faststream.middlewares import BaseMiddleware
 from faststream.rabbit import (
     Channel,
     ExchangeType,
@@ -26,7 +26,9 @@ from faststream.rabbit import (
     RabbitQueue,
 )
 from pamqp.commands import Basic
+from service_kit.batch import Router
 from service_kit.bus import Publisher, UnroutableError, make_broker
+from shared_events import topology
 
 
 @asynccontextmanager
@@ -82,33 +84,74 @@ class TestExchange:
         await broker.stop()
 
 
-class TestSubscriber:
-    async def test_hands_deliveries_to_its_consume_in_order(self, vhost: str, bus: Bus) -> None:
-        """`service_kit.consumer` puts its own in that place and queues in its first step."""
-        await bus.channel.declare_queue("ordered", durable=True)
-        begun: list[int] = []
-        broker = make_broker(vhost)
+class TestBatchSubscriber:
+    """`service_kit.batch` stands on FastStream's own subscriber and its pipeline."""
 
-        async def note(message: AbstractIncomingMessage) -> None:
-            begun.append(int(message.body))
-            await asyncio.sleep(0)
-            await message.ack()
+    async def test_takes_deliveries_in_order_and_acknowledges_batches(
+        self, vhost: str, bus: Bus
+    ) -> None:
+        batches: list[list[int]] = []
 
-        subscriber = broker.subscriber(
-            RabbitQueue("ordered", durable=True),
-            channel=Channel(prefetch_count=200),
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-        )
-        subscriber(print)
-        cast(Any, subscriber).consume = note
-        for number in range(1000):
-            await bus.channel.default_exchange.publish(
-                aio_pika.Message(str(number).encode()), "ordered"
-            )
+        async def note(messages: list[IncomingMessage]) -> None:
+            batches.append([int(message.body) for message in messages])
+
+        router = Router()
+        router.batch_subscriber(RabbitQueue("ordered"), RabbitExchange(), max_records=100)(note)
+        broker = make_broker(vhost, confirms=False)
+        broker.include_router(router)
         async with started(broker):
-            await eventually(lambda: len(begun) == 1000)
-        assert begun == list(range(1000))
+            for number in range(1000):
+                await bus.channel.default_exchange.publish(
+                    aio_pika.Message(str(number).encode()), "ordered"
+                )
+            await eventually(lambda: sum(map(len, batches)) == 1000)
+        assert [number for batch in batches for number in batch] == list(range(1000))
+        assert max(map(len, batches)) > 1
+        assert await bus.depth("ordered") == 0
+
+    async def test_gives_a_batch_back_whose_handler_raises(self, vhost: str, bus: Bus) -> None:
+        sizes: list[int] = []
+
+        async def fail_once(messages: list[IncomingMessage]) -> None:
+            sizes.append(len(messages))
+            if len(sizes) == 1:
+                raise RuntimeError("a bug")
+
+        router = Router()
+        router.batch_subscriber(RabbitQueue("returned"), RabbitExchange(), batch_timeout_ms=200)(
+            fail_once
+        )
+        broker = make_broker(vhost, confirms=False)
+        broker.include_router(router)
+        async with started(broker):
+            for _ in range(3):
+                await bus.channel.default_exchange.publish(aio_pika.Message(b"1"), "returned")
+            await eventually(lambda: sum(sizes) == 6)
+        assert await bus.depth("returned") == 0
+
+    async def test_goes_through_the_middlewares_as_one_message(self, vhost: str, bus: Bus) -> None:
+        seen: list[int] = []
+
+        class Counting(BaseMiddleware):
+            async def consume_scope(self, call_next: Any, msg: Any) -> Any:
+                seen.append(len(msg.raw_message))
+                return await call_next(msg)
+
+        async def nothing(messages: list[IncomingMessage]) -> None:
+            del messages
+
+        router = Router()
+        router.batch_subscriber(RabbitQueue("watched"), RabbitExchange(), batch_timeout_ms=200)(
+            nothing
+        )
+        broker = make_broker(vhost, confirms=False)
+        broker.add_middleware(Counting)
+        broker.include_router(router)
+        async with started(broker):
+            for _ in range(3):
+                await bus.channel.default_exchange.publish(aio_pika.Message(b"1"), "watched")
+            await eventually(lambda: sum(seen) == 3)
+        assert seen == [3]
 
 
 class TestHandlers:
@@ -160,5 +203,5 @@ class TestPublisher:
         assert (taken.message_id, taken.headers["h"]) == ("2", "v")
 
     async def test_declares_again_without_a_change(self, publisher: Publisher) -> None:
-        await publisher.declare((0.05, 0.1))
-        await publisher.declare((0.05, 0.1))
+        await publisher.declare(topology.QUEUES, (0.05, 0.1))
+        await publisher.declare(topology.QUEUES, (0.05, 0.1))

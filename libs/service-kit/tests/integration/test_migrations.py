@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from crm_dev.testing import PostgresServer
+from crm_testing.servers import PostgresServer
 from pydantic import SecretStr
 from service_kit import migrations
 from service_kit.settings import ConfigurationError, ServiceSettings

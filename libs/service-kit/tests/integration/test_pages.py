@@ -1,4 +1,3 @@
-from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -6,7 +5,7 @@ from asyncpg import Record
 from crm_scratch.things import OTHER_TENANT, TENANT, Thing, insert_thing
 from service_kit.database import Database
 from service_kit.paging import Order
-from shared_events.requests.base import Kind, ListRequest, Page
+from shared_events.requests import ListQuery
 from sqlalchemy import Column, MetaData, Table, Text, Uuid, func, select
 
 TABLE = Table(
@@ -24,12 +23,8 @@ LOUD = func.upper(TABLE.c.name).label("loud")
 BY_EXPRESSION = Order("loud", [(LOUD, str), (TABLE.c.id, UUID)], tenant=TABLE.c.tenant_id)
 
 
-class ListThings(ListRequest):
+class ListThings(ListQuery[Thing], key="scratch.thing.list"):
     """Things, page by page."""
-
-    key: ClassVar[str] = "scratch.thing.list"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Page[Thing]]] = Page[Thing]
 
 
 def shown(row: Record) -> Thing:

@@ -6,16 +6,16 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from crm_dev.testing import RabbitServer
 from crm_scratch import eventually
 from crm_scratch.bus import Bus, away, headers, looking_into
 from crm_scratch.things import TENANT
+from crm_testing.servers import RabbitServer
 from service_kit.bus import Publisher
 from service_kit.database import Database
 from service_kit.relay import Relay, RelayOptions, purge, redrive
 from shared_events import registry, topology
-from shared_events.channel import ChannelDeleted
-from shared_events.contact import ContactDeleted
+from shared_events.channels.channel import ChannelDeleted
+from shared_events.contacts.contact import ContactDeleted
 
 WOKEN_ONLY = RelayOptions(poll_seconds=30)
 IMPATIENT = RelayOptions(poll_seconds=0.02, max_retries=3, retry_backoff_seconds=0.1)

@@ -2,13 +2,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+import aio_pika
 import pytest
 from crm_scratch import eventually
 from crm_scratch.bus import Bus
 from crm_scratch.things import (
     OTHER_TENANT,
+    SCRATCH,
     TENANT,
     BreakThing,
     GetThing,
@@ -19,13 +22,15 @@ from crm_scratch.things import (
     get_thing,
     make_thing,
 )
+from crm_testing.services import answering
+from faststream.rabbit import RabbitBroker
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import DeadlineError, UnavailableError
 from service_kit.request_client import MAX_IN_FLIGHT, RequestClient
 from service_kit.request_server import RequestServer
 from shared_events import topology
-from shared_events.requests.base import Principal, Reply, Request, RequestEnvelope
+from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 
 ME = Principal(tenant_id=TENANT, user_id=UUID(int=1))
 SOMEBODY_ELSE = Principal(tenant_id=OTHER_TENANT, user_id=UUID(int=2))
@@ -38,9 +43,9 @@ def gate() -> asyncio.Event:
 
 
 @pytest.fixture
-async def server(
-    database: Database, vhost: str, gate: asyncio.Event
-) -> AsyncIterator[RequestServer]:
+def server(database: Database, gate: asyncio.Event) -> RequestServer:
+    """A server that answers all of the scratch service's requests."""
+
     async def wait_for_thing(tx: Transaction, request: WaitForThing, call: Call) -> Thing:
         await gate.wait()
         return Thing(id=uuid4(), name="late")
@@ -49,22 +54,23 @@ async def server(
         await gate.wait()
         return Thing(id=uuid4(), name=call.principal.tenant_id)
 
-    server = RequestServer(
-        "scratch",
-        {
-            MakeThing: make_thing,
-            GetThing: get_thing,
-            BreakThing: break_thing,
-            WaitForThing: wait_for_thing,
-        },
-        external={LookOutside: outside},
-        database=database,
-        amqp_url=vhost,
-    )
-    await server.start()
-    yield server
-    gate.set()
-    await server.stop()
+    server = RequestServer(SCRATCH, database)
+    server.answer(MakeThing, make_thing)
+    server.answer(GetThing, get_thing)
+    server.answer(BreakThing, break_thing)
+    server.answer(WaitForThing, wait_for_thing)
+    server.answer_external(LookOutside, outside)
+    return server
+
+
+@pytest.fixture
+async def serving(
+    server: RequestServer, vhost: str, gate: asyncio.Event
+) -> AsyncIterator[RabbitBroker]:
+    """The broker through which the server answers."""
+    async with answering(server, vhost) as broker:
+        yield broker
+        gate.set()
 
 
 @pytest.fixture
@@ -75,15 +81,13 @@ async def client(vhost: str) -> AsyncIterator[RequestClient]:
     await client.stop()
 
 
-class LookOutside(WaitForThing):
+class LookOutside(WaitForThing, key="scratch.thing.look"):
     """A query whose handler talks to somebody outside."""
-
-    key = "scratch.thing.look"
 
 
 async def ask(
     client: RequestClient,
-    request: Request,
+    request: Request[Any],
     *,
     principal: Principal = ME,
     key: str | None = None,
@@ -104,7 +108,7 @@ def code(reply: Reply) -> tuple[str, str]:
     return reply.problem.kind, reply.problem.code
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("serving")
 class TestAnswering:
     async def test_gives_a_value_and_its_event_in_one_transaction(
         self, client: RequestClient, database: Database
@@ -142,16 +146,22 @@ class TestAnswering:
         self, server: RequestServer, database: Database
     ) -> None:
         body = _envelope({"name": 5511987654321}).model_dump_json().encode()
-        reply = await server.answer(body, {})
+        reply = await server.reply(MakeThing, body, {})
         assert code(reply) == ("invalid", "validation_failed")
         assert reply.problem is not None
         assert reply.problem.errors[0].pointer == "/name"
         assert "5511987654321" not in reply.model_dump_json()
 
     async def test_answers_an_envelope_that_cannot_be_read(self, server: RequestServer) -> None:
-        assert code(await server.answer(b"not json", {}))[0] == "invalid"
-        unknown = _envelope({}).model_copy(update={"key": "scratch.thing.unknown"})
-        reply = await server.answer(unknown.model_dump_json().encode(), {})
+        assert code(await server.reply(MakeThing, b"not json", {}))[0] == "invalid"
+
+    async def test_answers_a_request_it_does_not_know(self, bus: Bus) -> None:
+        await bus.channel.declare_queue("answers", durable=True)
+        asked = aio_pika.Message(b"{}", correlation_id="1", reply_to="answers")
+        await bus.send(asked, queue="scratch.commands")
+        answered = await bus.take("answers")
+        assert answered.correlation_id == "1"
+        reply = Reply.model_validate_json(answered.body)
         assert code(reply) == ("internal", "unknown_request")
 
     async def test_says_the_database_is_away(
@@ -161,8 +171,8 @@ class TestAnswering:
         assert code(await ask(client, GetThing(thing_id=uuid4())))[0] == "unavailable"
 
 
-def _envelope(body: dict[str, object], *, seconds: float = 5) -> RequestEnvelope:
-    return RequestEnvelope(
+def _envelope(body: dict[str, object], *, seconds: float = 5) -> RequestEnvelope[dict[str, object]]:
+    return RequestEnvelope[dict[str, object]](
         key=MakeThing.key,
         principal=ME,
         deadline=datetime.now(UTC) + timedelta(seconds=seconds),
@@ -171,13 +181,13 @@ def _envelope(body: dict[str, object], *, seconds: float = 5) -> RequestEnvelope
     )
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("serving")
 class TestDeadline:
     async def test_when_passed_is_not_executed(
         self, server: RequestServer, database: Database
     ) -> None:
         late = _envelope({"name": "late"}, seconds=-0.001)
-        reply = await server.answer(late.model_dump_json().encode(), {})
+        reply = await server.reply(MakeThing, late.model_dump_json().encode(), {})
         assert code(reply) == ("timeout", "deadline_exceeded")
         assert await things(database) == 0
 
@@ -196,12 +206,12 @@ class TestDeadline:
         assert (await ask(client, MakeThing(name="next"))).problem is None
 
     async def test_of_a_request_waiting_in_the_queue_removes_it(
-        self, client: RequestClient, bus: Bus, server: RequestServer, database: Database
+        self, client: RequestClient, bus: Bus, serving: RabbitBroker, database: Database
     ) -> None:
-        await server.stop()
+        await serving.stop()
         with pytest.raises(DeadlineError):
             await ask(client, MakeThing(name="nobody listens"), timeout=0.3)
-        queue = topology.RequestQueue("scratch", "command").name
+        queue = topology.request_queue(SCRATCH, "command").name
 
         async def gone() -> bool:
             return await bus.depth(queue) == 0
@@ -211,7 +221,7 @@ class TestDeadline:
 
 class TestAbsence:
     async def test_of_the_service_is_told_at_once(self, client: RequestClient, bus: Bus) -> None:
-        await bus.exchange(topology.REQUESTS_EXCHANGE)
+        await bus.exchange(topology.CRM_REQUESTS.name)
         begun = time.monotonic()
         with pytest.raises(UnavailableError) as raised:
             await ask(client, MakeThing(name="x"))
@@ -221,7 +231,7 @@ class TestAbsence:
     async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
         with pytest.raises(UnavailableError):
             await ask(client, MakeThing(name="x"))
-        await bus.exchange(topology.REQUESTS_EXCHANGE)  # and the client recovers
+        await bus.exchange(topology.CRM_REQUESTS.name)  # and the client recovers
         with pytest.raises(UnavailableError) as raised:
             await ask(client, MakeThing(name="x"))
         assert raised.value.problem.code == "service_not_deployed"
@@ -231,7 +241,7 @@ class TestAbsence:
             await ask(RequestClient(vhost), MakeThing(name="x"))
 
     async def test_ends_a_call_in_flight_when_the_client_stops(
-        self, server: RequestServer, vhost: str
+        self, serving: RabbitBroker, vhost: str
     ) -> None:
         client = RequestClient(vhost)
         await client.start()
@@ -242,7 +252,7 @@ class TestAbsence:
             await waiting
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("serving")
 class TestIdempotency:
     async def test_answers_the_same_command_again_without_doing_it(
         self, client: RequestClient, database: Database
@@ -293,7 +303,7 @@ class TestIdempotency:
         assert not again.replayed
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("serving")
 class TestConcurrency:
     async def test_a_slow_request_blocks_nobody(
         self, client: RequestClient, gate: asyncio.Event
@@ -329,11 +339,11 @@ class TestConcurrency:
 
 class TestStop:
     async def test_finishes_what_is_being_answered(
-        self, server: RequestServer, client: RequestClient, gate: asyncio.Event
+        self, serving: RabbitBroker, client: RequestClient, gate: asyncio.Event
     ) -> None:
         waiting = asyncio.create_task(ask(client, WaitForThing()))
         await asyncio.sleep(0.2)
-        stopping = asyncio.create_task(server.stop())
+        stopping = asyncio.create_task(serving.stop())
         await asyncio.sleep(0.2)
         gate.set()
         assert (await waiting).value is not None

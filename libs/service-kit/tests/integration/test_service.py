@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
-from crm_dev.testing import RabbitServer
 from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, away, deleted, looking_into
 from crm_scratch.things import (
     QUEUE,
+    SCRATCH,
     TENANT,
     GetThing,
     MakeThing,
@@ -16,14 +16,16 @@ from crm_scratch.things import (
     make_thing,
     store_deleted,
 )
+from crm_testing.servers import RabbitServer
+from faststream.rabbit import RabbitBroker
 from httpx import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings
-from shared_events.channel import ChannelDeleted
-from shared_events.requests.base import Principal
+from shared_events.channels.channel import ChannelDeleted
+from shared_events.requests import Principal
 
 ME = Principal(tenant_id=TENANT)
 MakeSettings = Callable[..., ServiceSettings]
@@ -31,9 +33,10 @@ MakeSettings = Callable[..., ServiceSettings]
 
 def scratch(settings: ServiceSettings) -> Service:
     """A service that stores what it is asked to make, and every `channel.deleted` once more."""
-    service = Service("scratch", settings, package="crm_scratch", schema="scratch")
-    service.consume(QUEUE, {ChannelDeleted: store_deleted})
-    service.answer("scratch", {MakeThing: make_thing, GetThing: get_thing})
+    service = Service(SCRATCH, settings)
+    service.on(QUEUE, ChannelDeleted, store_deleted)
+    service.answer(MakeThing, make_thing)
+    service.answer(GetThing, get_thing)
     return service
 
 
@@ -97,14 +100,14 @@ class TestService:
     async def test_is_ready_only_when_it_answers(
         self, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        start, asked, gate = RequestServer.start, asyncio.Event(), asyncio.Event()
+        bind, asked, gate = RequestServer.bind, asyncio.Event(), asyncio.Event()
 
-        async def slow_start(server: RequestServer) -> None:
+        async def slow_bind(server: RequestServer, broker: RabbitBroker) -> None:
             asked.set()
             await gate.wait()
-            await start(server)
+            await bind(server, broker)
 
-        monkeypatch.setattr(RequestServer, "start", slow_start)
+        monkeypatch.setattr(RequestServer, "bind", slow_bind)
         async with living(scratch(make_settings())) as http:
             await asked.wait()
             checks = (await http.get("/health")).json()["checks"]
@@ -175,7 +178,7 @@ class TestService:
             await eventually(lambda: ready(http))
             await eventually(lambda: _has(again, 300))
         async with looking_into(vhost) as bus:
-            assert await bus.depth(QUEUE.dead_letters) == 0
+            assert await bus.depth(QUEUE.dead_letters.name) == 0
 
 
 class TestOnStop:
@@ -264,7 +267,7 @@ class TestBrokerOutage:
             await eventually(lambda: ready(http), seconds=30)
             await self._makes(client, service, 4)
         async with looking_into(mortal_vhost) as bus:
-            assert await bus.depth(QUEUE.dead_letters) == 0
+            assert await bus.depth(QUEUE.dead_letters.name) == 0
 
     async def test_between_connecting_and_consuming_doubles_no_consumer(
         self,

@@ -1,10 +1,12 @@
-"""The envelope of every domain event (design section 3)."""
+"""The envelope of every domain event (docs/architecture.md, "Events")."""
 
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+from shared_events.bounds import CorrelationId, TenantId
 
 
 class Contract(BaseModel):
@@ -17,17 +19,43 @@ class Contract(BaseModel):
 
 
 class EventData(Contract):
-    """What one event type says. Subclasses name their type once, here and nowhere else.
+    """What one event type says, named where the class is declared and nowhere else:
 
-    `event_type` is two words, `^[a-z]+\\.[a-z_]+$`, and is also the routing key.
-    `aggregate_type` names what `Envelope.aggregate_id` identifies; events of one aggregate are
-    published in the order they were written.
+        class NoteAdded(EventData, type="note.added", aggregate="contact", public=True):
+            \"\"\"An agent wrote a note.\"\"\"
+
+    `type` is two words, `^[a-z]+\\.[a-z_]+$`, and is also the routing key. `aggregate` names what
+    `Envelope.aggregate_id` identifies; events of one aggregate are published in the order they
+    were written. `public` events are offered to customers as webhooks, with the first line of the
+    docstring as their description. A class that only gathers fields names no type.
     """
 
     event_type: ClassVar[str]
     event_version: ClassVar[str] = "1"
     aggregate_type: ClassVar[str]
-    description: ClassVar[str]
+    public: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls,
+        *,
+        type: str | None = None,  # noqa: A002 - the word customers know it by
+        version: str = "1",
+        aggregate: str | None = None,
+        public: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init_subclass__(**options)
+        if aggregate is not None:
+            cls.aggregate_type = aggregate
+        if type is not None:
+            cls.event_type = type
+            cls.event_version = version
+            cls.public = public
+
+    @classmethod
+    def description(cls) -> str:
+        """What customers and operators read of it: the docstring's first line."""
+        return (cls.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 Data = TypeVar("Data", bound=EventData)
@@ -47,8 +75,8 @@ class Envelope(Contract, Generic[Data]):
     aggregate_id: UUID
     aggregate_type: str
     aggregate_seq: int
-    tenant_id: str
+    tenant_id: TenantId
     occurred_at: datetime
-    correlation_id: str | None = None
+    correlation_id: CorrelationId | None = None
     causation_id: UUID | None = None
     data: Data

@@ -1,4 +1,4 @@
-"""Who a WhatsApp id is (design section 4; WAHA contract, ids and LID).
+"""Who a WhatsApp id is, and whose message it is (docs/architecture.md, "Identity").
 
 WhatsApp writes a person as `digits@c.us` (by phone) or `digits@lid` (hidden). Everything that
 names a contact is derived from that one id, so contacts and messaging agree without asking each
@@ -6,7 +6,8 @@ other. Nothing here does I/O.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -25,12 +26,21 @@ _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.u
 _BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
 
 
+IdentityKey = tuple[IdentityKind, str]
+"""Kind and canonical value: what the aliases of one identity share."""
+
+
 @dataclass(frozen=True, slots=True)
 class WhatsAppId:
     """A person or group as WhatsApp reports it, e.g. kind `phone`, value `5511988880001`."""
 
     kind: IdentityKind
     value: str
+
+    @property
+    def key(self) -> IdentityKey:
+        """What the identity is recorded under."""
+        return self.kind, self.canonical
 
     @property
     def canonical(self) -> str:
@@ -82,3 +92,50 @@ def display_name(push_name: str | None, phone: str | None) -> str:
 def conversation_id(channel_id: UUID, chat_id: str) -> UUID:
     """The aggregate whose events keep their order: one chat on one channel."""
     return uuid5(_CONVERSATION_NAMESPACE, f"{channel_id}/{chat_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An identity on record: the contact it belongs to, and the alias WhatsApp last reported."""
+
+    contact_id: UUID
+    value: str
+
+
+@dataclass(slots=True)
+class Owners:
+    """Whose messages a batch holds: a contact for each person, in order.
+
+    `new` are the identities to record, `renamed` those that WhatsApp now reports otherwise.
+    """
+
+    contacts: list[UUID] = field(default_factory=list)
+    new: dict[IdentityKey, Owned] = field(default_factory=dict)
+    renamed: dict[IdentityKey, Owned] = field(default_factory=dict)
+
+
+def owners(
+    tenant_id: str,
+    people: Sequence[Sequence[WhatsAppId]],
+    known: Mapping[IdentityKey, Owned],
+) -> Owners:
+    """The rule whose message it is, for contacts and messaging alike.
+
+    Each person comes with the identities a message shows, strongest first and never empty. The
+    strongest one on record decides; with none on record, the strongest names a new contact. Every
+    other identity then belongs to that contact too, unless it is on record as somebody else's.
+    """
+    result = Owners()
+    seen = dict(known)
+    for person in people:
+        found = next((seen[i.key] for i in person if i.key in seen), None)
+        owner = found.contact_id if found else contact_id(tenant_id, person[0])
+        result.contacts.append(owner)
+        for identity in person:
+            key, on_record = identity.key, seen.get(identity.key)
+            if on_record is None:
+                seen[key] = result.new[key] = Owned(owner, identity.value)
+            elif on_record.value != identity.value:
+                seen[key] = Owned(on_record.contact_id, identity.value)
+                (result.new if key in result.new else result.renamed)[key] = seen[key]
+    return result

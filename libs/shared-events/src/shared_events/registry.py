@@ -1,51 +1,62 @@
-"""Every event type there is, and which of them customers may subscribe to."""
+"""Every event and request there is, collected from the noun modules of the services' packages."""
 
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, cast
 
-from shared_events import channel, contact, gateway, messaging, webhook
 from shared_events.envelope import Data, Envelope, EventData
+from shared_events.requests import Request
+from shared_events.services import SERVICES, ServiceName
 
-PUBLIC: tuple[type[EventData], ...] = (
-    contact.ContactCreated,
-    contact.ContactUpdated,
-    contact.ContactDeleted,
-    messaging.SessionStarted,
-    messaging.SessionAssigned,
-    messaging.SessionClosed,
-    messaging.SessionExpired,
-    messaging.MessageReceived,
-    messaging.MessageQueued,
-    messaging.MessageSent,
-    messaging.MessageDelivered,
-    messaging.MessageRead,
-    messaging.MessagePlayed,
-    messaging.MessageFailed,
-    channel.ChannelCreated,
-    channel.ChannelStatusChanged,
-    gateway.AgentCreated,
-    webhook.WebhookEndpointDisabled,
-)
-"""Offered to customers as webhooks; the list in `GET /event-types`."""
 
-INTERNAL: tuple[type[EventData], ...] = (
-    channel.ChannelMessageReceived,
-    channel.ChannelMessageSent,
-    channel.ChannelMessageFailed,
-    channel.ChannelMessageStatusReported,
-    channel.ChannelUpdated,
-    channel.ChannelDeleted,
-    contact.ContactIdentityLinked,
-    gateway.AgentUpdated,
-)
-"""Between our services only."""
+def _nouns(service: ServiceName) -> Iterator[ModuleType]:
+    package = import_module(service.contract)
+    for module in iter_modules(package.__path__):
+        yield import_module(f"{service.contract}.{module.name}")
+
+
+def _declared_in(module: ModuleType) -> Iterator[type[Any]]:
+    for member in vars(module).values():
+        if isinstance(member, type) and member.__module__ == module.__name__:
+            yield member
+
+
+_DECLARED = {
+    service: [member for module in _nouns(service) for member in _declared_in(module)]
+    for service in SERVICES
+}
+
+EVENTS: dict[ServiceName, tuple[type[EventData], ...]] = {
+    service: tuple(m for m in members if issubclass(m, EventData) and "event_type" in vars(m))
+    for service, members in _DECLARED.items()
+}
+"""The events each service publishes."""
+
+REQUESTS: dict[ServiceName, tuple[type[Request[Any]], ...]] = {
+    service: tuple(m for m in members if issubclass(m, Request) and "key" in vars(m))
+    for service, members in _DECLARED.items()
+}
+"""The requests each service answers over the bus."""
 
 BY_TYPE: dict[tuple[str, str], type[EventData]] = {
-    (event.event_type, event.event_version): event for event in (*PUBLIC, *INTERNAL)
+    (event.event_type, event.event_version): event for events in EVENTS.values() for event in events
 }
+BY_KEY: dict[str, type[Request[Any]]] = {
+    request.key: request for requests in REQUESTS.values() for request in requests
+}
+PUBLIC = tuple(event for event in BY_TYPE.values() if event.public)
+"""Offered to customers as webhooks; the list in `GET /event-types`."""
 
 
 class UnknownEventError(LookupError):
     """No class is registered for this event type and version."""
+
+
+def publisher_of(event: type[EventData]) -> ServiceName:
+    """The one service that publishes this event type."""
+    return next(service for service, events in EVENTS.items() if event in events)
 
 
 def parse(data_type: type[Data], body: bytes) -> Envelope[Data]:

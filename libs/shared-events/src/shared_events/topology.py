@@ -1,128 +1,149 @@
-"""Every exchange, queue and key of the bus, declared once (design section 3).
+"""Every exchange, queue and key of the bus, declared once (docs/architecture.md, "The bus").
 
-All exchanges are topic and durable. Event queues are quorum queues with the seed's 24 h TTL; what
+They are FastStream's exchanges and queues, so subscribers and publishers take them as they are.
+All exchanges are topic and durable. Event queues are quorum queues with a TTL of 24 h; what
 expires, is rejected or exceeds the delivery limit goes to `<exchange>.dlx` under the queue's name
-and rests in `<queue>.dlq`, which has no TTL. Nothing is ever dropped.
+and rests in `<queue>.dlq`, which drops nothing.
 
 Queue arguments cannot be changed in place: a change needs a new name (suffix `.v2`).
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from shared_events import channel, contact, gateway, messaging
+from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
+
+from shared_events.channels import channel, traffic
+from shared_events.contacts import contact
 from shared_events.envelope import EventData
-from shared_events.registry import PUBLIC
+from shared_events.gateway import agent
+from shared_events.messaging import message, session
+from shared_events.registry import BY_TYPE, PUBLIC
+from shared_events.requests import Kind
+from shared_events.services import (
+    CHANNELS,
+    CONTACTS,
+    MESSAGING,
+    WEBHOOKS,
+    ServiceName,
+)
 
 DELIVERY_LIMIT = 20
 """Redeliveries before the broker itself dead-letters. Each restart of a consumer costs one."""
 
+NEVER = 1_000_000_000
+"""The delivery limit of dead letters. Looking at a letter returns it to its queue, and RabbitMQ 4.0
+drops what returned 20 times unless a limit is given; -1, its word for none, is refused by 3.x."""
+
 MESSAGE_TTL_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A topic exchange; `sources` are (exchange name, key) pairs it is bound to."""
+class TopicExchange(RabbitExchange):
+    """A topic exchange; `sources` are the exchanges that feed it, each with the keys it takes."""
 
-    name: str
-    sources: tuple[tuple[str, str], ...] = ()
+    def __init__(self, name: str, sources: Sequence[tuple["TopicExchange", str]] = ()) -> None:
+        super().__init__(name, type=ExchangeType.TOPIC, durable=True)
+        self.sources = tuple(sources)
 
     @property
-    def dead_letters(self) -> str:
+    def dead_letters(self) -> RabbitExchange:
         """Where its queues' dead letters go."""
-        return f"{self.name}.dlx"
+        return RabbitExchange(f"{self.name}.dlx", type=ExchangeType.TOPIC, durable=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """An event queue of one consuming purpose.
+class EventQueue(RabbitQueue):
+    """A queue of one consuming purpose of one service, bound to an exchange by `keys`.
 
     `single_active`: one consumer at a time, in order, with the other replicas standing by.
+    `in_batches`: its consumer takes many messages in one transaction, which pays where much comes.
     """
 
-    name: str
-    exchange: Exchange
-    keys: tuple[str, ...]
-    single_active: bool = True
+    def __init__(
+        self,
+        name: str,
+        exchange: TopicExchange,
+        keys: Sequence[str],
+        *,
+        service: ServiceName,
+        single_active: bool = True,
+        in_batches: bool = True,
+    ) -> None:
+        super().__init__(
+            name,
+            queue_type=QueueType.QUORUM,
+            routing_key=keys[0],  # the subscriber binds one, `service_kit.bus` all of them
+            arguments={
+                "x-message-ttl": MESSAGE_TTL_MS,
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": exchange.dead_letters.name,
+                "x-dead-letter-routing-key": name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",  # what at-least-once dead-lettering requires
+                **({"x-single-active-consumer": True} if single_active else {}),
+            },
+        )
+        self.exchange = exchange
+        self.keys = tuple(keys)
+        self.service = service
+        self.single_active = single_active
+        self.in_batches = in_batches
 
     @property
-    def dead_letters(self) -> str:
+    def dead_letters(self) -> RabbitQueue:
         """Where its dead letters rest."""
-        return f"{self.name}.dlq"
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """What the queue is declared with."""
-        arguments: dict[str, Any] = {
-            "x-queue-type": "quorum",
-            "x-message-ttl": MESSAGE_TTL_MS,
-            "x-delivery-limit": DELIVERY_LIMIT,
-            "x-dead-letter-exchange": self.exchange.dead_letters,
-            "x-dead-letter-routing-key": self.name,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",  # what at-least-once dead-lettering requires
-        }
-        if self.single_active:
-            arguments["x-single-active-consumer"] = True
-        return arguments
-
-
-DEAD_LETTER_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum"}
+        return RabbitQueue(
+            f"{self.name}.dlq",
+            queue_type=QueueType.QUORUM,
+            arguments={"x-delivery-limit": NEVER},
+        )
 
 
 def _keys(*events: type[EventData]) -> tuple[str, ...]:
     return tuple(event.event_type for event in events)
 
 
-WAHA_EVENTS = Exchange("waha.events")
-CONTACT_EVENTS = Exchange("contact.events")
-DOMAIN_EVENTS = Exchange("domain.events", sources=((CONTACT_EVENTS.name, "#"),))
-WEBHOOKS_OUTBOUND = Exchange(
+WAHA_EVENTS = TopicExchange("waha.events")
+CONTACT_EVENTS = TopicExchange("contact.events")
+DOMAIN_EVENTS = TopicExchange("domain.events", sources=[(CONTACT_EVENTS, "#")])
+WEBHOOKS_OUTBOUND = TopicExchange(
     "webhooks.outbound",
-    sources=tuple(
-        (DOMAIN_EVENTS.name, event.event_type)
+    sources=[
+        (DOMAIN_EVENTS, event.event_type)
         for event in PUBLIC
         if not event.event_type.startswith("contact.")
-    ),
+    ],
 )
 """The public events, but for contact.*: those reach webhooks by `contact.events.webhook`."""
 EXCHANGES = (WAHA_EVENTS, CONTACT_EVENTS, DOMAIN_EVENTS, WEBHOOKS_OUTBOUND)
 
-WAHA_MESSAGES = Queue("waha.messages", WAHA_EVENTS, ("message.#",))
-WAHA_NOTICES = Queue(
+WAHA_MESSAGES = EventQueue("waha.messages", WAHA_EVENTS, ["message.#"], service=CHANNELS)
+_NOTICES = (
+    *("session", "poll", "call", "label", "group", "presence", "chat", "event", "state"),
+    *("engine", "unknown"),
+)
+WAHA_NOTICES = EventQueue(
     "waha.notices",
     WAHA_EVENTS,
-    tuple(
-        f"{word}.#"
-        for word in (
-            "session",
-            "poll",
-            "call",
-            "label",
-            "group",
-            "presence",
-            "chat",
-            "event",
-            "state",
-            "engine",
-            "unknown",
-        )
-    ),
+    [f"{word}.#" for word in _NOTICES],
+    service=CHANNELS,
+    in_batches=False,
 )
 """Every other WAHA event. The gateway publishes a first word it does not know as `unknown.*`."""
 
-CHANNELS_OUTBOUND = Queue("channels.outbound", DOMAIN_EVENTS, _keys(messaging.MessageQueued))
-MESSAGING_CHANNEL_EVENTS = Queue(
+CHANNELS_OUTBOUND = EventQueue(
+    "channels.outbound", DOMAIN_EVENTS, _keys(message.MessageQueued), service=CHANNELS
+)
+MESSAGING_CHANNEL_EVENTS = EventQueue(
     "messaging.channel_events",
     DOMAIN_EVENTS,
     _keys(
-        channel.ChannelMessageReceived,
-        channel.ChannelMessageSent,
-        channel.ChannelMessageFailed,
-        channel.ChannelMessageStatusReported,
+        traffic.ChannelMessageReceived,
+        traffic.ChannelMessageSent,
+        traffic.ChannelMessageFailed,
+        traffic.ChannelMessageStatusReported,
     ),
+    service=MESSAGING,
 )
-MESSAGING_REPLICAS = Queue(
+MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",
     DOMAIN_EVENTS,
     _keys(
@@ -133,23 +154,35 @@ MESSAGING_REPLICAS = Queue(
         channel.ChannelCreated,
         channel.ChannelUpdated,
         channel.ChannelDeleted,
-        gateway.AgentCreated,
-        gateway.AgentUpdated,
+        agent.AgentCreated,
+        agent.AgentUpdated,
     ),
+    service=MESSAGING,
 )
-MESSAGING_WORKFLOWS = Queue(
+MESSAGING_WORKFLOWS = EventQueue(
     "messaging.workflows",
     DOMAIN_EVENTS,
-    _keys(messaging.SessionStarted),
+    _keys(session.SessionStarted),
+    service=MESSAGING,
     single_active=False,
+    in_batches=False,
 )
-CONTACTS_CHANNEL_EVENTS = Queue(
-    "contacts.channel_events", DOMAIN_EVENTS, _keys(channel.ChannelMessageReceived)
+CONTACTS_CHANNEL_EVENTS = EventQueue(
+    "contacts.channel_events",
+    DOMAIN_EVENTS,
+    _keys(traffic.ChannelMessageReceived),
+    service=CONTACTS,
 )
-CONTACT_ENRICHMENT = Queue("contact.events.enrichment", CONTACT_EVENTS, ("contact.*",))
-CONTACT_WEBHOOK = Queue("contact.events.webhook", CONTACT_EVENTS, ("contact.*",))
-WEBHOOKS_DELIVERY = Queue("webhooks.delivery", WEBHOOKS_OUTBOUND, ("#",))
-DOMAIN_EVENTS_ALL = Queue("domain.events.all", DOMAIN_EVENTS, ("#",), single_active=False)
+CONTACT_ENRICHMENT = EventQueue(
+    "contact.events.enrichment", CONTACT_EVENTS, ["contact.*"], service=CONTACTS
+)
+CONTACT_WEBHOOK = EventQueue(
+    "contact.events.webhook", CONTACT_EVENTS, ["contact.*"], service=WEBHOOKS
+)
+WEBHOOKS_DELIVERY = EventQueue("webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS)
+DOMAIN_EVENTS_ALL = EventQueue(
+    "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
+)
 
 QUEUES = (
     WAHA_MESSAGES,
@@ -165,26 +198,37 @@ QUEUES = (
     DOMAIN_EVENTS_ALL,
 )
 
-REQUESTS_EXCHANGE = "crm.requests"
+
+def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
+    """Where a message waits for `delay_ms` and returns to the queue it came from.
+
+    Publish to the exchange with the name of that queue as the routing key.
+    """
+    name = f"retry.{delay_ms}ms"
+    queue = RabbitQueue(
+        name,
+        queue_type=QueueType.QUORUM,
+        arguments={
+            "x-message-ttl": delay_ms,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        },
+    )
+    return RabbitExchange(name, type=ExchangeType.TOPIC), queue
 
 
-@dataclass(frozen=True, slots=True)
-class RequestQueue:
-    """Where one service takes its queries or its commands (keys `<service>.<resource>.<verb>`)."""
-
-    service: str
-    kind: str
-
-    @property
-    def name(self) -> str:
-        """Queue name, e.g. `contacts.queries`."""
-        return f"{self.service}.{'queries' if self.kind == 'query' else 'commands'}"
+CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, durable=True)
 
 
-def event_exchange(event_type: str) -> str:
+def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
+    """Where a service takes its queries or its commands, e.g. `contacts.queries`."""
+    return RabbitQueue(f"{service.noun}.{'queries' if kind == 'query' else 'commands'}")
+
+
+def event_exchange(event_type: str) -> TopicExchange:
     """The exchange an event is published to; contact.events feeds domain.events by binding."""
-    word = event_type.partition(".")[0]
-    return CONTACT_EVENTS.name if word == "contact" else DOMAIN_EVENTS.name
+    return CONTACT_EVENTS if event_type.startswith("contact.") else DOMAIN_EVENTS
 
 
 WAHA_KEY_WORDS = frozenset(
@@ -195,3 +239,32 @@ WAHA_KEY_WORDS = frozenset(
 def waha_key(event_name: str) -> str:
     """The routing key of a WAHA event; a name no queue knows travels as `unknown.<name>`."""
     return event_name if event_name.partition(".")[0] in WAHA_KEY_WORDS else f"unknown.{event_name}"
+
+
+def events_of(queue: EventQueue) -> tuple[type[EventData], ...]:
+    """The event types that reach a queue, through exchange bindings too."""
+    return tuple(e for e in BY_TYPE.values() if _reaches(e.event_type, queue))
+
+
+def _reaches(event_type: str, queue: EventQueue) -> bool:
+    fed = {event_exchange(event_type).name}
+    for exchange in EXCHANGES:  # declared sources first, so one pass is enough
+        if any(s.name in fed and topic_matches(k, event_type) for s, k in exchange.sources):
+            fed.add(exchange.name)
+    return queue.exchange.name in fed and any(topic_matches(k, event_type) for k in queue.keys)
+
+
+def topic_matches(pattern: str, key: str) -> bool:
+    """AMQP topic matching: `*` is one word, a final `#` any number of words."""
+    words, wanted = key.split("."), pattern.split(".")
+    if wanted[-1] == "#":
+        wanted = wanted[:-1]
+        words = words[: len(wanted)]
+    return len(words) == len(wanted) and all(
+        w in ("*", k) for w, k in zip(wanted, words, strict=True)
+    )
+
+
+def queues_of(service: ServiceName) -> Iterator[EventQueue]:
+    """The event queues a service consumes."""
+    return (queue for queue in QUEUES if queue.service is service)

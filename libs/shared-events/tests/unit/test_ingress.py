@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import pytest
-from shared_events.ingress import (
+from shared_events.channels.ingress import (
     ChannelAddress,
     body_signature,
     channel_token,

@@ -2,10 +2,10 @@
 
 import orjson
 from channels_scene import Shop
-from crm_dev.service_testing import read_back
 from crm_fakes import examples
+from crm_testing.services import read_back
 from shared_events import topology
-from shared_events.requests.channels import DeleteChannel, UpdateChannel
+from shared_events.channels.channel import DeleteChannel, UpdateChannel
 
 TOLD = {
     "channel.created",

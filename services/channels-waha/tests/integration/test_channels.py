@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from channels_scene import Shop
 from crm_fakes.waha import WahaSimulator
-from shared_events.requests.channels import (
+from shared_events.channels.channel import (
     DeleteChannel,
     DriveChannel,
     GetChannel,

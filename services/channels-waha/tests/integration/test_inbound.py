@@ -11,13 +11,13 @@ from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound.retention import purge_raw_events
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import make_http_client
-from crm_dev.service_testing import eventually
 from crm_fakes import examples
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
+from crm_testing.services import eventually
 from shared_events import topology
+from shared_events.channels.channel import DriveChannel
 from shared_events.identity import conversation_id
-from shared_events.requests.channels import DriveChannel
 
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
 
@@ -116,7 +116,7 @@ class TestKept:
 
     async def test_message_without_our_headers_is_a_dead_letter(self, company: Shop) -> None:
         publisher = company.outside.publisher
-        queue = topology.WAHA_MESSAGES.dead_letters
+        queue = topology.WAHA_MESSAGES.dead_letters.name
         async with publisher.channel() as amqp:
             before = (await amqp.declare_queue(queue, passive=True)).declaration_result
         await publisher.publish(

@@ -6,18 +6,13 @@ from typing import Any
 import httpx
 import pytest
 from channels_scene import CUSTOMER, Shop
-from crm_dev.service_testing import eventually
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.faults import FaultKind
 from crm_fakes.waha.messages import Engine, Message
+from crm_testing.services import eventually
+from shared_events.channels.channel import DeleteChannel, DriveChannel, UpdateChannel, WahaSettings
 from shared_events.identity import conversation_id
-from shared_events.requests.channels import (
-    DeleteChannel,
-    DriveChannel,
-    UpdateChannel,
-    WahaSettings,
-)
-from shared_events.resources import ContentType
+from shared_events.messaging.message import ContentType
 
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
 

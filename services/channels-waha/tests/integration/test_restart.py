@@ -9,9 +9,9 @@ import pytest
 from channels_scene import Ingress, Shop
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
-from crm_dev.service_testing import Outside, eventually, running
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
+from crm_testing.services import Outside, eventually, running
 
 
 @asynccontextmanager

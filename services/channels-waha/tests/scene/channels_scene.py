@@ -7,24 +7,17 @@ from uuid import UUID, uuid4
 
 import orjson
 from aiohttp import web
-from crm_dev.service_testing import Company, eventually
 from crm_fakes.serving import LocalServer
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
+from crm_testing.services import Company, eventually
 from service_kit.bus import Publisher
-from shared_events import ingress, topology
-from shared_events.messaging import (
-    ChannelSummary,
-    ContactSummary,
-    MessageQueued,
-    SessionSummary,
-)
-from shared_events.requests.channels import (
-    CreateChannel,
-    DriveChannel,
-    WahaSettings,
-)
-from shared_events.resources import ContentType, Message
+from shared_events import topology
+from shared_events.channels import ingress
+from shared_events.channels.channel import CreateChannel, DriveChannel, WahaSettings
+from shared_events.messaging.message import ContentType, Message, MessageQueued
+from shared_events.messaging.session import SessionSummary
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 CUSTOMER = "5511988880001@c.us"
 

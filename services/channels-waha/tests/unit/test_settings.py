@@ -10,8 +10,8 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr, ValidationError
 from service_kit.calls import Call
 from service_kit.errors import InvalidError
-from shared_events.requests.base import Principal
-from shared_events.requests.channels import CreateChannel, WahaSettings
+from shared_events.channels.channel import CreateChannel, WahaSettings
+from shared_events.requests import Principal
 
 
 def make(**changes: object) -> ChannelsSettings:

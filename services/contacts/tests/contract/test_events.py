@@ -6,16 +6,19 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
-from crm_dev.service_testing import eventually
+from crm_testing.services import eventually
 from shared_events import registry, topology
-from shared_events.contact import (
+from shared_events.contacts.contact import (
+    Contact,
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
     ContactUpdated,
+    CreateContact,
+    DeleteContact,
+    Identity,
+    PatchContact,
 )
-from shared_events.requests.contacts import CreateContact, DeleteContact, PatchContact
-from shared_events.resources import Contact, Identity
 
 NOW = "2026-01-01T12:00:00Z"
 CONTACT = Contact.model_validate(
@@ -103,7 +106,7 @@ class TestConsumed:
         connection = await aio_pika.connect(settings.amqp_url)
         async with connection:
             channel = await connection.channel()
-            dead = await channel.get_queue(topology.CONTACTS_CHANNEL_EVENTS.dead_letters)
+            dead = await channel.get_queue(topology.CONTACTS_CHANNEL_EVENTS.dead_letters.name)
             letter = await eventually(lambda: dead.get(fail=False))
             await letter.ack()
         assert letter.headers["x-dead-reason"] == "invalid_event"

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from shared_events import identity
+from shared_events.contacts.contact import DeleteContact, GetContact, PatchContact
 from shared_events.identity import WhatsAppId
-from shared_events.requests.contacts import DeleteContact, GetContact, PatchContact
 
 PHONE = ("phone", "5511988880001")
 LID = ("lid", "123456789012345")

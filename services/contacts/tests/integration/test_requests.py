@@ -6,8 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from shared_events import identity
-from shared_events.identity import WhatsAppId
-from shared_events.requests.contacts import (
+from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
@@ -15,6 +14,7 @@ from shared_events.requests.contacts import (
     PatchContact,
     ReplaceContact,
 )
+from shared_events.identity import WhatsAppId
 
 PHONE = "+5511988880001"
 SEEN = ("phone", "5511988880001")

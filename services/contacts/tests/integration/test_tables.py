@@ -3,19 +3,19 @@
 from typing import Any
 
 import asyncpg
-from crm_contacts.app import PACKAGE
 from crm_contacts.tables import SCHEMA, Base
-from crm_dev.schema_testing import (
+from crm_testing.schemas import (
     Databases,
     MigratedDatabase,
     assert_models_match,
     assert_tenants_apart,
 )
+from shared_events.services import CONTACTS
 
 
 class TestTables:
     async def test_are_what_the_models_say(self, databases: Databases) -> None:
-        await assert_models_match(await databases.create(), PACKAGE, Base.metadata)
+        await assert_models_match(await databases.create(), CONTACTS.package, Base.metadata)
 
     async def test_keep_tenants_apart(self, databases: Databases) -> None:
         await assert_tenants_apart(await databases.create())

@@ -3,10 +3,14 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from crm_dev.service_testing import eventually
+from crm_testing.services import eventually
 from shared_events import topology
-from shared_events.contact import ContactDeleted
-from shared_events.requests.contacts import CreateContact, DeleteContact, PatchContact
+from shared_events.contacts.contact import (
+    ContactDeleted,
+    CreateContact,
+    DeleteContact,
+    PatchContact,
+)
 
 ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_at, created_at"
 

@@ -8,6 +8,7 @@ from service_kit.main import run_service
 from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from service_kit.settings import ConfigurationError
+from shared_events.services import GATEWAY
 from starlette.routing import Route
 
 from crm_gateway.access.tokens import AccessTokens
@@ -31,7 +32,6 @@ from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import PREFIX, Row
 from crm_gateway.settings import GatewaySettings
 
-_PACKAGE, _SCHEMA = "crm_gateway", "gateway"
 _PURGE_SECONDS = 3600.0
 
 
@@ -45,7 +45,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     missing = [name for name, secret in settings.secrets().items() if not secret.get_secret_value()]
     if missing:
         raise ConfigurationError([f"{name} is missing" for name in missing])
-    service = Service(_SCHEMA, settings, package=_PACKAGE, schema=_SCHEMA)
+    service = Service(GATEWAY, settings)
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)
@@ -122,4 +122,4 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
 
 def main() -> None:
     """Console script `crm-gateway`."""
-    run_service(create_service, GatewaySettings, package=_PACKAGE, schema=_SCHEMA)
+    run_service(GATEWAY, create_service, GatewaySettings)

@@ -7,8 +7,8 @@ import pytest
 from crm_gateway.rest.routes import ROUTES
 from shared_events import examples, registry
 from shared_events.envelope import Envelope, EventData
-from shared_events.gateway import Agent, AgentCreated, AgentUpdated
-from shared_events.requests.registry import BY_KEY
+from shared_events.gateway.agent import Agent, AgentCreated, AgentUpdated
+from shared_events.registry import BY_KEY
 
 AGENT = Agent(
     id=uuid4(),

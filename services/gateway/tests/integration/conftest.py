@@ -11,26 +11,27 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from crm_dev.schema_testing import Databases
-from crm_dev.service_testing import running
-from crm_dev.testing import PostgresServer, RabbitServer, running_rabbitmq
 from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
+from crm_testing.schemas import Databases
+from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
+from crm_testing.services import answering, running
 from pydantic import BaseModel, SecretStr
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service_kit.request_server import RequestServer
 from service_kit.service import Service
-from shared_events.requests.base import Nothing, Page
-from shared_events.requests.contacts import (
+from shared_events.contacts.contact import (
+    Contact,
     CreateContact,
     DeleteContact,
     GetContact,
     ListContacts,
     PatchContact,
 )
-from shared_events.resources import Contact
+from shared_events.requests import Nothing, Page
+from shared_events.services import CONTACTS, GATEWAY
 
 MakeDatabase = Callable[[], Awaitable[str]]
 _LAST_GROUPS = count(1)
@@ -46,7 +47,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30
 
 @pytest.fixture(scope="session")
 def databases(postgres_server: PostgresServer) -> Databases:
-    return Databases(postgres_server, "crm_gateway", "gateway")
+    return Databases(postgres_server, GATEWAY)
 
 
 @pytest.fixture(scope="session")
@@ -231,27 +232,20 @@ class Contacts:
         mine = [contact for (tenant, _), contact in self.rows.items() if tenant == tx.tenant_id]
         return Page[Contact](data=mine[: request.limit], has_more=len(mine) > request.limit)
 
-    def server(self, database: Database, amqp_url: str) -> RequestServer:
+    def server(self, database: Database) -> RequestServer:
         """The server that answers for this stand-in."""
-        return RequestServer(
-            "contacts",
-            {
-                CreateContact: self.create,
-                GetContact: self.get,
-                PatchContact: self.patch,
-                DeleteContact: self.delete,
-                ListContacts: self.list,
-            },
-            database=database,
-            amqp_url=amqp_url,
-        )
+        server = RequestServer(CONTACTS, database)
+        server.answer(CreateContact, self.create)
+        server.answer(GetContact, self.get)
+        server.answer(PatchContact, self.patch)
+        server.answer(DeleteContact, self.delete)
+        server.answer(ListContacts, self.list)
+        return server
 
 
 @pytest.fixture(scope="session")
 async def contacts(gateway: Service) -> AsyncIterator[Contacts]:
     """The contacts service, answering on the shared gateway's broker."""
     contacts = Contacts()
-    server = contacts.server(gateway.database, gateway.settings.amqp_url)
-    await server.start()
-    yield contacts
-    await server.stop()
+    async with answering(contacts.server(gateway.database), gateway.settings.amqp_url):
+        yield contacts

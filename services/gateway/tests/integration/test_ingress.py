@@ -8,12 +8,13 @@ import httpx
 import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
-from crm_dev.testing import RabbitServer
 from crm_fakes import examples
 from crm_gateway.settings import GatewaySettings
+from crm_testing.servers import RabbitServer
 from pydantic import SecretStr
 from service_kit.service import Service
-from shared_events import ingress, topology
+from shared_events import topology
+from shared_events.channels import ingress
 
 from services.gateway.tests.integration.conftest import (
     MakeDatabase,
@@ -48,7 +49,7 @@ class WahaSession:
 
 @asynccontextmanager
 async def consuming(
-    url: str, *queues: topology.Queue
+    url: str, *queues: topology.EventQueue
 ) -> AsyncIterator[list[AbstractIncomingMessage]]:
     """What arrives in these queues, from now on and in their order."""
     arrived: list[AbstractIncomingMessage] = []

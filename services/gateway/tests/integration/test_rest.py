@@ -4,14 +4,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from crm_dev.testing import RabbitServer
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.settings import GatewaySettings
+from crm_testing.servers import RabbitServer
+from crm_testing.services import answering
 from pydantic import SecretStr
 from service_kit.service import Service
-from shared_events.gateway import Role
+from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
     Account,
@@ -220,7 +221,7 @@ class TestRoles:
         )
 
         async def status(row: Row) -> int:
-            path = row.path.format(**{name: uuid4() for name in row.request.path})
+            path = row.path.format(**{name: uuid4() for name in row.parameters})
             headers = {"Authorization": f"Bearer {token}"}
             return (await client.request(row.method, path, headers=headers)).status_code
 
@@ -286,9 +287,8 @@ class TestBrokerAway:
         async with (
             run_gateway(vhost, database_url=database_url) as service,
             http_client(service) as client,
+            answering(Contacts().server(service.database), vhost),
         ):
-            server = Contacts().server(service.database, vhost)
-            await server.start()
             account = await register(client)
 
             async def works() -> bool:
@@ -312,4 +312,3 @@ class TestBrokerAway:
             await until(unhealthy)
             await rabbitmq_outage.start()
             await until(works)
-            await server.stop()

@@ -1,10 +1,10 @@
-from crm_dev.schema_testing import (
+from crm_gateway.models import Base
+from crm_testing.schemas import (
     OF_NO_TENANT,
     Databases,
     assert_models_match,
     assert_tenants_apart,
 )
-from crm_gateway.models import Base
 from service_kit.service import Service
 
 

@@ -21,7 +21,7 @@ from service_kit.errors import (
     PreconditionFailedError,
     ProblemError,
 )
-from shared_events.requests.base import Request as BusRequest
+from shared_events.requests import Request as BusRequest
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Message
@@ -37,7 +37,7 @@ async def parsed(
     query: str = "",
     body: Any = b"",
     content_type: str = "application/json",
-) -> BusRequest:
+) -> BusRequest[Any]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     (row,) = [r for r in ROUTES if (r.method, r.path) == (method, path)]
 

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 from crm_gateway.problems.errors import STATUS, HttpError, of_error, of_problem, too_many_attempts
 from service_kit.errors import NotFoundError, UnauthenticatedError, UnavailableError
-from shared_events.requests.base import Problem, ProblemKind
+from shared_events.requests import Problem, ProblemKind
 
 
 class TestOfProblem:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from crm_gateway.ingress.webhook import Sources, check_signature, event_name, read_webhook
 from service_kit.errors import MalformedError, UnauthenticatedError
-from shared_events import ingress
+from shared_events.channels import ingress
 
 MASTER = "a-master-key-0123456789-0123456789"
 ADDRESS = ingress.ChannelAddress(uuid4(), uuid4())

@@ -1,49 +1,71 @@
 """The connection to Temporal: held while it can be, missed without harm while it cannot.
 
-Nothing waits for Temporal (design section 6). The client is there or not; the workers run behind
-it and are rebuilt with it whenever either fails.
+Nothing waits for Temporal. The client is there or not; the workers run behind it and are rebuilt
+with it whenever either fails.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import socket
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
 from prometheus_client import Gauge
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 from temporalio.worker import Worker
+
+from crm_messaging.settings import MessagingSettings
 
 log = structlog.get_logger()
 
 WORKERS_RUN = Gauge("crm_temporal_workers", "Temporal workers running in this process")
+IDENTITY = f"crm-messaging@{socket.gethostname()}"
 GRACE = timedelta(seconds=5)
 """How long running activities may take to finish when the process stops."""
 
+CALL_SECONDS = 1.0
+"""A connected client keeps a call to a dead server for 10 s; nobody here waits that long."""
+UNREACHABLE = (RPCError, RuntimeError, OSError)
+
+MakeWorker = Callable[[Client], Worker]
+OnConnect = Callable[[Client], Awaitable[None]]
+
 
 class Temporal:
-    """One client and the workers behind it."""
+    """One client and the workers behind it, which the features add."""
 
-    def __init__(
-        self,
-        address: str,
-        namespace: str,
-        build_workers: Callable[[Client], Sequence[Worker]],
-        on_connect: Callable[[Client], Awaitable[None]],
-    ) -> None:
+    def __init__(self, address: str, namespace: str) -> None:
         self._address = address
         self._namespace = namespace
-        self._build_workers = build_workers
-        self._on_connect = on_connect
+        self._workers: list[MakeWorker] = []
+        self._on_connect: list[OnConnect] = []
         self.client: Client | None = None
+
+    @classmethod
+    def of(cls, settings: MessagingSettings) -> "Temporal | None":
+        """The connection these settings name; None when they name no address."""
+        if settings.temporal_address is None:
+            return None
+        return cls(settings.temporal_address, settings.temporal_namespace)
+
+    def worker(self, make: MakeWorker) -> None:
+        """Run this worker while connected."""
+        self._workers.append(make)
+
+    def on_connect(self, callback: OnConnect) -> None:
+        """Await this with every new client, before the workers run."""
+        self._on_connect.append(callback)
 
     async def run(self) -> None:
         """Connect and work until cancelled; raises when Temporal cannot be reached or served."""
         client = await Client.connect(
             self._address, namespace=self._namespace, data_converter=pydantic_data_converter
         )
-        await self._on_connect(client)
-        workers = self._build_workers(client)
+        for callback in self._on_connect:
+            await callback(client)
+        workers = [make(client) for make in self._workers]
         self.client = client
         WORKERS_RUN.set(len(workers))
         log.info("temporal_connected")

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import orjson
 from asyncpg import Record
-from crm_dev.service_testing import Outside, eventually, read_back, running
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import (
@@ -16,10 +15,12 @@ from crm_messaging.messages.consumers import (
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
+from crm_testing.services import Outside, eventually, read_back, running
 from messaging_scene import Scene
-from shared_events import examples, messaging, registry, topology
-from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
-from shared_events.requests.messaging import SendMessage
+from shared_events import examples, registry, topology
+from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
+from shared_events.messaging.message import MessageEvent, SendMessage
+from shared_events.messaging.session import SessionEvent
 
 TOLD = {
     event.event_type
@@ -70,7 +71,7 @@ class TestWhatMessagingTells:
         rows: list[Record] = await scene.outbox()
         for row in rows:
             envelope = read_back(row)
-            assert isinstance(envelope.data, messaging.MessageEvent | messaging.SessionEvent)
+            assert isinstance(envelope.data, MessageEvent | SessionEvent)
             assert envelope.data.session.id == envelope.aggregate_id
         assert {row["event_type"] for row in rows} == TOLD
 

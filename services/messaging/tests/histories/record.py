@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from crm_dev.testing import running_temporal
 from crm_messaging.outbox_processor.schemas import DRAIN_OUTBOX, DrainWindow
 from crm_messaging.outbox_processor.workflow import OutboxProcessorWorkflow
 from crm_messaging.sessions.schemas import CLOSE_SESSION_IF_IDLE, Ending, Outcome, Watch
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
+from crm_testing.servers import running_temporal
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter

@@ -4,7 +4,7 @@ from uuid import uuid4
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import on_status_reported
 from messaging_scene import Scene
-from shared_events.channel import Media
+from shared_events.channels.traffic import Media
 from shared_events.identity import WhatsAppId, contact_id
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from crm_dev.service_testing import eventually
 from crm_messaging.outbox_processor.schemas import DRAIN_OUTBOX, DrainWindow
 from crm_messaging.outbox_processor.workflow import OutboxProcessorWorkflow
 from crm_messaging.sessions.schemas import CLOSE_SESSION_IF_IDLE, Ending, Outcome, Watch
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
+from crm_testing.services import eventually
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter

@@ -9,8 +9,8 @@ from crm_messaging.messages.consumers import (
 )
 from crm_messaging.messages.service import send
 from messaging_scene import Scene
-from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
-from shared_events.requests.messaging import SendMessage
+from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
+from shared_events.messaging.message import SendMessage
 
 
 async def queued(scene: Scene) -> UUID:

@@ -5,15 +5,16 @@ from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas import consumers
 from messaging_scene import PHONE, Scene
 from shared_events import examples
-from shared_events.contact import (
+from shared_events.contacts.contact import (
+    Contact,
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
     ContactUpdated,
+    Identity,
 )
-from shared_events.gateway import AgentCreated, AgentUpdated
+from shared_events.gateway.agent import AgentCreated, AgentUpdated
 from shared_events.identity import WhatsAppId, contact_id
-from shared_events.resources import Contact, Identity
 
 
 def contact(owner: UUID, name: str, *identities: Identity) -> Contact:

@@ -6,20 +6,32 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_dev.schema_testing import Databases
-from crm_dev.service_testing import Company, Outside, running
-from crm_dev.testing import RabbitServer
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_messaging.settings import MessagingSettings
+from crm_testing.schemas import Databases
+from crm_testing.servers import RabbitServer
+from crm_testing.services import Company, Outside, running
 from messaging_scene import PHONE, Scene
 from service_kit.service import Service
 from shared_events import examples
-from shared_events.channel import ChannelCreated
-from shared_events.contact import ContactCreated
-from shared_events.requests import messaging as requests
-from shared_events.resources import Contact, Identity
+from shared_events.channels.channel import ChannelCreated
+from shared_events.contacts.contact import Contact, ContactCreated, Identity
+from shared_events.messaging.message import (
+    GetMessage,
+    ListContactMessages,
+    ListMessages,
+    ListSessionMessages,
+    SendMessage,
+)
+from shared_events.messaging.session import (
+    AssignSession,
+    CloseSession,
+    GetSession,
+    ListContactSessions,
+    ListSessions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +85,7 @@ class TestSendMessage:
     async def test_queues_opens_a_session_and_tells(self, agent: Company, scene: Scene) -> None:
         contact_id, channel_id = await known_contact(scene), await known_channel(scene)
         sent = await agent.value(
-            requests.SendMessage(
+            SendMessage(
                 contact_id=contact_id, channel_id=channel_id, content=" Oi\x00! ", metadata={"a": 1}
             ),
             correlation_id="request-7",
@@ -94,7 +106,7 @@ class TestSendMessage:
         await scene.apply(on_message_received, first)
         (received,) = await scene.messages()
         sent = await agent.value(
-            requests.SendMessage(
+            SendMessage(
                 contact_id=received["contact_id"],
                 channel_id=scene.channel.id,
                 content="Oi!",
@@ -110,7 +122,7 @@ class TestSendMessage:
         await scene.apply(on_message_received, scene.received("no grupo", **group))
         (received,) = await scene.messages()
         await agent.value(
-            requests.SendMessage(
+            SendMessage(
                 contact_id=received["contact_id"],
                 channel_id=scene.channel.id,
                 content="só para você",
@@ -119,7 +131,7 @@ class TestSendMessage:
         assert (await scene.outbox())[-1]["payload"]["to"] == f"{PHONE}@c.us"
 
     async def test_same_idempotency_key_sends_once(self, agent: Company, scene: Scene) -> None:
-        request = requests.SendMessage(
+        request = SendMessage(
             contact_id=await known_contact(scene),
             channel_id=await known_channel(scene),
             content="x",
@@ -132,7 +144,7 @@ class TestSendMessage:
         self, agent: Company, scene: Scene
     ) -> None:
         someone = contact(Identity(kind="phone", value="5511988880001"))
-        request = requests.SendMessage(
+        request = SendMessage(
             contact_id=someone.id, channel_id=await known_channel(scene), content="Oi!"
         )
         asking = asyncio.create_task(agent.value(request))
@@ -148,7 +160,7 @@ class TestSendMessage:
 
         async def refusal(**changes: Any) -> tuple[str, str]:
             values = {"contact_id": contact_id, "channel_id": channel_id, "content": "Oi!"}
-            return await agent.refusal(requests.SendMessage.model_validate({**values, **changes}))
+            return await agent.refusal(SendMessage.model_validate({**values, **changes}))
 
         assert await refusal(content="  ") == ("invalid", "blank")
         assert await refusal(content_type="image") == ("invalid", "missing")
@@ -162,7 +174,7 @@ class TestSendMessage:
     async def test_concurrent_sends_share_a_session_without_gaps(
         self, agent: Company, scene: Scene
     ) -> None:
-        request = requests.SendMessage(
+        request = SendMessage(
             contact_id=await known_contact(scene),
             channel_id=await known_channel(scene),
             content="x",
@@ -178,15 +190,15 @@ class TestListMessages:
         seen: list[str] = []
         cursor = None
         while True:
-            page = await agent.value(requests.ListMessages(limit=3, cursor=cursor))
+            page = await agent.value(ListMessages(limit=3, cursor=cursor))
             seen += [message["content"] for message in page["data"]]
             if not page["has_more"]:
                 break
             cursor = page["next_cursor"]
         assert seen == [f"n{n}" for n in range(7)]
-        page = await agent.value(requests.ListMessages(limit=2, offset=5))
+        page = await agent.value(ListMessages(limit=2, offset=5))
         assert [message["content"] for message in page["data"]] == ["n5", "n6"]
-        wrong = requests.ListMessages(cursor="nonsense")
+        wrong = ListMessages(cursor="nonsense")
         assert await agent.refusal(wrong) == ("malformed", "invalid_cursor")
 
     async def test_filters_and_searches(self, agent: Company, scene: Scene) -> None:
@@ -196,9 +208,9 @@ class TestListMessages:
             scene.received("desconto de 1000"),
             scene.received("outra", phone="5511988880002", direction="outbound", origin="phone"),
         )
-        found = await agent.value(requests.ListMessages(search="100%"))
+        found = await agent.value(ListMessages(search="100%"))
         assert [message["content"] for message in found["data"]] == ["desconto de 100%"]
-        found = await agent.value(requests.ListMessages(direction="outbound", status="sent"))
+        found = await agent.value(ListMessages(direction="outbound", status="sent"))
         assert [message["content"] for message in found["data"]] == ["outra"]
 
     async def test_lists_of_a_contact_and_a_session(self, agent: Company, scene: Scene) -> None:
@@ -206,27 +218,27 @@ class TestListMessages:
             on_message_received, scene.received("a"), scene.received("b", phone="5511988880002")
         )
         first, _ = await scene.messages()
-        of_contact = requests.ListContactMessages(contact_id=first["contact_id"])
-        of_session = requests.ListSessionMessages(session_id=first["session_id"])
+        of_contact = ListContactMessages(contact_id=first["contact_id"])
+        of_session = ListSessionMessages(session_id=first["session_id"])
         for request in (of_contact, of_session):
             page = await agent.value(request)
             assert [message["content"] for message in page["data"]] == ["a"]
         for missing in (
-            requests.ListContactMessages(contact_id=uuid4()),
-            requests.ListSessionMessages(session_id=uuid4()),
-            requests.GetMessage(message_id=uuid4()),
-            requests.GetSession(session_id=uuid4()),
-            requests.ListContactSessions(contact_id=uuid4()),
+            ListContactMessages(contact_id=uuid4()),
+            ListSessionMessages(session_id=uuid4()),
+            GetMessage(message_id=uuid4()),
+            GetSession(session_id=uuid4()),
+            ListContactSessions(contact_id=uuid4()),
         ):
             assert (await agent.refusal(missing))[0] == "not_found"
 
     async def test_another_tenant_sees_nothing(self, agent: Company, scene: Scene) -> None:
         await scene.apply(on_message_received, scene.received())
         (message,) = await scene.messages()
-        assert (await agent.value(requests.GetMessage(message_id=message["id"])))["seq"] == 1
+        assert (await agent.value(GetMessage(message_id=message["id"])))["seq"] == 1
         agent.id = str(uuid4())
-        assert (await agent.value(requests.ListMessages()))["data"] == []
-        refused = await agent.refusal(requests.GetMessage(message_id=message["id"]))
+        assert (await agent.value(ListMessages()))["data"] == []
+        refused = await agent.refusal(GetMessage(message_id=message["id"]))
         assert refused == ("not_found", "message_not_found")
 
 
@@ -242,11 +254,11 @@ class TestSessions:
                 scene.tenant_id,
                 agent.user_id,
             )
-        mine = requests.AssignSession(session_id=sessions[0]["id"], agent_id=agent.user_id)
+        mine = AssignSession(session_id=sessions[0]["id"], agent_id=agent.user_id)
         assert (await agent.value(mine, expected_version=1))["version"] == 2
 
         async def listed(**filters: Any) -> list[UUID]:
-            page = await agent.value(requests.ListSessions.model_validate(filters))
+            page = await agent.value(ListSessions.model_validate(filters))
             return [UUID(session["id"]) for session in page["data"]]
 
         ids = [session["id"] for session in sessions]
@@ -255,17 +267,17 @@ class TestSessions:
         assert await listed(assigned_agent_id="none") == ids[:0:-1]
         assert await listed(assigned_agent_id=str(agent.user_id)) == ids[:1]
         assert await listed(status="closed") == []
-        page = await agent.value(requests.ListSessions(limit=2))
-        page = await agent.value(requests.ListSessions(limit=2, cursor=page["next_cursor"]))
+        page = await agent.value(ListSessions(limit=2))
+        page = await agent.value(ListSessions(limit=2, cursor=page["next_cursor"]))
         assert [UUID(session["id"]) for session in page["data"]] == ids[:1]
 
     async def test_closes_and_answers_the_same_again(self, agent: Company, scene: Scene) -> None:
         await scene.apply(on_message_received, scene.received())
         (session,) = await scene.sessions()
-        request = requests.CloseSession(session_id=session["id"], note="ok")
+        request = CloseSession(session_id=session["id"], note="ok")
         closed = await agent.value(request)
         assert (closed["status"], closed["end_reason"]) == ("closed", "resolved")
         assert await agent.value(request) == closed
-        assert await agent.value(requests.GetSession(session_id=session["id"])) == closed
-        page = await agent.value(requests.ListContactSessions(contact_id=session["contact_id"]))
+        assert await agent.value(GetSession(session_id=session["id"])) == closed
+        page = await agent.value(ListContactSessions(contact_id=session["contact_id"]))
         assert len(page["data"]) == 1

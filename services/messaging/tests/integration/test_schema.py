@@ -1,15 +1,15 @@
 from uuid import UUID
 
-from crm_dev.schema_testing import Databases, assert_models_match, assert_tenants_apart
-from crm_messaging.app import PACKAGE
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.schema import Base
+from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from messaging_scene import Scene
+from shared_events.services import MESSAGING
 
 
 class TestTables:
     async def test_are_what_the_models_say(self, databases: Databases) -> None:
-        await assert_models_match(await databases.create(), PACKAGE, Base.metadata)
+        await assert_models_match(await databases.create(), MESSAGING.package, Base.metadata)
 
     async def test_keep_tenants_apart(self, databases: Databases) -> None:
         await assert_tenants_apart(await databases.create())

@@ -17,7 +17,7 @@ from service_kit.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from shared_events.resources import Session
+from shared_events.messaging.session import Session
 
 ENDS = {"session.closed", "session.expired"}
 
@@ -59,11 +59,8 @@ async def hire(scene: Scene, *, active: bool = True) -> UUID:
 
 
 def sweep(scene: Scene, *, grace_seconds: float = 0) -> Sweep:
-    async def nothing() -> None:
-        return
-
     lifecycles = Lifecycles(None, scene.database)
-    return Sweep(scene.database, lifecycles, nothing, seconds=1, grace_seconds=grace_seconds)
+    return Sweep(scene.database, lifecycles, seconds=1, grace_seconds=grace_seconds)
 
 
 async def silence(scene: Scene, seconds: float) -> None:

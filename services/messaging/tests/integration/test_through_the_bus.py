@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from crm_dev.service_testing import Outside, eventually, running
 from crm_messaging.app import create_service
 from crm_messaging.settings import MessagingSettings
+from crm_testing.services import Outside, eventually, running
 from messaging_scene import Scene
 
 

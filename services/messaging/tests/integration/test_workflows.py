@@ -7,17 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_dev.service_testing import Company, Outside, eventually, running
-from crm_dev.testing import TemporalServer, running_temporal
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.outbox_processor.schemas import OUTBOX_WORKFLOW_ID
 from crm_messaging.sessions.schemas import workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_messaging.settings import MessagingSettings
+from crm_testing.servers import TemporalServer, running_temporal
+from crm_testing.services import Company, Outside, eventually, running
 from messaging_scene import Scene
 from service_kit.service import Service
-from shared_events.requests.messaging import CloseSession
+from shared_events.messaging.session import CloseSession
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError

@@ -7,7 +7,7 @@ import pytest
 from crm_messaging.messages.receipts import Receipt, advance, from_report
 from messaging_scene import Scene
 from service_kit.database import Database
-from shared_events.resources import Message, MessageStatus
+from shared_events.messaging.message import Message, MessageStatus
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

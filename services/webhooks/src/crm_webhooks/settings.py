@@ -8,9 +8,22 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from service_kit.settings import ServiceSettings
 
-from crm_webhooks.deliveries.schedule import STANDARD_DELAYS_SECONDS
-
 Network = IPv4Network | IPv6Network
+_MINUTE, _HOUR = 60.0, 3600.0
+STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
+    5,
+    30,
+    5 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    5 * _HOUR,
+    10 * _HOUR,
+    14 * _HOUR,
+    20 * _HOUR,
+    24 * _HOUR,
+)
+"""Standard Webhooks' schedule, with a step that outlasts a rolling deploy."""
+
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 

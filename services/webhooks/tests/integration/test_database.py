@@ -5,11 +5,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from crm_dev.schema_testing import Databases, assert_models_match, assert_tenants_apart
-from crm_dev.service_testing import eventually
-from crm_webhooks.app import PACKAGE
+from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
+from crm_testing.services import eventually
 from crm_webhooks.deliveries.retention import purge
 from crm_webhooks.models import Base
+from shared_events.services import WEBHOOKS
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def admin(place: Any) -> AsyncIterator[asyncpg.Connection]:
 
 class TestSchema:
     async def test_is_what_the_models_say(self, databases: Databases) -> None:
-        await assert_models_match(await databases.create(), PACKAGE, Base.metadata)
+        await assert_models_match(await databases.create(), WEBHOOKS.package, Base.metadata)
 
     async def test_keeps_tenants_apart(self, databases: Databases) -> None:
         await assert_tenants_apart(await databases.create())

@@ -8,13 +8,12 @@ import pytest
 from crm_fakes.receiver import Answer
 from crm_fakes.signatures import legacy_valid, secret_bytes
 from crm_webhooks.endpoints.secrets import new_secret
-from shared_events.requests.webhooks import (
+from shared_events.webhooks.delivery import GetDelivery, Redeliver
+from shared_events.webhooks.endpoint import (
     CreateEndpoint,
     DeleteEndpoint,
-    GetDelivery,
     GetEndpoint,
     PatchEndpoint,
-    Redeliver,
 )
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 

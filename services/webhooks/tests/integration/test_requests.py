@@ -4,15 +4,13 @@ from typing import Any
 from uuid import uuid4
 
 from crm_fakes.receiver import Answer
-from shared_events.requests.webhooks import (
+from shared_events.webhooks.delivery import GetDelivery, ListDeliveries, Redeliver
+from shared_events.webhooks.endpoint import (
     CreateEndpoint,
     DeleteEndpoint,
-    GetDelivery,
     GetEndpoint,
-    ListDeliveries,
     ListEndpoints,
     PatchEndpoint,
-    Redeliver,
 )
 
 

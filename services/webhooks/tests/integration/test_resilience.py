@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer
-from shared_events.requests.webhooks import GetEndpoint
+from shared_events.webhooks.endpoint import GetEndpoint
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from crm_webhooks.deliveries.schedule import STANDARD_DELAYS_SECONDS, retry_after, retry_delay
+from crm_webhooks.deliveries.schedule import retry_after, retry_delay
+from crm_webhooks.settings import STANDARD_DELAYS_SECONDS
 
 
 class TestRetryDelay:

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from crm_dev.testing import RabbitServer
+from crm_testing.servers import RabbitServer
 from shared_events import topology
-from shared_events.channel import ChannelDeleted
+from shared_events.channels.channel import ChannelDeleted
 
 from crm_scratch.things import QUEUE, TENANT
 
@@ -93,9 +93,9 @@ class Bus:
             await taken.ack()
             return taken
 
-    async def dead_letter(self, queue: topology.Queue = QUEUE) -> AbstractIncomingMessage:
+    async def dead_letter(self, queue: topology.EventQueue = QUEUE) -> AbstractIncomingMessage:
         """The next dead letter of a live queue, taken out of it."""
-        return await self.take(queue.dead_letters)
+        return await self.take(queue.dead_letters.name)
 
 
 @asynccontextmanager

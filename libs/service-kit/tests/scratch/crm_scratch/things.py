@@ -1,7 +1,6 @@
 """What the scratch service publishes, consumes and answers."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
@@ -9,15 +8,20 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.incoming import Event
 from shared_events import topology
-from shared_events.channel import ChannelDeleted
+from shared_events.channels.channel import ChannelDeleted
 from shared_events.envelope import Contract
-from shared_events.requests.base import Kind, Request
+from shared_events.requests import Command, Query
+from shared_events.services import ServiceName
 
 TENANT = "0e5f7a0c-5d0b-4f6e-9d0a-2f4c8b1e6a01"
 OTHER_TENANT = "0e5f7a0c-5d0b-4f6e-9d0a-2f4c8b1e6a02"
 
-QUEUE = topology.MESSAGING_REPLICAS
-"""A real, ordered queue; the events the tests send through it say no more than one id."""
+SCRATCH = ServiceName("scratch", "scratch", 0)
+
+QUEUE = topology.EventQueue(
+    "scratch.channels", topology.DOMAIN_EVENTS, [ChannelDeleted.event_type], service=SCRATCH
+)
+"""An ordered queue as all of ours; the events sent through it say no more than one id."""
 
 
 class Thing(Contract):
@@ -27,40 +31,24 @@ class Thing(Contract):
     name: str
 
 
-class MakeThing(Request):
+class MakeThing(Command[Thing], key="scratch.thing.make"):
     """Store a thing and say so."""
-
-    key: ClassVar[str] = "scratch.thing.make"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[Thing]] = Thing
 
     name: str
 
 
-class GetThing(Request):
+class GetThing(Query[Thing], key="scratch.thing.get"):
     """Read a thing."""
-
-    key: ClassVar[str] = "scratch.thing.get"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Thing]] = Thing
 
     thing_id: UUID
 
 
-class WaitForThing(Request):
+class WaitForThing(Query[Thing], key="scratch.thing.wait"):
     """Answer only when the test says so."""
 
-    key: ClassVar[str] = "scratch.thing.wait"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Thing]] = Thing
 
-
-class BreakThing(Request):
+class BreakThing(Command[Thing], key="scratch.thing.break"):
     """Raise what no handler should raise."""
-
-    key: ClassVar[str] = "scratch.thing.break"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[Thing]] = Thing
 
 
 async def make_thing(tx: Transaction, request: MakeThing, call: Call) -> Thing:

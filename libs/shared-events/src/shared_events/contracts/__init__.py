@@ -1,5 +1,5 @@
-"""The committed form of the contract: JSON Schemas, topology and AsyncAPI documents.
+"""The committed form of the contract: `contract.json` and `topology.json`.
 
-`python -m shared_events.contracts` writes `shared_events/schemas/` anew and refuses a change that
-would break somebody; `--check` writes nothing and fails on any difference (design section 3).
+`python -m shared_events.contracts` writes both anew and refuses a change that would break
+somebody; `--check` writes nothing and fails on any difference.
 """

@@ -8,8 +8,7 @@ from pathlib import Path
 from shared_events.contracts import compatibility
 from shared_events.contracts.documents import Document, all_documents
 
-SCHEMAS = Path(__file__).parent.parent / "schemas"
-_COMPARED = ("events/", "requests/", "replies/")
+FOLDER = Path(__file__).parent.parent
 
 
 def main() -> None:
@@ -18,63 +17,49 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     arguments = parser.parse_args()
     generated = all_documents()
-    problems = broken(generated, SCHEMAS)
+    problems = broken(generated, FOLDER)
     if arguments.check:
-        problems += outdated(generated, SCHEMAS)
+        problems += outdated(generated, FOLDER)
     elif not problems:
-        write(generated, SCHEMAS)
+        write(generated, FOLDER)
     for problem in problems:
         print(problem)  # noqa: T201 - the command's own output
     sys.exit(1 if problems else 0)
 
 
 def broken(generated: dict[str, Document], folder: Path) -> list[str]:
-    """Incompatible changes against the committed schemas.
+    """Changes against the committed documents that would break somebody.
 
-    A contract that nobody was ever given may be broken: delete its file first.
+    What nobody was ever given may be broken: delete its entry from the committed file first.
     """
-    problems = []
-    for file in _committed(folder):
-        if not file.startswith(_COMPARED):
-            continue
-        if file not in generated:
-            problems.append(f"{file}: the contract is gone; keep it until nobody uses it")
-            continue
-        old = json.loads((folder / file).read_text())
-        found = compatibility.findings(old, generated[file])
-        problems += [f"{file}: {finding}; give it a new version" for finding in found]
-    return problems
+    found = []
+    for file, findings in (
+        ("contract.json", compatibility.contract_findings),
+        ("topology.json", compatibility.topology_findings),
+    ):
+        if (folder / file).exists():
+            found += findings(json.loads((folder / file).read_text()), generated[file])
+    return found
 
 
 def outdated(generated: dict[str, Document], folder: Path) -> list[str]:
     """Files that differ from what the code says now."""
-    committed = set(_committed(folder))
     return [
         f"{file}: not up to date; run `make contracts` and commit"
-        for file in sorted(committed | generated.keys())
-        if file not in generated
-        or file not in committed
-        or (folder / file).read_text() != rendered(generated[file])
+        for file, document in generated.items()
+        if not (folder / file).exists() or (folder / file).read_text() != rendered(document)
     ]
 
 
 def write(generated: dict[str, Document], folder: Path) -> None:
-    """Make the folder hold exactly the generated documents."""
-    for file in set(_committed(folder)) - generated.keys():
-        (folder / file).unlink()
+    """Write the documents anew."""
     for file, document in generated.items():
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(rendered(document))
+        (folder / file).write_text(rendered(document))
 
 
 def rendered(document: Document) -> str:
     """JSON as it is committed: readable diffs, no needless escapes."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _committed(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.json"))
 
 
 if __name__ == "__main__":

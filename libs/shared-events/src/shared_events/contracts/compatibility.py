@@ -1,7 +1,8 @@
-"""Which changes of a JSON Schema break somebody (design section 3, "Contracts").
+"""Which changes of the contract break somebody (docs/architecture.md, "Contracts").
 
-Within a version only optional fields are added. Removing, renaming or retyping a field, a new
-required field, a narrower enum or a tighter limit each give a finding that names the field.
+Within a version only optional fields are added. What is read by others (an event, a reply, a
+frame) may not lose a field, nor make one optional that its readers count on; what is asked may not
+ask for more than before. Each finding names the field.
 """
 
 from collections.abc import Iterator
@@ -13,16 +14,55 @@ _UPPER_LIMITS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxPro
 _LOWER_LIMITS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 
 
-def findings(old: Schema, new: Schema) -> list[str]:
-    """What in `new` breaks those who hold to `old`; empty when they are compatible."""
-    return list(dict.fromkeys(_Comparison(old, new).compare("", old, new)))
+def contract_findings(old: Schema, new: Schema) -> list[str]:
+    """What in the new `contract.json` breaks those who hold to the old one."""
+    found = []
+    for entry in _entries(old):
+        path, before, asked = entry
+        after = _entry(new, path)
+        if after is None:
+            found.append(f"{path}: the contract is gone; keep it until nobody uses it")
+        else:
+            changes = _Comparison(old, new, asked=asked).compare("", before, after)
+            found += [f"{path}: {change}; give it a new version" for change in changes]
+    return list(dict.fromkeys(found))
+
+
+def topology_findings(old: Schema, new: Schema) -> list[str]:
+    """Queues whose arguments changed: a broker refuses to declare them so."""
+    after = {queue["name"]: queue for queue in new["queues"]}
+    return [
+        f"topology.json: {queue['name']}: other arguments; give the queue a new name"
+        for queue in old["queues"]
+        if queue["name"] in after
+        and (queue["arguments"], queue["dead_letters"])
+        != (after[queue["name"]]["arguments"], after[queue["name"]]["dead_letters"])
+    ]
+
+
+def _entries(document: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """Path, schema and whether it is asked of others, of all that the document holds."""
+    for name, schema in document["frames"].items():
+        yield f"frames/{name}", schema, False
+    for name, event in document["events"].items():
+        yield f"events/{name}/data", event["data"], False
+    for name, request in document["requests"].items():
+        yield f"requests/{name}/body", request["body"], True
+        yield f"requests/{name}/reply", request["reply"], False
+
+
+def _entry(document: Schema, path: str) -> Schema | None:
+    found: Schema | None = document
+    for step in path.split("/"):
+        found = found.get(step) if found is not None else None
+    return found
 
 
 class _Comparison:
     """Walks two schemas side by side, following references within each."""
 
-    def __init__(self, old: Schema, new: Schema) -> None:
-        self._old, self._new = old, new
+    def __init__(self, old: Schema, new: Schema, *, asked: bool) -> None:
+        self._old, self._new, self._asked = old, new, asked
         self._seen: set[tuple[str, str]] = set()
 
     def compare(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
@@ -54,15 +94,20 @@ class _Comparison:
                 yield f"{path}/{name}: removed (or renamed)"
             else:
                 yield from self.compare(f"{path}/{name}", schema, after[name])
-        for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
+        was_required, is_required = set(old.get("required", ())), set(new.get("required", ()))
+        for name in sorted(is_required - was_required):
             yield f"{path}/{name}: newly required"
+        if not self._asked:
+            for name in sorted((was_required - is_required) & after.keys()):
+                yield f"{path}/{name}: no longer always there"
 
     def _kinds(self, root: Schema, schema: Schema) -> dict[str, Schema]:
         """The alternatives of a schema by what they are, e.g. `string(uuid)` and `null`."""
         kinds: dict[str, Schema] = {}
-        for alternative in schema.get("anyOf", [schema]):
+        for alternative in schema.get("anyOf") or schema.get("oneOf") or [schema]:
             found = _resolved(root, alternative)
-            kinds[_kind(found)] = found
+            kind = _kind(found)
+            kinds[kind if kind not in kinds else f"{kind} {len(kinds)}"] = found
         return kinds
 
 
@@ -92,8 +137,11 @@ def _narrowed(path: str, old: Schema, new: Schema) -> Iterator[str]:
     if after is not None and (before is None or before - after):
         lost = "any value" if before is None else ", ".join(sorted(before - after))
         yield f"{path or '/'}: narrower enum, without {lost}"
-    if new.get("pattern") not in (None, old.get("pattern")):
-        yield f"{path or '/'}: another pattern"
+    for keyword in ("pattern", "multipleOf", "uniqueItems"):
+        if new.get(keyword) not in (None, False, old.get(keyword)):
+            yield f"{path or '/'}: another {keyword}"
+    if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
+        yield f"{path or '/'}: takes no other fields any more"
     for limit in _UPPER_LIMITS:
         if limit in new and new[limit] < old.get(limit, float("inf")):
             yield f"{path or '/'}: tighter {limit}"

@@ -1,66 +1,98 @@
-"""Every committed document, generated from the code: path below `schemas/` to JSON value."""
+"""The committed documents, generated from the code."""
 
-from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
-from pydantic import TypeAdapter
+from faststream.rabbit import RabbitQueue
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from shared_events import topology
-from shared_events.contracts import asyncapi
 from shared_events.envelope import Envelope, EventData
-from shared_events.registry import BY_TYPE
-from shared_events.requests.registry import BY_KEY
+from shared_events.registry import BY_KEY, BY_TYPE, publisher_of
+from shared_events.requests import Reply, RequestEnvelope
 
 Document = dict[str, Any]
 
 
 def all_documents() -> dict[str, Document]:
-    """What `schemas/` must hold: events, requests, replies, topology, AsyncAPI per service."""
+    """Every committed document by its file name."""
+    return {"contract.json": contract_document(), "topology.json": topology_document()}
+
+
+def contract_document() -> Document:
+    """All that may be said: the frames, every event, every request with its reply; shared `$defs`.
+
+    An event's schema is that of its data; the frame `Envelope` is around all of them.
+    """
+    mode: JsonSchemaMode = "validation"
+    frames: dict[str, Any] = {
+        "Envelope": Envelope[EventData],
+        "Request": RequestEnvelope[dict[str, Any]],
+        "Reply": Reply,
+    }
+    replies = {key: request.reply_model() for key, request in BY_KEY.items()}
+    models = dict.fromkeys(
+        [*frames.values(), *BY_TYPE.values(), *BY_KEY.values(), *replies.values()]
+    )
+    places, schemas = models_json_schema(
+        [(model, mode) for model in models], ref_template="#/$defs/{model}"
+    )
     return {
-        **{event_path(event): event_schema(event) for event in BY_TYPE.values()},
-        **{f"requests/{key}.json": _schema(request) for key, request in BY_KEY.items()},
-        **{f"replies/{key}.json": _schema(request.reply) for key, request in BY_KEY.items()},
-        "topology.json": topology_document(),
-        **{f"asyncapi/{name}.json": asyncapi.document(name) for name in asyncapi.SERVICES},
+        "frames": {name: places[model, mode] for name, model in frames.items()},
+        "events": {
+            f"{event.event_type}.v{event.event_version}": {
+                "publisher": publisher_of(event).name,
+                "aggregate": event.aggregate_type,
+                "public": event.public,
+                "data": places[event, mode],
+            }
+            for event in BY_TYPE.values()
+        },
+        "requests": {
+            key: {
+                "kind": request.kind,
+                "body": places[request, mode],
+                "reply": places[replies[key], mode],
+            }
+            for key, request in BY_KEY.items()
+        },
+        "$defs": schemas["$defs"],
     }
 
 
-def event_path(event: type[EventData]) -> str:
-    """Where the schema of this event type and version is kept."""
-    return f"events/{event.event_type}.v{event.event_version}.json"
-
-
 def event_schema(event: type[EventData]) -> Document:
-    """The JSON Schema of the whole envelope, with its type and version pinned."""
-    schema = _schema(Envelope.__class_getitem__(event))
+    """The JSON Schema of the whole envelope of an event, with its type and version pinned."""
+    envelope = cast(type[Envelope[EventData]], Envelope.__class_getitem__(event))
+    schema = envelope.model_json_schema()
     schema["properties"]["event_type"] = {"const": event.event_type}
     schema["properties"]["event_version"] = {"const": event.event_version}
-    return {**schema, "title": event.event_type, "description": event.description}
-
-
-def _schema(model: Any) -> Document:
-    return TypeAdapter(model).json_schema()
+    return {**schema, "title": event.event_type, "description": event.description()}
 
 
 def topology_document() -> Document:
-    """Exchanges with their bindings and queues with their arguments, which AsyncAPI leaves out."""
+    """Exchanges with their bindings and queues with their arguments."""
     return {
         "exchanges": [
-            {**asdict(exchange), "type": "topic", "dead_letters": exchange.dead_letters}
+            {
+                "name": exchange.name,
+                "type": exchange.type.value,
+                "sources": [[source.name, key] for source, key in exchange.sources],
+                "dead_letters": exchange.dead_letters.name,
+            }
             for exchange in topology.EXCHANGES
         ],
         "queues": [
             {
-                "name": queue.name,
+                **_declared(queue),
+                "service": queue.service.name,
                 "exchange": queue.exchange.name,
                 "keys": list(queue.keys),
-                "arguments": queue.arguments,
-                "dead_letters": {
-                    "name": queue.dead_letters,
-                    "arguments": topology.DEAD_LETTER_ARGUMENTS,
-                },
+                "dead_letters": _declared(queue.dead_letters),
             }
             for queue in topology.QUEUES
         ],
-        "requests_exchange": topology.REQUESTS_EXCHANGE,
+        "requests_exchange": topology.CRM_REQUESTS.name,
     }
+
+
+def _declared(queue: RabbitQueue) -> Document:
+    return {"name": queue.name, "arguments": dict(queue.arguments)}

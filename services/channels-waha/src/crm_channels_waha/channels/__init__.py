@@ -1,1 +1,30 @@
 """Channels: connected WhatsApp numbers, their settings and their state."""
+
+from service_kit.service import Service
+from shared_events.channels import channel
+
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.driving import Driving
+from crm_channels_waha.channels.requests import ChannelRequests
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.settings import ChannelsSettings
+
+
+def add_to(
+    service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
+) -> None:
+    """What is asked about channels, and the watch over their state."""
+    requests = ChannelRequests(connections, is_production=settings.is_production)
+    service.answer(channel.CreateChannel, requests.create)
+    service.answer(channel.GetChannel, requests.get)
+    service.answer(channel.ListChannels, requests.list)
+    service.answer(channel.UpdateChannel, requests.update)
+    service.answer(channel.DeleteChannel, requests.delete)
+    driving = Driving(
+        service.database, connections, status, timeout=settings.waha_control_timeout_seconds
+    )
+    service.answer_external(channel.DriveChannel, driving.drive)
+    service.answer_external(channel.GetQrCode, driving.qr_code)
+    service.background(
+        "status", lambda: status.watch(service.database, settings.waha_degraded_after_seconds)
+    )

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import asyncpg
 import httpx
-from shared_events import ingress
-from shared_events.resources import Channel, WahaConnection
+from shared_events.channels import ingress
+from shared_events.channels.channel import Channel, WahaConnection
 
 from crm_channels_waha.channels.api_keys import ApiKeySeal
 from crm_channels_waha.settings import ChannelsSettings

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service_kit.calls import Call
+from service_kit.cause import Cause
 from service_kit.database import Database
 from service_kit.errors import ConflictError, NotFoundError, UnavailableError
-from service_kit.outbox import Cause
-from shared_events.requests.channels import DriveChannel, GetQrCode, QrCode
-from shared_events.resources import Channel
+from shared_events.channels.channel import Channel, DriveChannel, GetQrCode, QrCode
 
 from crm_channels_waha.channels import repository
 from crm_channels_waha.channels.connection import Connections

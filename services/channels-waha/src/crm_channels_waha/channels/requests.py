@@ -7,21 +7,19 @@ from service_kit.database import Transaction
 from service_kit.errors import InvalidError, PreconditionFailedError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
-from shared_events.channel import (
+from shared_events.channels.channel import (
+    Channel,
     ChannelCreated,
     ChannelDeleted,
     ChannelStatusChanged,
     ChannelUpdated,
-)
-from shared_events.requests.base import Nothing, Page
-from shared_events.requests.channels import (
     CreateChannel,
     DeleteChannel,
     GetChannel,
     ListChannels,
     UpdateChannel,
 )
-from shared_events.resources import Channel
+from shared_events.requests import Nothing, Page
 from sqlalchemy import select
 
 from crm_channels_waha.channels import repository

@@ -1,12 +1,12 @@
 """What WAHA's word for its session means for a channel (WAHA contract, sessions)."""
 
+import asyncio
 from uuid import UUID
 
 import asyncpg
+from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
-from service_kit.outbox import Cause
-from shared_events.channel import ChannelStatusChanged
-from shared_events.resources import ChannelStatus
+from shared_events.channels.channel import ChannelStatus, ChannelStatusChanged
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.waha.client import WahaSession
@@ -14,6 +14,8 @@ from crm_channels_waha.waha.translate import SessionReport
 
 KEY_REFUSED = "waha_key_refused"
 """The status_reason that holds a channel's sends back until WAHA takes its key again."""
+
+_LOOK_EVERY_SECONDS = 5.0
 
 _MEANING: dict[str, ChannelStatus] = {
     "STOPPED": "stopped",
@@ -117,6 +119,12 @@ class StatusBook:
                 cause=cause,
             )
         return written
+
+    async def watch(self, database: Database, after_seconds: float) -> None:
+        """Degrade what is stuck, every few seconds, for ever."""
+        while True:
+            await self.degrade_stuck(database, after_seconds)
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def degrade_stuck(self, database: Database, after_seconds: float) -> None:
         """Say that connected channels are degraded which have been STARTING for so long.

@@ -8,13 +8,13 @@ from uuid import UUID
 import asyncpg
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
+from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
-from service_kit.incoming import Decoder, Handler, Incoming
-from service_kit.outbox import Cause
+from service_kit.incoming import Incoming
 from service_kit.tracing import trace_headers
+from shared_events.contacts.contact import Identity
 from shared_events.identity import WhatsAppId, conversation_id
-from shared_events.resources import Identity
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
@@ -47,29 +47,25 @@ class WahaEvent:
     raw: bytes
 
 
-def waha_events(handler: Handler) -> Decoder:
+def read_waha_event(message: AbstractIncomingMessage) -> Incoming[WahaEvent]:
     """Read the gateway's headers: `ingress_id` is what the inbox knows a delivery by."""
-
-    def decode(message: AbstractIncomingMessage) -> tuple[Incoming[WahaEvent], Handler]:
-        headers = message.headers
-        try:
-            ingress_id = UUID(str(headers["ingress_id"]))
-            event = WahaEvent(
-                UUID(str(headers["channel_id"])),
-                str(headers["waha_event"]),
-                _received_at(str(headers["received_at"])),
-                message.body,
-            )
-            tenant_id = str(UUID(str(headers["tenant_id"])))
-        except (KeyError, ValueError) as error:
-            raise PoisonError("invalid_headers", str(error)) from None
-        correlation_id = message.correlation_id or headers.get("x-request-id")
-        cause = Cause(
-            str(correlation_id) if correlation_id else None, ingress_id, trace_headers(headers)
+    headers = message.headers
+    try:
+        ingress_id = UUID(str(headers["ingress_id"]))
+        event = WahaEvent(
+            UUID(str(headers["channel_id"])),
+            str(headers["waha_event"]),
+            _received_at(str(headers["received_at"])),
+            message.body,
         )
-        return Incoming(ingress_id, tenant_id, event, headers, cause), handler
-
-    return decode
+        tenant_id = str(UUID(str(headers["tenant_id"])))
+    except (KeyError, ValueError) as error:
+        raise PoisonError("invalid_headers", str(error)) from None
+    correlation_id = message.correlation_id or headers.get("x-request-id")
+    cause = Cause(
+        str(correlation_id) if correlation_id else None, ingress_id, trace_headers(headers)
+    )
+    return Incoming(ingress_id, tenant_id, event, headers, cause)
 
 
 def _received_at(value: str) -> datetime:

@@ -1,1 +1,21 @@
 """To WAHA: the ledger of what we owe WhatsApp, and the senders that work it off."""
+
+from service_kit.service import Service
+from shared_events import topology
+from shared_events.messaging.message import MessageQueued
+
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.outbound.channel_sender import Pace
+from crm_channels_waha.outbound.consumers import on_message_queued
+from crm_channels_waha.outbound.sender import Sender
+from crm_channels_waha.settings import ChannelsSettings
+
+
+def add_to(
+    service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
+) -> None:
+    """What is queued enters the ledger; the sender works it off."""
+    service.on(topology.CHANNELS_OUTBOUND, MessageQueued, on_message_queued)
+    sender = Sender(service.database, connections, status, Pace.of(settings))
+    service.background("sender", sender.run)

@@ -27,6 +27,7 @@ from crm_channels_waha.outbound.reconciling import (
     Undecidable,
     look_for,
 )
+from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.answers import (
     Accepted,
     NotSent,
@@ -56,6 +57,18 @@ class Pace:
     retry_max: float
     give_up: float
     stop_grace: float
+
+    @classmethod
+    def of(cls, settings: ChannelsSettings) -> "Pace":
+        """The pace these settings name."""
+        return cls(
+            interval=settings.send_interval_seconds,
+            unknown_wait=settings.waha_unknown_wait_seconds,
+            retry=settings.waha_retry_seconds,
+            retry_max=settings.waha_retry_max_seconds,
+            give_up=settings.waha_give_up_seconds,
+            stop_grace=settings.waha_stop_grace_seconds,
+        )
 
     def backoff(self, attempts: int) -> float:
         """The pause after so many attempts."""

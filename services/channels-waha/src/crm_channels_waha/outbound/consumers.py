@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.messaging import MessageQueued
+from shared_events.messaging.message import MessageQueued
 
 from crm_channels_waha.outbound import ledger
 

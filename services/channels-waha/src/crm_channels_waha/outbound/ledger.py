@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+from service_kit.cause import Cause
 from service_kit.database import Transaction
-from service_kit.outbox import Cause
-from shared_events.channel import ChannelMessageFailed, ChannelMessageSent
+from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
 from shared_events.identity import conversation_id
 
 WAKE = "channels_outbound"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from shared_events.channel import Media
-from shared_events.resources import ContentType
+from shared_events.channels.traffic import Media
+from shared_events.messaging.message import ContentType
 
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from shared_events.channel import (
+from shared_events.channels.traffic import (
     ChannelMessageReceived,
     ChannelMessageStatusReported,
-    ChannelRef,
     Person,
+    TrafficChannel,
 )
+from shared_events.contacts.contact import Identity
 from shared_events.identity import WhatsAppId
-from shared_events.resources import Identity
 
 from crm_channels_waha.waha.content import read_content
 from crm_channels_waha.waha.ids import (
@@ -119,7 +119,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
         details["participant"] = author.chat_id
     return Heard(
         ChannelMessageReceived(
-            channel=ChannelRef(
+            channel=TrafficChannel(
                 id=listener.id,
                 name=listener.name,
                 session_timeout_seconds=listener.session_timeout_seconds,

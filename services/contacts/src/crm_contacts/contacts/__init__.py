@@ -1,0 +1,29 @@
+"""People and groups, and the identities WhatsApp shows them under."""
+
+from service_kit.service import Service
+from shared_events import topology
+from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.contacts.contact import (
+    CreateContact,
+    DeleteContact,
+    GetContact,
+    ListContacts,
+    PatchContact,
+    ReplaceContact,
+)
+
+from crm_contacts.contacts.consumers import on_message_received
+from crm_contacts.contacts.requests import ContactRequests
+from crm_contacts.settings import ContactsSettings
+
+
+def add_to(service: Service, settings: ContactsSettings) -> None:
+    """What contacts are asked, and what they learn from messages."""
+    requests = ContactRequests(settings.default_region)
+    service.answer(CreateContact, requests.create)
+    service.answer(GetContact, requests.get)
+    service.answer(ListContacts, requests.list_contacts)
+    service.answer(ReplaceContact, requests.replace)
+    service.answer(PatchContact, requests.patch)
+    service.answer(DeleteContact, requests.delete)
+    service.on(topology.CONTACTS_CHANNEL_EVENTS, ChannelMessageReceived, on_message_received)

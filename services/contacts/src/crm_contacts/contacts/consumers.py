@@ -12,9 +12,9 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
-from shared_events import resources
-from shared_events.channel import ChannelMessageReceived
-from shared_events.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
+from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, display_name
 from shared_events.identity import contact_id as new_contact_id
@@ -140,13 +140,13 @@ async def _tell(
 
 
 def _events(
-    contact_id: UUID, person: _Person, shown: Mapping[UUID, resources.Contact]
+    contact_id: UUID, person: _Person, shown: Mapping[UUID, contract.Contact]
 ) -> Iterator[EventData]:
     if person.is_new:
         yield ContactCreated(contact=shown[contact_id])
         return
     for linked in person.linked:
-        identity = resources.Identity(kind=linked.kind, value=linked.value)
+        identity = contract.Identity(kind=linked.kind, value=linked.value)
         yield ContactIdentityLinked(contact_id=contact_id, identity=identity)
     if person.changed:
         yield ContactUpdated(contact=shown[contact_id], changed=sorted(person.changed))

@@ -8,9 +8,9 @@ from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.text import without_nul
-from shared_events import resources
-from shared_events.requests.base import Page
-from shared_events.requests.contacts import ContactSort, ListContacts
+from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import ContactSort, ListContacts
+from shared_events.requests import Page
 from sqlalchemy import Column, Label, Select, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -50,7 +50,7 @@ SET LOCAL enable_indexscan = off
 _BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
 
 
-async def list_contacts(tx: Transaction, request: ListContacts) -> Page[resources.Contact]:
+async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract.Contact]:
     """One page, in a stable order with the id as tie-break."""
     statement = _matching(request)
     if request.search:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 from service_kit.database import Transaction
-from shared_events import resources
+from shared_events.contacts import contact as contract
 
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
@@ -114,28 +114,28 @@ async def touch(tx: Transaction, contacts: Sequence[Known]) -> None:
 
 async def identities_of(
     tx: Transaction, ids: Collection[UUID]
-) -> dict[UUID, list[resources.Identity]]:
+) -> dict[UUID, list[contract.Identity]]:
     """The identities of each contact, strongest first (a phone before a LID)."""
-    found: dict[UUID, list[resources.Identity]] = {contact_id: [] for contact_id in ids}
+    found: dict[UUID, list[contract.Identity]] = {contact_id: [] for contact_id in ids}
     for row in await tx.fetch(_IDENTITIES, list(ids)):
-        identity = resources.Identity(kind=row["kind"], value=row["value"])
+        identity = contract.Identity(kind=row["kind"], value=row["value"])
         found[row["contact_id"]].append(identity)
     return found
 
 
-async def to_resources(tx: Transaction, contacts: Sequence[Contact]) -> list[resources.Contact]:
+async def to_resources(tx: Transaction, contacts: Sequence[Contact]) -> list[contract.Contact]:
     """The contacts as customers see them, in the same order."""
     identities = await identities_of(tx, [c.id for c in contacts]) if contacts else {}
     return [to_resource(c, identities[c.id]) for c in contacts]
 
 
-def to_resource(contact: Contact, identities: list[resources.Identity]) -> resources.Contact:
+def to_resource(contact: Contact, identities: list[contract.Identity]) -> contract.Contact:
     """A contact as customers see it, in replies and in events."""
     shown = {name: getattr(contact, name) for name in _SHOWN}
-    return resources.Contact(**shown, identities=identities)
+    return contract.Contact(**shown, identities=identities)
 
 
-_SHOWN = tuple(name for name in resources.Contact.model_fields if name != "identities")
+_SHOWN = tuple(name for name in contract.Contact.model_fields if name != "identities")
 
 
 def from_row(row: asyncpg.Record) -> Contact:

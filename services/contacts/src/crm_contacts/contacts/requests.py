@@ -6,10 +6,8 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError
 from service_kit.text import without_nul
-from shared_events import resources
-from shared_events.identity import WhatsAppId
-from shared_events.requests.base import Nothing, Page
-from shared_events.requests.contacts import (
+from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
@@ -17,6 +15,8 @@ from shared_events.requests.contacts import (
     PatchContact,
     ReplaceContact,
 )
+from shared_events.identity import WhatsAppId
+from shared_events.requests import Nothing, Page
 
 from crm_contacts.contacts import listing, service
 from crm_contacts.contacts.documents import (
@@ -34,29 +34,27 @@ class ContactRequests:
     def __init__(self, region: str) -> None:
         self._region = region
 
-    async def create(
-        self, tx: Transaction, request: CreateContact, call: Call
-    ) -> resources.Contact:
+    async def create(self, tx: Transaction, request: CreateContact, call: Call) -> contract.Contact:
         """Add a contact; the problem `contact_exists` names the one that has the phone."""
         del call
         phone = self._phone(request.phone)
         return await service.create(tx, _whole(request, phone), phone)
 
-    async def get(self, tx: Transaction, request: GetContact, call: Call) -> resources.Contact:
+    async def get(self, tx: Transaction, request: GetContact, call: Call) -> contract.Contact:
         """Read a contact."""
         del call
         return await service.get(tx, request.contact_id)
 
     async def list_contacts(
         self, tx: Transaction, request: ListContacts, call: Call
-    ) -> Page[resources.Contact]:
+    ) -> Page[contract.Contact]:
         """Find contacts."""
         del call
         return await listing.list_contacts(tx, request)
 
     async def replace(
         self, tx: Transaction, request: ReplaceContact, call: Call
-    ) -> resources.Contact:
+    ) -> contract.Contact:
         """Replace a contact: what is left out becomes empty."""
         phone = self._phone(request.phone)
         fields = _whole(request, phone)
@@ -64,7 +62,7 @@ class ContactRequests:
             tx, request.contact_id, lambda _: fields, phone, call.expected_version
         )
 
-    async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> resources.Contact:
+    async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> contract.Contact:
         """Change the fields that were sent, custom fields by merge (RFC 7396)."""
         given = request.model_fields_set - {"contact_id"}
         phone = self._phone(request.phone)

@@ -12,8 +12,9 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
-from shared_events import identity, resources
-from shared_events.contact import (
+from shared_events import identity
+from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
@@ -31,7 +32,7 @@ Edit = Callable[[Contact], dict[str, Any]]
 """From a contact as it is to the columns it should have."""
 
 
-async def get(tx: Transaction, contact_id: UUID) -> resources.Contact:
+async def get(tx: Transaction, contact_id: UUID) -> contract.Contact:
     """The contact; NotFoundError when missing, deleted or another tenant's."""
     contact = await repository.find_live(tx, contact_id)
     if contact is None:
@@ -41,7 +42,7 @@ async def get(tx: Transaction, contact_id: UUID) -> resources.Contact:
 
 async def create(
     tx: Transaction, fields: dict[str, Any], phone: WhatsAppId | None
-) -> resources.Contact:
+) -> contract.Contact:
     """Add a contact with these columns.
 
     One with a phone gets the id its first message would give it. A phone on record is a
@@ -78,7 +79,7 @@ async def change(
     edit: Edit,
     phone: WhatsAppId | None,
     expected_version: int | None,
-) -> resources.Contact:
+) -> contract.Contact:
     """Give a contact the columns that `edit` makes of it.
 
     `phone` is the identity of a phone among them: it becomes one more identity of this contact.
@@ -130,7 +131,7 @@ async def _take(
         owner.phone = None
         await repository.update(tx, [owner])
     await identities.save(tx, {identities.key(phone): Owned(phone.value, contact_id)})
-    linked = resources.Identity(kind=phone.kind, value=phone.value)
+    linked = contract.Identity(kind=phone.kind, value=phone.value)
     tx.outbox.add(ContactIdentityLinked(contact_id=contact_id, identity=linked), contact_id)
 
 
@@ -142,7 +143,7 @@ def _apply(contact: Contact, fields: dict[str, Any]) -> set[str]:
     return changed
 
 
-async def _changed(tx: Transaction, contact: Contact, changed: set[str]) -> resources.Contact:
+async def _changed(tx: Transaction, contact: Contact, changed: set[str]) -> contract.Contact:
     contact.version += 1
     contact.updated_at = datetime.now(UTC)
     await repository.update(tx, [contact])

@@ -5,7 +5,7 @@ from typing import Any
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.contact import (
+from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
@@ -53,4 +53,4 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case ContactIdentityLinked(identity=identity):
             return "general", "WhatsApp identity linked", identity.model_dump(mode="json")
         case _:
-            return "general", data.description, {}
+            return "general", data.description(), {}

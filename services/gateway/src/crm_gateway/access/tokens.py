@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import jwt
 from pydantic import BaseModel, ConfigDict, ValidationError
 from service_kit.errors import UnauthenticatedError
-from shared_events.gateway import Role
-from shared_events.requests.base import Principal
+from shared_events.gateway.agent import Role
+from shared_events.requests import Principal
 
 from crm_gateway.access.roles import permissions_of
 from crm_gateway.settings import GatewaySettings

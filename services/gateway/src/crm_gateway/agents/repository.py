@@ -9,8 +9,8 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
-from shared_events.gateway import Agent, AgentCreated, Role
-from shared_events.requests.base import Page
+from shared_events.gateway.agent import Agent, AgentCreated, Role
+from shared_events.requests import Page
 from sqlalchemy import select
 
 from crm_gateway.agents.models import AGENTS, USERS

@@ -1,10 +1,9 @@
 """What the agent routes take and give."""
 
-from typing import ClassVar
 from uuid import UUID
 
-from shared_events.gateway import Agent, Role
-from shared_events.requests.base import Kind, ListRequest, Page, Request
+from shared_events.gateway.agent import Agent, Role
+from shared_events.requests import Command, ListQuery, Query
 
 from crm_gateway.auth.schemas import Email, Name, NewPassword, WithPassword
 
@@ -15,12 +14,8 @@ class NewAgent(Agent):
     invitation_token: str | None = None
 
 
-class CreateAgent(WithPassword):
+class CreateAgent(Command[NewAgent], WithPassword, key="gateway.agent.create"):
     """Add a person to the company. Without a password the reply has an invitation token."""
-
-    key: ClassVar[str] = "gateway.agent.create"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[NewAgent]] = NewAgent
 
     name: Name
     email: Email
@@ -28,13 +23,8 @@ class CreateAgent(WithPassword):
     password: NewPassword | None = None
 
 
-class UpdateAgent(Request):
+class UpdateAgent(Command[Agent], key="gateway.agent.update"):
     """Change an agent; what is left out stays. The last active admin cannot be removed."""
-
-    key: ClassVar[str] = "gateway.agent.update"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[Agent]] = Agent
-    path: ClassVar[tuple[str, ...]] = ("agent_id",)
 
     agent_id: UUID
     name: Name | None = None
@@ -43,23 +33,14 @@ class UpdateAgent(Request):
     active: bool | None = None
 
 
-class GetAgent(Request):
+class GetAgent(Query[Agent], key="gateway.agent.get"):
     """Read one agent."""
-
-    key: ClassVar[str] = "gateway.agent.get"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Agent]] = Agent
-    path: ClassVar[tuple[str, ...]] = ("agent_id",)
 
     agent_id: UUID
 
 
-class ListAgents(ListRequest):
+class ListAgents(ListQuery[Agent], key="gateway.agent.list"):
     """All agents, in the order they joined."""
-
-    key: ClassVar[str] = "gateway.agent.list"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Page[Agent]]] = Page[Agent]
 
     active: bool | None = None
     role: Role | None = None

@@ -10,8 +10,8 @@ from service_kit.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from shared_events.gateway import Agent, AgentUpdated
-from shared_events.requests.base import Page
+from shared_events.gateway.agent import Agent, AgentUpdated
+from shared_events.requests import Page
 
 from crm_gateway.agents import repository
 from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, NewAgent, UpdateAgent

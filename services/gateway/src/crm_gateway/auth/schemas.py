@@ -1,7 +1,7 @@
 """What the auth routes take and give."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -13,7 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 from shared_events.envelope import Contract
-from shared_events.requests.base import Kind, Nothing, Request
+from shared_events.requests import Command, Given, Nothing, Query
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
@@ -23,7 +23,7 @@ GivenPassword = Annotated[SecretStr, Field(max_length=128)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
-class WithPassword(Request):
+class WithPassword(Given):
     """Base of what carries a password: its blanks belong to it."""
 
     model_config = ConfigDict(str_strip_whitespace=False)
@@ -69,12 +69,8 @@ class Profile(Contract):
     permissions: tuple[str, ...]
 
 
-class Register(WithPassword):
+class Register(Command[LoggedIn], WithPassword, key="gateway.auth.register"):
     """Open an account: a company with its first user, who is its admin."""
-
-    key: ClassVar[str] = "gateway.auth.register"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[LoggedIn]] = LoggedIn
 
     name: Name
     email: Email
@@ -82,54 +78,34 @@ class Register(WithPassword):
     organization: Name | None = None
 
 
-class Login(WithPassword):
+class Login(Command[LoggedIn], WithPassword, key="gateway.auth.login"):
     """Log in. The answer to a wrong e-mail and to a wrong password is the same."""
-
-    key: ClassVar[str] = "gateway.auth.login"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[LoggedIn]] = LoggedIn
 
     email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=255, to_lower=True)]
     password: GivenPassword
 
 
-class Refresh(Request):
+class Refresh(Command[Tokens], key="gateway.auth.refresh"):
     """Exchange a refresh token for a new pair. Each works once; a second use ends the login."""
 
-    key: ClassVar[str] = "gateway.auth.refresh"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[Tokens]] = Tokens
-
     refresh_token: Token
 
 
-class Logout(Request):
+class Logout(Command[Nothing], key="gateway.auth.logout"):
     """End a login. An unknown token is fine: it is logged out."""
 
-    key: ClassVar[str] = "gateway.auth.logout"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[Nothing]] = Nothing
-
     refresh_token: Token
 
 
-class AcceptInvitation(WithPassword):
+class AcceptInvitation(Command[LoggedIn], WithPassword, key="gateway.auth.accept_invitation"):
     """Choose a password with the invitation token, and be logged in."""
-
-    key: ClassVar[str] = "gateway.auth.accept_invitation"
-    kind: ClassVar[Kind] = "command"
-    reply: ClassVar[type[LoggedIn]] = LoggedIn
 
     invitation_token: Token
     password: NewPassword
 
 
-class GetMe(Request):
+class GetMe(Query[Profile], key="gateway.auth.me"):
     """Who am I, and what may I do?"""
-
-    key: ClassVar[str] = "gateway.auth.me"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Profile]] = Profile
 
 
 class Member(Contract):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
+from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, UnauthenticatedError
-from service_kit.outbox import Cause
-from shared_events.requests.base import Nothing
+from shared_events.requests import Nothing
 
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents

@@ -1,9 +1,9 @@
 """What `GET /event-types` gives."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from shared_events.envelope import Contract
-from shared_events.requests.base import Kind, Page, Request
+from shared_events.requests import Page, Query
 
 
 class EventType(Contract):
@@ -16,9 +16,5 @@ class EventType(Contract):
     example: dict[str, Any]
 
 
-class ListEventTypes(Request):
+class ListEventTypes(Query[Page[EventType]], key="gateway.event_type.list"):
     """The catalogue of event types for webhook subscriptions."""
-
-    key: ClassVar[str] = "gateway.event_type.list"
-    kind: ClassVar[Kind] = "query"
-    reply: ClassVar[type[Page[EventType]]] = Page[EventType]

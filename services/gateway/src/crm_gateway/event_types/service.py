@@ -5,7 +5,7 @@ from functools import cache
 import orjson
 from shared_events import examples
 from shared_events.registry import PUBLIC
-from shared_events.requests.base import Page
+from shared_events.requests import Page
 
 from crm_gateway.event_types.schemas import EventType, ListEventTypes
 
@@ -23,7 +23,7 @@ def _catalogue() -> Page[EventType]:
             EventType(
                 name=event.event_type,
                 version=event.event_version,
-                description=event.description,
+                description=event.description(),
                 data_schema=event.model_json_schema(mode="serialization"),
                 example=_as_delivered(examples.body(event.event_type, event.event_version)),
             )

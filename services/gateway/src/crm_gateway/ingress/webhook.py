@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import orjson
 from service_kit.bus import Publisher
 from service_kit.errors import MalformedError, UnauthenticatedError
-from shared_events import ingress, topology
+from shared_events import topology
+from shared_events.channels import ingress
 
 _NOT_IN_EVENTS = re.compile(r"[^A-Za-z0-9._-]")
 _EVENT_CHARACTERS = 100

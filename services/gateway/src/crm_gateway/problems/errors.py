@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from service_kit.errors import ProblemError
-from shared_events.requests.base import FieldError, Problem, ProblemKind
+from shared_events.requests import FieldError, Problem, ProblemKind
 
 STATUS: dict[ProblemKind, int] = {
     "malformed": 400,
@@ -13,7 +13,6 @@ STATUS: dict[ProblemKind, int] = {
     "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
-    "gone": 410,
     "precondition_failed": 412,
     "invalid": 422,
     "internal": 500,

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from shared_events.envelope import Contract
-from shared_events.requests.base import FieldError
+from shared_events.requests import FieldError
 
 from crm_gateway.problems.errors import HttpError
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
@@ -32,7 +32,7 @@ def document(rows: Sequence[Row]) -> Schema:
     """The whole document."""
     taken: list[tuple[type[BaseModel], Any]] = [(row.request, "validation") for row in rows]
     given: list[tuple[type[BaseModel], Any]] = [
-        (row.request.reply, "serialization") for row in rows
+        (row.request.reply_model(), "serialization") for row in rows
     ]
     named, definitions = models_json_schema(
         list(dict.fromkeys([*taken, *given, (ProblemDocument, "serialization")])),
@@ -44,7 +44,7 @@ def document(rows: Sequence[Row]) -> Schema:
     bodies: dict[str, Schema] = {}
     for row in rows:
         source = schemas[refs[row.request, "validation"]]
-        reply = refs[row.request.reply, "serialization"]
+        reply = refs[row.request.reply_model(), "serialization"]
         operation = _operation(row, source, reply)
         if row.method != "GET" and (properties := _properties(row, source)):
             name = f"{row.request.__name__}Body"
@@ -118,8 +118,7 @@ def _parameters(row: Row, source: Schema) -> list[Schema]:
     properties: Schema = source.get("properties", {})
     found = [
         {"name": name, "in": "path", "required": True, "schema": properties[name]}
-        for name in row.request.path
-        if name not in row.fixed
+        for name in row.parameters
     ]
     if row.method == "GET":
         required = source.get("required", [])
@@ -130,7 +129,7 @@ def _parameters(row: Row, source: Schema) -> list[Schema]:
     if row.permission != PUBLIC:
         if row.method == "POST":
             found.append(_header("Idempotency-Key", "The same key again gives the same answer."))
-        if row.request.path:
+        if row.parameters or row.fixed:
             found.append(_header("If-Match", "Refuse unless this is still the version."))
     return found
 
@@ -145,7 +144,7 @@ def _responses(row: Row, reply: str) -> Schema:
     if row.method != "GET":
         statuses |= {408, 409, 413, 415}
     statuses |= {401, 429} if row.permission == PUBLIC else {401, 403}
-    if row.request.path:
+    if row.parameters or row.fixed:
         statuses |= {404}
         if row.method != "GET":
             statuses |= {412}

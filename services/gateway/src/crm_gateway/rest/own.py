@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 from service_kit.calls import Call, RequestHandler
+from service_kit.cause import Cause
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import UnavailableError
 from service_kit.idempotency import find_reply, store_reply
-from service_kit.outbox import Cause
-from shared_events.requests.base import Principal, Reply, Request
+from shared_events.requests import Principal, Reply, Request
 
 from crm_gateway.auth.service import Visitor
 
@@ -27,9 +27,9 @@ class OwnRequests:
         self,
         database: Database,
         *,
-        tenant: Mapping[type[Request], RequestHandler],
-        public: Mapping[type[Request], PublicHandler],
-        plain: Mapping[type[Request], PlainHandler],
+        tenant: Mapping[type[Request[Any]], RequestHandler[Any, Any]],
+        public: Mapping[type[Request[Any]], PublicHandler],
+        plain: Mapping[type[Request[Any]], PlainHandler],
     ) -> None:
         self._database = database
         self._tenant = tenant
@@ -38,7 +38,7 @@ class OwnRequests:
 
     async def call(
         self,
-        request: Request,
+        request: Request[Any],
         *,
         principal: Principal,
         correlation_id: str,
@@ -70,7 +70,7 @@ class OwnRequests:
         except Exception as error:
             raise _judged(error) from error
 
-    async def call_public(self, request: Request, visitor: Visitor) -> Reply:
+    async def call_public(self, request: Request[Any], visitor: Visitor) -> Reply:
         """Carry out a request of somebody who has not said who they are."""
         try:
             return _reply(await self._public[type(request)](request, visitor))

@@ -13,7 +13,7 @@ from service_kit.errors import (
     field_errors,
 )
 from service_kit.text import without_nul
-from shared_events.requests.base import Request as BusRequest
+from shared_events.requests import Request as BusRequest
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 
@@ -27,7 +27,7 @@ MAX_NESTING = 64
 """Levels of a body; what answers and events wrap around it stays within what JSON readers take."""
 
 
-async def parse(row: Row, http: Request) -> BusRequest:
+async def parse(row: Row, http: Request) -> BusRequest[Any]:
     """The request this call stands for.
 
     Raises MalformedError (400), HttpError 413 and 415, InvalidError (422) naming every wrong
@@ -51,7 +51,7 @@ async def parse(row: Row, http: Request) -> BusRequest:
         errors = field_errors(error)
         if any(found.pointer == "/cursor" for found in errors):
             raise _invalid_cursor() from None
-        for name in row.request.path:
+        for name in row.parameters:
             if any(found.pointer == f"/{name}" for found in errors):
                 raise NotFoundError(name.removesuffix("_id")) from None
         raise InvalidError(

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 from prometheus_client import Histogram
 from service_kit import tracing
+from service_kit.cause import Cause
 from service_kit.errors import ForbiddenError, ProblemError, UnauthenticatedError
-from service_kit.outbox import Cause
 from service_kit.request_client import RequestClient
-from shared_events.requests.base import Principal, Reply
-from shared_events.requests.base import Request as BusRequest
+from shared_events.requests import Principal, Reply
+from shared_events.requests import Request as BusRequest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -99,7 +99,11 @@ class Resource:
         return principal
 
     async def _ask(
-        self, request: BusRequest, principal: Principal, http: Request, trace: Mapping[str, str]
+        self,
+        request: BusRequest[Any],
+        principal: Principal,
+        http: Request,
+        trace: Mapping[str, str],
     ) -> Reply:
         answerer = self._own if request.key.startswith(_OWN) else self._bus
         changes = request.kind == "command"

@@ -3,7 +3,10 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
-from shared_events.requests import channels, contacts, messaging, webhooks
+from shared_events.channels import channel
+from shared_events.contacts import contact
+from shared_events.messaging import message, session
+from shared_events.webhooks import delivery, endpoint
 
 from crm_gateway.agents import schemas as agents
 from crm_gateway.auth import schemas as auth
@@ -17,69 +20,69 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
     Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
-    Row("GET", "/contacts", "contacts.read", contacts.ListContacts),
-    Row("POST", "/contacts", "contacts.create", contacts.CreateContact, 201),
-    Row("GET", "/contacts/{contact_id}", "contacts.read", contacts.GetContact),
-    Row("PUT", "/contacts/{contact_id}", "contacts.update", contacts.ReplaceContact),
-    Row("PATCH", "/contacts/{contact_id}", "contacts.update", contacts.PatchContact),
-    Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contacts.DeleteContact, 204),
-    Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", messaging.ListContactSessions),
-    Row("GET", "/contacts/{contact_id}/messages", "messages.read", messaging.ListContactMessages),
-    Row("GET", "/messages", "messages.read", messaging.ListMessages),
+    Row("GET", "/contacts", "contacts.read", contact.ListContacts),
+    Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
+    Row("GET", "/contacts/{contact_id}", "contacts.read", contact.GetContact),
+    Row("PUT", "/contacts/{contact_id}", "contacts.update", contact.ReplaceContact),
+    Row("PATCH", "/contacts/{contact_id}", "contacts.update", contact.PatchContact),
+    Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
+    Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
+    Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),
+    Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",
         "/messages/send",
         "messages.send",
-        messaging.SendMessage,
+        message.SendMessage,
         201,
         location="/messages/{id}",
     ),
-    Row("GET", "/messages/{message_id}", "messages.read", messaging.GetMessage),
-    Row("GET", "/sessions", "sessions.read", messaging.ListSessions),
-    Row("GET", "/sessions/{session_id}", "sessions.read", messaging.GetSession),
-    Row("GET", "/sessions/{session_id}/messages", "sessions.read", messaging.ListSessionMessages),
-    Row("POST", "/sessions/{session_id}/assign", "sessions.update", messaging.AssignSession),
-    Row("POST", "/sessions/{session_id}/close", "sessions.update", messaging.CloseSession),
+    Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("GET", "/sessions", "sessions.read", session.ListSessions),
+    Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
+    Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
+    Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
+    Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
-    Row("GET", "/channels", "channels.read", channels.ListChannels),
-    Row("POST", "/channels", "channels.manage", channels.CreateChannel, 201),
-    Row("GET", "/channels/{channel_id}", "channels.read", channels.GetChannel),
-    Row("PUT", "/channels/{channel_id}", "channels.manage", channels.UpdateChannel),
-    Row("DELETE", "/channels/{channel_id}", "channels.manage", channels.DeleteChannel, 204),
-    Row("GET", "/channels/{channel_id}/qr", "channels.manage", channels.GetQrCode),
+    Row("GET", "/channels", "channels.read", channel.ListChannels),
+    Row("POST", "/channels", "channels.manage", channel.CreateChannel, 201),
+    Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),
+    Row("PUT", "/channels/{channel_id}", "channels.manage", channel.UpdateChannel),
+    Row("DELETE", "/channels/{channel_id}", "channels.manage", channel.DeleteChannel, 204),
+    Row("GET", "/channels/{channel_id}/qr", "channels.manage", channel.GetQrCode),
     *(
         Row(
             "POST",
             f"/channels/{{channel_id}}/{action}",
             "channels.manage",
-            channels.DriveChannel,
+            channel.DriveChannel,
             fixed={"action": action},
         )
         for action in ("start", "stop", "restart", "logout")
     ),
-    Row("GET", "/webhook-endpoints", "webhooks.read", webhooks.ListEndpoints),
-    Row("POST", "/webhook-endpoints", "webhooks.manage", webhooks.CreateEndpoint, 201),
-    Row("GET", "/webhook-endpoints/{endpoint_id}", "webhooks.read", webhooks.GetEndpoint),
-    Row("PATCH", "/webhook-endpoints/{endpoint_id}", "webhooks.manage", webhooks.PatchEndpoint),
+    Row("GET", "/webhook-endpoints", "webhooks.read", endpoint.ListEndpoints),
+    Row("POST", "/webhook-endpoints", "webhooks.manage", endpoint.CreateEndpoint, 201),
+    Row("GET", "/webhook-endpoints/{endpoint_id}", "webhooks.read", endpoint.GetEndpoint),
+    Row("PATCH", "/webhook-endpoints/{endpoint_id}", "webhooks.manage", endpoint.PatchEndpoint),
     Row(
         "DELETE",
         "/webhook-endpoints/{endpoint_id}",
         "webhooks.manage",
-        webhooks.DeleteEndpoint,
+        endpoint.DeleteEndpoint,
         204,
     ),
     Row(
         "GET",
         "/webhook-endpoints/{endpoint_id}/deliveries",
         "webhooks.read",
-        webhooks.ListDeliveries,
+        delivery.ListDeliveries,
     ),
-    Row("GET", "/webhook-deliveries/{delivery_id}", "webhooks.read", webhooks.GetDelivery),
+    Row("GET", "/webhook-deliveries/{delivery_id}", "webhooks.read", delivery.GetDelivery),
     Row(
-        "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", webhooks.Redeliver
+        "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

@@ -1,10 +1,12 @@
 """The shape of the route table: what a row says, and what makes a table unfit to serve."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from service_kit.settings import ConfigurationError
-from shared_events.requests.base import Request
+from shared_events.requests import Request
 
 from crm_gateway.access.roles import PERMISSIONS
 
@@ -26,15 +28,20 @@ class Row:
     method: str
     path: str
     permission: str
-    request: type[Request]
+    request: type[Request[Any]]
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The fields its path spells as `{...}`."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
     def from_path(self) -> frozenset[str]:
         """Fields the caller gives by the path and cannot give otherwise."""
-        return frozenset(self.request.path) | frozenset(self.fixed)
+        return frozenset(self.parameters) | frozenset(self.fixed)
 
 
 def check(rows: Sequence[Row]) -> None:

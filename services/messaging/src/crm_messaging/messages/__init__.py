@@ -1,1 +1,25 @@
 """Chat messages: arriving, being sent, and what WhatsApp reports of them."""
+
+from service_kit.service import Service
+from shared_events.channels import traffic
+from shared_events.messaging import message
+from shared_events.topology import MESSAGING_CHANNEL_EVENTS
+
+from crm_messaging.messages import arrival, consumers, requests
+
+
+def add_to(service: Service) -> None:
+    """What is asked about messages, and what channels tell of them."""
+    service.answer(message.SendMessage, requests.send_message)
+    service.answer(message.GetMessage, requests.get_message)
+    service.answer(message.ListMessages, requests.list_messages)
+    service.answer(message.ListContactMessages, requests.list_contact_messages)
+    service.answer(message.ListSessionMessages, requests.list_session_messages)
+    service.on(
+        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageReceived, arrival.on_message_received
+    )
+    service.on(MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageSent, consumers.on_message_sent)
+    service.on(MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageFailed, consumers.on_message_failed)
+    service.on(
+        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageStatusReported, consumers.on_status_reported
+    )

@@ -6,20 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.ids import uuid7
 from service_kit.incoming import Event
-from service_kit.outbox import Cause
 from service_kit.text import without_nul
-from shared_events.channel import ChannelMessageReceived
+from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.identity import WhatsAppId
-from shared_events.messaging import (
-    ChannelSummary,
-    ContactSummary,
-    SessionStarted,
-    SessionSummary,
-)
-from shared_events.resources import Message
+from shared_events.messaging.message import Message
+from shared_events.messaging.session import SessionStarted, SessionSummary
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import repository
 from crm_messaging.messages.events import Conversation, telling

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
+from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from service_kit.outbox import Cause
-from shared_events.channel import (
+from shared_events.channels.traffic import (
     ChannelMessageFailed,
     ChannelMessageSent,
     ChannelMessageStatusReported,

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from shared_events.messaging import (
-    ChannelSummary,
-    ContactSummary,
+from shared_events.messaging.message import (
+    Message,
     MessageDelivered,
     MessageEvent,
     MessageFailed,
@@ -12,9 +11,10 @@ from shared_events.messaging import (
     MessageRead,
     MessageReceived,
     MessageSent,
-    SessionSummary,
+    MessageStatus,
 )
-from shared_events.resources import Message, MessageStatus
+from shared_events.messaging.session import SessionSummary
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 _EVENTS: dict[MessageStatus, type[MessageEvent]] = {
     "received": MessageReceived,

@@ -7,8 +7,8 @@ ever reported, and each step keeps the time it was first reported, in whatever o
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared_events.channel import ChannelMessageStatusReported
-from shared_events.resources import Message, MessageStatus
+from shared_events.channels.traffic import ChannelMessageStatusReported
+from shared_events.messaging.message import Message, MessageStatus
 
 _RANK: dict[str, int] = {
     status: rank

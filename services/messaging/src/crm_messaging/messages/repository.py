@@ -7,8 +7,9 @@ from uuid import UUID
 from asyncpg import Record, SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
-from shared_events.messaging import ChannelSummary, ContactSummary, SessionSummary
-from shared_events.resources import Message
+from shared_events.messaging.message import Message
+from shared_events.messaging.session import SessionSummary
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages.events import Conversation
 from crm_messaging.messages.receipts import Receipt

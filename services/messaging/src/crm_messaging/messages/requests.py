@@ -8,15 +8,15 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.text import without_nul
-from shared_events.requests.base import Page
-from shared_events.requests.messaging import (
+from shared_events.messaging.message import (
     GetMessage,
     ListContactMessages,
     ListMessages,
     ListSessionMessages,
+    Message,
     SendMessage,
 )
-from shared_events.resources import Message
+from shared_events.requests import Page
 from sqlalchemy import select
 
 from crm_messaging.messages import repository, service

@@ -10,9 +10,8 @@ from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
 from service_kit.text import without_nul
 from shared_events.identity import WhatsAppId
-from shared_events.messaging import MessageQueued, SessionStarted, SessionSummary
-from shared_events.requests.messaging import SendMessage
-from shared_events.resources import Message
+from shared_events.messaging.message import Message, MessageQueued, SendMessage
+from shared_events.messaging.session import SessionStarted, SessionSummary
 
 from crm_messaging.messages import repository
 from crm_messaging.replicas import repository as replicas

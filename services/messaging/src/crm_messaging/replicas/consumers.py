@@ -5,16 +5,16 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
-from shared_events.contact import (
+from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
+from shared_events.contacts.contact import (
+    Contact,
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
     ContactUpdated,
 )
-from shared_events.gateway import AgentCreated, AgentUpdated
+from shared_events.gateway.agent import AgentCreated, AgentUpdated
 from shared_events.identity import WhatsAppId
-from shared_events.resources import Contact
 
 from crm_messaging.replicas import people
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.text import without_nul
 from shared_events.identity import WhatsAppId, contact_id, display_name
-from shared_events.messaging import ContactSummary
+from shared_events.messaging.summaries import ContactSummary
 
 IdentityKey = tuple[str, str]
 """Kind and canonical value."""

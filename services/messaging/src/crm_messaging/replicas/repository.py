@@ -9,9 +9,9 @@ from uuid import UUID
 from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
-from shared_events.channel import ChannelRef
+from shared_events.channels.traffic import TrafficChannel
 from shared_events.identity import WhatsAppId
-from shared_events.messaging import ChannelSummary, ContactSummary
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 PATIENCE_SECONDS = 0.5
 _STEPS = 25
@@ -88,7 +88,7 @@ async def agent_is_active(tx: Transaction, agent_id: UUID) -> bool:
     return active is True
 
 
-async def remember_channels(tx: Transaction, channels: Mapping[UUID, ChannelRef]) -> None:
+async def remember_channels(tx: Transaction, channels: Mapping[UUID, TrafficChannel]) -> None:
     """Record channels first seen in a message; what their own events said stays."""
     ordered = [channels[channel_id] for channel_id in sorted(channels)]
     await tx.execute(

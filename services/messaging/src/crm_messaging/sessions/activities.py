@@ -2,9 +2,23 @@
 
 from service_kit.database import Database
 from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
 
 from crm_messaging.sessions import repository, service
-from crm_messaging.sessions.schemas import CLOSE_SESSION_IF_IDLE, Ending, Outcome, Watch
+from crm_messaging.sessions.schemas import (
+    CLOSE_SESSION_IF_IDLE,
+    SESSION_QUEUE,
+    Ending,
+    Outcome,
+    Watch,
+)
+from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
+from crm_messaging.temporal import GRACE, IDENTITY, MakeWorker
+
+_CACHED_WORKFLOWS = 10
+"""A session sleeps for minutes between two activations: replaying its dozen events when it wakes
+costs 1 ms or so, keeping it in memory for that long 40 KB."""
 
 
 class SessionActivities:
@@ -33,3 +47,22 @@ class SessionActivities:
                 total_messages=session.total_messages,
             ),
         )
+
+
+def session_worker(activities: SessionActivities, at_once: int) -> MakeWorker:
+    """The worker of `session-queue`; `at_once` bounds the activities that hold a connection."""
+
+    def make(client: Client) -> Worker:
+        return Worker(
+            client,
+            task_queue=SESSION_QUEUE,
+            workflows=[SessionLifecycleWorkflow],
+            activities=[activities.close_session_if_idle],
+            max_cached_workflows=_CACHED_WORKFLOWS,
+            max_concurrent_workflow_tasks=8,
+            max_concurrent_activities=at_once,
+            identity=IDENTITY,
+            graceful_shutdown_timeout=GRACE,
+        )
+
+    return make

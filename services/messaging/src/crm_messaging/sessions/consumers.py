@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.messaging import SessionStarted
+from shared_events.messaging.session import SessionStarted
 
 from crm_messaging.sessions import repository
 from crm_messaging.sessions.lifecycles import Lifecycles

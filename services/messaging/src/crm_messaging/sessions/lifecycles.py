@@ -10,20 +10,15 @@ from service_kit.database import Database
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from crm_messaging.sessions import repository
 from crm_messaging.sessions.schemas import SESSION_QUEUE, Watch, workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
-from crm_messaging.temporal import Temporal
+from crm_messaging.temporal import CALL_SECONDS, UNREACHABLE, Temporal
 
 log = structlog.get_logger()
 
-CALL_SECONDS = 1.0
-"""A connected client keeps a call to a dead server for 10 s; nobody here waits that long."""
 _AT_ONCE = 20
-
-UNREACHABLE = (RPCError, RuntimeError, OSError)
 
 
 class Lifecycles:

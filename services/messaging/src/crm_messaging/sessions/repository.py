@@ -10,7 +10,7 @@ from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
-from shared_events.resources import Session, SessionStatus
+from shared_events.messaging.session import Session, SessionStatus
 
 SessionKey = tuple[UUID, UUID]
 """Channel and contact."""

@@ -8,15 +8,15 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.text import without_nul
-from shared_events.requests.base import Page
-from shared_events.requests.messaging import (
+from shared_events.messaging.session import (
     AssignSession,
     CloseSession,
     GetSession,
     ListContactSessions,
     ListSessions,
+    Session,
 )
-from shared_events.resources import Session
+from shared_events.requests import Page
 from sqlalchemy import false, select
 
 from crm_messaging.replicas import repository as replicas

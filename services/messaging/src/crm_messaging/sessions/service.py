@@ -4,8 +4,7 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
-from shared_events.messaging import SessionAssigned, SessionClosed, SessionExpired
-from shared_events.resources import Session
+from shared_events.messaging.session import Session, SessionAssigned, SessionClosed, SessionExpired
 
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository

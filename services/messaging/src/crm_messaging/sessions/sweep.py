@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -25,14 +24,12 @@ class Sweep:
         self,
         database: Database,
         lifecycles: Lifecycles,
-        ensure_drain: Callable[[], Awaitable[None]],
         *,
         seconds: float,
         grace_seconds: float,
     ) -> None:
         self._database = database
         self._lifecycles = lifecycles
-        self._ensure_drain = ensure_drain
         self._seconds = seconds
         self._grace_seconds = grace_seconds
 
@@ -57,7 +54,6 @@ class Sweep:
         if expired:
             log.info("sweep_expired_sessions", count=expired)
         watched = await self._watch(unwatched)
-        await self._ensure_drain()
         return expired == _BATCH or watched == _BATCH
 
     async def _expire(self, session: repository.Watched) -> bool:

@@ -6,18 +6,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from asyncpg import Record
-from crm_dev.service_testing import event_of
+from crm_testing.services import event_of
+from service_kit.cause import Cause
 from service_kit.database import Database
-from service_kit.incoming import Event, Handler
-from service_kit.outbox import Cause
-from shared_events.channel import (
+from service_kit.incoming import Event, EventHandler
+from shared_events.channels.traffic import (
     ChannelMessageReceived,
     ChannelMessageStatusReported,
-    ChannelRef,
     Person,
+    TrafficChannel,
 )
+from shared_events.contacts.contact import Identity
 from shared_events.envelope import Envelope, EventData
-from shared_events.resources import Identity
 
 PHONE = "5511988880001"
 
@@ -28,7 +28,7 @@ class Scene:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.tenant_id = str(uuid4())
-        self.channel = ChannelRef(id=uuid4(), name="Loja", session_timeout_seconds=1800)
+        self.channel = TrafficChannel(id=uuid4(), name="Loja", session_timeout_seconds=1800)
 
     def received(
         self,
@@ -81,7 +81,7 @@ class Scene:
         """An event as it travels."""
         return event_of(self.tenant_id, data, seq)
 
-    async def apply(self, handler: Handler, *datas: EventData, seq: int = 1) -> None:
+    async def apply(self, handler: EventHandler[Any], *datas: EventData, seq: int = 1) -> None:
         """Let a handler apply these events in one transaction."""
         async with self.database.tenant(self.tenant_id) as tx:
             await handler(tx, self.events(datas, seq))

@@ -9,9 +9,8 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
-from shared_events.requests.base import Page
-from shared_events.requests.webhooks import ListDeliveries
-from shared_events.resources import DeliveryAttempt, WebhookDelivery
+from shared_events.requests import Page
+from shared_events.webhooks.delivery import DeliveryAttempt, ListDeliveries, WebhookDelivery
 from sqlalchemy import select
 
 from crm_webhooks.deliveries.models import TABLE

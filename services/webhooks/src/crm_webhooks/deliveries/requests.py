@@ -1,10 +1,9 @@
 """The requests about deliveries (`shared_events.requests.webhooks`)."""
 
-from service_kit.calls import Call, RequestHandler
+from service_kit.calls import Call
 from service_kit.database import Transaction
-from shared_events.requests.base import Page, Request
-from shared_events.requests.webhooks import GetDelivery, ListDeliveries, Redeliver
-from shared_events.resources import WebhookDelivery
+from shared_events.requests import Page
+from shared_events.webhooks.delivery import GetDelivery, ListDeliveries, Redeliver, WebhookDelivery
 
 from crm_webhooks.deliveries import repository
 from crm_webhooks.endpoints.repository import EndpointRepository
@@ -15,14 +14,6 @@ class DeliveryRequests:
 
     def __init__(self, endpoints: EndpointRepository) -> None:
         self._endpoints = endpoints
-
-    def handlers(self) -> dict[type[Request], RequestHandler]:
-        """Which method answers what."""
-        return {
-            ListDeliveries: self.list,
-            GetDelivery: self.get,
-            Redeliver: self.redeliver,
-        }
 
     async def list(
         self, tx: Transaction, request: ListDeliveries, call: Call

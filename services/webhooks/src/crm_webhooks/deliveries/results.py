@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from service_kit.database import Database, Transaction, is_infrastructure
-from shared_events.webhook import WebhookEndpointDisabled
+from shared_events.webhooks.endpoint import WebhookEndpointDisabled
 
 from crm_webhooks.deliveries import metrics, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result

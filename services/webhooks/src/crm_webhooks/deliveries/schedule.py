@@ -5,19 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-MINUTE, HOUR = 60.0, 3600.0
-STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
-    5,
-    30,
-    5 * MINUTE,
-    30 * MINUTE,
-    2 * HOUR,
-    5 * HOUR,
-    10 * HOUR,
-    14 * HOUR,
-    20 * HOUR,
-    24 * HOUR,
-)
+HOUR = 3600.0
 JITTER = 0.2
 MAX_RETRY_AFTER_SECONDS = 24 * HOUR
 

@@ -1,0 +1,21 @@
+"""The URLs customers have events sent to."""
+
+from service_kit.service import Service
+from shared_events.webhooks import endpoint
+
+from crm_webhooks.deliveries.egress import Egress
+from crm_webhooks.endpoints.repository import EndpointRepository
+from crm_webhooks.endpoints.requests import EndpointRequests
+from crm_webhooks.settings import WebhooksSettings
+
+
+def add_to(
+    service: Service, settings: WebhooksSettings, repository: EndpointRepository, egress: Egress
+) -> None:
+    """What is asked about endpoints."""
+    requests = EndpointRequests(repository, egress, plain_http=settings.plain_http)
+    service.answer(endpoint.CreateEndpoint, requests.create)
+    service.answer(endpoint.GetEndpoint, requests.get)
+    service.answer(endpoint.ListEndpoints, requests.list)
+    service.answer(endpoint.PatchEndpoint, requests.patch)
+    service.answer(endpoint.DeleteEndpoint, requests.delete)

@@ -9,8 +9,8 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
-from shared_events.requests.base import ListRequest, Page
-from shared_events.resources import WebhookEndpoint
+from shared_events.requests import ListQuery, Page
+from shared_events.webhooks.endpoint import WebhookEndpoint
 from sqlalchemy import not_, select
 
 from crm_webhooks.endpoints import rules
@@ -88,7 +88,7 @@ class EndpointRepository:
         headers = self._vault.open_headers(row["headers"])
         return self._resource(row).model_copy(update={"headers": headers})
 
-    async def page(self, tx: Transaction, request: ListRequest) -> Page[WebhookEndpoint]:
+    async def page(self, tx: Transaction, request: ListQuery[Any]) -> Page[WebhookEndpoint]:
         """Endpoints, newest first; raises MalformedError."""
         return await _NEWEST_FIRST.page(tx, _EXISTING, request, self._resource)
 

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from service_kit.calls import Call, RequestHandler
+from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.text import without_nul
-from shared_events.requests.base import Nothing, Page, Request
-from shared_events.requests.webhooks import (
+from shared_events.requests import Nothing, Page
+from shared_events.webhooks.endpoint import (
     CreateEndpoint,
     DeleteEndpoint,
     GetEndpoint,
     ListEndpoints,
     PatchEndpoint,
+    WebhookEndpoint,
+    WebhookEndpointDisabled,
 )
-from shared_events.resources import WebhookEndpoint
-from shared_events.webhook import WebhookEndpointDisabled
 
 from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.endpoints import rules
@@ -31,16 +31,6 @@ class EndpointRequests:
         self._endpoints = endpoints
         self._egress = egress
         self._plain_http = plain_http
-
-    def handlers(self) -> dict[type[Request], RequestHandler]:
-        """Which method answers what."""
-        return {
-            CreateEndpoint: self.create,
-            GetEndpoint: self.get,
-            ListEndpoints: self.list,
-            PatchEndpoint: self.patch,
-            DeleteEndpoint: self.delete,
-        }
 
     async def create(self, tx: Transaction, request: CreateEndpoint, call: Call) -> WebhookEndpoint:
         """A new endpoint; this reply alone shows its secret."""

@@ -1,0 +1,213 @@
+"""A batch subscriber for RabbitMQ, in the shape of FastStream's own for Kafka.
+
+    router = Router()
+
+    @router.batch_subscriber(queue, exchange, max_records=100)
+    async def handle(messages: list[IncomingMessage]) -> None: ...
+
+Deliveries of one queue are gathered for some milliseconds and handed over together, so that the
+handler can apply them in one transaction. Parser, decoder, middlewares, acknowledgement policy and
+AsyncAPI apply as to any subscriber of FastStream's, to the batch as one message (docs/adr/0009).
+"""
+
+import asyncio
+import math
+import time
+from contextlib import suppress
+from typing import Any, cast
+
+from aio_pika import IncomingMessage
+from faststream import AckPolicy
+from faststream.message import StreamMessage
+from faststream.rabbit import Channel, RabbitExchange, RabbitQueue, RabbitRouter
+from faststream.rabbit.broker.registrator import RabbitRegistrator
+from faststream.rabbit.configs import RabbitBrokerConfig
+from faststream.rabbit.subscriber import RabbitSubscriber
+from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
+from faststream.rabbit.subscriber.factory import create_subscriber
+
+Batch = tuple[IncomingMessage, ...]
+
+_LINGER_SECONDS = (0.002, 0.05)
+_LINGER_FROM, _LINGER_STEP = 30.0, 0.0003
+_RATE_MEMORY_SECONDS = 0.5
+
+
+class BatchMessage(StreamMessage[Batch]):
+    """A batch as FastStream's pipeline sees it: one message, settled as one."""
+
+    async def ack(self, **_: Any) -> None:
+        """Acknowledge everything up to the last: all came, and were settled, in order.
+
+        A lost channel takes no acknowledgement and redelivers.
+        """
+        await super().ack()
+        for last in self._last_of_each_channel():
+            await last.ack(multiple=True)
+
+    async def nack(self, **_: Any) -> None:
+        """Give all of them back to the queue."""
+        await super().nack()
+        for last in self._last_of_each_channel():
+            await last.nack(multiple=True, requeue=True)
+
+    async def reject(self, **_: Any) -> None:
+        """As `nack`: what is wrong with one message is no reason to drop a batch."""
+        await self.nack()
+
+    def _last_of_each_channel(self) -> list[IncomingMessage]:
+        last = {id(message.channel): message for message in self.raw_message}
+        return [message for message in last.values() if not message.channel.is_closed]
+
+
+async def parse_batch(messages: Batch) -> BatchMessage:
+    """What the messages have in common is the first one's; each keeps its headers."""
+    first = messages[0]
+    return BatchMessage(
+        messages,
+        [message.body for message in messages],
+        headers=dict(first.headers),
+        # With the correlation id, by which FastStream links a batch to the traces it serves.
+        batch_headers=[
+            {**message.headers, "correlation_id": message.correlation_id or message.message_id}
+            for message in messages
+        ],
+        content_type=first.content_type,
+        correlation_id=first.correlation_id,
+        message_id=first.message_id,
+    )
+
+
+async def decode_batch(message: BatchMessage) -> list[IncomingMessage]:
+    """Handlers take the messages themselves: each needs its own headers."""
+    return list(message.raw_message)
+
+
+class Pace:
+    """How long to gather: hardly at all when little comes, longer when a batch pays.
+
+    A transaction costs the same for one message and for ten. Below 30 messages a second nothing
+    is gained by waiting; above it the linger grows to 50 ms, what a batch of several needs.
+    """
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._noted_at = time.monotonic()
+
+    @property
+    def linger(self) -> float:
+        """Seconds to wait for company."""
+        shortest, longest = _LINGER_SECONDS
+        busy = max(0.0, self._rate - _LINGER_FROM)
+        return min(longest, shortest + busy * _LINGER_STEP)
+
+    def note(self, count: int) -> None:
+        """So many messages have come since the last note."""
+        now = time.monotonic()
+        elapsed, self._noted_at = now - self._noted_at, now
+        weight = math.exp(-elapsed / _RATE_MEMORY_SECONDS)
+        self._rate = self._rate * weight + count / max(elapsed, 1e-4) * (1 - weight)
+
+
+class BatchSubscriber(RabbitSubscriber):
+    """Gathers deliveries and consumes them as one message, one batch after the other."""
+
+    max_records: int
+    batch_timeout_ms: int | None
+
+    _arrived: asyncio.Queue[IncomingMessage]
+    _full: asyncio.Event
+    _gathering: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Subscribe, and begin to gather."""
+        self._arrived = asyncio.Queue()
+        self._full = asyncio.Event()
+        await super().start()
+        self._gathering = asyncio.create_task(self._gather(), name=f"batches-{self.queue.name}")
+
+    async def stop(self) -> None:
+        """Let the batch in hand finish, then leave; what waits returns to the queue."""
+        await super().stop()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            await asyncio.gather(self._gathering, return_exceptions=True)
+            self._gathering = None
+
+    async def consume(self, msg: IncomingMessage) -> None:
+        """Take a delivery. It never awaits: deliveries start in order and so must queue."""
+        self._arrived.put_nowait(msg)
+        if self._arrived.qsize() >= self.max_records - 1:
+            self._full.set()
+
+    async def _gather(self) -> None:
+        pace = Pace()
+        while True:
+            batch = [await self._arrived.get()]
+            linger = pace.linger if self.batch_timeout_ms is None else self.batch_timeout_ms / 1000
+            await self._wait_for_company(linger)
+            while len(batch) < self.max_records and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            pace.note(len(batch))
+            # The pipeline is typed for one message and never looks into it; the parser does.
+            await super().consume(cast(IncomingMessage, tuple(batch)))
+
+    async def _wait_for_company(self, seconds: float) -> None:
+        """So long at most, and no longer than until the batch is full."""
+        self._full.clear()
+        if self._arrived.qsize() < self.max_records - 1:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._full.wait()
+
+
+class Router(RabbitRouter):
+    """FastStream's router, with subscribers that take batches."""
+
+    def batch_subscriber(
+        self,
+        queue: RabbitQueue,
+        exchange: RabbitExchange,
+        *,
+        max_records: int = 100,
+        batch_timeout_ms: int | None = None,
+        consume_args: dict[str, Any] | None = None,
+        title: str | None = None,
+        description: str | None = None,
+    ) -> BatchSubscriber:
+        """As `subscriber`, for a handler that takes a list of up to `max_records` messages.
+
+        `batch_timeout_ms` is how long a batch is gathered; by default that follows from the rate.
+        A batch whose handler raises returns to the queue.
+        """
+        channel = Channel(prefetch_count=2 * max_records)
+        broker = cast(RabbitBrokerConfig, self.config)
+        single = create_subscriber(
+            queue=queue,
+            exchange=exchange,
+            consume_args=consume_args,
+            channel=channel,
+            no_reply=True,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            config=broker,
+            title_=title,
+            description_=description,
+            include_in_schema=True,
+        )
+        subscriber = BatchSubscriber(
+            RabbitSubscriberConfig(
+                queue=queue,
+                exchange=exchange,
+                consume_args=consume_args,
+                channel=channel,
+                no_reply=True,
+                _ack_policy=single.ack_policy,
+                _outer_config=broker,
+            ),
+            single.specification,
+            single.calls,
+        )
+        subscriber.max_records = max_records
+        subscriber.batch_timeout_ms = batch_timeout_ms
+        super(RabbitRegistrator, self).subscriber(subscriber)
+        return subscriber.add_call(parser_=parse_batch, decoder_=decode_batch, dependencies_=())

@@ -1,0 +1,132 @@
+"""What a service hears and answers, as FastStream subscribers on one router."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Union
+
+from aio_pika import IncomingMessage
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitMessage
+from shared_events import topology
+from shared_events.envelope import Envelope, EventData
+
+from service_kit.batch import Router
+from service_kit.bus import Publisher
+from service_kit.consumer import Consumer
+from service_kit.database import Database
+from service_kit.incoming import Decoder, EventDecoder, Handler, Reader, taken_by
+from service_kit.request_server import RequestServer
+from service_kit.settings import ConfigurationError, ServiceSettings
+
+_AT_ONCE = 20
+"""Messages of an unordered queue that are applied side by side."""
+
+
+class Subscriptions:
+    """Handlers by queue. Queues are named by the topology, handlers by the features."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        settings: ServiceSettings,
+        requests: RequestServer,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._settings = settings
+        self._requests = requests
+        self._decoders: dict[topology.EventQueue, EventDecoder | Decoder] = {}
+        self._lingers: dict[topology.EventQueue, float] = {}
+
+    def on(self, queue: topology.EventQueue, event: type[EventData], handler: Any) -> None:
+        """Apply events of this type, or ignore them (None)."""
+        decoder = self._decoders.setdefault(queue, EventDecoder(queue))
+        if not isinstance(decoder, EventDecoder):
+            raise ConfigurationError([f"{queue.name} is consumed whole already"])
+        decoder.on(event, handler)
+
+    def consume(
+        self,
+        queue: topology.EventQueue,
+        read: Reader[Any],
+        handler: Handler[Any],
+        linger: float | None,
+    ) -> None:
+        """Apply whatever arrives."""
+        if queue in self._decoders:
+            raise ConfigurationError([f"{queue.name} is consumed already"])
+        self._decoders[queue] = taken_by(handler, read)
+        if linger is not None:
+            self._lingers[queue] = linger
+
+    @property
+    def queues(self) -> tuple[topology.EventQueue, ...]:
+        """The queues it consumes."""
+        return tuple(self._decoders)
+
+    def router(self) -> Router:
+        """A subscriber for every queue, with all of them checked; raises ConfigurationError."""
+        router = Router()
+        for queue, decoder in self._decoders.items():
+            if isinstance(decoder, EventDecoder):
+                decoder.check()
+            consumer = Consumer(
+                queue,
+                queue.name,
+                decoder,
+                database=self._database,
+                publisher=self._publisher,
+                retry_delays=self._settings.consumer_retry_delays_seconds,
+            )
+            self._subscribe(router, consumer, _payload(decoder))
+        self._requests.subscribe(router)
+        return router
+
+    def _subscribe(self, router: Router, consumer: Consumer, payload: Any) -> None:
+        queue = consumer.queue
+        if queue.in_batches:
+            linger = self._lingers.get(queue)
+            subscriber = router.batch_subscriber(
+                queue,
+                queue.exchange,
+                max_records=self._settings.consumer_batch_size,
+                batch_timeout_ms=None if linger is None else int(linger * 1000),
+                title=queue.name,
+            )
+            subscriber(_documented(consumer.handle, queue.name, list[payload]))
+            return
+        single = router.subscriber(
+            queue,
+            queue.exchange,
+            channel=Channel(prefetch_count=1 if queue.single_active else _AT_ONCE),
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            decoder=_as_list,
+            no_reply=True,
+            title=queue.name,
+        )
+        single(_documented(consumer.handle, queue.name, payload))
+
+
+async def _as_list(message: RabbitMessage) -> list[IncomingMessage]:
+    return [message.raw_message]
+
+
+def _payload(decoder: EventDecoder | Decoder) -> Any:
+    """The type of a message, for AsyncAPI; what a reader of one's own reads is anything."""
+    if not isinstance(decoder, EventDecoder):
+        return dict[str, Any]
+    return Union[tuple(Envelope.__class_getitem__(t) for t in decoder.types)]  # noqa: UP007
+
+
+def _documented(
+    handle: Callable[[Sequence[IncomingMessage]], Awaitable[None]], name: str, payload: Any
+) -> Callable[[Any], Awaitable[None]]:
+    """The handler under the name and with the payload that FastStream writes into AsyncAPI."""
+
+    async def handler(messages: Any) -> None:
+        await handle(messages)
+
+    handler.__name__ = name
+    handler.__doc__ = None
+    handler.__annotations__["messages"] = payload
+    return handler

@@ -1,0 +1,1 @@
+"""What may be said to channels-waha, and what it says: free of WAHA's shapes."""

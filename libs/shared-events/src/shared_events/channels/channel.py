@@ -1,0 +1,144 @@
+"""Channels: connected WhatsApp numbers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, HttpUrl, StringConstraints
+
+from shared_events import bounds
+from shared_events.envelope import Contract, EventData
+from shared_events.requests import Command, Given, ListQuery, Nothing, Query
+
+ChannelStatus = Literal[
+    "created", "pairing", "connected", "degraded", "logged_out", "failed", "stopped"
+]
+
+
+class WahaConnection(Contract):
+    """Where a channel's WAHA session runs; the API key is never shown."""
+
+    base_url: bounds.Url
+    session: Annotated[str, StringConstraints(max_length=54)]
+
+
+class Channel(Contract):
+    """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation."""
+
+    id: UUID
+    name: bounds.Name
+    type: Literal["waha"]
+    status: ChannelStatus
+    status_reason: bounds.Reason | None = None
+    phone: bounds.Phone | None = None
+    waha: WahaConnection
+    webhook_url: bounds.Url
+    webhook_hmac_key: str | None = None
+    session_timeout_minutes: float
+    session_timeout_seconds: int
+    allow_groups: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+WahaSession = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,54}$")]
+
+
+class WahaSettings(Given):
+    """Where the WAHA session runs and how to reach it."""
+
+    base_url: Annotated[HttpUrl, Field(max_length=2048)]
+    api_key: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    session: WahaSession = "default"
+
+
+class CreateChannel(Command[Channel], key="channels.channel.create"):
+    """Connect a number. The reply alone carries the webhook's HMAC key.
+
+    `session_timeout_seconds` is for development and tests and is refused in production.
+    """
+
+    name: Name
+    type: Literal["waha"] = "waha"
+    waha: WahaSettings
+    session_timeout_minutes: float | None = Field(default=None, ge=1, le=1440)
+    session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
+    allow_groups: bool = True
+
+
+class UpdateChannel(Command[Channel], key="channels.channel.update"):
+    """Change a channel; what is left out stays. Its type can be named, not changed."""
+
+    channel_id: UUID
+    name: Name | None = None
+    type: Literal["waha"] | None = None
+    waha: WahaSettings | None = None
+    session_timeout_minutes: float | None = Field(default=None, ge=1, le=1440)
+    session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
+    allow_groups: bool | None = None
+
+
+class GetChannel(Query[Channel], key="channels.channel.get"):
+    """Read one channel."""
+
+    channel_id: UUID
+
+
+class ListChannels(ListQuery[Channel], key="channels.channel.list"):
+    """All channels, newest first."""
+
+
+class DeleteChannel(Command[Nothing], key="channels.channel.delete"):
+    """Disconnect a number; its messages stay."""
+
+    channel_id: UUID
+
+
+class DriveChannel(Command[Channel], key="channels.channel.drive"):
+    """Start, stop, restart or log out the WAHA session; starting registers our webhook in it."""
+
+    channel_id: UUID
+    action: Literal["start", "stop", "restart", "logout"]
+
+
+class QrCode(Contract):
+    """A pairing code to show. `data` is base64 of an image of `mimetype`."""
+
+    mimetype: str
+    data: str
+
+
+class GetQrCode(Query[QrCode], key="channels.channel.qr"):
+    """The QR code to pair the number; a conflict unless the session waits for a scan."""
+
+    channel_id: UUID
+
+
+class ChannelCreated(EventData, type="channel.created", aggregate="channel", public=True):
+    """A channel was created (not necessarily paired yet)."""
+
+    channel: Channel
+
+
+class ChannelUpdated(EventData, type="channel.updated", aggregate="channel"):
+    """A channel's settings changed: name, timeout or switches."""
+
+    channel: Channel
+
+
+class ChannelDeleted(EventData, type="channel.deleted", aggregate="channel"):
+    """A channel was deleted; its messages stay."""
+
+    channel_id: UUID
+
+
+class ChannelStatusChanged(
+    EventData, type="channel.status_changed", aggregate="channel", public=True
+):
+    """A channel's connection state changed; `waha_status` is WAHA's own word, an open set."""
+
+    channel: Channel
+    previous_status: bounds.Word
+    waha_status: Annotated[str, StringConstraints(max_length=100)]

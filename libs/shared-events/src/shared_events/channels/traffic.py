@@ -1,0 +1,91 @@
+"""What happened on a WhatsApp number, free of WAHA's shapes."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared_events import bounds
+from shared_events.contacts.contact import Identity
+from shared_events.envelope import Contract, EventData
+from shared_events.messaging.message import ContentType, Direction
+
+
+class TrafficChannel(Contract):
+    """What a consumer needs to know of the channel, so that it never has to ask."""
+
+    id: UUID
+    name: bounds.Name
+    session_timeout_seconds: int
+
+
+class Person(Contract):
+    """Who the message concerns: the customer in a direct chat, the participant in a group.
+
+    `identities` are ordered strongest first (phone before LID) and never empty.
+    """
+
+    identities: list[Identity] = Field(min_length=1)
+    push_name: bounds.Name | None = None
+
+
+class Media(Contract):
+    """An attachment. `state` is `unavailable` when WAHA did not download it."""
+
+    url: bounds.Url | None = None
+    mime_type: bounds.MimeType | None = None
+    filename: bounds.FileName | None = None
+    duration_seconds: int | None = None
+    state: Literal["available", "unavailable"]
+
+
+class ChannelMessageReceived(EventData, type="channel.message_received", aggregate="conversation"):
+    """A message appeared in a chat: from the customer, or typed on the company's own phone."""
+
+    channel: TrafficChannel
+    chat_id: bounds.ChatId
+    is_group: bool = False
+    external_id: bounds.ExternalId
+    direction: Direction
+    origin: Literal["customer", "phone", "api"]
+    person: Person
+    content_type: ContentType
+    content: bounds.MessageText | None = None
+    media: Media | None = None
+    reply_to_external_id: bounds.ExternalId | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    sent_at: datetime
+
+
+class ChannelMessageSent(EventData, type="channel.message_sent", aggregate="conversation"):
+    """WhatsApp accepted an outbound message; `external_id` is its bare WhatsApp id."""
+
+    channel_id: UUID
+    message_id: UUID
+    external_id: bounds.ExternalId | None
+    sent_at: datetime
+
+
+class ChannelMessageFailed(EventData, type="channel.message_failed", aggregate="conversation"):
+    """An outbound message will not be sent."""
+
+    channel_id: UUID
+    message_id: UUID
+    code: bounds.ErrorCode
+    reason: bounds.Reason
+    failed_at: datetime
+
+
+class ChannelMessageStatusReported(
+    EventData, type="channel.message_status_reported", aggregate="conversation"
+):
+    """WhatsApp reported the state of a message. Reports repeat, skip and come out of order."""
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    from_us: bool
+    status: Literal["pending", "sent", "failed", "delivered", "read", "played"]
+    participant: bounds.ChatId | None = None
+    error_code: bounds.ErrorCode | None = None
+    occurred_at: datetime

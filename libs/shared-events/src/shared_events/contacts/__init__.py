@@ -1,0 +1,1 @@
+"""What may be said to contacts, and what it says."""

@@ -1,0 +1,1 @@
+"""What may be said to messaging, and what it says."""

@@ -1,0 +1,103 @@
+"""Sessions: conversations from their first message to their end."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared_events import bounds
+from shared_events.envelope import Contract, EventData
+from shared_events.messaging.summaries import ChannelSummary, ContactSummary
+from shared_events.requests import Command, ListQuery, Query
+
+SessionStatus = Literal["active", "closed", "expired"]
+
+
+class Session(Contract):
+    """A conversation: opened by the first message, ended by an agent or by silence."""
+
+    id: UUID
+    contact_id: UUID
+    channel_id: UUID
+    project_id: bounds.TenantId
+    status: SessionStatus
+    assigned_agent_id: UUID | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    end_reason: bounds.Word | None = None
+    last_interaction_at: datetime
+    timeout_seconds: int
+    total_messages: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionSummary(Contract):
+    """The conversation a message belongs to."""
+
+    id: UUID
+    status: SessionStatus
+
+
+class GetSession(Query[Session], key="messaging.session.get"):
+    """Read one session."""
+
+    session_id: UUID
+
+
+class ListSessions(ListQuery[Session], key="messaging.session.list"):
+    """Find sessions, newest first. `assigned_agent_id` also takes `none` and `me`."""
+
+    status: SessionStatus | None = None
+    contact_id: UUID | None = None
+    channel_id: UUID | None = None
+    assigned_agent_id: UUID | Literal["none", "me"] | None = None
+
+
+class ListContactSessions(ListSessions, key="messaging.session.list_of_contact"):
+    """The sessions of one contact; an unknown contact is not found."""
+
+    contact_id: UUID
+
+
+class AssignSession(Command[Session], key="messaging.session.assign"):
+    """Give a session to an agent, or to nobody (null). The same agent again changes nothing."""
+
+    session_id: UUID
+    agent_id: UUID | None
+
+
+class CloseSession(Command[Session], key="messaging.session.close"):
+    """End a session. One that has ended already is answered unchanged, without an event."""
+
+    session_id: UUID
+    reason: str = Field(default="resolved", min_length=1, max_length=50)
+    note: str | None = Field(default=None, max_length=4096)
+
+
+class SessionEvent(EventData, aggregate="session"):
+    """What every session event says."""
+
+    session: Session
+    contact: ContactSummary
+    channel: ChannelSummary
+
+
+class SessionStarted(SessionEvent, type="session.started", public=True):
+    """A conversation started with its first message."""
+
+
+class SessionAssigned(SessionEvent, type="session.assigned", public=True):
+    """A conversation was assigned to another agent, or to none."""
+
+    previous_agent_id: UUID | None = None
+
+
+class SessionClosed(SessionEvent, type="session.closed", public=True):
+    """A conversation was closed. Exactly one terminal event per session."""
+
+
+class SessionExpired(SessionEvent, type="session.expired", public=True):
+    """A conversation expired after silence. Exactly one terminal event per session."""

@@ -1,1 +1,0 @@
-"""The bus API: what the gateway asks of the services (design section 3, `crm.requests`)."""

@@ -1,0 +1,1 @@
+"""What may be said to webhooks, and what it says."""

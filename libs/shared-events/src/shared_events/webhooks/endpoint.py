@@ -1,0 +1,82 @@
+"""Webhook endpoints: the URLs customers have events sent to."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, HttpUrl, StringConstraints
+
+from shared_events import bounds
+from shared_events.envelope import Contract, EventData
+from shared_events.requests import Command, ListQuery, Nothing, Query
+
+
+class WebhookEndpoint(Contract):
+    """A customer's URL. `secret` is filled only on creation and rotation."""
+
+    id: UUID
+    url: bounds.Url
+    description: Annotated[str, StringConstraints(max_length=500)] | None = None
+    event_types: list[str]
+    headers: dict[str, str] = Field(default_factory=dict)
+    enabled: bool
+    disabled_reason: bounds.Word | None = None
+    secret: str | None = None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+EventPattern = Annotated[
+    str, StringConstraints(pattern=r"^(\*|[a-z]+\.(\*|[a-z_]+))$", max_length=100)
+]
+EventPatterns = Annotated[list[EventPattern], Field(min_length=1, max_length=100)]
+Headers = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=20)
+]
+EndpointUrl = Annotated[HttpUrl, Field(max_length=2048)]
+
+
+class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
+    """Have events sent to a URL. The reply alone carries the signing secret."""
+
+    url: EndpointUrl
+    description: str | None = Field(default=None, max_length=500)
+    event_types: EventPatterns = Field(default_factory=lambda: ["*"])
+    headers: Headers = Field(default_factory=dict)
+    enabled: bool = True
+
+
+class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
+    """Change an endpoint; what is left out stays. Pending deliveries follow the new settings."""
+
+    endpoint_id: UUID
+    url: EndpointUrl | None = None
+    description: str | None = Field(default=None, max_length=500)
+    event_types: EventPatterns | None = None
+    headers: Headers | None = None
+    enabled: bool | None = None
+
+
+class GetEndpoint(Query[WebhookEndpoint], key="webhooks.endpoint.get"):
+    """Read one endpoint."""
+
+    endpoint_id: UUID
+
+
+class ListEndpoints(ListQuery[WebhookEndpoint], key="webhooks.endpoint.list"):
+    """All endpoints, newest first."""
+
+
+class DeleteEndpoint(Command[Nothing], key="webhooks.endpoint.delete"):
+    """Stop sending to a URL; what is still owed is cancelled."""
+
+    endpoint_id: UUID
+
+
+class WebhookEndpointDisabled(
+    EventData, type="webhook.endpoint_disabled", aggregate="endpoint", public=True
+):
+    """A webhook endpoint was disabled; `endpoint.disabled_reason` says why."""
+
+    endpoint: WebhookEndpoint

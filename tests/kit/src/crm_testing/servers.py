@@ -1,0 +1,169 @@
+"""Real servers for tests: one PostgreSQL, RabbitMQ and Temporal per test run, begun on demand.
+
+A pytest plugin (registered by this package), so that every package's tests may ask for
+`postgres_server`, `rabbitmq_server` and `temporal_server`. They listen on free ports, keep their
+data in a temporary directory and die with the run, however it ends. Isolation is cheap: a database
+or a virtual host of one's own, instead of a server of one's own.
+"""
+
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from crm_dev import logs, process
+from crm_dev.piece import Piece, PieceMissingError
+from crm_dev.ports import free_ports
+from crm_dev.postgres import postgres
+from crm_dev.process import StartFailedError
+from crm_dev.rabbitmq import USER, RabbitPorts, rabbitmq
+from crm_dev.temporal import TemporalPorts, temporal
+
+PASSWORD = "only-for-this-test-run"
+
+
+class Server:
+    """A running piece; tests of outages stop, kill and start it again, with its data kept."""
+
+    def __init__(self, piece: Piece, directory: Path) -> None:
+        self.piece = piece
+        self.log = directory / f"{piece.name}.log"
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the administrator's address: a database or AMQP URL, or host:port."""
+        return self.piece.url
+
+    async def start(self) -> None:
+        """Start and wait until ready; raises StartFailedError with the log's last words."""
+        self._process = await process.spawn(self.piece, self.log)
+        try:
+            await process.become_ready(self.piece, self._process)
+        except StartFailedError as error:
+            await self.kill()
+            last_words = "\n".join(logs.tail(self.log, 20))
+            raise StartFailedError(f"{error}\n{last_words}") from error
+
+    async def stop(self) -> None:
+        """Stop as an operator would, cleanly."""
+        if self._process:
+            await process.stop(self._process, self.piece)
+
+    async def kill(self) -> None:
+        """End without warning, as a power cut would."""
+        if self._process:
+            process.kill_group(self._process.pid)
+            await self._process.wait()
+
+
+class PostgresServer(Server):
+    """PostgreSQL with its administrator's URL in `url`."""
+
+    async def create_database(self, prefix: str = "test", template: str = "template1") -> str:
+        """Create an empty database, or a copy of `template`, and return its administrator's URL."""
+        name = f"{prefix.replace('-', '_')}_{uuid4().hex[:12]}"
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        finally:
+            await connection.close()
+        return self.url.rpartition("/")[0] + f"/{name}"
+
+
+class RabbitServer(Server):
+    """RabbitMQ with its management API, which knows the depth of every queue."""
+
+    def __init__(self, piece: Piece, directory: Path, management_url: str) -> None:
+        super().__init__(piece, directory)
+        self.management_url = management_url
+
+    def management(self) -> httpx.AsyncClient:
+        """Return a client of the management API; the caller closes it."""
+        return httpx.AsyncClient(base_url=self.management_url, auth=(USER, PASSWORD))
+
+    async def create_vhost(self, prefix: str = "test") -> str:
+        """Create an empty virtual host and return its AMQP URL."""
+        name = f"{prefix}-{uuid4().hex[:12]}"
+        async with self.management() as client:
+            (await client.put(f"/api/vhosts/{name}")).raise_for_status()
+        return f"{self.url.rstrip('/')}/{name}"
+
+
+class TemporalServer(Server):
+    """Temporal whose workflows' clocks may be moved; `url` is host:port."""
+
+
+@asynccontextmanager
+async def _alive(server: Server) -> AsyncIterator[None]:
+    await server.start()
+    try:
+        yield
+    finally:
+        # The data dies with the run, so nobody waits for a clean stop.
+        await server.kill()
+
+
+@asynccontextmanager
+async def running_postgres() -> AsyncIterator[PostgresServer]:
+    """Run a PostgreSQL of one's own: quick, and careless about power cuts."""
+    with tempfile.TemporaryDirectory(prefix="crm-test-") as name:
+        (port,) = free_ports(1)
+        piece = postgres(Path(name) / "postgres", port, PASSWORD, durable=False)
+        server = PostgresServer(piece, Path(name))
+        async with _alive(server):
+            yield server
+
+
+@asynccontextmanager
+async def running_rabbitmq() -> AsyncIterator[RabbitServer]:
+    """Run a RabbitMQ of one's own; raises PieceMissingError when it is not installed."""
+    with tempfile.TemporaryDirectory(prefix="crm-test-") as name:
+        amqp, erlang, epmd, management = free_ports(4)
+        ports = RabbitPorts(amqp=amqp, erlang=erlang, epmd=epmd, management=management)
+        piece = rabbitmq(Path(name) / "rabbitmq", ports, PASSWORD)
+        if piece.missing:
+            raise PieceMissingError(piece.missing)
+        server = RabbitServer(piece, Path(name), f"http://127.0.0.1:{management}")
+        async with _alive(server):
+            yield server
+
+
+@asynccontextmanager
+async def running_temporal() -> AsyncIterator[TemporalServer]:
+    """Run a Temporal of one's own; raises PieceMissingError when it is not installed."""
+    with tempfile.TemporaryDirectory(prefix="crm-test-") as name:
+        grpc, http = free_ports(2)
+        ports = TemporalPorts(grpc=grpc, http=http)
+        piece = temporal(Path(name) / "temporal", ports, time_skipping=True)
+        if piece.missing:
+            raise PieceMissingError(piece.missing)
+        server = TemporalServer(piece, Path(name))
+        async with _alive(server):
+            yield server
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """The run's PostgreSQL: `await postgres_server.create_database("contacts")`."""
+    async with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def rabbitmq_server() -> AsyncIterator[RabbitServer]:
+    """The run's RabbitMQ: `await rabbitmq_server.create_vhost("contacts")`."""
+    async with running_rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def temporal_server() -> AsyncIterator[TemporalServer]:
+    """The run's Temporal: `await Client.connect(temporal_server.url)`."""
+    async with running_temporal() as server:
+        yield server

@@ -1,0 +1,183 @@
+"""What the tests of every service share: the service at work, and companies that use it.
+
+The other services' side of the bus is played here: they ask, as the gateway does, and they tell
+events, as their relays do.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from asyncpg import Record
+from faststream.rabbit import RabbitBroker
+from service_kit.batch import Router
+from service_kit.bus import Publisher, connect, make_broker
+from service_kit.database import Database
+from service_kit.errors import UnavailableError
+from service_kit.relay import envelope
+from service_kit.request_client import RequestClient
+from service_kit.request_server import RequestServer
+from service_kit.service import Service
+from shared_events import registry, topology
+from shared_events.envelope import Envelope, EventData
+from shared_events.requests import Principal, Reply, Request
+
+_OUTBOX = """
+SELECT * FROM outbox_events WHERE $1::text IS NULL OR event_type = $1 ORDER BY seq
+"""
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+    """What `look` returns once it is truthy; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found := await look():
+                return found
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """The service in this process, from when it answers and consumes to its clean stop."""
+    async with service.app.router.lifespan_context(service.app):
+        async with asyncio.timeout(30):
+            await service.started.wait()
+        yield service
+
+
+@asynccontextmanager
+async def answering(server: RequestServer, amqp_url: str) -> AsyncIterator[RabbitBroker]:
+    """The server at work; the broker is FastStream's, whose stop ends it early."""
+    router = Router()
+    server.subscribe(router)
+    broker = make_broker(amqp_url, confirms=False)
+    broker.include_router(router)
+    await connect(broker)
+    await server.bind(broker)
+    yield broker
+    await broker.stop()
+
+
+class Outside:
+    """The other services' connections to the bus."""
+
+    def __init__(self, amqp_url: str) -> None:
+        self.client = RequestClient(amqp_url)
+        self.publisher = Publisher(amqp_url)
+
+    async def __aenter__(self) -> Self:
+        await self.publisher.connect()
+        await self.client.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.stop()
+        await self.publisher.close()
+
+    async def answered(self, request: Request[Any]) -> None:
+        """Wait for a service in another process until it answers such a request."""
+
+        async def answers() -> bool:
+            try:
+                await self.client.call(
+                    request, principal=Principal(tenant_id="nobody"), correlation_id="start"
+                )
+            except UnavailableError:
+                return False
+            return True
+
+        await eventually(answers, seconds=30)
+
+    async def publish(self, envelope: Envelope[Any]) -> None:
+        """Publish an event; the same one twice is a redelivery."""
+        body = envelope.model_dump_json().encode()
+        await self.publish_body(body, **envelope.model_dump(exclude={"data"}))
+
+    async def publish_body(self, body: bytes, *, event_type: str, **headers: Any) -> None:
+        """Publish bytes, whatever they are, as an event of this type."""
+        named = {"event_type": event_type, "event_version": "1", "event_id": uuid4(), **headers}
+        await self.publisher.publish(
+            topology.event_exchange(event_type),
+            event_type,
+            body,
+            message_id=str(uuid4()),
+            headers={name: str(value) for name, value in named.items()},
+        )
+
+
+@dataclass
+class Company:
+    """A tenant: it asks a service, others tell of it, and its tables can be looked into."""
+
+    database: Database
+    outside: Outside
+    id: str = field(default_factory=lambda: str(uuid4()))
+    user_id: UUID = field(default_factory=uuid4)
+
+    async def ask(self, request: Request[Any], **options: Any) -> Reply:
+        """Send a request over the bus, as the gateway does."""
+        principal = Principal(tenant_id=self.id, user_id=self.user_id)
+        options.setdefault("correlation_id", f"req-{uuid4()}")
+        return await self.outside.client.call(request, principal=principal, **options)
+
+    async def value(self, request: Request[Any], **options: Any) -> dict[str, Any]:
+        """The value of a request that must succeed."""
+        reply = await self.ask(request, **options)
+        assert reply.problem is None, reply.problem
+        assert reply.value is not None
+        return reply.value
+
+    async def refusal(self, request: Request[Any], **options: Any) -> tuple[str, str]:
+        """Kind and code of a request that must fail; the code is the field's, if it names one."""
+        problem = (await self.ask(request, **options)).problem
+        assert problem is not None
+        return problem.kind, problem.errors[0].code if problem.errors else problem.code
+
+    def envelope(self, data: EventData, seq: int = 1) -> Envelope[Any]:
+        """The data as an event of this tenant, of an aggregate of its own."""
+        return event_of(self.id, data, seq)
+
+    async def publish(self, data: EventData) -> UUID:
+        """Publish an event of this tenant; returns its id."""
+        envelope = self.envelope(data)
+        await self.outside.publish(envelope)
+        return envelope.event_id
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Look into the tables as this tenant."""
+        async with self.database.tenant(self.id) as tx:
+            return [dict(row) for row in await tx.fetch(query, *values)]
+
+    async def outbox(self, event_type: str | None = None) -> list[Record]:
+        """The outbox's rows of this tenant, oldest first."""
+        async with self.database.tenant(self.id) as tx:
+            return await tx.fetch(_OUTBOX, event_type)
+
+    async def told(self, event_type: str) -> list[dict[str, Any]]:
+        """What this tenant's events of a type said, oldest first."""
+        return [row["payload"] for row in await self.outbox(event_type)]
+
+
+def event_of(tenant_id: str, data: EventData, seq: int = 1) -> Envelope[Any]:
+    """The data as an event of a tenant, as another service tells it."""
+    return Envelope(
+        event_id=uuid4(),
+        event_type=data.event_type,
+        event_version=data.event_version,
+        aggregate_id=uuid4(),
+        aggregate_type=data.aggregate_type,
+        aggregate_seq=seq,
+        tenant_id=tenant_id,
+        occurred_at=datetime.now(UTC),
+        correlation_id="req-told",
+        data=data,
+    )
+
+
+def read_back(row: Record) -> Envelope[Any]:
+    """An event of the outbox as its consumers will read it."""
+    return registry.parse_any(row["event_type"], row["event_version"], envelope(row))
