@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check contracts env bootstrap
+.PHONY: help up down status logs stop start demo test bench check contracts asyncapi env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -45,8 +45,10 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
-contracts: bootstrap ## Write the JSON Schemas of every event anew
+contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
+asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
+	@$(BIN)/crm-dev asyncapi
 
 bootstrap:
 	@tools/bootstrap

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from crm_dev import commands, daemon
+from crm_dev import asyncapi, commands, daemon
 
 DEMO = "crm_dev.demo"
 
@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     # Without a help text it stays out of the list: `up` runs it, people do not.
     supervise = verbs.add_parser("supervise")
     supervise.add_argument("names", nargs="*", metavar="NAME")
+    documents = verbs.add_parser("asyncapi", help="write the AsyncAPI document of every service")
+    documents.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
     return root
@@ -73,6 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
             )
         case "stop" | "start":
             return commands.ask(directory, arguments.verb, arguments.name)
+        case "asyncapi":
+            for path in asyncapi.write(directory, arguments.folder or directory / "asyncapi"):
+                print(path)
+            return 0
         case "supervise":
             return daemon.main(directory, arguments.names)
         case _:

@@ -4,13 +4,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-SERVICE_OFFSETS = {
-    "gateway": 0,
-    "contacts": 1,
-    "messaging": 2,
-    "channels-waha": 3,
-    "webhooks": 4,
-}
+from shared_events.services import GATEWAY, SERVICES
+
+SERVICE_OFFSETS = {service.name: service.port - GATEWAY.port for service in SERVICES}
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,14 @@ from faststream.rabbit import (
     RabbitExchange,
     RabbitMessage,
     RabbitPublishCommand,
+    RabbitRouter,
 )
 from faststream.rabbit.helpers import ChannelManager
 from faststream.rabbit.parser import AioPikaParser
+from faststream.rabbit.publisher import RabbitPublisher
 from faststream.rabbit.publisher.producer import AioPikaFastProducerImpl
 from shared_events import topology
+from shared_events.envelope import Envelope, EventData
 
 from service_kit import bus_telemetry
 
@@ -156,16 +159,34 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
 
 
 class Publisher:
-    """Publishes on a connection of its own, persistent, mandatory and confirmed."""
+    """Publishes on a connection of its own, persistent, mandatory and confirmed.
 
-    def __init__(self, url: str) -> None:
+    `router` has a FastStream publisher for each of the events.
+    """
+
+    def __init__(self, url: str, events: Iterable[type[EventData]] = ()) -> None:
         self._url = url
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
+        self.router = RabbitRouter()
+        self._events = {event.event_type: self._event_publisher(event) for event in events}
+
+    def _event_publisher(self, event: type[EventData]) -> RabbitPublisher:
+        return self.router.publisher(
+            exchange=topology.event_exchange(event.event_type),
+            routing_key=event.event_type,
+            mandatory=True,
+            persist=True,
+            content_type="application/json",
+            title=event.event_type,
+            description=event.description(),
+            schema=Envelope.__class_getitem__(event),
+        )
 
     async def connect(self) -> None:
         """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away."""
         await self.close()
         broker = make_broker(self._url)
+        broker.include_router(self.router)
         self._open = broker, await connect(broker)
 
     async def close(self) -> None:
@@ -210,31 +231,65 @@ class Publisher:
         within `timeout` seconds.
         """
         broker, _ = self._connected()
-        try:
-            async with asyncio.timeout(timeout):
-                await broker.publish(
-                    body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    message_id=message_id,
-                    correlation_id=correlation_id,
-                    headers=dict(headers),
-                    content_type=content_type,
-                    persist=True,
-                    mandatory=True,
-                )
-        except PublishError as error:
-            raise UnroutableError(f"no queue is bound for {routing_key}") from error
-        except DeliveryError as error:
-            raise BrokerDownError("the broker refused the message") from error
-        except BROKER_ERRORS as error:
-            raise BrokerDownError(type(error).__name__) from error
+        async with _confirmed(routing_key, timeout):
+            await broker.publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                message_id=message_id,
+                correlation_id=correlation_id,
+                headers=dict(headers),
+                content_type=content_type,
+                persist=True,
+                mandatory=True,
+            )
+
+    async def publish_event(
+        self,
+        event_type: str,
+        body: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, Any],
+        correlation_id: str | None,
+    ) -> None:
+        """As `publish`, for an event: exchange and key follow from its type."""
+        registered = self._events.get(event_type)
+        if registered is None:  # of a version that this code no longer tells
+            await self.publish(
+                topology.event_exchange(event_type),
+                event_type,
+                body,
+                message_id=message_id,
+                headers=headers,
+                correlation_id=correlation_id,
+            )
+            return
+        self._connected()
+        async with _confirmed(event_type, PUBLISH_TIMEOUT_SECONDS):
+            await registered.publish(
+                body, message_id=message_id, headers=dict(headers), correlation_id=correlation_id
+            )
 
     def _connected(self) -> tuple[RabbitBroker, AbstractRobustConnection]:
         """What is open; while aio-pika reconnects, whoever used it would wait for that."""
         if self._open is None or not self._open[1].connected.is_set():
             raise BrokerDownError("not connected")
         return self._open
+
+
+@asynccontextmanager
+async def _confirmed(routing_key: str, timeout: float) -> AsyncIterator[None]:
+    """What FastStream, aio-pika and aiormq raise, as one of our three faults."""
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except PublishError as error:
+        raise UnroutableError(f"no queue is bound for {routing_key}") from error
+    except DeliveryError as error:
+        raise BrokerDownError("the broker refused the message") from error
+    except BROKER_ERRORS as error:
+        raise BrokerDownError(type(error).__name__) from error
 
 
 async def declare_topology(

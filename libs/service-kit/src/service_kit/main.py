@@ -33,6 +33,7 @@ def run_service(
     commands.add_parser("run", help="serve until told to stop")
     commands.add_parser("migrate", help="bring the schema to this code's revision")
     commands.add_parser("healthcheck", help="exit 0 when the local process is ready")
+    commands.add_parser("asyncapi", help="print what it says and hears on the bus")
     commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
     dlq = commands.add_parser("dlq", help="look at dead letters and send them back")
     dlq.add_argument("action", choices=["list", "redrive"])
@@ -48,6 +49,10 @@ def run_service(
         from service_kit import migrations  # only this command needs Alembic's 11 MB
 
         migrations.run_migrate(settings, package=name.package, schema=name.schema)
+    elif arguments.command == "asyncapi":
+        from service_kit import asyncapi  # only this command needs FastStream's generator
+
+        print(json.dumps(asyncapi.document(create(settings)), indent=2))  # noqa: T201
     elif arguments.command == "healthcheck":
         sys.exit(_healthcheck(settings))
     elif arguments.command == "redrive-outbox":

@@ -20,7 +20,6 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from shared_events import topology
 
 from service_kit import metrics, tracing
 from service_kit.bus import BrokerDownError, Publisher, UnroutableError
@@ -201,8 +200,7 @@ class Relay:
     async def _publish_one(self, row: asyncpg.Record) -> None:
         event_type: str = row["event_type"]
         with tracing.continued(row["trace_context"]):
-            await self._publisher.publish(
-                topology.event_exchange(event_type),
+            await self._publisher.publish_event(
                 event_type,
                 envelope(row),
                 message_id=str(row["event_id"]),

@@ -14,8 +14,9 @@ from uuid import uuid4
 from aio_pika.abc import AbstractRobustConnection
 from aio_pika.exceptions import PublishError
 from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue, RabbitRouter
 from shared_events import topology
+from shared_events.registry import BY_KEY
 from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 
 from service_kit import tracing
@@ -35,12 +36,19 @@ class RequestClient:
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
 
-    def broker(self) -> RabbitBroker:
-        """A broker that listens to a reply queue of its own."""
-        self._reply_queue = f"replies.{uuid4()}"
-        broker = make_broker(self._amqp_url)
-        subscriber = broker.subscriber(
-            RabbitQueue(self._reply_queue, exclusive=True, auto_delete=True, durable=False),
+    def router(self, reply_queue: str = "replies") -> RabbitRouter:
+        """What may be asked, and a subscriber of the reply queue."""
+        router = RabbitRouter()
+        for key, request in BY_KEY.items():
+            router.publisher(
+                exchange=topology.CRM_REQUESTS,
+                routing_key=key,
+                title=key,
+                description=request.__doc__,
+                schema=RequestEnvelope.__class_getitem__(request),
+            )
+        subscriber = router.subscriber(
+            RabbitQueue(reply_queue, exclusive=True, auto_delete=True, durable=False),
             channel=Channel(prefetch_count=1000, publisher_confirms=False),
             ack_policy=AckPolicy.ACK_FIRST,
             decoder=undecoded,
@@ -48,12 +56,15 @@ class RequestClient:
             title="replies",
         )
         subscriber(self._on_reply)
-        return broker
+        return router
 
     async def start(self) -> None:
         """Connect and open the reply queue; raises when the broker is away. May be tried again."""
         await self._disconnect()
-        broker = self.broker()
+        # Another name each time: a broker may still hold a lost connection's queue.
+        self._reply_queue = f"replies.{uuid4()}"
+        broker = make_broker(self._amqp_url)
+        broker.include_router(self.router(self._reply_queue))
         self._open = broker, await connect(broker)
 
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ meanwhile. Losing a dependency later is nobody's end: each part waits and goes o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 from urllib.parse import urlsplit
@@ -15,9 +15,10 @@ import structlog
 from aio_pika.abc import AbstractRobustConnection
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from faststream.rabbit import RabbitBroker
+from faststream.rabbit import RabbitBroker, RabbitRouter
 from shared_events import topology
 from shared_events.envelope import Data, EventData
+from shared_events.registry import EVENTS
 from shared_events.services import ServiceName
 
 from service_kit import health, tracing
@@ -55,7 +56,7 @@ class Service:
         self.database = Database(
             settings.postgres_dsn, name.schema, pool_size=settings.db_pool_size
         )
-        self.publisher = Publisher(settings.amqp_url)
+        self.publisher = Publisher(settings.amqp_url, EVENTS.get(name, ()))
         self.relay = Relay(
             self.database,
             self.publisher,
@@ -82,6 +83,7 @@ class Service:
         self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
         self._tasks: list[asyncio.Task[None]] = []
         self._on_stop: list[OnStop] = []
+        self._spoken: list[RabbitRouter] = []
         self.migrated = asyncio.Event()
         self.started = asyncio.Event()
         """Set once it answers and consumes, for whoever starts it to wait for."""
@@ -134,6 +136,15 @@ class Service:
         Database and publisher are still there. A callback has 5 seconds; what it raises is logged.
         """
         self._on_stop.append(callback)
+
+    def speaks(self, router: RabbitRouter) -> None:
+        """Show in AsyncAPI what a connection of the service's own says and hears."""
+        self._spoken.append(router)
+
+    @property
+    def routers(self) -> Sequence[RabbitRouter]:
+        """All that it hears, answers and says, for AsyncAPI."""
+        return (self.router(), self.publisher.router, *self._spoken)
 
     def router(self) -> Router:
         """All that it hears and answers, as FastStream subscribers.

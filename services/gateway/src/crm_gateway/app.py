@@ -23,6 +23,7 @@ from crm_gateway.event_types.schemas import ListEventTypes
 from crm_gateway.event_types.service import list_event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
+from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.problems import edge
 from crm_gateway.rest import openapi, table
 from crm_gateway.rest.docs import docs_routes
@@ -81,6 +82,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.health.tolerate("rabbitmq", service.publisher.ping)
     service.health.tolerate("startup", service.check_started)
     service.health.tolerate("requests", bus.check)
+    service.speaks(bus.router())
+    service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
 
     by_path: dict[str, dict[str, Row]] = defaultdict(dict)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+from faststream.rabbit import RabbitRouter
 from service_kit.bus import Publisher
 from service_kit.errors import MalformedError, UnauthenticatedError
 from shared_events import topology
@@ -109,12 +110,25 @@ def event_name(event: object) -> str:
     return _NOT_IN_EVENTS.sub("", event)[:_EVENT_CHARACTERS] or "unknown"
 
 
+def raw_webhooks() -> RabbitRouter:
+    """What `publish` says on the bus, for AsyncAPI: WAHA's webhooks, byte for byte."""
+    router = RabbitRouter()
+    router.publisher(
+        exchange=topology.WAHA_EVENTS,
+        routing_key="#",
+        title=topology.WAHA_EVENTS.name,
+        description="A webhook as WAHA sent it; the routing key is its event.",
+        schema=dict[str, Any],
+    )
+    return router
+
+
 async def publish(
     publisher: Publisher, webhook: Webhook, *, timeout: float = PUBLISH_SECONDS
 ) -> None:
     """Hand it to the broker and wait for the confirm; raises BrokerDownError, UnroutableError."""
     await publisher.publish(
-        topology.WAHA_EVENTS.name,
+        topology.WAHA_EVENTS,
         topology.waha_key(webhook.event),
         webhook.body,
         message_id=str(webhook.id),
