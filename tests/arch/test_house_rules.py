@@ -129,6 +129,44 @@ class TestModules:
             "give it the right type (a Protocol or a cast that says why) instead of ignoring it",
         )
 
+    def test_touch_nothing_private_of_somebody_else(self, modules: list[Any]) -> None:
+        complain(
+            (f"{m}:{found}" for m in modules for found in _borrowed(m.tree)),
+            "use the public way; if there is none, say so in an ADR and ask upstream",
+        )
+
+
+def _borrowed(tree: ast.Module) -> Iterator[str]:
+    """Underscore names that this module neither defines nor says of itself."""
+    own = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            *([node.attr] if isinstance(node, ast.Attribute) and _is_own(node.value) else ()),
+            *([node.name] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ()),
+            *([node.target.id] if _is_field(node) else ()),
+        )
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in own:
+            yield f"{node.lineno}: .{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = (*node.module.split("."), *(alias.name for alias in node.names))
+            yield from (f"{node.lineno}: {name}" for name in names if _is_private(name))
+
+
+def _is_private(name: str) -> bool:
+    # `_replace` is what named tuples offer to everybody.
+    return name.startswith("_") and not name.endswith("__") and name not in ("_", "_replace")
+
+
+def _is_own(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def _is_field(node: ast.AST) -> bool:
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+
 
 class TestTests:
     def test_wait_for_conditions_not_for_time(self, modules: list[Any]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_kit.migrations import script_directory
+from alembic.script import ScriptDirectory
+from service_kit.migrations import alembic_config
 from service_kit.revisions import head_revision
 from shared_events import topology
 from shared_events.registry import EVENTS, REQUESTS
@@ -71,9 +72,10 @@ class TestEveryService:
         package = f"crm_{name.replace('-', '_')}"
         versions = ROOT / "services" / name / "src" / package / "migrations" / "versions"
         assert list(versions.glob("0001_*.py")), f"{package} needs migrations/versions/0001_*.py"
-        assert head_revision(package) == script_directory(package).get_current_head(), (
-            f"{package}: name each migration after its revision, <revision>_<what>.py"
-        )
+        assert (
+            head_revision(package)
+            == ScriptDirectory.from_config(alembic_config(package)).get_current_head()
+        ), f"{package}: name each migration after its revision, <revision>_<what>.py"
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=by_name)

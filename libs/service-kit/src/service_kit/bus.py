@@ -12,13 +12,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any, cast
 
 import aiormq
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection, DeliveryMode
 from aio_pika.exceptions import (
     AMQPException,
     ChannelPreconditionFailed,
     DeliveryError,
     PublishError,
 )
+from aio_pika.message import encode_expiration
 from faststream.rabbit import (
     Channel,
     RabbitBroker,
@@ -28,9 +29,9 @@ from faststream.rabbit import (
     RabbitRouter,
 )
 from faststream.rabbit.helpers import ChannelManager
-from faststream.rabbit.parser import AioPikaParser
 from faststream.rabbit.publisher import RabbitPublisher
 from faststream.rabbit.publisher.producer import AioPikaFastProducerImpl
+from pamqp.commands import Basic
 from shared_events import topology
 from shared_events.envelope import Envelope, EventData
 
@@ -78,25 +79,33 @@ class ConfirmingProducer(AioPikaFastProducerImpl):
         self._channels: ChannelManager = config.channel_manager
 
     async def publish(self, cmd: RabbitPublishCommand) -> aiormq.abc.ConfirmationFrameType | None:
-        """Hand a message over; returns the broker's confirm."""
-        message = await AioPikaParser.encode_message(
-            cmd.body,
-            headers=cmd.headers,
-            reply_to=cmd.reply_to,
-            correlation_id=cmd.correlation_id,
-            **cmd.message_options,
-        )
+        """Hand the bytes of a message over; returns the broker's confirm."""
         channel = await self._channels.get_channel()
         await channel.ready()  # one that was lost is opened again by aio-pika
         underlying = cast(aiormq.Channel, await channel.get_underlay_channel())
         return await underlying.basic_publish(
-            message.body,
+            cmd.body,
             exchange=cmd.exchange.name,
             routing_key=cmd.destination,
-            properties=message.properties,
+            properties=_properties(cmd),
             mandatory=cmd.publish_options.get("mandatory", True),
             wait=False,
         )
+
+
+def _properties(cmd: RabbitPublishCommand) -> Basic.Properties:
+    """What FastStream's options say of a message, without a message object in between."""
+    options = cmd.message_options
+    persist = options.get("persist", False)
+    return Basic.Properties(
+        content_type=options.get("content_type"),
+        headers=cmd.headers or None,
+        delivery_mode=DeliveryMode.PERSISTENT if persist else DeliveryMode.NOT_PERSISTENT,
+        correlation_id=cmd.correlation_id,
+        reply_to=cmd.reply_to or None,
+        expiration=encode_expiration(options.get("expiration")),
+        message_id=options.get("message_id"),
+    )
 
 
 def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
@@ -108,6 +117,7 @@ def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
         url,
         default_channel=Channel(publisher_confirms=confirms, on_return_raises=confirms),
         apply_types=False,
+        app_id=None,
         reconnect_interval=1.0,
         fail_fast=True,
         graceful_timeout=10.0,

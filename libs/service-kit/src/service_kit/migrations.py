@@ -8,15 +8,12 @@ here; without it they must exist and DATABASE_OWNER_URL says how to become the o
 import asyncio
 import os
 from importlib.resources import files
-from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from alembic import command
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -25,11 +22,13 @@ from service_kit.settings import ConfigurationError, ServiceSettings
 _LOCK = 0x43524D  # one migration at a time, whoever starts it
 
 
-def script_directory(package: str) -> ScriptDirectory:
-    """The service's revisions: `<package>/migrations/versions`."""
+def alembic_config(package: str) -> Config:
+    """Alembic for the service's revisions: `<package>/migrations/versions`."""
     config = Config()
-    config.set_main_option("script_location", str(files(package) / "migrations"))
-    return ScriptDirectory.from_config(config)
+    config.set_main_option("script_location", str(files("service_kit") / "alembic"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
+    return config
 
 
 async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> None:
@@ -58,20 +57,9 @@ async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> No
 
 
 def _upgrade(connection: Connection, package: str, schema: str) -> None:
-    script = script_directory(package)
-
-    def steps(revision: object, context: MigrationContext) -> list[RevisionStep]:
-        del context
-        return script._upgrade_revs("head", cast(str, revision))
-
-    with EnvironmentContext(Config(), script, fn=steps) as environment:
-        environment.configure(
-            connection=connection,
-            version_table_schema=schema,
-            target_metadata=MetaData(schema=schema),
-        )
-        with environment.begin_transaction():
-            environment.run_migrations()
+    config = alembic_config(package)
+    config.attributes.update(connection=connection, schema=schema)
+    command.upgrade(config, "head")
 
 
 async def _provision(admin_url: str, settings: ServiceSettings, schema: str, owner: str) -> None:

@@ -16,6 +16,7 @@ from crm_messaging.settings import MessagingSettings
 from crm_testing.servers import TemporalServer, running_temporal
 from crm_testing.services import Company, Outside, eventually, running
 from messaging_scene import Scene
+from service_kit.relay import Relay
 from service_kit.service import Service
 from shared_events.messaging.session import CloseSession
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -183,14 +184,15 @@ class TestOutboxProcessor:
         make_settings: MakeSettings,
         temporal_server: TemporalServer,
         client: Client,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         settings = make_settings(
             temporal_address=temporal_server.url,
             outbox_drain_window_seconds=2,
             outbox_poll_seconds=0.1,
         )
+        monkeypatch.setattr(Relay, "run", lambda _: asyncio.Event().wait())
         service = create_service(settings)
-        del service._background["relay"]
         handle = client.get_workflow_handle(OUTBOX_WORKFLOW_ID)
         if await status(handle) == WorkflowExecutionStatus.RUNNING:
             await handle.terminate("its window is an earlier test's")
