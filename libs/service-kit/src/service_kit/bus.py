@@ -7,7 +7,7 @@ messages with one message id in flight confuse which of them was returned.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -241,18 +241,18 @@ class Publisher:
         within `timeout` seconds.
         """
         broker, _ = self._connected()
-        async with _confirmed(routing_key, timeout):
-            await broker.publish(
-                body,
-                exchange=exchange,
-                routing_key=routing_key,
-                message_id=message_id,
-                correlation_id=correlation_id,
-                headers=dict(headers),
-                content_type=content_type,
-                persist=True,
-                mandatory=True,
-            )
+        sending = broker.publish(
+            body,
+            exchange=exchange,
+            routing_key=routing_key,
+            message_id=message_id,
+            correlation_id=correlation_id,
+            headers=dict(headers),
+            content_type=content_type,
+            persist=True,
+            mandatory=True,
+        )
+        await _confirmed(sending, routing_key, timeout)
 
     async def publish_event(
         self,
@@ -276,10 +276,10 @@ class Publisher:
             )
             return
         self._connected()
-        async with _confirmed(event_type, PUBLISH_TIMEOUT_SECONDS):
-            await registered.publish(
-                body, message_id=message_id, headers=dict(headers), correlation_id=correlation_id
-            )
+        sending = registered.publish(
+            body, message_id=message_id, headers=dict(headers), correlation_id=correlation_id
+        )
+        await _confirmed(sending, event_type, PUBLISH_TIMEOUT_SECONDS)
 
     def _connected(self) -> tuple[RabbitBroker, AbstractRobustConnection]:
         """What is open; while aio-pika reconnects, whoever used it would wait for that."""
@@ -288,12 +288,11 @@ class Publisher:
         return self._open
 
 
-@asynccontextmanager
-async def _confirmed(routing_key: str, timeout: float) -> AsyncIterator[None]:
-    """What FastStream, aio-pika and aiormq raise, as one of our three faults."""
+async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: float) -> None:
+    """What FastStream, aio-pika and aiormq raise, as one of our two faults."""
     try:
         async with asyncio.timeout(timeout):
-            yield
+            await sending
     except PublishError as error:
         raise UnroutableError(f"no queue is bound for {routing_key}") from error
     except DeliveryError as error:
