@@ -18,7 +18,9 @@ from crm_webhooks.endpoints.secrets import Vault
 from crm_webhooks.settings import WebhooksSettings
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from service_kit.sealing import Seal
 from service_kit.service import Service
+from shared_events import topology
 from shared_events.contacts.contact import Contact, ContactCreated
 from shared_events.envelope import EventData
 from shared_events.services import WEBHOOKS
@@ -46,6 +48,20 @@ class Tenant(Company):
         """Put `contact.created` on the bus as a relay does, `times` over; returns its id."""
         envelope = self.envelope(ContactCreated(contact=_contact(uuid4())))
         await asyncio.gather(*(self.outside.publish(envelope) for _ in range(times)))
+        return str(envelope.event_id)
+
+    async def publish_traced(self, correlation_id: str, **trace: str) -> str:
+        """Put `contact.created` on the bus with what strangers wrote beside it; returns its id."""
+        envelope = self.envelope(ContactCreated(contact=_contact(uuid4())))
+        named = {"event_type": envelope.event_type, "event_id": str(envelope.event_id)}
+        await self.outside.publisher.publish(
+            topology.event_exchange(envelope.event_type),
+            envelope.event_type,
+            envelope.model_dump_json().encode(),
+            message_id=str(envelope.event_id),
+            correlation_id=correlation_id,
+            headers={**named, "event_version": "1", "tenant_id": self.id, **trace},
+        )
         return str(envelope.event_id)
 
     async def publish_anything(self, event: type[EventData], data: dict[str, Any]) -> str:
@@ -164,7 +180,7 @@ def tenant(tenants: MakeTenant) -> Tenant:
 @pytest.fixture
 def seal() -> Callable[[str], bytes]:
     """Encrypts a secret as the service would."""
-    return Vault(KEY).seal
+    return Vault(Seal(SecretStr(KEY))).seal
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the service is made of."""
 
+from service_kit.egress import Egress
 from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import CHANNELS
@@ -8,16 +9,17 @@ from crm_channels_waha import channels, inbound, outbound
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.client import make_http_client
+from crm_channels_waha.waha.http import WahaHttp
 
 
 def create_service(settings: ChannelsSettings) -> Service:
     """Compose the service; nothing is connected yet."""
     service = Service(CHANNELS, settings)
-    http = make_http_client()
+    egress = Egress.by_setting(settings.waha_allowed_networks, is_production=settings.is_production)
+    http = WahaHttp(egress)
     connections = Connections(settings, http)
     status = StatusBook(connections)
-    channels.add_to(service, settings, connections, status)
+    channels.add_to(service, settings, connections, status, egress)
     inbound.add_to(service, settings, connections, status)
     outbound.add_to(service, settings, connections, status)
     service.on_stop(http.aclose)

@@ -1,7 +1,8 @@
 """Settings of this service (WAHA contract, sending and anti-blocking rules)."""
 
-from cryptography.fernet import Fernet
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
+from service_kit.egress import AllowedNetworks
+from service_kit.sealing import EncryptionKeys
 from service_kit.settings import ServiceSettings
 
 _PRODUCTION_SEND_INTERVAL = 0.5
@@ -10,15 +11,15 @@ _PRODUCTION_SEND_INTERVAL = 0.5
 class ChannelsSettings(ServiceSettings):
     """All times in seconds.
 
-    `encryption_key` is one Fernet key, or several separated by commas: the first seals, all open,
-    so a key can be rotated. `waha_unknown_wait_seconds` is how long a send whose outcome is
-    unknown waits for its echo before WAHA is asked about it.
+    `waha_unknown_wait_seconds` is how long a send whose outcome is unknown waits for its echo
+    before WAHA is asked about it.
     """
 
     server_port: int = Field(default=8083, ge=0, le=65535)
     ingress_master_key: SecretStr
-    encryption_key: SecretStr
+    encryption_key: EncryptionKeys
     public_base_url: str = Field(pattern=r"^https?://")
+    waha_allowed_networks: AllowedNetworks = None
 
     waha_send_interval_seconds: float | None = Field(default=None, ge=0)
     waha_text_timeout_seconds: float = 30.0
@@ -31,13 +32,6 @@ class ChannelsSettings(ServiceSettings):
     waha_degraded_after_seconds: float = 60.0
     waha_stop_grace_seconds: float = 5.0
     raw_event_retention_days: float = 30.0
-
-    @field_validator("encryption_key")
-    @classmethod
-    def _fernet_keys(cls, value: SecretStr) -> SecretStr:
-        for key in value.get_secret_value().split(","):
-            Fernet(key)  # raises ValueError
-        return value
 
     @property
     def send_interval_seconds(self) -> float:

@@ -10,11 +10,12 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound.retention import purge_raw_events
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.client import make_http_client
+from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes import examples
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 from crm_testing.services import eventually
+from service_kit.egress import Egress
 from shared_events import topology
 from shared_events.channels.channel import DriveChannel
 from shared_events.identity import conversation_id
@@ -244,9 +245,8 @@ class TestStatus:
         await company.connect()
         await self.status(company, "STARTING", 4_000_000_000_000)
         await company.until_status("connected")
-        async with make_http_client() as http:
-            book = StatusBook(Connections(settings, http))
-            await book.degrade_stuck(company.database, 0)
+        book = StatusBook(Connections(settings, WahaHttp(Egress())))
+        await book.degrade_stuck(company.database, 0)
         await company.until_status("degraded")
         await self.status(company, "WORKING", 4_000_000_000_001)
         row = await company.until_status("connected")

@@ -314,6 +314,8 @@ class TestRefusedKey:
         await company.connect()
         await company.rows("UPDATE channels SET waha_api_key_encrypted = 'broken'")
         await company.until_state(await company.write("recusada"), "failed")
+        start = DriveChannel(channel_id=company.channel_id, action="start")
+        assert await company.refusal(start) == ("conflict", "waha_refused")
         held = await company.write("depois")
         await company.until_state(held, "pending")
         given = WahaSettings(base_url=waha.url, api_key="waha-key", session="loja")

@@ -12,6 +12,8 @@ from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 from crm_testing.services import Outside, eventually, running
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 
 @asynccontextmanager
@@ -115,6 +117,20 @@ async def _has_sent(waha: WahaSimulator) -> bool:
 
 async def _entered(company: Shop, message_id: UUID) -> bool:
     return bool(await company.ledger(message_id))
+
+
+class TestKeyRotation:
+    async def test_old_channels_send_after_a_key_was_put_in_front(
+        self, own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
+    ) -> None:
+        async with company_on(own_settings, ingress, waha) as company:
+            await company.connect()
+        old = own_settings.encryption_key.get_secret_value()
+        keys = SecretStr(f"{Fernet.generate_key().decode()},{old}")
+        rotated = own_settings.model_copy(update={"encryption_key": keys})
+        async with company_on(rotated, ingress, waha, company) as again:
+            await again.until_state(await again.write("ainda aqui"), "sent")
+        assert [m.text for m in waha.sent.values()] == ["ainda aqui"]
 
 
 class TestNobody:

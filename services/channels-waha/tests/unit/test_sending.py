@@ -1,11 +1,15 @@
 """Composing sends and judging their answers (WAHA contract, sending)."""
 
+import ssl
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from crm_channels_waha.waha.answers import (
     Accepted,
+    Answer,
     NotSent,
     Refused,
     Rejected,
@@ -15,6 +19,7 @@ from crm_channels_waha.waha.answers import (
 )
 from crm_channels_waha.waha.configuration import EVENTS, Subscription
 from crm_channels_waha.waha.sending import Outgoing, compose
+from service_kit.egress import ForbiddenAddressError
 
 CHAT = "5511988880001@c.us"
 
@@ -75,8 +80,11 @@ class TestCompose:
         assert rejected.code == code
 
 
-def answer(status: int, body: Any = None) -> httpx.Response:
-    return httpx.Response(status, json=body) if body is not None else httpx.Response(status)
+def answer(status: int, body: Any = None) -> Answer:
+    return Answer(status, "", b"" if body is None else orjson.dumps(body))
+
+
+WAHA = ConnectionKey("waha.test", 443, True, True, None, None, None)
 
 
 class TestJudge:
@@ -123,18 +131,22 @@ class TestJudge:
     @pytest.mark.parametrize(
         ("error", "verdict"),
         [
-            (httpx.ConnectError(""), NotSent),
-            (httpx.ConnectTimeout(""), NotSent),
-            (httpx.PoolTimeout(""), NotSent),
-            (httpx.ReadTimeout(""), Unknown),
-            (httpx.ReadError(""), Unknown),
-            (httpx.WriteError(""), Unknown),
-            (httpx.RemoteProtocolError(""), Unknown),
-            (httpx.InvalidURL(""), Rejected),
+            (aiohttp.ClientConnectorError(WAHA, OSError("refused")), NotSent),
+            (aiohttp.ClientConnectorError(WAHA, ForbiddenAddressError()), NotSent),
+            (aiohttp.ClientConnectorDNSError(WAHA, OSError("unknown host")), NotSent),
+            (aiohttp.ClientConnectorCertificateError(WAHA, ssl.SSLError("expired")), NotSent),
+            (aiohttp.ConnectionTimeoutError(), NotSent),
+            (aiohttp.SocketTimeoutError(), Unknown),
+            (TimeoutError(), Unknown),
+            (aiohttp.ClientOSError(), Unknown),
+            (ConnectionResetError(), Unknown),
+            (aiohttp.ServerDisconnectedError(), Unknown),
+            (aiohttp.ClientPayloadError(), Unknown),
+            (aiohttp.InvalidURL("x"), Rejected),
         ],
     )
     def test_without_an_answer_it_matters_whether_the_request_left(
-        self, error: httpx.HTTPError, verdict: type[object]
+        self, error: Exception, verdict: type[object]
     ) -> None:
         assert isinstance(judge_failure(error), verdict)
 

@@ -1,14 +1,14 @@
 from typing import Any, cast
 
 import pytest
-from crm_channels_waha.channels.api_keys import ApiKeySeal
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.requests import ChannelRequests
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.client import make_http_client
+from crm_channels_waha.waha.http import WahaHttp
 from cryptography.fernet import Fernet
 from pydantic import SecretStr, ValidationError
 from service_kit.calls import Call
+from service_kit.egress import Egress
 from service_kit.errors import InvalidError
 from shared_events.channels.channel import CreateChannel, WahaSettings
 from shared_events.requests import Principal
@@ -40,24 +40,14 @@ class TestSettings:
         assert any("INGRESS" in p for p in make(ingress_master_key=SecretStr("x")).problems())
 
 
-class TestApiKeySeal:
-    def test_opens_what_an_older_key_sealed(self) -> None:
-        old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-        sealed = ApiKeySeal(SecretStr(old)).seal("waha-key")
-        assert "waha-key" not in sealed
-        assert ApiKeySeal(SecretStr(f"{new},{old}")).open(sealed) == "waha-key"
-        with pytest.raises(LookupError):
-            ApiKeySeal(SecretStr(new)).open(sealed)
-
-
 class TestSessionTimeout:
     async def test_seconds_are_refused_in_production(self) -> None:
-        async with make_http_client() as http:
-            requests = ChannelRequests(Connections(make(), http), is_production=True)
-            waha = WahaSettings.model_validate({"base_url": "http://waha:3000", "api_key": "k"})
-            request = CreateChannel(name="Loja", waha=waha, session_timeout_seconds=2)
-            nobody = Call(Principal(tenant_id="t"), "req")
-            with pytest.raises(InvalidError) as refused:
-                await requests.create(cast(Any, None), request, nobody)
+        connections = Connections(make(), WahaHttp(Egress()))
+        requests = ChannelRequests(connections, Egress(), is_production=True)
+        waha = WahaSettings.model_validate({"base_url": "http://waha:3000", "api_key": "k"})
+        request = CreateChannel(name="Loja", waha=waha, session_timeout_seconds=2)
+        nobody = Call(Principal(tenant_id="t"), "req")
+        with pytest.raises(InvalidError) as refused:
+            await requests.create(cast(Any, None), request, nobody)
         (field,) = refused.value.problem.errors
         assert (field.pointer, field.code) == ("/session_timeout_seconds", "not_in_production")

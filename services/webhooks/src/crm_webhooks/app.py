@@ -1,11 +1,12 @@
 """The webhooks service, put together."""
 
+from service_kit.egress import Egress
 from service_kit.main import run_service
+from service_kit.sealing import Seal
 from service_kit.service import Service
 from shared_events.services import WEBHOOKS
 
 from crm_webhooks import deliveries, endpoints, event_log
-from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import Vault
 from crm_webhooks.settings import WebhooksSettings
@@ -14,8 +15,10 @@ from crm_webhooks.settings import WebhooksSettings
 def create_service(settings: WebhooksSettings) -> Service:
     """Everything the process runs, ready to start."""
     service = Service(WEBHOOKS, settings)
-    vault = Vault(settings.encryption_key.get_secret_value())
-    egress = Egress(settings.allowed_networks)
+    vault = Vault(Seal(settings.encryption_key))
+    egress = Egress.by_setting(
+        settings.webhook_allowed_networks, is_production=settings.is_production
+    )
     repository = EndpointRepository(vault)
     endpoints.add_to(service, settings, repository, egress)
     deliveries.add_to(service, settings, repository, egress, vault)

@@ -1,14 +1,13 @@
 """Settings of the webhooks service."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
-from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
+from service_kit.egress import AllowedNetworks
+from service_kit.sealing import EncryptionKeys
 from service_kit.settings import ServiceSettings
 
-Network = IPv4Network | IPv6Network
 _MINUTE, _HOUR = 60.0, 3600.0
 STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
     5,
@@ -24,8 +23,6 @@ STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
 )
 """Standard Webhooks' schedule, with a step that outlasts a rolling deploy."""
 
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-
 
 def _listed(value: Any) -> Any:
     """Lists come from the environment as `a,b,c`."""
@@ -35,8 +32,8 @@ def _listed(value: Any) -> Any:
 class WebhooksSettings(ServiceSettings):
     """Times are seconds. A lease must outlast two attempts, so that none is sent by two."""
 
-    encryption_key: SecretStr
-    webhook_allowed_networks: Annotated[tuple[Network, ...] | None, NoDecode] = None
+    encryption_key: EncryptionKeys
+    webhook_allowed_networks: AllowedNetworks = None
     retry_schedule_seconds: Annotated[tuple[float, ...], NoDecode] = STANDARD_DELAYS_SECONDS
     webhook_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
     webhook_lease_seconds: float = Field(default=60.0, gt=0)
@@ -46,27 +43,13 @@ class WebhooksSettings(ServiceSettings):
     webhook_backlog: int = Field(default=2000, ge=1)
     webhook_retention_days: float = Field(default=30.0, gt=0)
 
-    _networks = field_validator("webhook_allowed_networks", mode="before")(_listed)
     _schedule = field_validator("retry_schedule_seconds", mode="before")(_listed)
-
-    @field_validator("encryption_key")
-    @classmethod
-    def _is_a_fernet_key(cls, value: SecretStr) -> SecretStr:
-        Fernet(value.get_secret_value())  # says what is wrong, not what the key is
-        return value
 
     @model_validator(mode="after")
     def _lease_outlasts_attempts(self) -> "WebhooksSettings":
         if self.webhook_lease_seconds < 2 * self.webhook_timeout_seconds:
             raise ValueError("WEBHOOK_LEASE_SECONDS must be twice WEBHOOK_TIMEOUT_SECONDS or more")
         return self
-
-    @property
-    def allowed_networks(self) -> tuple[Network, ...]:
-        """Networks that may be dialled although they are not public."""
-        if self.webhook_allowed_networks is None:
-            return () if self.is_production else _LOOPBACK
-        return self.webhook_allowed_networks
 
     @property
     def plain_http(self) -> bool:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from crm_fakes.receiver import Answer
 from crm_fakes.signatures import legacy_valid, secret_bytes
+from crm_webhooks.deliveries import attempt
 from crm_webhooks.endpoints.secrets import new_secret
 from shared_events.webhooks.delivery import GetDelivery, Redeliver
 from shared_events.webhooks.endpoint import (
@@ -131,21 +132,86 @@ class TestRetries:
         assert all(at - first >= 0.99 for at in later)
         assert (await tenant.settled(endpoint))["status"] == "delivered"
 
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "Mon, 01 Jan 99999999999 00:00:00 GMT",
+            "Wed, 21 Oct 2015 07:28:00 +99999999999999999",
+            "-1",
+            "\xff\xfe",
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("status", "end", "attempts"), [(200, "delivered", 1), (500, "exhausted", 4)]
+    )
+    async def test_absurd_wishes_are_no_reason_to_send_again(
+        self, tenant: Any, receiver: Any, asked: str, status: int, end: str, attempts: int
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.default = Answer(status, headers={"Retry-After": asked})
+        await tenant.contact_created()
+        delivery = await tenant.settled(endpoint, end)
+        assert [a["status_code"] for a in delivery["attempt_log"]] == [status] * attempts
+        assert len(receiver.requests) == attempts
+
     async def test_gone_disables_and_enabling_resumes(self, tenant: Any, receiver: Any) -> None:
-        endpoint = await tenant.endpoint(receiver.url_for("gone"), event_types=["contact.*"])
+        endpoint = await tenant.endpoint(
+            receiver.url_for("gone?token=t-123"),
+            event_types=["contact.*"],
+            headers={"X-Credential": "c-123"},
+        )
         await tenant.endpoint(receiver.url_for("ops"), event_types=["webhook.*"])
         receiver.answer(Answer(410), path="gone")
         (event_id,) = await tenant.contact_created()
         told = await receiver.wait_for(lambda r: r.type == "webhook.endpoint_disabled")
         assert told.json["data"]["endpoint"]["disabled_reason"] == "gone"
         assert told.json["data"]["endpoint"]["secret"] is None
+        assert told.json["data"]["endpoint"]["url"] == receiver.url_for("gone")
+        assert told.json["data"]["endpoint"]["headers"] == {"X-Credential": "[hidden]"}
         shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
         assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
+        assert shown["url"] == receiver.url_for("gone?token=t-123")
 
         enabled = await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=True))
         assert enabled["disabled_reason"] is None
         again = await receiver.wait_for(lambda r: r.path == "/gone" and r.answered == 200)
         assert again.id == event_id
+
+
+class TestUnreadable:
+    """What we cannot send for reasons of our own is tried ever more rarely, and seen."""
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE endpoint_secrets SET secret = 'sealed under another key'",
+            "UPDATE webhook_endpoints SET headers = 'sealed under another key'",
+            "UPDATE endpoint_secrets SET expires_at = now()",
+            "DELETE FROM endpoint_secrets",
+        ],
+    )
+    async def test_a_missing_key_is_a_failed_attempt(
+        self, tenant: Any, service: Any, receiver: Any, damage: str
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        async with service.database.tenant(tenant.id) as tx:
+            await tx.execute(damage)
+        await tenant.contact_created()
+        delivery = await tenant.settled(endpoint, "exhausted")
+        assert [a["error"] for a in delivery["attempt_log"]] == ["configuration"] * 4
+        assert not len(receiver.requests)
+
+    async def test_what_nobody_foresaw_is_a_failed_attempt(
+        self, tenant: Any, receiver: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unforeseen(*_: object, **__: object) -> None:
+            raise RuntimeError("nobody foresaw this")
+
+        monkeypatch.setattr(attempt, "signed_headers", unforeseen)
+        endpoint = await tenant.endpoint(receiver.url)
+        await tenant.contact_created()
+        delivery = await tenant.settled(endpoint, "exhausted")
+        assert [a["error"] for a in delivery["attempt_log"]] == ["internal"] * 4
 
 
 class TestEdits:

@@ -34,6 +34,11 @@ class TestEndpoints:
                 "header_not_allowed",
             ),
             (
+                {"url": "https://example.com/", "headers": {"X-Key": "[hidden]"}},
+                "/headers/X-Key",
+                "header_hidden",
+            ),
+            (
                 {"url": "https://example.com/", "event_types": ["contact.exploded"]},
                 "/event_types/0",
                 "unknown_event_type",
@@ -55,11 +60,42 @@ class TestEndpoints:
         )
         assert (patched["enabled"], patched["disabled_reason"]) == (False, "disabled_by_user")
         assert (patched["description"], patched["version"]) == ("x", 2)
-        assert patched["headers"] == {"X-Api-Key": "[hidden]", "X-Team": "a", "X-B": "b"}
+        assert patched["headers"] == dict.fromkeys(("X-Api-Key", "X-Team", "X-B"), "[hidden]")
         stale = await tenant.ask(
             PatchEndpoint(endpoint_id=created["id"], enabled=True), expected_version=1
         )
         assert stale.problem.kind == "precondition_failed"
+
+    async def test_headers_do_not_follow_the_url_to_another_host(
+        self, tenant: Any, receiver: Any
+    ) -> None:
+        created = await tenant.endpoint(receiver.url_for("a"), headers={"X-Api-Key": "k-123"})
+        one = created["id"]
+        await tenant.value(PatchEndpoint(endpoint_id=one, url=receiver.url_for("b")))
+        elsewhere = receiver.url.replace("127.0.0.1", "127.0.0.2")
+        for headers, code in (
+            (None, "headers_missing"),
+            ({"X-Api-Key": "[hidden]"}, "header_hidden"),
+        ):
+            request = PatchEndpoint(endpoint_id=one, url=elsewhere, headers=headers)
+            assert await tenant.refusal(request) == ("invalid", code)
+        for headers in ({"X-Api-Key": "k-456"}, {}):
+            request = PatchEndpoint(endpoint_id=one, url=elsewhere, headers=headers)
+            assert (await tenant.value(request))["url"] == elsewhere + "/"
+
+    async def test_header_values_come_back_hidden_and_are_still_sent(
+        self, tenant: Any, receiver: Any
+    ) -> None:
+        created = await tenant.endpoint(receiver.url, headers={"X-Pwd": "k-123", "X-Team": "a"})
+        assert created["headers"] == {"X-Pwd": "[hidden]", "X-Team": "[hidden]"}
+        back = {name.lower(): value for name, value in created["headers"].items()}
+        await tenant.value(PatchEndpoint(endpoint_id=created["id"], headers=back))
+        receiver.answer(Answer(500, body="no such password: k-123"))
+        await tenant.contact_created()
+        got = await receiver.wait_for_count(2)
+        assert got[1].headers["x-pwd"] == "k-123"
+        delivery = await tenant.settled(created)
+        assert delivery["attempt_log"][0]["response_excerpt"] == "no such password: [hidden]"
 
     async def test_list_goes_on_by_cursor(self, tenant: Any) -> None:
         made = [(await tenant.endpoint("https://example.com/"))["id"] for _ in range(5)]

@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from shared_events.webhooks.endpoint import GetEndpoint
 
 
@@ -84,6 +86,26 @@ class TestRestart:
         assert not receiver.duplicates()
 
 
+class TestKeyRotation:
+    async def test_old_endpoints_sign_and_show_after_a_key_was_put_in_front(
+        self, own_place: Any, receiver: Any
+    ) -> None:
+        async with own_place.running(), own_place.asking() as tenants:
+            tenant = tenants()
+            endpoint = await tenant.endpoint(receiver.url, headers={"Authorization": "Bearer x"})
+            receiver.trust(endpoint["secret"])
+        old = own_place.settings().encryption_key.get_secret_value()
+        rotated = SecretStr(f"{Fernet.generate_key().decode()},{old}")
+        async with own_place.running(encryption_key=rotated), own_place.asking() as tenants:
+            tenant = tenants(tenant.id)
+            await tenant.contact_created()
+            (got,) = await receiver.wait_for_count(1)
+            assert got.signature_valid
+            assert got.headers["Authorization"] == "Bearer x"
+            shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
+            assert list(shown["headers"]) == ["Authorization"]
+
+
 class TestCrash:
     async def test_what_was_in_flight_is_sent_again_under_the_same_id(
         self, own_place: Any, receiver: Any
@@ -155,6 +177,42 @@ class TestDoubles:
         await tenant.outside.publish_body(b"not json", event_type="contact.created")
         (event_id,) = await tenant.contact_created()
         await receiver.wait_for(lambda r: r.id == event_id)
+
+
+VALID = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+class TestTrace:
+    @pytest.mark.parametrize(
+        ("given", "sent"),
+        [
+            (VALID, VALID),
+            (VALID + "-later-versions-may-be-longer", None),
+            ("x" * 5000, None),
+            (f"00-{'0' * 32}-{'b' * 16}-01", None),
+            (f"00-{'a' * 32}-{'0' * 16}-01", None),
+            (VALID.upper(), None),
+            ("00\x00", None),
+            ("a\r\nX-Injected: 1", None),
+            ("ção", None),
+        ],
+    )
+    async def test_a_malformed_one_is_left_out_and_fails_no_event(
+        self, tenant: Any, receiver: Any, given: str, sent: str | None
+    ) -> None:
+        await tenant.endpoint(receiver.url)
+        event_id = await tenant.publish_traced("req", traceparent=given, tracestate="x" * 2000)
+        got = await receiver.wait_for(lambda r: r.id == event_id)
+        assert got.headers.get("traceparent") == sent
+
+    @pytest.mark.parametrize(("given", "sent"), [("req-1", "req-1"), ("é", None), ("a\nb", None)])
+    async def test_so_is_a_request_id_that_is_no_header(
+        self, tenant: Any, receiver: Any, given: str, sent: str | None
+    ) -> None:
+        await tenant.endpoint(receiver.url)
+        event_id = await tenant.publish_traced(given)
+        got = await receiver.wait_for(lambda r: r.id == event_id)
+        assert got.headers.get("X-Request-Id") == sent
 
 
 class TestBacklog:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
+import aiohttp
 import pytest
-from crm_webhooks.deliveries import attempt
-from crm_webhooks.deliveries.egress import Egress
+from crm_webhooks.deliveries import attempt, schedule
+from service_kit.egress import Egress
 
 LOOPBACK = Egress([ip_network("127.0.0.0/8")])
 TIMEOUT = 0.5
@@ -51,6 +52,10 @@ def saying(*parts: bytes, every: float = 0.0, forever: bytes = b"") -> Serve:
 async def post(url: str) -> attempt.Result:
     async with LOOPBACK.session() as session:
         return await attempt.post(session, url, {}, b"{}", timeout=TIMEOUT)
+
+
+def unforeseen(*_: object, **__: object) -> None:
+    raise RuntimeError("nobody foresaw this")
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -104,6 +109,20 @@ class TestPost:
         async with hostile(serve) as url:
             result = await post(url)
         assert (result.status, result.error) == (None, error)
+
+    async def test_what_fails_after_the_status_changes_nothing_about_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(schedule, "retry_after", unforeseen)
+        async with hostile(saying(OK + b"Content-Length: 0\r\n\r\n")) as url:
+            assert (await post(url)).delivered
+
+    async def test_what_nobody_foresaw_is_an_attempt_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aiohttp.ClientSession, "post", unforeseen)
+        result = await post("http://127.0.0.1/")
+        assert (result.status, result.error) == (None, "internal")
 
     async def test_nobody_listening_is_a_connect_failure(self) -> None:
         async with hostile(saying()) as url:

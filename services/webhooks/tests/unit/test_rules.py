@@ -45,11 +45,38 @@ class TestHeaders:
     def test_others_pass(self) -> None:
         assert code_of({"Authorization": "Bearer x", "X-Team": "sales"}) is None
 
-    def test_credentials_are_hidden_and_survive_being_sent_back(self) -> None:
-        stored = {"Authorization": "Bearer x", "X-Team": "sales"}
+    def test_every_value_is_hidden_and_survives_being_sent_back(self) -> None:
+        stored = {"Authorization": "Bearer x", "X-Team": "sales", "X-Pwd": "1", "X-Bearer": "2"}
         shown = rules.shown(stored)
-        assert shown == {"Authorization": rules.HIDDEN, "X-Team": "sales"}
+        assert set(shown.values()) == {rules.HIDDEN}
         assert rules.unhidden(shown, stored) == stored
+
+    def test_names_are_the_same_in_upper_and_lower_case(self) -> None:
+        back = rules.unhidden({"authorization": rules.HIDDEN}, {"Authorization": "Bearer x"})
+        assert back == {"authorization": "Bearer x"}
+
+    def test_a_hidden_value_we_do_not_have_is_refused(self) -> None:
+        with pytest.raises(InvalidError) as refused:
+            rules.unhidden({"X-New": rules.HIDDEN}, {"Authorization": "Bearer x"})
+        (error,) = refused.value.problem.errors
+        assert (error.pointer, error.code) == ("/headers/X-New", "header_hidden")
+
+
+class TestLeadsElsewhere:
+    @pytest.mark.parametrize(
+        ("url", "elsewhere"),
+        [
+            ("https://a.test/other?x=1", False),
+            ("https://a.test:443/", False),
+            ("https://A.test/", False),
+            ("http://a.test/", True),
+            ("https://a.test:8443/", True),
+            ("https://b.test/", True),
+            ("https://a.test.evil.test/", True),
+        ],
+    )
+    def test_is_scheme_host_or_port(self, url: str, elsewhere: bool) -> None:
+        assert rules.leads_elsewhere(url, "https://a.test/hook") is elsewhere
 
 
 class TestEventTypes:

@@ -1,5 +1,6 @@
 """Channels: connected WhatsApp numbers, their settings and their state."""
 
+from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.channels import channel
 
@@ -11,10 +12,14 @@ from crm_channels_waha.settings import ChannelsSettings
 
 
 def add_to(
-    service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
+    service: Service,
+    settings: ChannelsSettings,
+    connections: Connections,
+    status: StatusBook,
+    egress: Egress,
 ) -> None:
     """What is asked about channels, and the watch over their state."""
-    requests = ChannelRequests(connections, is_production=settings.is_production)
+    requests = ChannelRequests(connections, egress, is_production=settings.is_production)
     service.answer(channel.CreateChannel, requests.create)
     service.answer(channel.GetChannel, requests.get)
     service.answer(channel.ListChannels, requests.list)

@@ -3,21 +3,22 @@
 from uuid import UUID
 
 import asyncpg
-import httpx
+from service_kit.sealing import Seal, WrongKeyError
 from shared_events.channels import ingress
 from shared_events.channels.channel import Channel, WahaConnection
 
-from crm_channels_waha.channels.api_keys import ApiKeySeal
+from crm_channels_waha.channels import rules
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.client import Waha, WahaTimeouts
+from crm_channels_waha.waha.client import Waha, WahaRefusedError, WahaTimeouts
 from crm_channels_waha.waha.configuration import WEBHOOK_PATH, Subscription
+from crm_channels_waha.waha.http import WahaHttp
 
 
 class Connections:
     """Turns channel rows into WAHA clients, subscriptions and resources."""
 
-    def __init__(self, settings: ChannelsSettings, http: httpx.AsyncClient) -> None:
-        self.seal = ApiKeySeal(settings.encryption_key)
+    def __init__(self, settings: ChannelsSettings, http: WahaHttp) -> None:
+        self.seal = Seal(settings.encryption_key)
         self._http = http
         self._master_key = settings.ingress_master_key.get_secret_value()
         self._public_base_url = settings.public_base_url.rstrip("/")
@@ -28,14 +29,14 @@ class Connections:
         )
 
     def waha(self, row: asyncpg.Record) -> Waha:
-        """A client of the channel's WAHA session; LookupError if its key cannot be opened."""
-        return Waha(
-            self._http,
-            row["waha_base_url"],
-            row["waha_session"],
-            self.seal.open(row["waha_api_key_encrypted"]),
-            self._timeouts,
-        )
+        """A client of the channel's WAHA session; WahaRefusedError if its key cannot be sent."""
+        try:
+            api_key = self.seal.open_text(row["waha_api_key_encrypted"])
+        except WrongKeyError as error:
+            raise WahaRefusedError(str(error)) from None
+        if not rules.is_sendable(api_key):
+            raise WahaRefusedError("the API key cannot be a header's value")
+        return Waha(self._http, row["waha_base_url"], row["waha_session"], api_key, self._timeouts)
 
     def subscription(self, row: asyncpg.Record) -> Subscription:
         """Our webhook for the channel; nobody has to look anything up to accept its posts."""

@@ -16,6 +16,7 @@ from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.waha.client import (
     Waha,
     WahaAwayError,
+    WahaForbiddenError,
     WahaRefusedError,
     WahaRejectedError,
     WahaSession,
@@ -46,10 +47,10 @@ class Driving:
             row = await repository.find(tx, request.channel_id)
             if request.action == "start":
                 await repository.require_own_session(tx, row)
-        waha, subscription = self._connections.waha(row), self._connections.subscription(row)
         async with self._asking_waha():
+            waha = self._connections.waha(row)
             if request.action == "start":
-                session = await _start(waha, subscription)
+                session = await _start(waha, self._connections.subscription(row))
             else:
                 session = await waha.drive(request.action)
         async with self._database.tenant(tenant_id, cause=Cause(call.correlation_id)) as tx:
@@ -80,6 +81,11 @@ class Driving:
         try:
             async with asyncio.timeout(self._timeout):
                 yield
+        except WahaForbiddenError:
+            raise ConflictError(
+                "waha_address_not_allowed",
+                "WAHA's address is not public, and the operator does not allow it.",
+            ) from None
         except (WahaAwayError, TimeoutError):
             raise UnavailableError(
                 "waha_unavailable", "WAHA cannot be reached; try again shortly."

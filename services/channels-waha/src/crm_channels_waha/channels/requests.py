@@ -4,6 +4,7 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from service_kit.egress import Egress
 from service_kit.errors import InvalidError, PreconditionFailedError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
@@ -18,11 +19,12 @@ from shared_events.channels.channel import (
     GetChannel,
     ListChannels,
     UpdateChannel,
+    WahaSettings,
 )
 from shared_events.requests import Nothing, Page
 from sqlalchemy import select
 
-from crm_channels_waha.channels import repository
+from crm_channels_waha.channels import repository, rules
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import TABLE
 
@@ -41,8 +43,9 @@ class ChannelRequests:
     idempotency key shows the stored reply, and the key with it, again.
     """
 
-    def __init__(self, connections: Connections, *, is_production: bool) -> None:
+    def __init__(self, connections: Connections, egress: Egress, *, is_production: bool) -> None:
         self._connections = connections
+        self._egress = egress
         self._is_production = is_production
 
     async def create(self, tx: Transaction, request: CreateChannel, call: Call) -> Channel:
@@ -53,9 +56,9 @@ class ChannelRequests:
             channel_id=uuid7(),
             name=request.name,
             type_=request.type,
-            waha_base_url=_base_url(request.waha.base_url.unicode_string()),
+            waha_base_url=rules.base_url(request.waha.base_url, self._egress),
             waha_session=request.waha.session,
-            sealed_api_key=self._connections.seal.seal(request.waha.api_key),
+            sealed_api_key=self._sealed(request.waha),
             session_timeout_seconds=self._timeout(request) or DEFAULT_SESSION_TIMEOUT_SECONDS,
             allow_groups=request.allow_groups,
         )
@@ -79,9 +82,9 @@ class ChannelRequests:
         base_url, session = row["waha_base_url"], row["waha_session"]
         sealed = row["waha_api_key_encrypted"]
         if request.waha is not None:
-            base_url = _base_url(request.waha.base_url.unicode_string())
+            base_url = rules.base_url(request.waha.base_url, self._egress)
             session = request.waha.session
-            sealed = self._connections.seal.seal(request.waha.api_key)
+            sealed = self._sealed(request.waha)
         written = await repository.update(
             tx,
             request.channel_id,
@@ -117,6 +120,9 @@ class ChannelRequests:
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()
 
+    def _sealed(self, settings: WahaSettings) -> str:
+        return self._connections.seal.seal_text(rules.api_key(settings.api_key))
+
     def _timeout(self, request: CreateChannel | UpdateChannel) -> int | None:
         """The session timeout in seconds, if the request names one."""
         if request.session_timeout_seconds is not None:
@@ -130,7 +136,3 @@ class ChannelRequests:
         if request.session_timeout_minutes is not None:
             return round(request.session_timeout_minutes * 60)
         return None
-
-
-def _base_url(url: str) -> str:
-    return url.rstrip("/")

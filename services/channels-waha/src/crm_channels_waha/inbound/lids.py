@@ -51,7 +51,7 @@ class LidLookup:
             return
         try:
             phone = await self._connections.waha(channel).phone_of_lid(ref["lid"])
-        except (WahaError, LookupError) as error:
+        except WahaError as error:
             log.debug("lid_lookup_failed", channel_id=str(channel["id"]), error=repr(error))
             return
         if phone is not None:

@@ -167,7 +167,7 @@ class ChannelSender:
     def _waha(self, channel: asyncpg.Record) -> Waha | Refused:
         try:
             return self._connections.waha(channel)
-        except LookupError as error:
+        except WahaRefusedError as error:
             return Refused(str(error))
 
     async def _message_id(

@@ -2,13 +2,28 @@
 
 from dataclasses import dataclass
 
-import httpx
-import orjson
+import aiohttp
+from service_kit.egress import ForbiddenAddressError
 
+from crm_channels_waha.waha import reading
 from crm_channels_waha.waha.ids import bare_id
 from crm_channels_waha.waha.reading import Json, items, mapping, text
 
 _EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    reason: str
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether WAHA did it: any 2xx."""
+        return self.status // 100 == 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,73 +65,86 @@ class Unknown:
 Verdict = Accepted | Rejected | Refused | NotSent | Unknown
 
 
-def judge(response: httpx.Response) -> Verdict:
+def judge(answer: Answer) -> Verdict:
     """What became of a message, by the answer to its send."""
-    status = response.status_code
-    if response.is_success:
-        return Accepted(sent_id(response))
-    reason = f"WAHA answered {status}: {excerpt(response)}"
+    status = answer.status
+    if answer.is_success:
+        return Accepted(sent_id(answer))
+    reason = f"WAHA answered {status}: {excerpt(answer)}"
     if status >= 500 or status == 408:
         return Unknown(reason)
     if status in (401, 403):
         return Refused(reason)
-    if status == 429 or waits_for_session(response):
+    if status == 429 or waits_for_session(answer):
         return NotSent(reason)
     return Rejected("waha_rejected", reason)
 
 
-def judge_failure(error: httpx.HTTPError | httpx.InvalidURL) -> Verdict:
-    """What became of a message whose send got no answer: did the request leave?"""
-    reason = f"WAHA did not answer: {type(error).__name__}"
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+def judge_failure(error: Exception) -> Verdict:
+    """What became of a message whose send got no answer: did the request leave?
+
+    Without a connection it did not; a connection refused, an address that may not be dialled, a
+    certificate nobody trusts and a wait for a free connection are alike in that.
+    """
+    reason = f"WAHA did not answer: {what_failed(error)}"
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return NotSent(reason)
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, aiohttp.InvalidURL):
         return Rejected("waha_rejected", reason)
     return Unknown(reason)
 
 
-def read_json(response: httpx.Response) -> object:
+def is_forbidden(error: Exception) -> bool:
+    """Whether the egress rule was in the way."""
+    return isinstance(getattr(error, "os_error", error), ForbiddenAddressError)
+
+
+def what_failed(error: Exception) -> str:
+    """A failure in words that name no address."""
+    return str(ForbiddenAddressError()) if is_forbidden(error) else type(error).__name__
+
+
+def read_json(answer: Answer) -> object:
     """The body, or None when it is not JSON."""
     try:
-        value: object = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        return reading.read_json(answer.body)
+    except reading.UnreadableError:
         return None
-    return value
 
 
-def read_answer(response: httpx.Response) -> Json:
+def read_answer(answer: Answer) -> Json:
     """The body as an object; empty when it is none."""
-    return mapping(read_json(response))
+    return mapping(read_json(answer))
 
 
-def sent_id(response: httpx.Response) -> str | None:
+def sent_id(answer: Answer) -> str | None:
     """The bare id of a sent message: `id` as text or object, or NOWEB's `key.id`."""
-    answer = read_answer(response)
-    return bare_id(answer.get("id")) or bare_id(mapping(answer.get("key")).get("id"))
+    body = read_answer(answer)
+    return bare_id(body.get("id")) or bare_id(mapping(body.get("key")).get("id"))
 
 
-def waits_for_session(response: httpx.Response) -> bool:
+def waits_for_session(answer: Answer) -> bool:
     """Whether WAHA refused because its session is not in the status the call needs."""
-    return response.status_code == 422 and bool(items(read_answer(response).get("expected")))
+    return answer.status == 422 and bool(items(read_answer(answer).get("expected")))
 
 
-def lacks_method(response: httpx.Response) -> bool:
+def lacks_method(answer: Answer) -> bool:
     """Whether the engine (422) or an older WAHA (404 for the path) does not offer the call."""
-    said = excerpt(response).lower()
-    if response.status_code == 422:
+    said = excerpt(answer).lower()
+    if answer.status == 422:
         return "not implemented" in said
-    return response.status_code == 404 and said.startswith("cannot ")
+    return answer.status == 404 and said.startswith("cannot ")
 
 
-def excerpt(response: httpx.Response) -> str:
+def excerpt(answer: Answer) -> str:
     """A short, safe piece of an error. A 500 echoes the request: that part is never read."""
-    answer = read_answer(response)
+    body = read_answer(answer)
     found = (
-        text(answer.get("message"))
-        or "; ".join(str(m) for m in items(answer.get("message")))
-        or text(answer.get("error"))
-        or text(mapping(answer.get("error")).get("message"))
-        or text(mapping(answer.get("exception")).get("message"))
-        or response.reason_phrase
+        text(body.get("message"))
+        or "; ".join(str(m) for m in items(body.get("message")))
+        or text(body.get("error"))
+        or text(mapping(body.get("error")).get("message"))
+        or text(mapping(body.get("exception")).get("message"))
+        or answer.reason
     )
-    return found.replace("\0", "")[:_EXCERPT]
+    return found.encode("utf-8", "replace").decode().replace("\0", "")[:_EXCERPT]

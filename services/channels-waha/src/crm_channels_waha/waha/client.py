@@ -5,22 +5,26 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 
 from crm_channels_waha.waha.answers import (
+    Answer,
     NotSent,
     Refused,
     Rejected,
     Unknown,
     Verdict,
     excerpt,
+    is_forbidden,
     judge,
     judge_failure,
     lacks_method,
     read_answer,
     read_json,
     waits_for_session,
+    what_failed,
 )
+from crm_channels_waha.waha.http import WahaHttp
 from crm_channels_waha.waha.ids import bare_id, person_id
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.sending import Outgoing, compose
@@ -37,8 +41,12 @@ class WahaAwayError(WahaError):
     """WAHA cannot be reached or is failing; worth trying again."""
 
 
+class WahaForbiddenError(WahaAwayError):
+    """Its address may not be dialled: the name leads elsewhere, or an operator has to allow it."""
+
+
 class WahaRefusedError(WahaError):
-    """WAHA does not take our key."""
+    """WAHA does not take our key, or we have none that could be sent."""
 
 
 class WahaRejectedError(WahaError):
@@ -89,7 +97,7 @@ class Waha:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: WahaHttp,
         base_url: str,
         session: str,
         api_key: str,
@@ -108,27 +116,28 @@ class Waha:
             return composed
         path, body, has_file = composed
         try:
-            response = await self._http.post(
+            answer = await self._http.call(
+                "POST",
                 self._base_url + path,
-                json=body,
                 headers=self._headers,
-                timeout=self._timeouts.media if has_file else self._timeouts.text,
+                seconds=self._timeouts.media if has_file else self._timeouts.text,
+                body=body,
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return judge_failure(error)
-        return judge(response)
+        return judge(answer)
 
     async def new_message_id(self) -> str | NotSent | Refused | None:
         """An id to send under, or None where the engine has no such thing; nothing is sent."""
         try:
-            response = await self._request("GET", f"/api/{self.session}/new-message-id")
+            answer = await self._request("GET", f"/api/{self.session}/new-message-id")
         except WahaAwayError as error:
             return NotSent(str(error))
-        if response.is_success:
-            return bare_id(read_answer(response).get("id"))
-        if lacks_method(response):
+        if answer.is_success:
+            return bare_id(read_answer(answer).get("id"))
+        if lacks_method(answer):
             return None
-        verdict = judge(response)
+        verdict = judge(answer)
         if isinstance(verdict, Refused | NotSent):
             return verdict
         if isinstance(verdict, Unknown):
@@ -138,11 +147,11 @@ class Waha:
     async def has_message(self, chat_id: str, external_id: str) -> bool:
         """Whether this message is in the chat's history. Raises WahaError when WAHA cannot say."""
         path = f"/api/{self.session}/chats/{quote(chat_id, '')}/messages/{quote(external_id, '')}"
-        response = await self._request("GET", path, params={"downloadMedia": "false"})
-        if response.status_code == 404 and "message not found" in excerpt(response).lower():
+        answer = await self._request("GET", path, params={"downloadMedia": "false"})
+        if answer.status == 404 and "message not found" in excerpt(answer).lower():
             return False
-        _raise_unless_ok(response)
-        return bare_id(read_answer(response).get("id")) is not None
+        _raise_unless_ok(answer)
+        return bare_id(read_answer(answer).get("id")) is not None
 
     async def find_sent(self, message: Outgoing, since_seconds: float) -> list[str]:
         """Bare ids of our messages like this one in its chat since then, oldest first.
@@ -150,7 +159,7 @@ class Waha:
         Raises WahaError when WAHA cannot say.
         """
         since = since_seconds - _CLOCK_SKEW_SECONDS
-        response = await self._request(
+        answer = await self._request(
             "GET",
             f"/api/{self.session}/chats/{quote(message.chat_id, '')}/messages",
             params={
@@ -162,10 +171,10 @@ class Waha:
                 "filter.timestamp.gte": str(int(since)),
             },
         )
-        _raise_unless_ok(response)
+        _raise_unless_ok(answer)
         found = [
             bare_id(candidate.get("id"))
-            for candidate in map(mapping, items(read_json(response)))
+            for candidate in map(mapping, items(read_json(answer)))
             if candidate.get("fromMe") is True
             and (candidate.get("hasMedia") is True) == (message.content_type != "text")
             and (text(candidate.get("body")) or "").strip() == (message.content or "").strip()
@@ -175,50 +184,54 @@ class Waha:
 
     async def phone_of_lid(self, lid: str) -> str | None:
         """The phone's digits behind a hidden id's digits; None while WAHA does not know."""
-        response = await self._request("GET", f"/api/{self.session}/lids/{quote(lid + '@lid', '')}")
-        _raise_unless_ok(response)
-        found = person_id(read_answer(response).get("pn"))
+        answer = await self._request("GET", f"/api/{self.session}/lids/{quote(lid + '@lid', '')}")
+        _raise_unless_ok(answer)
+        found = person_id(read_answer(answer).get("pn"))
         return found.value if found and found.kind == "phone" else None
 
     async def describe(self) -> WahaSession | None:
         """The session, or None if WAHA has none of this name."""
-        response = await self._request("GET", f"/api/sessions/{self.session}")
-        if response.status_code == 404:
+        answer = await self._request("GET", f"/api/sessions/{self.session}")
+        if answer.status == 404:
             return None
-        _raise_unless_ok(response)
-        return _described(read_answer(response))
+        _raise_unless_ok(answer)
+        described = read_answer(answer)
+        if text(described.get("status")) is None:
+            # Somebody else answered. Its config would read as empty, and be written back so.
+            raise WahaAwayError("WAHA did not describe its session")
+        return _described(described)
 
     async def create(self, config: Mapping[str, Any]) -> WahaSession:
         """Create and start the session."""
         body = {"name": self.session, "config": config, "start": True}
-        response = await self._request("POST", "/api/sessions", body=body)
-        _raise_unless_ok(response)
-        return _described(read_answer(response))
+        answer = await self._request("POST", "/api/sessions", body=body)
+        _raise_unless_ok(answer)
+        return _described(read_answer(answer))
 
     async def configure(self, config: Mapping[str, Any]) -> None:
         """Replace the whole config; WAHA restarts a running session for it."""
-        response = await self._request(
+        answer = await self._request(
             "PUT", f"/api/sessions/{self.session}", body={"config": config}
         )
-        _raise_unless_ok(response)
+        _raise_unless_ok(answer)
 
     async def drive(self, action: Literal["start", "stop", "restart", "logout"]) -> WahaSession:
         """Drive the session; start and stop may be repeated."""
-        response = await self._request("POST", f"/api/sessions/{self.session}/{action}")
-        _raise_unless_ok(response)
-        return _described(read_answer(response))
+        answer = await self._request("POST", f"/api/sessions/{self.session}/{action}")
+        _raise_unless_ok(answer)
+        return _described(read_answer(answer))
 
     async def qr_code(self) -> tuple[str, str]:
         """Mimetype and base64 image of the QR code to scan now."""
-        response = await self._request(
+        answer = await self._request(
             "GET",
             f"/api/{self.session}/auth/qr",
             params={"format": "image"},
             headers={"Accept": "application/json"},
         )
-        _raise_unless_ok(response)
-        answer = read_answer(response)
-        return text(answer.get("mimetype")) or "image/png", text(answer.get("data")) or ""
+        _raise_unless_ok(answer)
+        code = read_answer(answer)
+        return text(code.get("mimetype")) or "image/png", text(code.get("data")) or ""
 
     async def _request(
         self,
@@ -228,49 +241,37 @@ class Waha:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         try:
-            return await self._http.request(
+            return await self._http.call(
                 method,
                 self._base_url + path,
-                json=body,
-                params=params,
                 headers={**self._headers, **(headers or {})},
-                timeout=self._timeouts.control,
+                seconds=self._timeouts.control,
+                params=params,
+                body=body,
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise WahaAwayError(f"WAHA did not answer: {type(error).__name__}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            kind = WahaForbiddenError if is_forbidden(error) else WahaAwayError
+            raise kind(f"WAHA did not answer: {what_failed(error)}") from error
 
 
-def _raise_unless_ok(response: httpx.Response) -> None:
-    if response.is_success:
+def _raise_unless_ok(answer: Answer) -> None:
+    if answer.is_success:
         return
-    said = excerpt(response)
-    if response.status_code in (401, 403):
-        raise WahaRefusedError(f"WAHA answered {response.status_code}: {said}")
-    if response.status_code >= 500:
-        raise WahaAwayError(f"WAHA answered {response.status_code}: {said}")
-    raise WahaRejectedError(
-        response.status_code, said, waits_for_session=waits_for_session(response)
-    )
+    said = excerpt(answer)
+    if answer.status in (401, 403):
+        raise WahaRefusedError(f"WAHA answered {answer.status}: {said}")
+    if answer.status >= 500:
+        raise WahaAwayError(f"WAHA answered {answer.status}: {said}")
+    raise WahaRejectedError(answer.status, said, waits_for_session=waits_for_session(answer))
 
 
-def _described(answer: Json) -> WahaSession:
-    me = person_id(mapping(answer.get("me")).get("id"))
+def _described(session: Json) -> WahaSession:
+    me = person_id(mapping(session.get("me")).get("id"))
     return WahaSession(
-        status=text(answer.get("status")),
-        engine=text(mapping(answer.get("engine")).get("engine")),
+        status=(text(session.get("status")) or "")[:100] or None,
+        engine=(text(mapping(session.get("engine")).get("engine")) or "")[:50] or None,
         phone=me.value if me and me.kind == "phone" else None,
-        config=mapping(answer.get("config")),
-    )
-
-
-def make_http_client() -> httpx.AsyncClient:
-    """The process's HTTP client.
-
-    Idle connections are dropped before WAHA would: a request on one just closed would leave its
-    outcome unknown.
-    """
-    return httpx.AsyncClient(
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0)
+        config=mapping(session.get("config")),
     )

@@ -12,34 +12,45 @@ _EMPTY: Json = {}
 
 
 class UnreadableError(ValueError):
-    """The body is not a JSON object."""
+    """The body is not the JSON it should be."""
+
+
+def read_json(body: bytes) -> object:
+    """The JSON value in a body, without what PostgreSQL or UTF-8 cannot hold.
+
+    NUL characters are dropped; halves of surrogate pairs (a text cut inside an emoji) become
+    question marks, bytes that are no text replacement characters. Raises UnreadableError.
+    """
+    try:
+        value = orjson.loads(body)
+        return _cleaned(value) if b"\\u0000" in body else value
+    except orjson.JSONDecodeError:
+        pass  # orjson refuses lone surrogates, which JavaScript writes
+    except RecursionError as error:
+        raise UnreadableError(type(error).__name__) from None
+    try:
+        return _cleaned(json.loads(body.decode("utf-8", "replace"), parse_int=_number))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(type(error).__name__) from None
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def read_object(body: bytes) -> Json:
-    """The JSON object in a body, without what PostgreSQL or UTF-8 cannot hold.
-
-    NUL characters are dropped and halves of surrogate pairs (a text cut inside an emoji) become
-    question marks. Raises UnreadableError.
-    """
-    clean = b"\\u0000" not in body
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        clean = False  # orjson refuses lone surrogates, which JavaScript writes
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise UnreadableError(type(error).__name__) from None
+    """As `read_json`, where anything but an object is unreadable."""
+    value = read_json(body)
     if not isinstance(value, dict):
         raise UnreadableError("not an object")
-    return value if clean else {str(k): _cleaned(v) for k, v in value.items()}
+    return value
 
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {k: _cleaned(v) for k, v in value.items()}
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     return value
@@ -63,7 +74,7 @@ def number(value: object) -> float | None:
         return None
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if abs(found) < 1e18 else None
 

@@ -1,5 +1,6 @@
 """What is owed to endpoints, and how it is handed over."""
 
+from service_kit.egress import Egress
 from service_kit.incoming import read_bytes
 from service_kit.service import Service
 from shared_events import topology
@@ -7,7 +8,6 @@ from shared_events.webhooks import delivery
 
 from crm_webhooks.deliveries.claims import Claims
 from crm_webhooks.deliveries.destinations import Destinations
-from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.deliveries.ingest import Ingest
 from crm_webhooks.deliveries.requests import DeliveryRequests
 from crm_webhooks.deliveries.results import Results

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import aiohttp
+import structlog
+from service_kit.egress import ForbiddenAddressError
 from yarl import URL
 
 from crm_webhooks.deliveries import schedule
-from crm_webhooks.deliveries.egress import ForbiddenAddressError
+from crm_webhooks.deliveries.excerpt import MAX_BODY_BYTES, excerpt
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
 
+log = structlog.get_logger()
+
 USER_AGENT = "Ventros-Webhooks/1.0"
-MAX_BODY_BYTES = 64 * 1024
-_EXCERPT_OF_SUCCESS, _EXCERPT_OF_FAILURE = 256, 8192
 
 GONE = 410
 THROTTLED = frozenset({429, 503})
@@ -27,7 +29,8 @@ class Result:
     """How an attempt went. `error` is None when the receiver took it, else a class of failure:
 
     `dns`, `ssrf_blocked`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
-    `http_5xx`. `retry_after` is what the receiver asked for, in seconds.
+    `http_5xx`; `configuration` when we lack what it takes, `internal` when we failed in a way
+    nobody foresaw. `retry_after` is what the receiver asked for, in seconds.
     """
 
     started_at: datetime
@@ -36,6 +39,11 @@ class Result:
     error: str | None = None
     excerpt: str | None = None
     retry_after: float | None = None
+
+    @classmethod
+    def unsent(cls, error: str) -> "Result":
+        """An attempt that came to nothing before anything was sent."""
+        return cls(datetime.now(UTC), 0.0, error=error)
 
     @property
     def delivered(self) -> bool:
@@ -81,11 +89,12 @@ async def post(
     """POST once. `timeout` seconds cover everything from the name's look-up to the last byte.
 
     A 2xx status with complete headers is a success, whatever becomes of its body. Redirects are
-    never followed: they would lead around the egress rule.
+    never followed: they would lead around the egress rule. Never raises: once a request may have
+    left, it counts.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
     status: int | None = None
-    excerpt: str | None = None
+    said: str | None = None
     after: float | None = None
     error: str | None = None
     try:
@@ -97,12 +106,15 @@ async def post(
         ):
             status = response.status
             after = schedule.retry_after(response.headers.get("Retry-After"))
-            excerpt = _excerpt(await _read(response), delivered=status // 100 == 2)
+            said = excerpt(await _read(response), headers, delivered=status // 100 == 2)
     except (aiohttp.ClientError, OSError, ValueError) as failure:
         error = _failure_class(failure)
+    except Exception:
+        log.exception("attempt_failed")
+        error = "internal"
     if status is not None:
         error = None if status // 100 == 2 else f"http_{status // 100}xx"
-    return Result(started_at, time.perf_counter() - begun, status, error, excerpt, after)
+    return Result(started_at, time.perf_counter() - begun, status, error, said, after)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -114,12 +126,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             break
         body += chunk
     return bytes(body)
-
-
-def _excerpt(body: bytes, *, delivered: bool) -> str | None:
-    length = _EXCERPT_OF_SUCCESS if delivered else _EXCERPT_OF_FAILURE
-    text = body[:length].decode("utf-8", "replace").replace("\x00", "")
-    return text or None
 
 
 def _failure_class(failure: BaseException) -> str:

@@ -15,6 +15,7 @@ from service_kit.database import Database
 
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.sender import Sender
+from crm_webhooks.deliveries.trace import trace_headers
 
 BACKSTOP_SECONDS = 1.0
 HELPING = 100
@@ -143,9 +144,3 @@ def _owed(row: asyncpg.Record, lease_ends: float) -> Owed:
         trace=trace_headers(row["correlation_id"], row["traceparent"]),
         lease_ends=lease_ends,
     )
-
-
-def trace_headers(correlation_id: str | None, traceparent: str | None) -> dict[str, str]:
-    """What lets a customer connect a webhook with the request that caused it."""
-    found = {"X-Request-Id": correlation_id, "traceparent": traceparent}
-    return {name: value for name, value in found.items() if value}

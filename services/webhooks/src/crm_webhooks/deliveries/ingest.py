@@ -6,7 +6,7 @@ the deliveries go to the sender in memory, without being read again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +18,10 @@ from service_kit.errors import PoisonError
 from service_kit.ids import uuid7
 from service_kit.incoming import Incoming
 
-from crm_webhooks.deliveries.claims import trace_headers
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.matching import wants
 from crm_webhooks.deliveries.sender import Sender
+from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
 SELECT id, event_types, version, coalesce(paused_until > now(), false) AS paused
@@ -67,8 +67,7 @@ class _Outbound:
     ordering_key: UUID
     occurred_at: datetime
     body: bytes
-    correlation_id: str | None
-    traceparent: str | None
+    trace: Mapping[str, str]
 
 
 def outbound(incoming: Incoming[Any]) -> _Outbound:
@@ -96,8 +95,9 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
             UUID(envelope["aggregate_id"]),
             occurred_at,
             body,
-            incoming.cause.correlation_id,
-            incoming.cause.trace_context.get("traceparent"),
+            trace_headers(
+                incoming.cause.correlation_id, incoming.cause.trace_context.get("traceparent")
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None
@@ -134,8 +134,8 @@ class Ingest:
             [e.event_type for e in events],
             [e.body for e in events],
             [e.occurred_at for e in events],
-            [e.correlation_id for e in events],
-            [e.traceparent for e in events],
+            [e.trace.get("X-Request-Id") for e in events],
+            [e.trace.get("traceparent") for e in events],
         )
 
     async def _store_deliveries(
@@ -172,7 +172,7 @@ class Ingest:
                         occurred_at=event.occurred_at,
                         body=event.body,
                         attempts=0,
-                        trace=trace_headers(event.correlation_id, event.traceparent),
+                        trace=event.trace,
                         lease_ends=lease_ends,
                     )
                 )

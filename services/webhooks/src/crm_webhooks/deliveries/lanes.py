@@ -10,6 +10,7 @@ Pure bookkeeping in memory, without a clock or a task of its own. The rules:
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -34,7 +35,7 @@ class Owed:
     occurred_at: datetime
     body: bytes
     attempts: int
-    trace: dict[str, str]
+    trace: Mapping[str, str]
     lease_ends: float
 
 

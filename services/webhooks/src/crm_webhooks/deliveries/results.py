@@ -13,11 +13,11 @@ from uuid import UUID, uuid4
 
 import structlog
 from service_kit.database import Database, Transaction, is_infrastructure
-from shared_events.webhooks.endpoint import WebhookEndpointDisabled
 
 from crm_webhooks.deliveries import metrics, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result
 from crm_webhooks.deliveries.lanes import Owed
+from crm_webhooks.endpoints.events import disabled
 from crm_webhooks.endpoints.repository import EndpointRepository
 
 log = structlog.get_logger()
@@ -216,4 +216,4 @@ class Results:
         if endpoint is not None:
             metrics.DISABLED.labels(reason).inc()
             log.warning("endpoint_disabled", endpoint=str(endpoint_id), reason=reason)
-            tx.outbox.add(WebhookEndpointDisabled(endpoint=endpoint), endpoint_id)
+            tx.outbox.add(disabled(endpoint), endpoint_id)

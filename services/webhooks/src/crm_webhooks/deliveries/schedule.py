@@ -2,12 +2,17 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 HOUR = 3600.0
 JITTER = 0.2
 MAX_RETRY_AFTER_SECONDS = 24 * HOUR
+_HTTP_DATES = (  # RFC 9110, section 5.6.7
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %d %H:%M:%S %Y",
+)
 
 DISABLE_AFTER_FAILING_SECONDS = 120 * HOUR
 DISABLE_AFTER_FAILED_DELIVERIES = 20
@@ -32,18 +37,22 @@ def retry_delay(
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds a `Retry-After` header asks for, at most 24 h; None for the past and for garbage."""
-    if value is None:
-        return None
-    text = value.strip()
+    """Seconds a `Retry-After` header asks for, at most 24 h; None for the past and for garbage.
+
+    A stranger wrote the header: whatever it says, nothing is raised.
+    """
+    text = (value or "").strip()
     if text.isdecimal() and text.isascii():
-        seconds = float(text[:12])
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
+        seconds = float(text)
+    elif moment := _http_date(text):
         seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    else:
+        return None
     return min(seconds, MAX_RETRY_AFTER_SECONDS) if seconds > 0 else None
+
+
+def _http_date(text: str) -> datetime | None:
+    for form in _HTTP_DATES:
+        with suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+    return None

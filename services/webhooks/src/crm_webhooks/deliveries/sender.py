@@ -10,11 +10,12 @@ import aiohttp
 import structlog
 from service_kit import tracing
 from service_kit.database import is_infrastructure
+from service_kit.egress import Egress
+from service_kit.sealing import WrongKeyError
 
 from crm_webhooks.deliveries import attempt, metrics
 from crm_webhooks.deliveries.attempt import Result
 from crm_webhooks.deliveries.destinations import Destination, Destinations
-from crm_webhooks.deliveries.egress import Egress, acceptable_url
 from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
 from crm_webhooks.deliveries.results import Results
 from crm_webhooks.settings import WebhooksSettings
@@ -119,12 +120,12 @@ class Sender:
     async def _carry(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
         lane, owed = flight.lane, flight.owed
         try:
-            await self._try_to_send(flight, session)
-        except Exception as error:
-            # Nothing was sent, or nobody knows: the lease goes back and the delivery stays owed.
-            if not is_infrastructure(error):
-                log.exception("delivery_not_attempted", delivery=str(owed.id))
-            self._give_back(lane, owed)
+            result = await self._outcome(flight, session)
+            if result is None:
+                self._give_back(lane, owed)
+            else:
+                self._learn(lane, result)
+                self._results.add(owed, result)
         finally:
             self.lanes.finish(lane, owed, held_slow=flight.slow)
             if lane.more and lane.size <= self._settings.webhook_endpoint_concurrency:
@@ -132,21 +133,36 @@ class Sender:
                 self.on_room()
             self._start_what_can()
 
-    async def _try_to_send(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
+    async def _outcome(self, flight: _Flight, session: aiohttp.ClientSession) -> Result | None:
+        """How an attempt went; None when there was none.
+
+        None is for what passes by itself: the endpoint is closed, the lease ends too soon, the
+        database is away. Whatever else goes wrong is an attempt, so that it is seen, tried ever
+        more rarely and given up in the end.
+        """
         lane, owed = flight.lane, flight.owed
         loop = asyncio.get_running_loop()
-        destination = await self._destinations.get(owed.endpoint_id, owed.endpoint_version)
+        try:
+            destination = await self._destinations.get(owed.endpoint_id, owed.endpoint_version)
+        except WrongKeyError:
+            log.error("endpoint_not_readable", endpoint=str(owed.endpoint_id))
+            return Result.unsent("configuration")
+        except Exception as error:
+            if is_infrastructure(error):
+                return None
+            log.exception("endpoint_not_readable", endpoint=str(owed.endpoint_id))
+            return Result.unsent("internal")
         too_late = owed.lease_ends - loop.time() < self._settings.webhook_timeout_seconds
         if destination is None or too_late or lane.paused_until > loop.time():
-            self._give_back(lane, owed)
-            return
+            return None
         turning = loop.call_later(self._settings.webhook_slow_seconds, self._turn_slow, flight)
         try:
-            result = await self._attempt(session, destination, owed)
+            return await self._attempt(session, destination, owed)
+        except Exception:
+            log.exception("attempt_failed", delivery=str(owed.id))
+            return Result.unsent("internal")
         finally:
             turning.cancel()
-        self._learn(lane, result)
-        self._results.add(owed, result)
 
     def _turn_slow(self, flight: _Flight) -> None:
         if not flight.slow:
@@ -158,14 +174,18 @@ class Sender:
         self, session: aiohttp.ClientSession, destination: Destination, owed: Owed
     ) -> Result:
         now = datetime.now(UTC)
-        if not acceptable_url(destination.url, self._egress, plain_http=self._settings.plain_http):
-            return Result(now, 0.0, error="ssrf_blocked")
+        if not self._egress.allows_url(destination.url, plain_http=self._settings.plain_http):
+            return Result.unsent("ssrf_blocked")
+        keys = destination.keys(now)
+        if not keys:
+            log.error("endpoint_without_secret", endpoint=str(owed.endpoint_id))
+            return Result.unsent("configuration")
         if owed.attempts == 0:
             metrics.LAG_SECONDS.observe((now - owed.occurred_at).total_seconds())
         with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
             headers = attempt.signed_headers(
                 destination.headers,
-                destination.keys(now),
+                keys,
                 str(owed.event_id),
                 owed.body,
                 trace={**owed.trace, **trace},

@@ -1,9 +1,9 @@
 """The URLs customers have events sent to."""
 
+from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.webhooks import endpoint
 
-from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.requests import EndpointRequests
 from crm_webhooks.settings import WebhooksSettings

@@ -4,6 +4,8 @@ from typing import Any
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from service_kit.egress import Egress
+from service_kit.errors import InvalidError
 from service_kit.text import without_nul
 from shared_events.requests import Nothing, Page
 from shared_events.webhooks.endpoint import (
@@ -13,11 +15,10 @@ from shared_events.webhooks.endpoint import (
     ListEndpoints,
     PatchEndpoint,
     WebhookEndpoint,
-    WebhookEndpointDisabled,
 )
 
-from crm_webhooks.deliveries.egress import Egress
 from crm_webhooks.endpoints import rules
+from crm_webhooks.endpoints.events import disabled
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import new_secret
 
@@ -37,7 +38,8 @@ class EndpointRequests:
         del call
         url = str(request.url)
         rules.check_url(url, self._egress, plain_http=self._plain_http)
-        rules.check_headers(request.headers)
+        headers = rules.unhidden(request.headers, {})
+        rules.check_headers(headers)
         rules.check_event_types(request.event_types)
         secret = new_secret()
         endpoint = await self._endpoints.insert(
@@ -45,7 +47,7 @@ class EndpointRequests:
             url=url,
             description=without_nul(request.description),
             event_types=request.event_types,
-            headers=request.headers,
+            headers=headers,
             disabled_reason=None if request.enabled else BY_USER,
             secret=secret,
         )
@@ -71,7 +73,7 @@ class EndpointRequests:
             return await self._endpoints.get(tx, request.endpoint_id)
         changed = await self._endpoints.update(tx, endpoint.id, changes)
         if endpoint.enabled and not changed.enabled:
-            tx.outbox.add(WebhookEndpointDisabled(endpoint=changed), endpoint.id)
+            tx.outbox.add(disabled(changed), endpoint.id)
         return changed
 
     def _changes(self, request: PatchEndpoint, endpoint: WebhookEndpoint) -> dict[str, Any]:
@@ -79,9 +81,10 @@ class EndpointRequests:
         if request.url is not None:
             changes["url"] = str(request.url)
             rules.check_url(changes["url"], self._egress, plain_http=self._plain_http)
-        if request.headers is not None:
-            changes["headers"] = rules.unhidden(request.headers, endpoint.headers)
-            rules.check_headers(changes["headers"])
+        headers = self._headers(request, endpoint)
+        if headers is not None:
+            rules.check_headers(headers)
+            changes["headers"] = headers
         if request.event_types is not None:
             rules.check_event_types(request.event_types)
             changes["event_types"] = request.event_types
@@ -91,6 +94,23 @@ class EndpointRequests:
             changes["enabled"] = request.enabled
             changes["disabled_reason"] = None if request.enabled else BY_USER
         return changes
+
+    def _headers(self, request: PatchEndpoint, endpoint: WebhookEndpoint) -> dict[str, str] | None:
+        """The headers the request asks for, None when it names none.
+
+        Values nobody may read are not sent to another host either: they must be given anew.
+        """
+        if request.url is None or not rules.leads_elsewhere(str(request.url), endpoint.url):
+            held = endpoint.headers
+        elif request.headers is None and endpoint.headers:
+            raise InvalidError.field(
+                "headers",
+                "headers_missing",
+                "The URL leads to another host: send the headers with their values, or none.",
+            )
+        else:
+            held = {}
+        return None if request.headers is None else rules.unhidden(request.headers, held)
 
     async def delete(self, tx: Transaction, request: DeleteEndpoint, call: Call) -> Nothing:
         """Stop sending to it for good."""

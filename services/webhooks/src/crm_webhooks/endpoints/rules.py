@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from service_kit.egress import Egress
 from service_kit.errors import InvalidError
 from shared_events.registry import PUBLIC
-
-from crm_webhooks.deliveries.egress import Egress, acceptable_url
+from yarl import URL
 
 HIDDEN = "[hidden]"
 
@@ -31,13 +31,12 @@ _OURS = frozenset(
     }
 )
 _OUR_PREFIXES = ("content-", "proxy-", "webhook-", "x-amz-", "x-goog-", "x-azure-")
-_SENSITIVE = re.compile(r"auth|cookie|token|key|secret|password|signature", re.IGNORECASE)
 _EVENT_TYPES = frozenset(event.event_type for event in PUBLIC)
 
 
 def check_url(url: str, egress: Egress, *, plain_http: bool) -> None:
     """Raises InvalidError unless webhooks may go to this URL."""
-    if not acceptable_url(url, egress, plain_http=plain_http):
+    if not egress.allows_url(url, plain_http=plain_http):
         schemes = "http or https" if plain_http else "https"
         raise InvalidError.field(
             "url",
@@ -72,10 +71,27 @@ def check_event_types(patterns: Iterable[str]) -> None:
 
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers as replies show them: what may be a credential is hidden."""
-    return {n: HIDDEN if _SENSITIVE.search(n) else v for n, v in headers.items()}
+    """The headers as replies and events show them: any value may be a credential."""
+    return dict.fromkeys(headers, HIDDEN)
 
 
 def unhidden(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
-    """Headers as a customer sends them back: a hidden value means the one we have."""
-    return {n: stored.get(n, v) if v == HIDDEN else v for n, v in headers.items()}
+    """Headers as a customer sends them back: a hidden value means the one we have.
+
+    Raises InvalidError where we have none.
+    """
+    known = {name.lower(): value for name, value in stored.items()}
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        if value == HIDDEN and name.lower() not in known:
+            raise InvalidError.field(
+                f"headers/{name}", "header_hidden", "We hold no value for it: send the value."
+            )
+        found[name] = known[name.lower()] if value == HIDDEN else value
+    return found
+
+
+def leads_elsewhere(url: str, before: str) -> bool:
+    """Whether two URLs differ in scheme, host or port: headers for one are not for the other."""
+    there, here = URL(url), URL(before)
+    return (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port)

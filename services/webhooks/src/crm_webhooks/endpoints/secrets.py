@@ -4,7 +4,7 @@ import base64
 import secrets
 
 import orjson
-from cryptography.fernet import Fernet
+from service_kit.sealing import Seal
 
 PREFIX = "whsec_"
 _SECRET_BYTES = 32
@@ -16,24 +16,24 @@ def new_secret() -> str:
 
 
 class Vault:
-    """Encrypts what the database holds for us, under ENCRYPTION_KEY."""
+    """What the database holds for us, sealed. Opening raises WrongKeyError when our keys do not."""
 
-    def __init__(self, encryption_key: str) -> None:
-        self._fernet = Fernet(encryption_key)
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
 
     def seal(self, secret: str) -> bytes:
-        """Encrypt the bytes of a `whsec_` secret."""
-        return self._fernet.encrypt(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
+        """Seal the bytes of a `whsec_` secret."""
+        return self._seal.seal(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
 
     def open(self, sealed: bytes) -> bytes:
-        """The bytes that sign; raises InvalidToken when it was sealed under another key."""
-        return self._fernet.decrypt(sealed)
+        """The bytes that sign."""
+        return self._seal.open(sealed)
 
     def seal_headers(self, headers: dict[str, str]) -> bytes:
-        """Encrypt headers."""
-        return self._fernet.encrypt(orjson.dumps(headers))
+        """Seal headers."""
+        return self._seal.seal(orjson.dumps(headers))
 
     def open_headers(self, sealed: bytes) -> dict[str, str]:
         """The headers as the customer gave them."""
-        opened: dict[str, str] = orjson.loads(self._fernet.decrypt(sealed))
+        opened: dict[str, str] = orjson.loads(self._seal.open(sealed))
         return opened

@@ -1,26 +1,30 @@
-"""Where our requests may go: public addresses only, judged at the moment of dialling.
+"""Where requests to a URL that a customer chose may go, judged at the moment of dialling.
 
-A customer chooses the URL, so without this a webhook could reach our own network. The address that
-is judged is the address that is dialled: names are judged by every answer they have (one bad answer
-refuses the name), and the socket factory judges again, because literal addresses never pass a
-resolver.
+Without this rule such a request could reach our own network. The address that is judged is the
+address that is dialled: names are judged by every answer they have (one bad answer refuses the
+name), and the socket factory judges again, because literal addresses never pass a resolver.
 """
 
 import asyncio
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
 from yarl import URL
 
 Network = IPv4Network | IPv6Network
 
 DNS_TIMEOUT_SECONDS = 3.0
 _RESOLVER_THREADS = 16
+_LONGEST_HEADER = 8190
 
 # Beside what the address registries call not global: ranges that carry another address inside
 # them, and those that reach something other than one host.
@@ -50,8 +54,20 @@ _NEVER_DIALLED = tuple(
         "ff00::/8",
     )
 )
-_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa")
-_PRIVATE_NAMES = frozenset({"localhost", "metadata", "instance-data"})
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_CLOUD_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_PRIVATE_SUFFIXES = (".local", ".internal", ".intranet", ".lan", ".home.arpa")
+
+
+def _listed(value: Any) -> Any:
+    """Lists come from the environment as `a,b,c`."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_listed)]
+"""A setting: CIDRs, comma-separated, that may be dialled although they are not public."""
 
 
 class ForbiddenAddressError(OSError):
@@ -66,6 +82,14 @@ class Egress:
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
+        self._reaches_inside = any(n.is_private and not n.is_loopback for n in self._allowed)
+
+    @classmethod
+    def by_setting(cls, networks: AllowedNetworks, *, is_production: bool) -> Self:
+        """The rule of the networks named; where none are, loopback outside production."""
+        if networks is None:
+            networks = () if is_production else _LOOPBACK
+        return cls(networks)
 
     def allows_address(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether this address may be dialled."""
@@ -74,39 +98,63 @@ class Egress:
         return address.is_global and not any(address in network for network in _NEVER_DIALLED)
 
     def allows_host(self, host: str) -> bool:
-        """Whether a URL's host is acceptable before it is resolved: literals and private names."""
+        """Whether a URL's host is acceptable before it is resolved: literals and private names.
+
+        Private names are acceptable where a private network is: their addresses are judged later.
+        """
         name = host.strip("[]").rstrip(".").lower()
-        try:
-            return self.allows_address(ip_address(name))
-        except ValueError:
-            pass
-        if name == "localhost":
+        literal = _literal(name)
+        if literal is not None:
+            return self.allows_address(literal)
+        if name == "localhost" or name.endswith(".localhost"):
             return self.allows_address(IPv4Address("127.0.0.1"))
-        return name not in _PRIVATE_NAMES and not name.endswith(_PRIVATE_SUFFIXES)
+        if not name or not name.isascii() or name in _CLOUD_METADATA:
+            return False
+        return self._reaches_inside or not name.endswith(_PRIVATE_SUFFIXES)
+
+    def allows_url(self, url: str, *, plain_http: bool) -> bool:
+        """Whether a customer may give us this URL; the same at saving and at sending."""
+        try:
+            parsed = URL(url, encoded=True)
+            host = parsed.raw_host
+        except ValueError:
+            return False
+        return (
+            parsed.scheme in (("http", "https") if plain_http else ("https",))
+            and parsed.user is None
+            and parsed.password is None
+            and host is not None
+            and self.allows_host(host)
+        )
 
     def check(self, address: str) -> None:
         """Raises ForbiddenAddressError unless the address may be dialled."""
         if not self.allows_address(ip_address(address.partition("%")[0])):
             raise ForbiddenAddressError
 
-    def session(self) -> aiohttp.ClientSession:
-        """An HTTP client that dials by this rule, keeps connections, and keeps nothing else."""
+    def session(self, *, per_host: int = 0, keep_seconds: float = 60.0) -> aiohttp.ClientSession:
+        """An HTTP client that dials by this rule, keeps connections, and keeps nothing else.
+
+        At most `per_host` connections to one host (0: as many as callers want), idle ones kept for
+        `keep_seconds`. Deadlines and redirects are the caller's to set.
+        """
         connector = aiohttp.TCPConnector(
             resolver=_Resolver(self),
             socket_factory=self._open_socket,
-            limit=0,  # the sender counts
-            keepalive_timeout=60,
+            limit=0,
+            limit_per_host=per_host,
+            keepalive_timeout=keep_seconds,
             ttl_dns_cache=10,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),  # the sender's one deadline covers all
+            timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
             trust_env=False,
             skip_auto_headers=("Accept-Encoding",),
-            max_line_size=8190,
-            max_field_size=8190,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
 
     def _open_socket(self, address: AddrInfoType) -> socket.socket:
@@ -117,16 +165,13 @@ class Egress:
         return opened
 
 
-def acceptable_url(url: str, egress: Egress, *, plain_http: bool) -> bool:
-    """Whether an endpoint may have this URL; the same at saving and at sending."""
-    parsed = URL(url, encoded=True)
-    return (
-        parsed.scheme in (("http", "https") if plain_http else ("https",))
-        and parsed.user is None
-        and parsed.password is None
-        and parsed.raw_host is not None
-        and egress.allows_host(parsed.raw_host)
-    )
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    """The address a host spells out, also in the forms only resolvers read (`127.1`, `0x7f.1`)."""
+    with suppress(ValueError):
+        return ip_address(host)
+    with suppress(OSError, ValueError):
+        return IPv4Address(socket.inet_aton(host))
+    return None
 
 
 class _Resolver(AbstractResolver):

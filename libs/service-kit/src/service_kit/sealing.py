@@ -1,0 +1,58 @@
+"""Secrets of others at rest (design section 8): sealed under ENCRYPTION_KEY, opened when used."""
+
+from typing import Annotated
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import AfterValidator, SecretStr
+
+_KEY_LENGTH = 44  # base64 of 32 bytes
+
+
+def _split(keys: SecretStr) -> list[str]:
+    return [key.strip() for key in keys.get_secret_value().split(",")]
+
+
+def _checked(keys: SecretStr) -> SecretStr:
+    """Says what is wrong, not what the key is. Fernet itself reads no further than one key."""
+    for key in _split(keys):
+        if len(key) != _KEY_LENGTH:
+            raise ValueError(f"each key has {_KEY_LENGTH} characters; a comma separates two")
+        Fernet(key)
+    return keys
+
+
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_checked)]
+"""A setting: Fernet keys, comma-separated, newest first."""
+
+
+class WrongKeyError(Exception):
+    """None of our keys opens it: the key it was sealed under is gone, or it was never sealed."""
+
+    def __init__(self) -> None:
+        super().__init__("no ENCRYPTION_KEY opens this secret")
+
+
+class Seal:
+    """Seals under the newest key, opens under any, so that a new key can be put in front."""
+
+    def __init__(self, keys: SecretStr) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in _split(keys)])
+
+    def seal(self, secret: bytes) -> bytes:
+        """The secret as it may be stored."""
+        return self._fernet.encrypt(secret)
+
+    def open(self, sealed: bytes) -> bytes:
+        """The secret; raises WrongKeyError."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise WrongKeyError from None
+
+    def seal_text(self, secret: str) -> str:
+        """As `seal`, for columns of text."""
+        return self.seal(secret.encode()).decode()
+
+    def open_text(self, sealed: str) -> str:
+        """As `open`, for columns of text."""
+        return self.open(sealed.encode()).decode()
