@@ -1,6 +1,7 @@
 """Settings of messaging."""
 
 from pydantic import Field
+from service_kit.egress import AllowedNetworks
 from service_kit.settings import ServiceSettings
 
 
@@ -9,6 +10,7 @@ class MessagingSettings(ServiceSettings):
 
     session_sweep_seconds: float | None = Field(default=None, gt=0)
     session_sweep_grace_seconds: float | None = Field(default=None, ge=0)
+    media_allowed_networks: AllowedNetworks = None
     outbox_drain_window_seconds: float = Field(default=60.0, gt=0)
 
     @property
