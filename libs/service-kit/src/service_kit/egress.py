@@ -8,11 +8,13 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 from yarl import URL
+
+from service_kit.settings import listed
 
 Network = IPv4Network | IPv6Network
 
@@ -49,14 +51,7 @@ _CLOUD_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-d
 _PRIVATE_SUFFIXES = (".local", ".internal", ".intranet", ".lan", ".home.arpa")
 
 
-def _listed(value: Any) -> Any:
-    """Lists come from the environment as `a,b,c`."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_listed)]
+AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(listed)]
 """A setting: CIDRs, comma-separated, that may be dialled although they are not public."""
 
 

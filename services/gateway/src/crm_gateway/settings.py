@@ -1,7 +1,11 @@
 """Settings of the gateway (names as in the requirements document where it has one)."""
 
-from pydantic import Field, SecretStr
-from service_kit.settings import ServiceSettings
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+from service_kit.egress import Network
+from service_kit.settings import ServiceSettings, listed
 
 
 class GatewaySettings(ServiceSettings):
@@ -17,6 +21,10 @@ class GatewaySettings(ServiceSettings):
     refresh_ttl: int = Field(default=30 * 86_400, ge=60)
     """Seconds a refresh token lives."""
     ingress_master_key: SecretStr = SecretStr("")
+
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)] = ()
+    """Networks of the proxies in front of us, whose X-Forwarded-For says who asks. Without it all
+    users behind a proxy are one address to the login throttle."""
 
     login_failures_per_account: int = Field(default=5, ge=1)
     login_failures_per_address: int = Field(default=50, ge=1)
