@@ -36,7 +36,7 @@ class TestAbsurdHeaders:
         for company, more in ((tenant, headers), (other, {})):
             channel = await company.channel(waha, pair=False)
             await company.endpoint(receiver, "message.received")
-            await post(company, channel.webhook_url, example, channel.hmac_key, **more)
+            await post(company, channel, example, **more)
         for company in (tenant, other):
             await company.message_count(1)
 

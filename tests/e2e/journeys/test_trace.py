@@ -61,9 +61,8 @@ class TestTrace:
         trace_id, caller_id = uuid4().hex, uuid4().hex[:16]
         await post(
             tenant,
-            channel.webhook_url,
+            channel,
             examples.by_name("text_inbound_dm_gows"),
-            channel.hmac_key,
             traceparent=f"00-{trace_id}-{caller_id}-01",
         )
 

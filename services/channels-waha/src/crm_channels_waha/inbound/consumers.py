@@ -159,6 +159,7 @@ def _listener(row: asyncpg.Record) -> Listener:
         row["session_timeout_seconds"],
         row["allow_groups"],
         row["waha_base_url"],
+        row["waha_session"],
     )
 
 
