@@ -1,6 +1,6 @@
 """What can go wrong, by kind. Each edge maps the kind once: HTTP status, retry or dead letter."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 from shared_events.requests import FieldError, Problem, ProblemKind
@@ -109,29 +109,6 @@ class DeadlineError(ProblemError):
     """No answer in time; the outcome is unknown."""
 
     kind = "timeout"
-
-
-_BY_KIND: dict[str, type[ProblemError]] = {
-    cls.kind: cls
-    for cls in (
-        ConflictError,
-        InvalidError,
-        MalformedError,
-        ForbiddenError,
-        UnauthenticatedError,
-        PreconditionFailedError,
-        UnavailableError,
-        DeadlineError,
-    )
-}
-
-
-def raise_problem(problem: Problem) -> NoReturn:
-    """Raise the problem a service replied with, as its own kind of error."""
-    error = ProblemError(problem.code, problem.detail)
-    error.__class__ = _BY_KIND.get(problem.kind, ProblemError)
-    error.problem = problem
-    raise error
 
 
 class PoisonError(Exception):

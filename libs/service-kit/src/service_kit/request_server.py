@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from shared_events import topology
 from shared_events.requests import Kind, Problem, ProblemKind, Reply, Request, RequestEnvelope
 from shared_events.services import ServiceName
@@ -22,10 +22,9 @@ from service_kit import metrics, tracing
 from service_kit.batch import Router
 from service_kit.bus import undecoded
 from service_kit.calls import Call, ExternalHandler, RequestHandler
-from service_kit.cause import Cause
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
-from service_kit.idempotency import find_reply, store_reply
+from service_kit.handling import carry_out, reply_with
 from service_kit.settings import ConfigurationError
 
 log = structlog.get_logger()
@@ -147,26 +146,19 @@ class RequestServer:
         trace: Mapping[str, str],
     ) -> Reply:
         call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
-        cause = Cause(envelope.correlation_id, None, trace)
         seconds = (envelope.deadline - datetime.now(UTC)).total_seconds()
-        if external := self._external.get(type(request)):
-            async with asyncio.timeout(max(seconds, 0.05)):
-                return _value(await external(request, call))
-        async with (
-            asyncio.timeout(max(seconds, 0.05)),
-            self._database.tenant(
-                envelope.principal.tenant_id, cause=cause, read_only=request.kind == "query"
-            ) as tx,
-        ):
-            key = envelope.idempotency_key if request.kind == "command" else None
-            if key is not None:
-                stored = await find_reply(tx, call, key, envelope.key, envelope.body)
-                if stored is not None:
-                    return stored
-            reply = _value(await self._handlers[type(request)](tx, request, call))
-            if key is not None:
-                await store_reply(tx, call, key, envelope.key, envelope.body, reply)
-            return reply
+        async with asyncio.timeout(max(seconds, 0.05)):
+            if external := self._external.get(type(request)):
+                return reply_with(await external(request, call))
+            return await carry_out(
+                self._database,
+                self._handlers[type(request)],
+                request,
+                call,
+                body=envelope.body,
+                idempotency_key=envelope.idempotency_key,
+                trace=trace,
+            )
 
 
 def _for_key(key: str) -> Callable[[RabbitMessage], bool]:
@@ -178,10 +170,6 @@ def _response(reply: Reply) -> RabbitResponse:
     return RabbitResponse(
         reply.model_dump_json().encode(), content_type="application/json", mandatory=False
     )
-
-
-def _value(value: BaseModel) -> Reply:
-    return Reply(value=value.model_dump(mode="json"))
 
 
 def _problem(kind: ProblemKind, code: str, detail: str) -> Reply:

@@ -1,7 +1,6 @@
 """The gateway: composition root and console script."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 from service_kit.main import run_service
@@ -9,7 +8,6 @@ from service_kit.request_client import RequestClient
 from service_kit.service import Service
 from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
-from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway.access.tokens import AccessTokens
@@ -26,12 +24,10 @@ from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.problems import edge
-from crm_gateway.rest import openapi, table
-from crm_gateway.rest.docs import docs_routes
+from crm_gateway.rest import api, table
 from crm_gateway.rest.own import OwnRequests
-from crm_gateway.rest.resource import Resource
 from crm_gateway.rest.routes import ROUTES
-from crm_gateway.rest.table import PREFIX, Row
+from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
 
 _PURGE_SECONDS = 3600.0
@@ -87,17 +83,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
 
-    by_path: dict[str, dict[str, Row]] = defaultdict(dict)
-    for row in rows:
-        by_path[row.path][row.method] = row
-    service.app.router.routes[:0] = [
-        *(
-            Route(PREFIX + path, Resource(by_method, tokens=tokens, own=own, bus=bus))
-            for path, by_method in by_path.items()
-        ),
-        *docs_routes(openapi.document(rows)),
-    ]
-    service.app.router.redirect_slashes = False  # `/contacts/` is no route of ours
+    api.add_to(service.app, rows, tokens=tokens, own=own, bus=bus)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)

@@ -1,16 +1,19 @@
 """The outermost layer of the API: request ids, security headers, and an answer to everything."""
 
 import re
-from typing import Any
+import time
 from uuid import uuid4
 
 import orjson
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from prometheus_client import Histogram
 from service_kit import tracing
 from service_kit.errors import ProblemError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +21,9 @@ from crm_gateway.problems.errors import HttpError, of_error
 
 log = structlog.get_logger()
 
+SECONDS = Histogram(
+    "crm_http_request_duration_seconds", "REST requests answered", ["method", "route", "status"]
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SCOPE_KEY = "crm.request_id"
 
@@ -57,12 +63,12 @@ class Edge:
         scope[_SCOPE_KEY] = given if _REQUEST_ID.fullmatch(given) else str(uuid4())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation_id=scope[_SCOPE_KEY])
-        started = False
+        began, status = time.perf_counter(), 0
 
         async def guarded(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = scope[_SCOPE_KEY]
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -72,10 +78,14 @@ class Edge:
 
         try:
             await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            return  # nobody is left to answer
         except Exception as error:
-            if started:
+            if status:
                 raise
             await problem_response(scope, _answerable(error))(scope, receive, guarded)
+        if isinstance(route := scope.get("route"), APIRoute):
+            SECONDS.labels(scope["method"], route.path, status).observe(time.perf_counter() - began)
 
 
 def _answerable(error: Exception) -> HttpError:
@@ -87,14 +97,15 @@ def _answerable(error: Exception) -> HttpError:
     return HttpError(500, "internal_error", "Something went wrong on our side.")
 
 
-async def _routing_problem(request: Request, error: Any) -> Response:
-    """What Starlette itself refuses: unknown paths and methods."""
-    refused: HTTPException = error
-    code = {404: "route_not_found", 405: "method_not_allowed"}.get(refused.status_code, "refused")
-    detail = "There is no such route." if refused.status_code == 404 else str(refused.detail)
-    return problem_response(
-        request.scope, HttpError(refused.status_code, code, detail, headers=refused.headers)
-    )
+async def _routing_problem(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses, such as unknown paths."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        refused = HttpError(404, "route_not_found", "There is no such route.")
+    else:
+        detail = str(error.detail)
+        refused = HttpError(error.status_code, "refused", detail, headers=error.headers)
+    return problem_response(request.scope, refused)
 
 
 def install(app: FastAPI) -> None:

@@ -1,12 +1,13 @@
-"""The OpenAPI 3.1 document, made from the route table and the request classes themselves."""
+"""What FastAPI cannot know of our routes: problems, headers and the webhook ingress."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from shared_events.envelope import Contract
 from shared_events.requests import FieldError
+from starlette.routing import BaseRoute
 
 from crm_gateway.problems.errors import HttpError
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
@@ -28,82 +29,39 @@ class ProblemDocument(Contract):
     errors: list[FieldError]
 
 
-def document(rows: Sequence[Row]) -> Schema:
-    """The whole document."""
-    taken: list[tuple[type[BaseModel], Any]] = [(row.request, "validation") for row in rows]
-    given: list[tuple[type[BaseModel], Any]] = [
-        (row.request.reply_model(), "serialization") for row in rows
-    ]
-    named, definitions = models_json_schema(
-        list(dict.fromkeys([*taken, *given, (ProblemDocument, "serialization")])),
-        ref_template=_REF,
-    )
-    schemas: dict[str, Schema] = definitions.get("$defs", {})
-    refs = {key: ref["$ref"].rpartition("/")[2] for key, ref in named.items()}
-    paths: dict[str, Schema] = {}
-    bodies: dict[str, Schema] = {}
-    for row in rows:
-        source = schemas[refs[row.request, "validation"]]
-        reply = refs[row.request.reply_model(), "serialization"]
-        operation = _operation(row, source, reply)
-        if row.method != "GET" and (properties := _properties(row, source)):
-            name = f"{row.request.__name__}Body"
-            bodies[name] = _body_schema(row, source, properties)
-            operation["requestBody"] = {
-                "required": bool(bodies[name].get("required")),
-                "content": {"application/json": {"schema": {"$ref": _REF.format(model=name)}}},
-            }
-        paths.setdefault(PREFIX + row.path, {})[row.method.lower()] = operation
-    paths[f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
-    # What comes by path or query is written out as parameters; only bodies stay as schemas.
-    for row in rows:
-        schemas.pop(refs[row.request, "validation"], None)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Ventros CRM",
-            "version": "1",
-            "description": "WhatsApp CRM: contacts, conversations, messages, webhooks.",
-        },
-        "paths": paths,
-        "components": {
-            "schemas": dict(sorted((schemas | bodies).items())),
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-            },
-        },
-    }
-
-
-def _properties(row: Row, source: Schema) -> Schema:
-    found: Schema = source.get("properties", {})
-    return {name: schema for name, schema in found.items() if name not in row.from_path}
-
-
-def _body_schema(row: Row, source: Schema, properties: Schema) -> Schema:
-    required = [name for name in source.get("required", []) if name not in row.from_path]
-    return {
-        "type": "object",
-        "title": f"{row.request.__name__}Body",
-        "properties": properties,
-        "additionalProperties": False,
-        **({"required": required} if required else {}),
-    }
-
-
-def _operation(row: Row, source: Schema, reply: str) -> Schema:
+def operation(row: Row) -> dict[str, Any]:
+    """How a row is described: the arguments of `add_api_route` beside path, method, endpoint."""
     summary, _, more = (row.request.__doc__ or "").strip().partition("\n")
-    operation: Schema = {
-        "operationId": row.request.key.replace(".", "_")
-        + "".join(f"_{value}" for value in row.fixed.values()),
+    fixed = "".join(f"_{value}" for value in row.fixed.values())
+    return {
+        "operation_id": row.request.key.replace(".", "_") + fixed,
         "tags": [row.path.split("/")[1]],
         "summary": summary,
         "description": f"{more.strip()}\n\n{_who(row)}".strip(),
-        "security": [] if row.permission == PUBLIC else [{"bearer": []}],
-        "parameters": _parameters(row, source),
-        "responses": _responses(row, reply),
+        "status_code": row.status,
+        "response_model": None if row.status == 204 else row.request.reply_model(),
+        "responses": {row.status: _success(row), **_refusals(row)},
     }
-    return operation
+
+
+def document(routes: Sequence[BaseRoute]) -> Schema:
+    """The OpenAPI 3.1 document of these routes and of the ingress before them."""
+    found = get_openapi(
+        title="Ventros CRM",
+        version="1",
+        description="WhatsApp CRM: contacts, conversations, messages, webhooks.",
+        routes=routes,
+    )
+    found["paths"][f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
+    for model in (FieldError, ProblemDocument):
+        found["components"]["schemas"][model.__name__] = _schema(model)
+    return found
+
+
+def _schema(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(mode="serialization", ref_template=_REF)
+    schema.pop("$defs", None)
+    return schema
 
 
 def _who(row: Row) -> str:
@@ -114,59 +72,53 @@ def _who(row: Row) -> str:
     return f"Permission: `{row.permission}`."
 
 
-def _parameters(row: Row, source: Schema) -> list[Schema]:
-    properties: Schema = source.get("properties", {})
-    found = [
-        {"name": name, "in": "path", "required": True, "schema": properties[name]}
-        for name in row.parameters
-    ]
-    if row.method == "GET":
-        required = source.get("required", [])
-        return found + [
-            {"name": name, "in": "query", "required": name in required, "schema": schema}
-            for name, schema in _properties(row, source).items()
-        ]
-    if row.permission != PUBLIC:
-        if row.method == "POST":
-            found.append(_header("Idempotency-Key", "The same key again gives the same answer."))
-        if row.parameters or row.fixed:
-            found.append(_header("If-Match", "Refuse unless this is still the version."))
-    return found
+def _success(row: Row) -> Schema:
+    headers = {"X-Request-Id": _said("The request's id, in events and webhooks as well.")}
+    has_version = row.status != 204 and "version" in row.request.reply_model().model_fields
+    if has_version:
+        headers["ETag"] = _said("The version, for If-Match and If-None-Match.")
+    if row.status == 201:
+        headers["Location"] = _said("Where the new one is found.")
+    if row.method == "POST" and row.permission != PUBLIC:
+        headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
+    return {"description": "Done.", "headers": headers}
 
 
-def _header(name: str, description: str) -> Schema:
-    schema = {"type": "string"}
-    return {"name": name, "in": "header", "description": description, "schema": schema}
-
-
-def _responses(row: Row, reply: str) -> Schema:
+def _refusals(row: Row) -> dict[int | str, Schema]:
     statuses = {400, 500}
     if row.method != "GET":
         statuses |= {408, 409, 413, 415}
     statuses |= {401, 429} if row.permission == PUBLIC else {401, 403}
-    if row.parameters or row.fixed:
-        statuses |= {404}
-        if row.method != "GET":
-            statuses |= {412}
+    if row.from_path:
+        statuses |= {404} if row.method == "GET" else {404, 412}
     statuses |= {422, 503, 504}
-    success: Schema = {"description": "Done."}
-    if row.status != 204:
-        success["content"] = _json("application/json", reply)
-    return {
-        str(row.status): success,
-        **{str(status): _problem(status) for status in sorted(statuses)},
-    }
+    found: dict[int | str, Schema] = {status: _problem(status) for status in sorted(statuses)}
+    if row.method == "GET" and "version" in row.request.reply_model().model_fields:
+        found[304] = {"description": "If-None-Match names the version it has."}
+    return found
 
 
 def _problem(status: int) -> Schema:
-    return {
+    told: Schema = {
         "description": HttpError(status, "", "").title,
-        "content": _json("application/problem+json", "ProblemDocument"),
+        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
+    if status in (429, 503):
+        told["headers"] = {"Retry-After": _said("Seconds to wait.", kind="integer")}
+    if status == 401:
+        told["headers"] = {"WWW-Authenticate": _said("`Bearer`.")}
+    return told
 
 
-def _json(media_type: str, model: str) -> Schema:
-    return {media_type: {"schema": {"$ref": _REF.format(model=model)}}}
+_PROBLEM = ProblemDocument.__name__
+
+
+def _said(description: str, kind: str = "string") -> Schema:
+    return {"description": description, "schema": {"type": kind}}
+
+
+def _header(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", **_said(description)}
 
 
 _INGRESS: Schema = {
@@ -176,12 +128,7 @@ _INGRESS: Schema = {
     "description": "Accepted once durable. Signed with the channel's key (HMAC-SHA512, hex).",
     "security": [],
     "parameters": [
-        {
-            "name": "channel_token",
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string"},
-        },
+        {"name": "channel_token", "in": "path", "required": True, "schema": {"type": "string"}},
         _header("X-Webhook-Hmac", "Lower-case hex HMAC-SHA512 over the raw body."),
         _header("X-Webhook-Hmac-Algorithm", "`sha512` when given."),
     ],

@@ -5,10 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 from service_kit.calls import Call, RequestHandler
-from service_kit.cause import Cause
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import UnavailableError
-from service_kit.idempotency import find_reply, store_reply
+from service_kit.handling import carry_out, reply_with
 from shared_events.requests import Principal, Reply, Request
 
 from crm_gateway.auth.service import Visitor
@@ -48,38 +47,27 @@ class OwnRequests:
     ) -> Reply:
         """Carry out a request for a known caller, as `RequestClient.call` does elsewhere."""
         if plain := self._plain.get(type(request)):
-            return _reply(await plain(request))
-        call = Call(principal, correlation_id, expected_version)
-        cause = Cause(correlation_id, None, trace or {})
-        read_only = request.kind == "query"
-        key = None if read_only else idempotency_key
-        # Secrets are masked in this form, so their hashes are not kept beside the reply.
-        body = request.model_dump(mode="json", exclude_unset=True) if key else {}
+            return reply_with(await plain(request))
         try:
-            async with self._database.tenant(
-                principal.tenant_id, cause=cause, read_only=read_only
-            ) as tx:
-                if key is not None:
-                    stored = await find_reply(tx, call, key, request.key, body)
-                    if stored is not None:
-                        return stored
-                reply = _reply(await self._tenant[type(request)](tx, request, call))
-                if key is not None:
-                    await store_reply(tx, call, key, request.key, body, reply)
-                return reply
+            return await carry_out(
+                self._database,
+                self._tenant[type(request)],
+                request,
+                Call(principal, correlation_id, expected_version),
+                # Secrets are masked in this form, so their hashes are not kept beside the reply.
+                body=request.model_dump(mode="json", exclude_unset=True) if idempotency_key else {},
+                idempotency_key=idempotency_key,
+                trace=trace or {},
+            )
         except Exception as error:
             raise _judged(error) from error
 
     async def call_public(self, request: Request[Any], visitor: Visitor) -> Reply:
         """Carry out a request of somebody who has not said who they are."""
         try:
-            return _reply(await self._public[type(request)](request, visitor))
+            return reply_with(await self._public[type(request)](request, visitor))
         except Exception as error:
             raise _judged(error) from error
-
-
-def _reply(value: BaseModel) -> Reply:
-    return Reply(value=value.model_dump(mode="json"))
 
 
 def _judged(error: Exception) -> Exception:

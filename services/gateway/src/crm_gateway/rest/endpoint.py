@@ -1,0 +1,198 @@
+"""One row of the route table at work: what FastAPI reads of it, and how it is answered."""
+
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Body, Header, Path, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ValidationError, create_model
+from service_kit import tracing
+from service_kit.cause import Cause
+from service_kit.errors import (
+    ForbiddenError,
+    InvalidError,
+    UnauthenticatedError,
+    field_errors,
+)
+from service_kit.request_client import RequestClient
+from shared_events import examples
+from shared_events.requests import Given, Principal, Reply
+from shared_events.requests import Request as BusRequest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from crm_gateway.access.roles import permits
+from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.auth.service import Visitor
+from crm_gateway.problems.edge import request_id, trace_context
+from crm_gateway.problems.errors import of_problem
+from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
+from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
+from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
+
+_BEARER = HTTPBearer(scheme_name="bearer", bearerFormat="JWT", auto_error=False)
+_OWN = "gateway."
+
+
+async def _caller(
+    http: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
+) -> Principal:
+    """Who asks, as `Endpoint.admit` found out before the body was read."""
+    principal: Principal = http.state.principal
+    return principal
+
+
+class Endpoint:
+    """Answers one route. Its signature tells FastAPI of path, query, body and headers."""
+
+    def __init__(
+        self, row: Row, *, tokens: AccessTokens, own: OwnRequests, bus: RequestClient
+    ) -> None:
+        self.row = row
+        self._tokens = tokens
+        self._own = own
+        self._bus = bus
+        self._given = _given(row)
+        self._known = {} if row.method != "GET" or self._given is None else _names(self._given)
+        self.__signature__ = Signature(_parameters(row, self._given))
+
+    async def admit(self, http: Request) -> Request:
+        """The request, once everything that comes before its fields is in order.
+
+        Raises 401 and 403 first: nobody unknown has us read a body. Then 400, 413, 415 and 422.
+        """
+        if self.row.permission != PUBLIC:
+            http.state.principal = self._authorise(http)
+        check_query(http.query_params, self._known)
+        if self.row.method == "GET":
+            return http
+        parsed = await read_json(http)
+        if self._given is None and parsed:
+            raise InvalidError.field(next(iter(parsed)), "extra_forbidden", "Not a field of this.")
+        return JsonRequest(http, parsed)
+
+    def _authorise(self, http: Request) -> Principal:
+        """Who asks; raises when it is nobody we know or somebody who may not."""
+        scheme, _, token = http.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise UnauthenticatedError("token_missing", "Send Authorization: Bearer <token>.")
+        principal = self._tokens.principal(token.strip())
+        needed = self.row.permission
+        if needed != AUTHENTICATED and not permits(principal.permissions, needed):
+            raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
+        return principal
+
+    async def __call__(self, http: Request, **values: Any) -> Response:
+        """Carry out the request that these values make, and answer it."""
+        headers = http.headers
+        trace = tracing.following(trace_context(headers))
+        principal: Principal | None = values.pop("principal", None)
+        key = values.pop("idempotency_key", None)
+        if_match = values.pop("if_match", None)
+        request = self._request(values)
+        if principal is None:
+            address = http.client.host if http.client else ""
+            visitor = Visitor(address, Cause(request_id(http.scope), None, trace))
+            reply = await self._own.call_public(request, visitor)
+        else:
+            answerer = self._own if request.key.startswith(_OWN) else self._bus
+            reply = await answerer.call(
+                request,
+                principal=principal,
+                correlation_id=request_id(http.scope),
+                idempotency_key=idempotency_key(key),
+                expected_version=expected_version(if_match),
+                trace=trace,
+            )
+        if reply.problem is not None:
+            raise of_problem(reply.problem)
+        return self._answer(reply, headers.get("if-none-match"))
+
+    def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
+        given: BaseModel | None = values.pop("given", None)
+        if isinstance(given, BusRequest):
+            return given
+        fields = given.model_dump(exclude_unset=True, by_alias=True) if given else {}
+        try:
+            return self.row.request.model_validate({**fields, **values, **self.row.fixed})
+        except ValidationError as error:  # rules between fields
+            raise InvalidError(
+                "validation_failed", "The request has invalid fields.", errors=field_errors(error)
+            ) from None
+
+    def _answer(self, reply: Reply, if_none_match: str | None) -> Response:
+        row = self.row
+        headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
+        if row.status == 204:
+            return Response(status_code=204, headers=headers)
+        value: dict[str, Any] = reply.value or {}
+        if "version" in value:
+            headers["ETag"] = f'"{value["version"]}"'
+            if row.method == "GET" and unchanged(if_none_match, headers["ETag"]):
+                return Response(status_code=304, headers=headers)
+        if row.status == 201:
+            template = row.location or row.path + "/{id}"
+            headers["Location"] = PREFIX + template.format(id=value.get("id"))
+        content = orjson.dumps(value)
+        return Response(content, row.status, headers=headers, media_type="application/json")
+
+
+def _given(row: Row) -> type[BaseModel] | None:
+    """What a caller gives beside the path: the request, without the fields the path gives."""
+    fields = {n: f for n, f in row.request.model_fields.items() if n not in row.from_path}
+    if not fields:
+        return None
+    if not row.from_path:
+        return row.request
+    suffix = "Query" if row.method == "GET" else "Body"
+    named: dict[str, Any] = {name: (field.annotation, field) for name, field in fields.items()}
+    return create_model(
+        row.request.__name__ + suffix, __base__=Given, __doc__=row.request.__doc__, **named
+    )
+
+
+def _names(query: type[BaseModel]) -> dict[str, bool]:
+    """The public names of a query's fields, and whether each takes a list."""
+    return {
+        field.alias or name: getattr(field.annotation, "__origin__", None) is list
+        for name, field in query.model_fields.items()
+    }
+
+
+def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
+    """What FastAPI reads of the request: each name with its type and where it stands."""
+    found: list[tuple[str, Any, Any]] = [("http", Request, Parameter.empty)]
+    if row.permission != PUBLIC:
+        scopes = [] if row.permission == AUTHENTICATED else [row.permission]
+        found.append(("principal", Principal, Security(_caller, scopes=scopes)))
+    for name in row.parameters:
+        found.append((name, row.request.model_fields[name].annotation, Path()))
+    if given is not None and row.method == "GET":
+        found.append(("given", given, Query()))
+    elif given is not None:
+        required = any(field.is_required() for field in given.model_fields.values())
+        body = Body(default=... if required else given(), openapi_examples=_examples(row))
+        found.append(("given", given, body))
+    if row.permission != PUBLIC and row.method == "POST":
+        about = "The same key again gives the same answer."
+        key = Header(default=None, alias="Idempotency-Key", description=about)
+        found.append(("idempotency_key", str | None, key))
+    if row.permission != PUBLIC and row.method != "GET" and row.from_path:
+        about = "Refuse unless this is still the version."
+        match = Header(default=None, alias="If-Match", description=about)
+        found.append(("if_match", str | None, match))
+    return [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=source)
+        for name, kind, source in found
+    ]
+
+
+def _examples(row: Row) -> dict[str, Any]:
+    try:
+        example = examples.load_request(row.request.key)
+    except LookupError:
+        return {}
+    return {"example": {"value": {k: v for k, v in example.items() if k not in row.from_path}}}

@@ -1,0 +1,116 @@
+"""What FastAPI would let pass and we refuse, before it looks: query strings and JSON bodies."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from service_kit.errors import InvalidError, MalformedError
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from crm_gateway.body import read_body
+from crm_gateway.problems.errors import unsupported_media_type
+
+MAX_NESTING = 64
+"""Levels of a body; what answers and events wrap around it stays within what JSON readers take."""
+
+
+class JsonRequest(Request):
+    """A request whose body has been read and judged: FastAPI finds it parsed.
+
+    Its media type has been judged as well, and is of no interest where there is no body.
+    """
+
+    def __init__(self, http: Request, parsed: Mapping[str, Any]) -> None:
+        headers = [each for each in http.scope["headers"] if each[0] != b"content-type"]
+        super().__init__({**http.scope, "headers": headers}, http.receive)
+        self._parsed = parsed
+
+    async def body(self) -> bytes:
+        """Something: the body itself has been read."""
+        return b"{}"
+
+    async def json(self) -> Mapping[str, Any]:
+        """The body as an object."""
+        return self._parsed
+
+
+def check_query(query: QueryParams, known: Mapping[str, bool]) -> None:
+    """Refuse a name nobody knows (a typo in a filter must not return everything), and a second
+    value for what takes one. `known` says of each name whether it takes a list.
+
+    Raises MalformedError, and InvalidError for characters no column holds.
+    """
+    seen = set()
+    for name, value in query.multi_items():
+        if name not in known:
+            raise MalformedError(
+                "unknown_parameter", f"There is no query parameter {name[:100]!r} here."
+            )
+        if name in seen and not known[name]:
+            raise MalformedError("repeated_parameter", f"{name} may be given once.")
+        seen.add(name)
+        if name == "cursor" and not value.replace("\0", "").strip():
+            raise invalid_cursor()  # a lost cursor must not begin the walk again
+        if "\0" in value:
+            raise _nul(name)
+
+
+def invalid_cursor() -> MalformedError:
+    """The cursor is not one of ours."""
+    return MalformedError("invalid_cursor", "The cursor is not one we gave.")
+
+
+async def read_json(http: Request) -> dict[str, Any]:
+    """The body as an object; none at all is an empty one.
+
+    Raises HttpError 413, 408 and 415, MalformedError for what is no JSON or nests too deep, and
+    InvalidError for what is no object or holds a NUL character.
+    """
+    body = await read_body(http)
+    if not body:
+        return {}
+    media_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise unsupported_media_type()
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise MalformedError("invalid_json", "The body is not valid JSON.") from None
+    if not isinstance(parsed, dict):
+        raise InvalidError("validation_failed", "The body must be a JSON object.")
+    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
+        raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
+    if b"\\u0000" in body and (place := _place_of_nul(parsed)) is not None:
+        raise _nul(place)
+    return parsed
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
+
+
+def _nul(place: str) -> InvalidError:
+    return InvalidError.field(place, "nul_character", "A text cannot hold the NUL character.")
+
+
+def _place_of_nul(value: Any, place: str = "") -> str | None:
+    """Where the first NUL stands, as a JSON pointer without its first slash; None without one."""
+    if isinstance(value, str):
+        return place if "\0" in value else None
+    inside = value.items() if isinstance(value, dict) else enumerate(value or ())
+    for key, item in inside if isinstance(value, dict | list) else ():
+        if "\0" in str(key):
+            return place
+        found = _place_of_nul(item, f"{place}/{key}".lstrip("/"))
+        if found is not None:
+            return found
+    return None
