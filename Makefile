@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check contracts asyncapi env bootstrap
+.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -42,6 +42,8 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared_events.contracts --check
+	@$(MAKE) lock
+lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
