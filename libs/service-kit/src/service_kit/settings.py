@@ -1,4 +1,4 @@
-"""Settings from the environment (design sections 8 and 9). Nothing is read at import.
+"""Settings from the environment. Nothing is read at import.
 
 Every setting `X` may also come from a file named by `X_FILE`. Outside development and tests a
 service refuses to start with a missing, default or short secret, and lists all problems at once.
@@ -69,7 +69,7 @@ def _file_problems(settings_type: type[BaseSettings]) -> list[str]:
 
 
 class ServiceSettings(BaseSettings):
-    """What every service needs. Names are the requirements document's where it has one."""
+    """What every service needs."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 

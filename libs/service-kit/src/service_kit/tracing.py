@@ -1,4 +1,4 @@
-"""W3C trace context through HTTP, outbox rows and broker headers (design section 10).
+"""W3C trace context through HTTP, outbox rows and broker headers.
 
 Spans are recorded only when an OTLP endpoint is configured; the context itself always travels, so
 a chain can be followed by its ids in any case.

@@ -1,4 +1,4 @@
-"""Settings of this service (WAHA contract, sending and anti-blocking rules)."""
+"""Settings of this service."""
 
 from pydantic import Field, SecretStr
 from service_kit.egress import AllowedNetworks

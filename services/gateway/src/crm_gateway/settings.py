@@ -1,4 +1,4 @@
-"""Settings of the gateway (names as in the requirements document where it has one)."""
+"""Settings of the gateway."""
 
 from pydantic import Field, SecretStr
 from service_kit.settings import ServiceSettings

@@ -1,7 +1,7 @@
 """What the tests of every service's schema share: databases to work on, and two proofs.
 
 The models and the migrations say the same, and no tenant sees or writes another's rows
-(design section 7).
+(docs/architecture.md, "Data and tenancy").
 """
 
 import pkgutil

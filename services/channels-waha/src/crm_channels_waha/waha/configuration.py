@@ -1,4 +1,4 @@
-"""What a WAHA session must be told about us (WAHA contract, sessions and events)."""
+"""What a WAHA session must be told about us (docs/waha.md, "Sessions")."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`POST /api/v1/webhooks/waha/{channel_token}`: the hottest route (design section 5, A).
+"""`POST /api/v1/webhooks/waha/{channel_token}`: the hottest route.
 
 It sits in front of the framework's routing and looks nothing up: the token proves itself and the
 key follows from it.

@@ -1,4 +1,4 @@
-"""How far a message got (expected behaviour B11 to B13). Nothing here does I/O.
+"""How far a message got. Nothing here does I/O.
 
 One total order: queued < sent < failed < delivered < read < played. The status is the highest step
 ever reported, and each step keeps the time it was first reported, in whatever order they come.

@@ -1,4 +1,4 @@
-"""Whose message this is (design section 4): the rule contacts applies as well."""
+"""Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from crm_messaging.sessions import repository
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
 
 SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed"})
-"""Only the system ends sessions for these (expected behaviour B25)."""
+"""Only the system ends sessions for these."""
 
 
 async def end(

@@ -1,4 +1,4 @@
-"""The sweep: what Temporal missed (design section 6). It works with Temporal down."""
+"""The sweep: what Temporal missed. It works with Temporal down."""
 
 import asyncio
 from collections import defaultdict
