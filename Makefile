@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi env bootstrap
+.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -51,6 +51,8 @@ contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
+docs: bootstrap ## Write the settings tables of the READMEs anew
+	@$(BIN)/crm-dev docs
 
 bootstrap:
 	@tools/bootstrap

@@ -7,15 +7,16 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from crm_dev import asyncapi, commands, daemon
+from crm_dev import asyncapi, commands, daemon, settings_tables
 
 DEMO = "crm_dev.demo"
+CHECKOUT = Path(__file__).parents[3]
 
 
 def state_directory() -> Path:
     """Return where the stack keeps its data: CRM_DEV_DIR, or `.dev` in the checkout."""
     chosen = os.environ.get("CRM_DEV_DIR")
-    return Path(chosen).absolute() if chosen else Path(__file__).parents[3] / ".dev"
+    return Path(chosen).absolute() if chosen else CHECKOUT / ".dev"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     supervise.add_argument("names", nargs="*", metavar="NAME")
     documents = verbs.add_parser("asyncapi", help="write the AsyncAPI document of every service")
     documents.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
     return root
@@ -77,6 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
             return commands.ask(directory, arguments.verb, arguments.name)
         case "asyncapi":
             for path in asyncapi.write(directory, arguments.folder or directory / "asyncapi"):
+                print(path)
+            return 0
+        case "docs":
+            for path in settings_tables.write(CHECKOUT):
                 print(path)
             return 0
         case "supervise":
