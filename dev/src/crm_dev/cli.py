@@ -7,7 +7,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from crm_dev import asyncapi, commands, daemon, settings_tables
+from shared_events.services import SERVICES
+
+from crm_dev import asyncapi, commands, daemon, migration, settings_tables
 
 DEMO = "crm_dev.demo"
 CHECKOUT = Path(__file__).parents[3]
@@ -39,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     supervise.add_argument("names", nargs="*", metavar="NAME")
     documents = verbs.add_parser("asyncapi", help="write the AsyncAPI document of every service")
     documents.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    revision = verbs.add_parser("migration", help="write a service's next migration")
+    revision.add_argument("service", choices=[service.name for service in SERVICES])
+    revision.add_argument("message", metavar="MESSAGE")
     verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
@@ -80,6 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
         case "asyncapi":
             for path in asyncapi.write(directory, arguments.folder or directory / "asyncapi"):
                 print(path)
+            return 0
+        case "migration":
+            written = migration.write(arguments.service, arguments.message)
+            print(written or "The migrations say what the models say.")
             return 0
         case "docs":
             for path in settings_tables.write(CHECKOUT):
