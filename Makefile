@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration env bootstrap
+.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -54,6 +54,8 @@ asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/as
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"
 	@$(BIN)/crm-dev migration $(or $(S),$(error say which service: S=contacts)) \
 	    "$(or $(M),$(error say what it does: M="nickname of a contact"))"
+service: bootstrap ## Write a new service from the skeleton: N=<name in the plural>
+	@$(BIN)/crm-dev service $(or $(N),$(error say its name: make service N=surveys))
 docs: bootstrap ## Write the settings tables of the READMEs anew
 	@$(BIN)/crm-dev docs
 

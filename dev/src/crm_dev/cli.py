@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared_events.services import SERVICES
 
-from crm_dev import asyncapi, commands, daemon, migration, settings_tables
+from crm_dev import asyncapi, commands, daemon, migration, settings_tables, skeleton
 
 DEMO = "crm_dev.demo"
 CHECKOUT = Path(__file__).parents[3]
@@ -44,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     revision = verbs.add_parser("migration", help="write a service's next migration")
     revision.add_argument("service", choices=[service.name for service in SERVICES])
     revision.add_argument("message", metavar="MESSAGE")
+    service = verbs.add_parser("service", help="write a new service from the skeleton")
+    service.add_argument("name", metavar="NAME", help="a plural in one word, such as surveys")
     verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
@@ -89,6 +91,14 @@ def run(arguments: argparse.Namespace) -> int:
         case "migration":
             written = migration.write(arguments.service, arguments.message)
             print(written or "The migrations say what the models say.")
+            return 0
+        case "service":
+            try:
+                print("\n".join(map(str, skeleton.copy(arguments.name, CHECKOUT))))
+            except (ValueError, FileExistsError) as error:
+                print(error, file=sys.stderr)
+                return 1
+            print("\nThe lists it must stand in: docs/how-to/add-a-service.md")
             return 0
         case "docs":
             for path in settings_tables.write(CHECKOUT):
