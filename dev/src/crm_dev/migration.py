@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from crm_dev import process
 from crm_dev.ports import free_ports
 from crm_dev.postgres import postgres
+from crm_dev.tidying import tidy
 
 _PASSWORD = "only-for-this-comparison"
 
@@ -30,7 +29,7 @@ def write(name: str, message: str) -> Path | None:
     service = next(service for service in SERVICES if service.name == name)
     written = asyncio.run(_compare(service, message))
     if written is not None:
-        _tidy(written)
+        tidy([written])
     return written
 
 
@@ -79,10 +78,3 @@ async def _migrate(url: str, service: ServiceName) -> None:
     )
     os.environ["DATABASE_ADMIN_URL"] = url
     await migrations.migrate(settings, package=service.package, schema=service.schema)
-
-
-def _tidy(revision: Path) -> None:
-    """Alembic's spelling becomes the project's."""
-    ruff = Path(sys.executable).with_name("ruff")
-    for command in (["check", "--fix-only", "--select", "I,F401"], ["format"]):
-        subprocess.run([ruff, *command, "--quiet", revision], check=True)

@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+from crm_dev.tidying import tidy
+
 SKELETON = Path(__file__).parents[2] / "skeleton"
 _NAME = re.compile(r"[a-z]+s")
 
@@ -29,6 +31,7 @@ def copy(name: str, root: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_renamed(source.read_text(), name))
         shutil.copymode(source, target)
+    tidy([root / path for path in new if path.suffix == ".py"])
     return list(new)
 
 
