@@ -87,7 +87,8 @@ class TestLinks:
         found = [
             f"{source}: {match['target']}"
             for source in files
-            if source.path.suffix == ".md"
+            # The skeleton's links lead somewhere once it is copied.
+            if source.path.suffix == ".md" and source.path.parts[:2] != ("dev", "skeleton")
             for match in LINKED.finditer(source.text)
             if not _leads_somewhere(ROOT / source.path, match["target"])
         ]

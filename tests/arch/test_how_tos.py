@@ -37,7 +37,8 @@ class TestHowTo:
     def test_names_only_files_there_are(self, page: Path) -> None:
         text = prose(page)
         examples = dict(RESOLVED.findall(text))
-        named = [path for path in QUOTED.findall(text) if is_path(path)]
+        named = {path for path in QUOTED.findall(text) if is_path(path)}
+        named |= {match["path"] for match in LISTED.finditer(text)}
         assert named
         missing = [path for path in named if not (ROOT / resolved(path, examples)).exists()]
         assert missing == []

@@ -18,7 +18,7 @@ _NEWEST_FIRST = Order("widgets", [(TABLE.c.id, UUID)], tenant=TABLE.c.tenant_id,
 
 async def insert(tx: Transaction, name: str) -> Widget:
     """A new widget."""
-    row = await tx.fetchrow(
+    (row,) = await tx.fetch(
         "INSERT INTO widgets (id, tenant_id, name) VALUES ($1, $2, $3) RETURNING *",
         uuid7(),
         tx.tenant_id,
