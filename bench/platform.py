@@ -98,7 +98,11 @@ class Company:
             {
                 "name": "Bench",
                 "type": "waha",
-                "waha": {"base_url": "http://127.0.0.1:9", "api_key": "x", "session": "bench"},
+                "waha": {
+                    "base_url": "http://127.0.0.1:9",
+                    "api_key": "x",
+                    "session": self._payload["session"],
+                },
             },
         )
         self._webhook_url = channel["webhook_url"]

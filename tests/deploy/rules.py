@@ -229,6 +229,14 @@ def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
             yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
 
 
+def proxies_are_believed(manifests: Manifests) -> Iterator[str]:
+    """Behind an Ingress all users are one address to the throttle, unless its word is taken."""
+    gateways = [d for d in manifests.of("Deployment") if service_of(d) == "gateway"]
+    for gateway in gateways if manifests.of("Ingress") else []:
+        if not manifests.environment(gateway).get("TRUSTED_PROXIES"):
+            yield f"{title(gateway)} believes no proxy"
+
+
 def private_addresses_stay_unreached(manifests: Manifests) -> Iterator[str]:
     """A policy that opens the internet leaves out every network that is not public."""
     for policy in manifests.of("NetworkPolicy"):
@@ -260,5 +268,6 @@ RULES: tuple[Rule, ...] = (
     grace_covers_shutdown,
     connections_fit_the_database,
     network_allows_what_settings_need,
+    proxies_are_believed,
     private_addresses_stay_unreached,
 )

@@ -95,6 +95,13 @@ def open_metadata_address(manifests: Manifests) -> None:
     policy["spec"]["egress"][0]["to"][0]["ipBlock"]["except"].remove("169.254.0.0/16")
 
 
+def distrust_proxies(manifests: Manifests) -> None:
+    (settings,) = (
+        m for m in manifests.of("ConfigMap") if m["metadata"]["name"].startswith("gateway-settings")
+    )
+    del settings["data"]["TRUSTED_PROXIES"]
+
+
 def misname(manifests: Manifests) -> None:
     _first(manifests, "Service")["metadata"]["name"] = "Contacts_API"
 
@@ -116,6 +123,7 @@ def misname(manifests: Manifests) -> None:
         (hurry_shutdown, rules.grace_covers_shutdown),
         (scale_past_the_database, rules.connections_fit_the_database),
         (cut_off_temporal, rules.network_allows_what_settings_need),
+        (distrust_proxies, rules.proxies_are_believed),
         (open_metadata_address, rules.private_addresses_stay_unreached),
     ],
     ids=lambda function: function.__name__,

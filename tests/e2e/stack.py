@@ -5,10 +5,13 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from crm_dev.ports import is_taken
 from shared_events import services
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -111,4 +114,23 @@ class Platform:
 SERVICES = tuple(service.name for service in services.SERVICES)
 
 # A developer's own servers are not what these tests may stop and kill.
-_BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS"}
+_BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+
+
+@asynccontextmanager
+async def running_platform(directory: Path, **environment: str) -> AsyncIterator[Platform]:
+    """A platform on ports of its own, from when all of it is healthy to its end."""
+    stack = Platform(directory, _free_port_block(), **environment)
+    await stack.crm_dev("up")
+    try:
+        yield stack
+    finally:
+        await stack.crm_dev("down")
+
+
+def _free_port_block() -> int:
+    """A base whose whole block is free and below the ports the kernel gives to clients."""
+    blocks = (
+        base for base in range(20_000, 32_000, 20) if not any(map(is_taken, range(base, base + 20)))
+    )
+    return next(blocks)

@@ -82,7 +82,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value in (None, ""):
+    if value in (None, "", ()):
         return ""
     return f"`{_spelled(value, in_json=NoDecode not in field.metadata)}`"
 

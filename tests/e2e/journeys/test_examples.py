@@ -7,15 +7,17 @@ from crm_fakes import examples
 from crm_fakes.examples import Example
 from crm_fakes.waha import WahaSimulator
 
-from e2e.crm import Tenant, eventually
+from e2e.crm import Channel, Tenant, eventually
 
 CREATED = [e for e in examples.load() if e.expected["action"] == "create_message"]
 STATUSES = [e for e in examples.load() if e.expected["action"] == "update_session"]
 
 
-async def post(tenant: Tenant, url: str, example: Example, key: str, **more_headers: str) -> None:
-    body, headers = example.signed(key)
-    answer = await tenant.http.post(url, content=body, headers={**headers, **more_headers})
+async def post(tenant: Tenant, channel: Channel, example: Example, **more_headers: str) -> None:
+    """Post an example as the channel's WAHA session would."""
+    body, headers = example.with_session(channel.waha_session).signed(channel.hmac_key)
+    headers |= more_headers
+    answer = await tenant.http.post(channel.webhook_url, content=body, headers=headers)
     assert (answer.status_code, answer.json()) == (200, {"status": "accepted"})
 
 
@@ -25,7 +27,7 @@ class TestExamples:
     ) -> None:
         channel = await tenant.channel(waha, pair=False)
         for example in examples.load():
-            await post(tenant, channel.webhook_url, example, channel.hmac_key)
+            await post(tenant, channel, example)
 
         async def complete() -> dict[str, Any] | None:
             stored = {m["external_id"]: m for m in await tenant.messages()}
@@ -53,7 +55,7 @@ class TestExamples:
         channel = await tenant.channel(waha, pair=False)
         # An API echo without a send of ours is somebody else's send through the same WAHA.
         for name in ("ack_device_gows", "message_any_echo_of_api_send_gows", "ack_server_noweb"):
-            await post(tenant, channel.webhook_url, examples.by_name(name), channel.hmac_key)
+            await post(tenant, channel, examples.by_name(name))
 
         async def delivered() -> bool:
             return [m["status"] for m in await tenant.messages()] == ["delivered"]
@@ -72,7 +74,7 @@ class TestExamples:
             "PASSKEY_REQUIRED": "pairing",
         }[example.expected["status"]]
         channel = await tenant.channel(waha, pair=False)
-        await post(tenant, channel.webhook_url, example, channel.hmac_key)
+        await post(tenant, channel, example)
 
         async def shown() -> bool:
             return bool((await tenant.get(f"/channels/{channel.id}"))["status"] == wanted)

@@ -6,7 +6,8 @@ from crm_fakes import examples
 from crm_fakes.receiver import WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 
-from e2e.crm import Json, Tenant, eventually, of_type
+from e2e.crm import Channel, Json, Tenant, eventually, of_type
+from e2e.journeys.test_examples import post
 
 
 class TestFirstMessage:
@@ -76,7 +77,8 @@ class TestRepeatedWebhook:
     ) -> None:
         channel = await tenant.channel(waha, pair=False)
         await tenant.endpoint(receiver)
-        body, headers = examples.by_name("text_inbound_dm_gows").signed(channel.hmac_key)
+        example = examples.by_name("text_inbound_dm_gows").with_session(channel.waha_session)
+        body, headers = example.signed(channel.hmac_key)
         answers = await asyncio.gather(
             *(
                 tenant.http.post(channel.webhook_url, content=body, headers=headers)
@@ -84,11 +86,8 @@ class TestRepeatedWebhook:
             )
         )
         assert {a.status_code for a in answers} == {200}
-        body, headers = examples.by_name("text_inbound_dm_gows_message_any_duplicate").signed(
-            channel.hmac_key
-        )
-        await tenant.http.post(channel.webhook_url, content=body, headers=headers)
-        await waha_marker(tenant, channel.webhook_url, channel.hmac_key)
+        await post(tenant, channel, examples.by_name("text_inbound_dm_gows_message_any_duplicate"))
+        await waha_marker(tenant, channel)
 
         messages = await tenant.messages()
         assert [m["external_id"] for m in messages].count("AC1A2B3C4D5E6F708192A3B4C5D6E7F8") == 1
@@ -96,10 +95,9 @@ class TestRepeatedWebhook:
         assert len(receiver.of_type("message.received")) == 2
 
 
-async def waha_marker(tenant: Tenant, url: str, key: str) -> None:
+async def waha_marker(tenant: Tenant, channel: Channel) -> None:
     """Post a different message after the others and wait for it: what came before is done."""
-    body, headers = examples.by_name("audio_file_inbound_gows").signed(key)
-    await tenant.http.post(url, content=body, headers=headers)
+    await post(tenant, channel, examples.by_name("audio_file_inbound_gows"))
 
     async def arrived() -> bool:
         found = await tenant.messages(content_type="audio")

@@ -3,8 +3,10 @@
 Publications are FastStream's spans, the rest are ours.
 """
 
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import pytest
 from crm_fakes import examples
 from crm_fakes.collector import TraceCollector
 from crm_fakes.receiver import WebhookReceiver
@@ -12,6 +14,7 @@ from crm_fakes.waha import WahaSimulator
 
 from e2e.crm import Tenant, eventually, of_type
 from e2e.journeys.test_examples import post
+from e2e.stack import Platform, running_platform
 
 HOPS = {
     ("gateway", "receive WAHA webhook"),
@@ -24,6 +27,25 @@ HOPS = {
     ("webhooks", "consume webhooks.delivery"),
     ("webhooks", "deliver message.received"),
 }
+
+
+@pytest.fixture(scope="module")
+async def collector() -> AsyncIterator[TraceCollector]:
+    async with TraceCollector() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def platform(
+    tmp_path_factory: pytest.TempPathFactory, collector: TraceCollector
+) -> AsyncIterator[Platform]:
+    """A platform that exports its spans."""
+    async with running_platform(
+        tmp_path_factory.mktemp("traced"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="200",  # milliseconds until spans are sent
+    ) as stack:
+        yield stack
 
 
 class TestTrace:
@@ -39,9 +61,8 @@ class TestTrace:
         trace_id, caller_id = uuid4().hex, uuid4().hex[:16]
         await post(
             tenant,
-            channel.webhook_url,
+            channel,
             examples.by_name("text_inbound_dm_gows"),
-            channel.hmac_key,
             traceparent=f"00-{trace_id}-{caller_id}-01",
         )
 

@@ -7,6 +7,7 @@ messages with one message id in flight confuse which of them was returned.
 
 import asyncio
 import logging
+import struct
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, cast
@@ -40,6 +41,10 @@ from service_kit import bus_telemetry
 _log = logging.getLogger("faststream")
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""What RabbitMQ 4 takes unless it is told otherwise (`max_message_size`)."""
+MAX_HEADER_CHARACTERS = 16 * 1024
+"""All headers travel in one frame, which AMQP cannot split; RabbitMQ's has 128 KiB."""
 _CONNECT_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 
@@ -57,8 +62,16 @@ class UnroutableError(Exception):
     """No queue is bound for this key; the broker handed the message back."""
 
 
+class UnpublishableError(Exception):
+    """AMQP cannot carry this message, now or ever: too large, or its headers are no text."""
+
+
 class BrokerDownError(ConnectionError):
     """The broker did not confirm. The message may still have arrived: consumers deduplicate."""
+
+
+class ConnectionLostError(BrokerDownError):
+    """The connection broke with the message on its way, which may have been the reason."""
 
 
 async def undecoded(message: RabbitMessage) -> RabbitMessage:
@@ -79,7 +92,12 @@ class ConfirmingProducer(AioPikaFastProducerImpl):
         self._channels: ChannelManager = config.channel_manager
 
     async def publish(self, cmd: RabbitPublishCommand) -> aiormq.abc.ConfirmationFrameType | None:
-        """Hand the bytes of a message over; returns the broker's confirm."""
+        """Hand the bytes of a message over; returns the broker's confirm.
+
+        Raises UnpublishableError for what would make the broker close the connection, and with it
+        fail every other message on its way.
+        """
+        _check_size(cmd)
         channel = await self._channels.get_channel()
         await channel.ready()  # one that was lost is opened again by aio-pika
         underlying = cast(aiormq.Channel, await channel.get_underlay_channel())
@@ -91,6 +109,14 @@ class ConfirmingProducer(AioPikaFastProducerImpl):
             mandatory=cmd.publish_options.get("mandatory", True),
             wait=False,
         )
+
+
+def _check_size(cmd: RabbitPublishCommand) -> None:
+    if len(cmd.body) > MAX_BODY_BYTES:
+        raise UnpublishableError(f"a body of {len(cmd.body)} bytes")
+    headers = sum(len(name) + len(str(value)) for name, value in cmd.headers.items())
+    if headers > MAX_HEADER_CHARACTERS:
+        raise UnpublishableError(f"headers of {headers} characters")
 
 
 def _properties(cmd: RabbitPublishCommand) -> Basic.Properties:
@@ -237,8 +263,8 @@ class Publisher:
     ) -> None:
         """Hand a message to the broker; returns when the broker has it.
 
-        Raises UnroutableError when no queue wants it, BrokerDownError when it was not confirmed
-        within `timeout` seconds.
+        Raises UnroutableError when no queue wants it, UnpublishableError when AMQP cannot carry
+        it, and BrokerDownError when it was not confirmed within `timeout` seconds.
         """
         broker, _ = self._connected()
         sending = broker.publish(
@@ -289,7 +315,7 @@ class Publisher:
 
 
 async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: float) -> None:
-    """What FastStream, aio-pika and aiormq raise, as one of our two faults."""
+    """What FastStream, aio-pika and aiormq raise, as one of our faults."""
     try:
         async with asyncio.timeout(timeout):
             await sending
@@ -297,8 +323,12 @@ async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: floa
         raise UnroutableError(f"no queue is bound for {routing_key}") from error
     except DeliveryError as error:
         raise BrokerDownError("the broker refused the message") from error
+    except TimeoutError as error:
+        raise BrokerDownError("no confirm in time") from error
     except BROKER_ERRORS as error:
-        raise BrokerDownError(type(error).__name__) from error
+        raise ConnectionLostError(type(error).__name__) from error
+    except (ValueError, TypeError, struct.error) as error:  # pamqp cannot encode it
+        raise UnpublishableError(str(error)) from error
 
 
 async def declare_topology(

@@ -30,6 +30,8 @@ from service_kit.incoming import Decoder, Incoming, Read
 log = structlog.get_logger()
 
 _MAX_BACKOFF_SECONDS = 10.0
+_LONGEST_KEPT_HEADER = 1000
+"""Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
 _MAX_ATTEMPTS = 1000
 """What `x-attempt` may count to; a header that says more was not written by us."""
 
@@ -157,7 +159,11 @@ class Consumer:
         self, message: IncomingMessage, exchange: str, suffix: str, headers: Mapping[str, Any]
     ) -> None:
         """Publish a copy until the broker has it; only then is the original acknowledged."""
-        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-death")}
+        kept = {
+            name: value
+            for name, value in message.headers.items()
+            if not name.startswith("x-death") and len(str(value)) <= _LONGEST_KEPT_HEADER
+        }
         # A copy needs a message id of its own: two in flight with one id confuse returns.
         original = (message.message_id or "").partition("#")[0]
         while True:

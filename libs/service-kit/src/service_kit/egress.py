@@ -1,30 +1,22 @@
-"""Where requests to a URL that a customer chose may go, judged at the moment of dialling.
+"""Where requests to a URL that a customer chose may go.
 
-Without this rule such a request could reach our own network. The address that is judged is the
-address that is dialled: names are judged by every answer they have (one bad answer refuses the
-name), and the socket factory judges again, because literal addresses never pass a resolver.
+Without this rule such a request could reach our own network. Nothing here does I/O: a name that
+passes is judged again, by its addresses, when it is dialled (`service_kit.dialling`).
 """
 
-import asyncio
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.connector import AddrInfoType
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 from yarl import URL
 
-Network = IPv4Network | IPv6Network
+from service_kit.settings import listed
 
-DNS_TIMEOUT_SECONDS = 3.0
-_RESOLVER_THREADS = 16
-_LONGEST_HEADER = 8190
+Network = IPv4Network | IPv6Network
 
 # Beside what the address registries call not global: ranges that carry another address inside
 # them, and those that reach something other than one host.
@@ -59,14 +51,7 @@ _CLOUD_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-d
 _PRIVATE_SUFFIXES = (".local", ".internal", ".intranet", ".lan", ".home.arpa")
 
 
-def _listed(value: Any) -> Any:
-    """Lists come from the environment as `a,b,c`."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_listed)]
+AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(listed)]
 """A setting: CIDRs, comma-separated, that may be dialled although they are not public."""
 
 
@@ -132,38 +117,6 @@ class Egress:
         if not self.allows_address(ip_address(address.partition("%")[0])):
             raise ForbiddenAddressError
 
-    def session(self, *, per_host: int = 0, keep_seconds: float = 60.0) -> aiohttp.ClientSession:
-        """An HTTP client that dials by this rule, keeps connections, and keeps nothing else.
-
-        At most `per_host` connections to one host (0: as many as callers want), idle ones kept for
-        `keep_seconds`. Deadlines and redirects are the caller's to set.
-        """
-        connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self),
-            socket_factory=self._open_socket,
-            limit=0,
-            limit_per_host=per_host,
-            keepalive_timeout=keep_seconds,
-            ttl_dns_cache=10,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("Accept-Encoding",),
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-        )
-
-    def _open_socket(self, address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, endpoint = address
-        self.check(str(endpoint[0]))
-        opened = socket.socket(family, kind, protocol)
-        opened.setblocking(False)
-        return opened
-
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
     """The address a host spells out, also in the forms only resolvers read (`127.1`, `0x7f.1`)."""
@@ -172,37 +125,3 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
     with suppress(OSError, ValueError):
         return IPv4Address(socket.inet_aton(host))
     return None
-
-
-class _Resolver(AbstractResolver):
-    """The system's resolver on threads of its own: a hanging name must not hold up the process."""
-
-    def __init__(self, egress: Egress) -> None:
-        self._egress = egress
-        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="dns")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(DNS_TIMEOUT_SECONDS):
-            answers = await loop.run_in_executor(
-                self._threads,
-                lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM),
-            )
-        for *_, endpoint in answers:
-            self._egress.check(str(endpoint[0]))
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(endpoint[0]),
-                port=int(endpoint[1]),
-                family=answer_family,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for answer_family, _, protocol, _, endpoint in answers
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from shared_events import registry, topology
 from shared_events.envelope import Data, Envelope, EventData
 
+from service_kit import tracing
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.settings import ConfigurationError
-from service_kit.tracing import trace_headers
 
 Body = TypeVar("Body")
 
@@ -108,7 +108,7 @@ class EventDecoder:
             envelope: Envelope[Any] = registry.parse(data_type, message.body)
         except ValidationError as error:
             raise PoisonError("invalid_event", _brief(error)) from None
-        cause = Cause(envelope.correlation_id, envelope.event_id, trace_headers(message.headers))
+        cause = Cause(envelope.correlation_id, envelope.event_id, tracing.accepted(message.headers))
         event = Event(envelope.event_id, envelope.tenant_id, envelope, message.headers, cause)
         return Read(event, self._handlers.get(data_type))
 
@@ -125,7 +125,7 @@ def read_bytes(message: AbstractIncomingMessage) -> Incoming[bytes]:
         tenant_id = str(message.headers["tenant_id"])
     except (KeyError, ValueError) as error:
         raise PoisonError("invalid_headers", str(error)) from None
-    cause = Cause(message.correlation_id, event_id, trace_headers(message.headers))
+    cause = Cause(message.correlation_id, event_id, tracing.accepted(message.headers))
     return Incoming(event_id, tenant_id, message.body, message.headers, cause)
 
 

@@ -74,6 +74,7 @@ def _serve(service: Service) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whose word to take is the gateway's to say
         timeout_graceful_shutdown=int(service.settings.shutdown_grace_seconds),
     )
 

@@ -7,6 +7,9 @@ committed transaction and looks every `poll_seconds` anyway.
 A broker outage burns no retries. An event that itself cannot be published (no queue wants it) is
 tried again after `retry_backoff_seconds`, its aggregate's later events wait behind it, and after
 `max_retries` it is parked: `failed_at` is set, the successors go on, an operator can redrive it.
+One that AMQP cannot carry is parked at once. One that makes the broker close the connection looks
+like an outage and takes its whole batch along; after a few of those, events go one at a time, and
+a connection lost over a single one counts as its own failure.
 """
 
 import asyncio
@@ -14,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -22,7 +25,14 @@ import orjson
 import structlog
 
 from service_kit import metrics, tracing
-from service_kit.bus import BrokerDownError, Publisher, UnroutableError
+from service_kit.bus import (
+    BROKER_ERRORS,
+    BrokerDownError,
+    ConnectionLostError,
+    Publisher,
+    UnpublishableError,
+    UnroutableError,
+)
 from service_kit.database import Database
 
 log = structlog.get_logger()
@@ -62,6 +72,7 @@ FROM outbox_events WHERE processed_at IS NULL
 _SCOPE = "SET app.scope = 'relay'"
 _STATE_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
+_LOST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,12 @@ class RelayOptions:
 
 @dataclass(slots=True)
 class _Outcome:
-    published: list[int]
-    failed: list[tuple[int, str]]
+    """`failed`: with the reason and how many attempts it has in all."""
+
+    published: list[int] = field(default_factory=list)
+    failed: list[tuple[int, str, int]] = field(default_factory=list)
     broker_down: bool = False
+    lost: bool = False
 
 
 class Relay:
@@ -145,12 +159,20 @@ class Relay:
 
     async def _drain(self, connection: asyncpg.Connection) -> int:
         """Publish until the outbox is empty or the broker is away; returns how many events."""
-        total, backoff = 0, 0.2
+        total, backoff, lost, alone = 0, 0.2, 0, 0
         while True:
             self._wake.clear()
-            outcome, full = await self._publish_batch(connection)
+            outcome, full = await self._publish_batch(connection, alone=alone > 0)
             total += len(outcome.published)
             await self._observe(connection)
+            alone = max(alone - len(outcome.published), 0)
+            if outcome.lost:
+                lost += 1
+            elif not outcome.broker_down:
+                lost = 0
+            if lost == _LOST_ROUNDS:
+                log.warning("relay_looks_for_a_culprit")
+                lost, alone = 0, self.options.batch_size
             if outcome.broker_down:
                 log.warning("relay_waits_for_broker", wait=backoff)
                 await asyncio.sleep(backoff)
@@ -158,26 +180,25 @@ class Relay:
             elif not full and not outcome.failed:
                 return total
 
-    async def _publish_batch(self, connection: asyncpg.Connection) -> tuple[_Outcome, bool]:
-        rows = await connection.fetch(_CLAIM, self.options.batch_size)
-        outcome = await self._publish(rows)
+    async def _publish_batch(
+        self, connection: asyncpg.Connection, *, alone: bool
+    ) -> tuple[_Outcome, bool]:
+        limit = 1 if alone else self.options.batch_size
+        rows = await connection.fetch(_CLAIM, limit)
+        outcome = await (self._publish_alone(rows) if alone else self._publish(rows))
         if outcome.published:
             await connection.execute(_MARK, outcome.published)
-        for seq, reason in outcome.failed:
+        for seq, reason, attempts in outcome.failed:
             await connection.execute(
-                _FAIL,
-                seq,
-                reason,
-                self.options.retry_backoff_seconds,
-                self.options.max_retries,
+                _FAIL, seq, reason, self.options.retry_backoff_seconds, attempts
             )
         metrics.OUTBOX_PUBLISHED.labels("published").inc(len(outcome.published))
         metrics.OUTBOX_PUBLISHED.labels("failed").inc(len(outcome.failed))
-        return outcome, len(rows) == self.options.batch_size
+        return outcome, len(rows) == limit
 
     async def _publish(self, rows: Sequence[asyncpg.Record]) -> _Outcome:
         """Aggregates side by side, the events of one aggregate one after the other."""
-        outcome = _Outcome([], [])
+        outcome = _Outcome()
         aggregates: dict[Any, list[asyncpg.Record]] = defaultdict(list)
         for row in rows:
             aggregates[row["aggregate_id"]].append(row)
@@ -188,14 +209,32 @@ class Relay:
         for row in rows:
             try:
                 await self._publish_one(row)
-            except BrokerDownError:
+            except BrokerDownError as error:
                 outcome.broker_down = True
+                outcome.lost = outcome.lost or isinstance(error, ConnectionLostError)
                 return
             except UnroutableError as error:
                 log.error("event_unroutable", event_type=row["event_type"])
-                outcome.failed.append((row["seq"], str(error)))
+                outcome.failed.append((row["seq"], str(error), self.options.max_retries))
+                return
+            except UnpublishableError as error:
+                log.error("event_unpublishable", event_type=row["event_type"], reason=str(error))
+                outcome.failed.append((row["seq"], str(error), 1))
                 return
             outcome.published.append(row["seq"])
+
+    async def _publish_alone(self, rows: Sequence[asyncpg.Record]) -> _Outcome:
+        """One event on a connection that answers: if that breaks, the event broke it."""
+        try:
+            await self._publisher.ping()
+        except BROKER_ERRORS:
+            return _Outcome(broker_down=True)
+        outcome = await self._publish(rows)
+        if not outcome.lost:
+            return outcome
+        log.error("event_breaks_the_connection", event_type=rows[0]["event_type"])
+        reason = "the broker closed the connection over it"
+        return _Outcome(failed=[(rows[0]["seq"], reason, self.options.max_retries)])
 
     async def _publish_one(self, row: asyncpg.Record) -> None:
         event_type: str = row["event_type"]

@@ -27,7 +27,6 @@ from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
 from service_kit.idempotency import find_reply, store_reply
 from service_kit.settings import ConfigurationError
-from service_kit.tracing import trace_headers
 
 log = structlog.get_logger()
 
@@ -93,7 +92,7 @@ class RequestServer:
     def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:
         async def serve(message: RabbitMessage) -> RabbitResponse:
             begun = time.perf_counter()
-            reply = await self.reply(request, message.body, trace_headers(message.headers))
+            reply = await self.reply(request, message.body, tracing.accepted(message.headers))
             outcome = reply.problem.kind if reply.problem else "ok"
             metrics.REQUEST_SECONDS.labels(request.key, outcome).observe(
                 time.perf_counter() - begun

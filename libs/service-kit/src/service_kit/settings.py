@@ -23,6 +23,16 @@ MIN_SECRET_LENGTH = 32
 MIN_PASSWORD_LENGTH = 12
 
 
+def listed(value: Any) -> Any:
+    """A setting's list as it comes from the environment, `a,b,c`, as parts; else as it is.
+
+    Before a validator: `Annotated[tuple[...], NoDecode, BeforeValidator(listed)]`.
+    """
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 class ConfigurationError(SystemExit):
     """The settings cannot be used. Its text lists every problem and no secret."""
 

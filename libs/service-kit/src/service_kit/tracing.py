@@ -1,9 +1,11 @@
 """W3C trace context through HTTP, outbox rows and broker headers.
 
 Spans are recorded only when an OTLP endpoint is configured; the context itself always travels, so
-a chain can be followed by its ids in any case.
+a chain can be followed by its ids in any case. What strangers send as such is looked at first
+(`accepted`): headers and columns have room for a context, not for anything.
 """
 
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +16,14 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+HEADERS = ("traceparent", "tracestate")
+# W3C Trace Context, sections 3.2 and 3.3: ids of zeros alone and version ff are invalid; a state
+# that fits no further is dropped whole, not cut.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 _tracer = trace.get_tracer("service_kit")
 _recording = False
@@ -50,9 +60,15 @@ def new_context() -> dict[str, str]:
     return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
 
 
-def trace_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """The W3C trace context among AMQP headers."""
-    return {k: str(headers[k]) for k in ("traceparent", "tracestate") if k in headers}
+def accepted(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The W3C trace context among these headers of HTTP or AMQP, as far as it is well formed."""
+    parent = str(headers.get("traceparent", ""))
+    if not _TRACEPARENT.fullmatch(parent):
+        return {}
+    state = str(headers.get("tracestate", ""))
+    if not _TRACESTATE.fullmatch(state):
+        return {"traceparent": parent}
+    return {"traceparent": parent, "tracestate": state}
 
 
 def record(name: str, carriers: Iterable[Mapping[str, str]], seconds: float) -> None:

@@ -10,7 +10,9 @@ from crm_scratch import eventually
 from crm_scratch.bus import Bus, away, headers, looking_into
 from crm_scratch.things import TENANT
 from crm_testing.servers import RabbitServer
+from service_kit import bus as bus_module
 from service_kit.bus import Publisher
+from service_kit.cause import Cause
 from service_kit.database import Database
 from service_kit.relay import Relay, RelayOptions, purge, redrive
 from shared_events import registry, topology
@@ -49,6 +51,10 @@ async def states(database: Database) -> list[tuple[bool, bool, int]]:
     return [
         (r["processed_at"] is not None, r["failed_at"] is not None, r["retry_count"]) for r in rows
     ]
+
+
+async def are(database: Database, expected: list[tuple[bool, bool, int]]) -> bool:
+    return await states(database) == expected
 
 
 def all_published(database: Database) -> Callable[[], Awaitable[bool]]:
@@ -138,8 +144,8 @@ class TestUnroutable:
         async with running(Relay(database, publisher, IMPATIENT)):
             await emit(database, lost)
             await emit_contact(database, uuid4())
-            await eventually(lambda: self._are(database, [(False, False, 1), (True, False, 0)]))
-            await eventually(lambda: self._are(database, [(False, True, 3), (True, False, 0)]))
+            await eventually(lambda: are(database, [(False, False, 1), (True, False, 0)]))
+            await eventually(lambda: are(database, [(False, True, 3), (True, False, 0)]))
 
     async def test_holds_back_its_successors_until_it_is_parked(
         self, database: Database, publisher: Publisher, bus: Bus, only_contacts: str
@@ -149,12 +155,12 @@ class TestUnroutable:
         async with running(Relay(database, publisher, patient)):
             await emit(database, aggregate)
             await emit_contact(database, aggregate)
-            await eventually(lambda: self._are(database, [(False, False, 1), (False, False, 0)]))
+            await eventually(lambda: are(database, [(False, False, 1), (False, False, 0)]))
             await emit_contact(database, uuid4())  # somebody else's event overtakes both
             await bus.take(only_contacts)
             assert (await states(database))[1] == (False, False, 0)
             await eventually(
-                lambda: self._are(database, [(False, True, 2), (True, False, 0), (True, False, 0)])
+                lambda: are(database, [(False, True, 2), (True, False, 0), (True, False, 0)])
             )
 
     async def test_is_published_after_a_redrive(
@@ -163,14 +169,51 @@ class TestUnroutable:
         quick = RelayOptions(poll_seconds=0.02, max_retries=1, retry_backoff_seconds=0.01)
         async with running(Relay(database, publisher, quick)):
             (event_id,) = await emit(database, uuid4())
-            await eventually(lambda: self._are(database, [(False, True, 1)]))
+            await eventually(lambda: are(database, [(False, True, 1)]))
             await bus.queue("late", topology.DOMAIN_EVENTS.name, "#")
             assert await redrive(database) == 1
             assert (await bus.take("late")).message_id == str(event_id)
-            await eventually(lambda: self._are(database, [(True, False, 0)]))
+            await eventually(lambda: are(database, [(True, False, 0)]))
 
-    async def _are(self, database: Database, expected: list[tuple[bool, bool, int]]) -> bool:
-        return await states(database) == expected
+
+async def carry(database: Database, aggregate: UUID, tracestate: str) -> None:
+    """An event as older versions stored it, with whatever trace its caller sent."""
+    async with database.tenant(TENANT, cause=Cause(None, None, {"tracestate": tracestate})) as tx:
+        tx.outbox.add(ChannelDeleted(channel_id=aggregate), aggregate)
+
+
+class TestCulprit:
+    async def test_that_amqp_cannot_carry_is_parked_and_holds_up_nobody(
+        self, database: Database, publisher: Publisher, seen: str
+    ) -> None:
+        aggregate = uuid4()
+        async with running(Relay(database, publisher, IMPATIENT)):
+            await carry(database, aggregate, "a" * 200_000)
+            await emit(database, aggregate, uuid4())
+            await eventually(
+                lambda: are(database, [(False, True, 1), (True, False, 0), (True, False, 0)])
+            )
+
+    async def test_that_breaks_the_connection_is_found_and_parked(
+        self,
+        database: Database,
+        publisher: Publisher,
+        seen: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """RabbitMQ closes the whole connection over a header frame that is too large."""
+        monkeypatch.setattr(bus_module, "MAX_HEADER_CHARACTERS", 10**9)
+        others = [uuid4() for _ in range(20)]
+        await emit(database, *others[:10])
+        await carry(database, uuid4(), "a" * 200_000)
+        await emit(database, *others[10:])
+        async with running(Relay(database, publisher, IMPATIENT)):
+            await eventually(
+                lambda: are(
+                    database, [*[(True, False, 0)] * 10, (False, True, 3), *[(True, False, 0)] * 10]
+                ),
+                seconds=60,
+            )
 
 
 class TestBrokerOutage:

@@ -10,6 +10,7 @@ import pytest
 from crm_fakes.receiver import WebhookReceiver
 from pydantic import HttpUrl, TypeAdapter
 from pydantic_settings import BaseSettings
+from service_kit.dialling import open_session
 from service_kit.egress import AllowedNetworks, Egress, ForbiddenAddressError
 
 CLOSED = Egress()
@@ -174,7 +175,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 class TestDialling:
     async def post(self, egress: Egress, url: str) -> int | BaseException:
         """The status of the answer, or why there is none."""
-        async with egress.session() as session, asyncio.timeout(2):
+        async with open_session(egress) as session, asyncio.timeout(2):
             try:
                 async with session.post(url) as response:
                     return response.status

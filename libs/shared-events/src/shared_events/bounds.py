@@ -24,8 +24,8 @@ Reason = Annotated[str, StringConstraints(max_length=1000)]
 """A sentence that says why."""
 ErrorCode = Annotated[str, StringConstraints(max_length=100)]
 
-WhatsAppValue = Annotated[str, StringConstraints(max_length=100)]
-"""The part of a WhatsApp id before its server."""
+WhatsAppValue = Annotated[str, StringConstraints(max_length=49)]
+"""The part of a WhatsApp id before its server; with a plus before it, it is a `Phone`."""
 ChatId = Annotated[str, StringConstraints(max_length=120)]
 """A WhatsApp id with its server, such as `5511988880001@c.us`."""
 ExternalId = Annotated[str, StringConstraints(max_length=255)]

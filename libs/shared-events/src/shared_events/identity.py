@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID, uuid5
 
+from shared_events import bounds
+
 IdentityKind = Literal["phone", "lid", "group"]
 
 _CONTACT_NAMESPACE = UUID("5b1f6a52-6f0c-5d5e-9a5b-3f1f3c2f7a01")
@@ -25,6 +27,8 @@ _KINDS: dict[str, IdentityKind] = {
 _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
 _BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
 
+
+_LONGEST_VALUE = bounds.limit(bounds.WhatsAppValue)
 
 IdentityKey = tuple[IdentityKind, str]
 """Kind and canonical value: what the aliases of one identity share."""
@@ -74,7 +78,9 @@ def parse_whatsapp_id(chat_id: str) -> WhatsAppId | None:
     user, _, server = chat_id.partition("@")
     kind = _KINDS.get(server)
     value = user.partition(":")[0]
-    if kind is None or not value or (kind != "group" and not value.isdigit()):
+    if kind is None or not 0 < len(value) <= _LONGEST_VALUE:
+        return None
+    if kind != "group" and not (value.isascii() and value.isdigit()):
         return None
     return WhatsAppId(kind, value)
 

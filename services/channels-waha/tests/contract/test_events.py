@@ -24,7 +24,8 @@ class TestContract:
         await company.connect()
         await company.value(UpdateChannel(channel_id=company.channel_id, name="Filial"))
         for example in examples.load():
-            await company.hears(example.body["event"], orjson.dumps(example.body))
+            body = example.with_session("loja").body
+            await company.hears(body["event"], orjson.dumps(body))
         await company.until_state(await company.write("oi"), "sent")
         await company.until_state(await company.write(None, content_type="poll"), "failed")
         await company.value(DeleteChannel(channel_id=company.channel_id))

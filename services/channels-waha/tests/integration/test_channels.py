@@ -122,6 +122,24 @@ class TestDrive:
             company.channel["webhook_url"],
         ]
 
+    async def test_start_unplugs_no_other_channel_and_no_other_installation(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator
+    ) -> None:
+        """Whoever shares a session hears of it; only this channel's own old webhooks go."""
+        other = await other_company.value(other_company.creation())
+        mine = await company.value(company.creation())
+        _, _, token = mine["webhook_url"].rpartition("/")
+        staging = "https://staging.test/api/v1/webhooks/waha/of-another-master-key"
+        moved = f"https://old-address.test/api/v1/webhooks/waha/{token}"
+        hooks = [{"url": url, "events": ["*"]} for url in (staging, other["webhook_url"], moved)]
+        waha.create_session("loja", {"webhooks": hooks}, start=False)
+        await company.value(DriveChannel(channel_id=mine["id"], action="start"))
+        assert [hook["url"] for hook in waha.session("loja").config["webhooks"]] == [
+            staging,
+            other["webhook_url"],
+            mine["webhook_url"],
+        ]
+
     async def test_starting_again_does_not_restart(
         self, company: Shop, waha: WahaSimulator
     ) -> None:

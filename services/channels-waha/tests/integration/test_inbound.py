@@ -24,7 +24,7 @@ ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
 
 
 def body(name: str) -> tuple[str, bytes]:
-    example = examples.by_name(name)
+    example = examples.by_name(name).with_session("loja")
     return example.body["event"], orjson.dumps(example.body)
 
 
@@ -57,13 +57,13 @@ class TestMessages:
         raw = orjson.dumps({"event": "message", "payload": payload})
         await company.hears("message", raw.replace(b"CUT", rb"a\u0000b \ud83d"))
         (heard,) = await company.told("channel.message_received")
-        assert heard["content"] == "ab ?"
+        assert heard["content"] == "ab \ufffd"
 
     async def test_every_example_is_told_or_kept(self, company: Shop) -> None:
         await company.connect()
         before = len(await company.rows("SELECT 1 FROM raw_events"))
         for example in examples.load():
-            await company.hears(example.body["event"], orjson.dumps(example.body))
+            await company.hears(*body(example.name))
         kept = await company.rows("SELECT event, outcome FROM raw_events")
         ignored = [k for k in kept if k["outcome"] == "ignored"]
         unhandled = {k["event"] for k in kept if k["outcome"] == "unhandled"}
@@ -73,6 +73,19 @@ class TestMessages:
         receipts = len(await company.told("channel.message_status_reported"))
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
         assert len(kept) - before + heard + receipts + reports == len(examples.load())
+
+    async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
+        """The number that was on this channel before goes on posting to its address."""
+        await company.connect()
+        for name in ("text_inbound_dm_gows", "session_status_failed", "ack_error_noweb"):
+            raw = examples.by_name(name).with_session("antiga").body
+            later = {**raw, "timestamp": 4_000_000_000_000}
+            await company.hears(raw["event"], orjson.dumps(later))
+        assert await company.told("channel.message_received") == []
+        assert await company.told("channel.message_status_reported") == []
+        await company.until_status("connected")
+        kept = await company.rows("SELECT reason FROM raw_events")
+        assert [row["reason"] for row in kept] == ["another session"] * 3
 
     async def test_same_delivery_twice_has_one_effect(self, company: Shop) -> None:
         await company.connect()
@@ -255,8 +268,9 @@ class TestStatus:
     async def test_restriction_is_shown_with_its_end(self, company: Shop) -> None:
         await company.connect()
         await company.hears(*body("session_status_working_account_restricted_newer_build"))
-        raw = dict(examples.by_name("session_status_working_account_restricted_newer_build").body)
-        await company.hears("session.status", orjson.dumps({**raw, "timestamp": 4_000_000_000_000}))
+        _, raw = body("session_status_working_account_restricted_newer_build")
+        later = {**orjson.loads(raw), "timestamp": 4_000_000_000_000}
+        await company.hears("session.status", orjson.dumps(later))
         row = await company.until_status("connected")
         assert row["status_reason"] == "restricted_until 2026-07-24T09:46:40+00:00"
 

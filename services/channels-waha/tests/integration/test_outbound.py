@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from channels_scene import CUSTOMER, Shop
+from crm_channels_waha.waha import client
+from crm_channels_waha.waha.answers import Answer, Verdict
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.faults import FaultKind
 from crm_fakes.waha.messages import Engine, Message
@@ -233,6 +235,22 @@ class TestUnknown:
         (told,) = await company.told("channel.message_failed")
         assert told["code"] == "outcome_unknown"
         assert sends(waha) == 0
+
+    async def test_fault_of_ours_after_the_request_left_is_an_unknown_outcome(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await company.connect()
+        judged = client.judge
+
+        def fails(answer: Answer) -> Verdict:
+            monkeypatch.setattr(client, "judge", judged)
+            raise KeyError("a fault of ours")
+
+        monkeypatch.setattr(client, "judge", fails)
+        message_id = await company.write("uma vez só")
+        await company.until_state(message_id, "sent")
+        assert sends(waha) == 1
+        assert await company.told("channel.message_failed") == []
 
     async def test_late_echo_corrects_a_message_given_up(
         self, company: Shop, waha: WahaSimulator

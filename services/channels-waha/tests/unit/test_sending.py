@@ -151,9 +151,16 @@ class TestJudge:
         assert isinstance(judge_failure(error), verdict)
 
 
+def subscription(token: str) -> Subscription:
+    """That of a channel whose tokens are `new`, `old` and `t`."""
+    url = f"https://crm.test/api/v1/webhooks/waha/{token}"
+    own = ("/new", "/old", "/t")
+    return Subscription(url, "key", "t", "c", lambda url: url.endswith(own))
+
+
 class TestSubscription:
     def test_keeps_the_rest_and_replaces_our_older_webhook(self) -> None:
-        ours = Subscription("https://crm.test/api/v1/webhooks/waha/new", "key", "t", "c")
+        ours = subscription("new")
         config = ours.applied_to(
             {
                 "proxy": {"server": "p"},
@@ -161,16 +168,21 @@ class TestSubscription:
                 "webhooks": [
                     {"url": "https://other.test/hook", "events": ["*"]},
                     {"url": "https://crm.test/api/v1/webhooks/waha/old", "events": ["*"]},
+                    {"url": "https://crm.test/api/v1/webhooks/waha/theirs", "events": ["*"]},
                 ],
             }
         )
         assert config["proxy"] == {"server": "p"}
         assert config["metadata"] == {"theirs": "1", "tenant.id": "t", "channel.id": "c"}
-        assert [h["url"] for h in config["webhooks"]] == ["https://other.test/hook", ours.url]
-        assert config["webhooks"][1]["hmac"] == {"key": "key"}
+        assert [h["url"] for h in config["webhooks"]] == [
+            "https://other.test/hook",
+            "https://crm.test/api/v1/webhooks/waha/theirs",
+            ours.url,
+        ]
+        assert config["webhooks"][2]["hmac"] == {"key": "key"}
 
     def test_applying_twice_changes_nothing(self) -> None:
-        ours = Subscription("https://crm.test/api/v1/webhooks/waha/t", "key", "t", "c")
+        ours = subscription("t")
         assert ours.applied_to(ours.new_config()) == ours.new_config()
 
     def test_subscribes_to_message_any_alone(self) -> None:

@@ -1,5 +1,6 @@
 """Every stored WAHA example means what its `expected` says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from crm_fakes import examples
 from crm_fakes.examples import Example
 
 RECEIVED_AT = datetime(2026, 7, 23, 10, 0, tzinfo=UTC)
-LISTENER = Listener(UUID(int=1), "Loja", 1800, True, "http://waha.internal:3000")
+LISTENER = Listener(UUID(int=1), "Loja", 1800, True, "http://waha.internal:3000", "loja-exemplo")
 
 
 def named(name: str) -> Translation:
@@ -190,9 +191,19 @@ class TestOddShapes:
         assert webhook({}, "brand.new") == Kept("unhandled", "event")
 
     def test_groups_are_ignored_where_they_are_off(self) -> None:
-        off = Listener(LISTENER.id, "Loja", 1800, False, LISTENER.waha_base_url)
+        off = replace(LISTENER, allow_groups=False)
         body = examples.by_name("group_message_inbound_lid_participant_gows").body
         assert translate(body, off, RECEIVED_AT) == Kept("ignored", "groups are off")
+        receipt = {"id": "true_120363@g.us_A_1@c.us", "ack": 3, "participant": "1@c.us"}
+        acked = {"event": "message.ack.group", "payload": receipt}
+        assert isinstance(translate(acked, LISTENER, RECEIVED_AT), Receipt)
+        assert translate(acked, off, RECEIVED_AT) == Kept("ignored", "groups are off")
+
+    @pytest.mark.parametrize("example", examples.load(), ids=lambda e: str(e.name))
+    def test_nothing_of_another_session_is_believed(self, example: Example) -> None:
+        elsewhere = replace(LISTENER, waha_session="filial-2")
+        found = translate(example.body, elsewhere, RECEIVED_AT)
+        assert found == Kept("ignored", "another session")
 
     def test_device_part_and_raw_server_are_normalised(self) -> None:
         message = heard({"id": "true_5511988880001:12@s.whatsapp.net_B2"}).message

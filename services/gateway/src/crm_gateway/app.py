@@ -10,6 +10,7 @@ from service_kit.service import Service
 from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, UpdateAgent
@@ -100,6 +101,9 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
+    service.app.add_middleware(
+        ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies]
+    )
 
     async def keep_asking() -> None:
         """Hold the reply queue open for as long as the process lives."""

@@ -1,7 +1,11 @@
 """Settings of the gateway."""
 
-from pydantic import Field, SecretStr
-from service_kit.settings import ServiceSettings
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+from service_kit.egress import Network
+from service_kit.settings import ServiceSettings, listed
 
 
 class GatewaySettings(ServiceSettings):
@@ -28,6 +32,12 @@ class GatewaySettings(ServiceSettings):
     ingress_master_key: SecretStr = Field(
         default=SecretStr(""),
         description="makes webhook tokens and HMAC keys, as in channels-waha; required",
+    )
+
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="CIDRs, comma-separated, of the proxies in front of us, whose X-Forwarded-For"
+        " says who asks; without it all users behind one are one address to the login throttle",
     )
 
     login_failures_per_account: int = Field(

@@ -148,6 +148,23 @@ class TestLogin:
             assert not await opened()
             await until(opened)
 
+    async def test_behind_a_trusted_proxy_each_user_is_an_address_of_its_own(
+        self, gateway: Service, run_gateway: RunGateway
+    ) -> None:
+        proxied = {"login_failures_per_address": 3, "trusted_proxies": "2001:db8::/32"}
+        async with (
+            run_gateway(gateway.settings.amqp_url, **proxied) as service,
+            http_client(service) as client,
+        ):
+
+            async def fail(address: str) -> int:
+                wrong = {"email": f"{uuid4()}@example.com", "password": "wrong-password-1"}
+                asker = {"X-Forwarded-For": address}
+                return (await client.post("/auth/login", json=wrong, headers=asker)).status_code
+
+            assert [await fail("203.0.113.1") for _ in range(4)] == [401, 401, 401, 429]
+            assert await fail("203.0.113.2") == 401
+
     async def test_many_failures_from_one_address_lock_the_address(
         self, gateway: Service, run_gateway: RunGateway
     ) -> None:

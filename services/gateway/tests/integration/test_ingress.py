@@ -9,9 +9,11 @@ import orjson
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from crm_fakes import examples
+from crm_gateway.ingress.spool import SPOOLED
 from crm_gateway.settings import GatewaySettings
 from crm_testing.servers import RabbitServer
 from pydantic import SecretStr
+from service_kit import bus
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels import ingress
@@ -88,6 +90,21 @@ async def spooled(service: Service, waha: WahaSession) -> int:
         return int(await tx.fetchval("SELECT count(*) FROM ingress_spool"))
 
 
+async def leave(service: Service, waha: WahaSession, headers: dict[str, str]) -> None:
+    """A webhook in the spool, as a process that has ended left it."""
+    tenant_id, channel_id = str(waha.address.tenant_id), waha.address.channel_id
+    async with service.database.tenant(tenant_id) as tx:
+        await tx.execute(
+            "INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)"
+            " VALUES ($1, $2, $3, 'message', $4, $5)",
+            uuid4(),
+            tenant_id,
+            channel_id,
+            b'{"event":"message"}',
+            {"channel_id": str(channel_id), **headers},
+        )
+
+
 class TestAccept:
     async def test_every_example_arrives_byte_for_byte(
         self, gateway: Service, waha: WahaSession
@@ -119,6 +136,30 @@ class TestAccept:
         (message,) = await take(gateway.settings.amqp_url, waha, 1)
         assert message.body == body
         assert str(message.routing_key).startswith("unknown")
+
+    @pytest.mark.parametrize("text", ["\\ud83d", "\\ude00 oi", "a\\u0000b", "oi \\ud83d\\ude00"])
+    async def test_text_cut_inside_an_emoji_is_accepted_byte_for_byte(
+        self, gateway: Service, waha: WahaSession, text: str
+    ) -> None:
+        body = f'{{"event":"message.any","payload":{{"body":"{text}"}}}}'.encode()
+        assert (await waha.post(body)).status_code == 200
+        (message,) = await take(gateway.settings.amqp_url, waha, 1)
+        assert message.body == body
+        assert message.headers["waha_event"] == "message.any"
+
+    async def test_what_a_stranger_calls_a_trace_goes_no_further(
+        self, gateway: Service, waha: WahaSession
+    ) -> None:
+        for headers in (
+            {"tracestate": "a" * 200_000},
+            {"traceparent": "b" * 200_000},
+            {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "c" * 200_000},
+        ):
+            assert (await waha.post(b'{"event":"message"}', **headers)).status_code == 200
+        for message in await take(gateway.settings.amqp_url, waha, 3):
+            assert len(str(message.headers["traceparent"])) == 55
+            assert "tracestate" not in message.headers
+        assert await spooled(gateway, waha) == 0
 
     async def test_the_callers_trace_goes_on(self, gateway: Service, waha: WahaSession) -> None:
         trace = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -249,23 +290,62 @@ class TestBrokerAway:
     async def test_what_an_ended_process_left_behind_is_published(
         self, gateway: Service, waha: WahaSession, client: httpx.AsyncClient
     ) -> None:
-        tenant_id = str(waha.address.tenant_id)
-        async with gateway.database.tenant(tenant_id) as tx:
-            await tx.execute(
-                "INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)"
-                " VALUES ($1, $2, $3, 'message', $4, $5)",
-                uuid4(),
-                tenant_id,
-                waha.address.channel_id,
-                b'{"event":"message"}',
-                {"channel_id": str(waha.address.channel_id), "x-request-id": "r"},
-            )
+        await leave(gateway, waha, {"x-request-id": "r", "traceparent": "x" * 200_000})
 
         async def drained() -> bool:
             return await spooled(gateway, waha) == 0
 
         await until(drained)
         await take(gateway.settings.amqp_url, waha, 1)
+
+    async def test_one_that_breaks_the_connection_is_set_aside_and_the_others_arrive(
+        self,
+        rabbitmq_outage: RabbitServer,
+        run_gateway: RunGateway,
+        make_database: MakeDatabase,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(bus, "MAX_HEADER_CHARACTERS", 10**9)
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        database_url = SecretStr(await make_database())
+        async with (
+            run_gateway(vhost, database_url=database_url) as service,
+            http_client(service) as client,
+        ):
+            culprit, *others = [WahaSession(service, client) for _ in range(4)]
+            await leave(service, culprit, {"x-request-id": "r", "x-large": "a" * 200_000})
+            for other in others:
+                for _ in range(3):
+                    await leave(service, other, {"x-request-id": "r"})
+
+            async def others_arrived() -> bool:
+                return [await spooled(service, waha) for waha in others] == [0, 0, 0]
+
+            await until(others_arrived, seconds=60)
+            assert await spooled(service, culprit) == 1
+            assert (await culprit.post(b'{"event":"message"}')).status_code == 200
+            assert await spooled(service, culprit) == 1  # nothing waits behind it
+            assert SPOOLED.collect()[0].samples[0].value == 1
+
+    async def test_the_gauge_tells_of_all_that_wait(
+        self, run_gateway: RunGateway, make_database: MakeDatabase, rabbitmq_outage: RabbitServer
+    ) -> None:
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        database_url = SecretStr(await make_database())
+        async with (
+            run_gateway(vhost, database_url=database_url) as service,
+            http_client(service) as client,
+        ):
+            waha = WahaSession(service, client)
+            await rabbitmq_outage.kill()
+            for _ in range(250):
+                await leave(service, waha, {"x-request-id": "r"})
+
+            async def told() -> bool:
+                return SPOOLED.collect()[0].samples[0].value == 250
+
+            await until(told)
+        await rabbitmq_outage.start()
 
     async def test_without_a_database_either_the_webhook_is_refused(
         self,

@@ -14,7 +14,7 @@ def create_service(settings: MessagingSettings) -> Service:
     service = Service(MESSAGING, settings)
     temporal = Temporal.of(settings)
     replicas.add_to(service)
-    messages.add_to(service)
+    messages.add_to(service, settings)
     sessions.add_to(service, settings, temporal)
     outbox_processor.add_to(service, settings, temporal)
     if temporal is not None:

@@ -1,6 +1,7 @@
 """Settings of messaging."""
 
 from pydantic import Field
+from service_kit.egress import AllowedNetworks
 from service_kit.settings import ServiceSettings
 
 
@@ -15,6 +16,11 @@ class MessagingSettings(ServiceSettings):
         ge=0,
         description="past its timeout a session is left to its workflow; 60 unless set,"
         " 2 outside production",
+    )
+    media_allowed_networks: AllowedNetworks = Field(
+        default=None,
+        description="CIDRs, comma-separated, that `media_url` may lead to although they are not"
+        " public; outside production loopback unless set",
     )
     outbox_drain_window_seconds: float = Field(
         default=60.0, gt=0, description="length of one drain activity"

@@ -1,8 +1,11 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+from asyncpg import SerializationError
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import on_status_reported
+from crm_testing.services import eventually
 from messaging_scene import Scene
 from shared_events.channels.traffic import Media
 from shared_events.identity import WhatsAppId, contact_id
@@ -23,6 +26,27 @@ class TestFirstMessages:
         assert await scene.told() == ["session.started", *["message.received"] * 50]
         assert {row["aggregate_id"] for row in await scene.outbox()} == {session["id"]}
         assert len(await scene.rows("SELECT 1 FROM contact_refs")) == 1
+
+    async def test_one_stored_twice_at_once_leaves_no_gap(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received())
+        twice = scene.received(external_id="TWICE")
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            await on_message_received(tx, scene.events([twice]))
+            other = asyncio.create_task(scene.apply(on_message_received, twice))
+            await eventually(scene.waits_for_a_lock)
+        with pytest.raises(SerializationError):
+            await other
+        assert [message["seq"] for message in await scene.messages()] == [1, 2]
+        assert (await scene.sessions())[0]["total_messages"] == 2
+
+    async def test_move_the_sessions_clock_and_take_the_newest_timeout(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received())
+        (before,) = await scene.sessions()
+        shorter = scene.channel.model_copy(update={"session_timeout_seconds": 60})
+        await scene.apply(on_message_received, scene.received(), scene.received(channel=shorter))
+        (after,) = await scene.sessions()
+        assert after["last_interaction_at"] > before["last_interaction_at"]
+        assert after["timeout_seconds"] == 60
 
     async def test_concurrent_batches_share_one_session_without_gaps(self, scene: Scene) -> None:
         batches = [[scene.received(f"{b}/{n}") for n in range(10)] for b in range(5)]

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -8,6 +9,8 @@ from crm_messaging.messages.consumers import (
     on_status_reported,
 )
 from crm_messaging.messages.service import send
+from crm_messaging.sessions import service as sessions
+from crm_testing.services import eventually
 from messaging_scene import Scene
 from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
 from shared_events.messaging.message import SendMessage
@@ -39,6 +42,11 @@ def failed(scene: Scene, message_id: UUID) -> ChannelMessageFailed:
         reason="Not on WhatsApp",
         failed_at=datetime.now(UTC),
     )
+
+
+async def close(scene: Scene, session_id: UUID) -> None:
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await sessions.close(tx, session_id, "resolved", note=None, expected_version=None)
 
 
 BEFORE = ["session.started", "message.received", "message.queued"]
@@ -85,6 +93,34 @@ class TestOutboundMessage:
         (message,) = await scene.rows("SELECT * FROM messages WHERE id = $1", message_id)
         assert message["status"] == "delivered"
         assert await scene.told() == [*BEFORE, "message.failed", "message.delivered"]
+
+    async def test_is_told_before_or_after_the_end_of_its_session_and_never_between(
+        self, scene: Scene
+    ) -> None:
+        """A session's events are numbered in the order they are committed."""
+        message_id = await queued(scene)
+        await scene.apply(on_message_sent, sent(scene, message_id))
+        (session,) = await scene.sessions()
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            delivered = scene.events([scene.receipt("OUT1", "delivered")])
+            await on_status_reported(tx, delivered)
+            closing = asyncio.create_task(close(scene, session["id"]))
+            await eventually(scene.waits_for_a_lock)
+        await closing
+        told = await scene.outbox()
+        assert [row["event_type"] for row in told][-2:] == ["message.delivered", "session.closed"]
+
+    async def test_repeated_receipts_of_an_unknown_message_are_kept_once(
+        self, scene: Scene
+    ) -> None:
+        for _ in range(3):
+            await scene.apply(
+                on_status_reported,
+                scene.receipt("OUT1", "read"),
+                scene.receipt("OUT1", "read"),
+                scene.receipt("OUT1", "read", participant="551199@c.us"),
+            )
+        assert len(await scene.rows("SELECT 1 FROM parked_receipts")) == 2
 
     async def test_unknown_message_is_nobodys_trouble(self, scene: Scene) -> None:
         await scene.apply(on_message_sent, sent(scene, uuid4()))

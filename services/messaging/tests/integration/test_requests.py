@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -165,6 +166,16 @@ class TestSendMessage:
         assert await refusal(content="  ") == ("invalid", "blank")
         assert await refusal(content_type="image") == ("invalid", "missing")
         assert await refusal(metadata={"n": 10**30}) == ("invalid", "not_json")
+        assert await refusal(metadata={"receipts": "x"}) == ("invalid", "reserved_key")
+        photo = {"content_type": "image", "media_url": "https://example.com/a.jpg"}
+        assert await refusal(**photo, content="a" * 1025) == ("invalid", "too_long")
+        for url in (
+            "http://169.254.169.254/latest/meta-data",
+            "https://10.0.0.1/a.jpg",
+            "https://rabbitmq.internal/a.jpg",
+            "https://user:password@example.com/a.jpg",
+        ):
+            assert await refusal(**{**photo, "media_url": url}) == ("invalid", "url_not_allowed")
         assert await refusal(reply_to_id=uuid4()) == ("invalid", "unknown_message")
         assert await refusal(contact_id=uuid4()) == ("not_found", "contact_not_found")
         assert await refusal(channel_id=uuid4()) == ("not_found", "channel_not_found")
@@ -201,6 +212,16 @@ class TestListMessages:
         wrong = ListMessages(cursor="nonsense")
         assert await agent.refusal(wrong) == ("malformed", "invalid_cursor")
 
+    async def test_are_in_the_order_they_were_said_not_stored(
+        self, agent: Company, scene: Scene
+    ) -> None:
+        now = datetime.now(UTC)
+        late = scene.received("dito antes", sent_at=now - timedelta(minutes=1))
+        await scene.apply(on_message_received, scene.received("dito depois", sent_at=now))
+        await scene.apply(on_message_received, late)
+        page = await agent.value(ListMessages())
+        assert [message["content"] for message in page["data"]] == ["dito antes", "dito depois"]
+
     async def test_filters_and_searches(self, agent: Company, scene: Scene) -> None:
         await scene.apply(
             on_message_received,
@@ -208,6 +229,8 @@ class TestListMessages:
             scene.received("desconto de 1000"),
             scene.received("outra", phone="5511988880002", direction="outbound", origin="phone"),
         )
+        found = await agent.value(ListMessages(search="DESCONTO DE 100%"))
+        assert [message["content"] for message in found["data"]] == ["desconto de 100%"]
         found = await agent.value(ListMessages(search="100%"))
         assert [message["content"] for message in found["data"]] == ["desconto de 100%"]
         found = await agent.value(ListMessages(direction="outbound", status="sent"))

@@ -1,12 +1,12 @@
 """Settings of the webhooks service."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from service_kit.egress import AllowedNetworks
 from service_kit.sealing import EncryptionKeys
-from service_kit.settings import ServiceSettings
+from service_kit.settings import ServiceSettings, listed
 
 _MINUTE, _HOUR = 60.0, 3600.0
 STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
@@ -22,11 +22,6 @@ STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
     24 * _HOUR,
 )
 """Standard Webhooks' schedule, with a step that outlasts a rolling deploy."""
-
-
-def _listed(value: Any) -> Any:
-    """Lists come from the environment as `a,b,c`."""
-    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class WebhooksSettings(ServiceSettings):
@@ -64,7 +59,7 @@ class WebhooksSettings(ServiceSettings):
         default=30.0, gt=0, description="settled deliveries, attempts and the event log are kept"
     )
 
-    _schedule = field_validator("retry_schedule_seconds", mode="before")(_listed)
+    _schedule = field_validator("retry_schedule_seconds", mode="before")(listed)
 
     @model_validator(mode="after")
     def _lease_outlasts_attempts(self) -> "WebhooksSettings":

@@ -47,6 +47,16 @@ class Connections:
             hmac_key=ingress.webhook_hmac_key(self._master_key, address),
             tenant_id=row["tenant_id"],
             channel_id=str(row["id"]),
+            is_ours=lambda url: self._leads_to(address, url),
+        )
+
+    def _leads_to(self, address: ingress.ChannelAddress, url: str) -> bool:
+        """Whether a webhook URL is this channel's: its token proves it, its host does not."""
+        _, found, token = url.partition(WEBHOOK_PATH)
+        claimed = ingress.read_channel_token(self._master_key, token) if found else None
+        return claimed is not None and (claimed.tenant_id, claimed.channel_id) == (
+            address.tenant_id,
+            address.channel_id,
         )
 
     def resource(self, row: asyncpg.Record, *, with_key: bool = False) -> Channel:

@@ -8,11 +8,11 @@ from uuid import UUID
 import asyncpg
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
+from service_kit import tracing
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
-from service_kit.tracing import trace_headers
 from shared_events.contacts.contact import Identity
 from shared_events.identity import WhatsAppId, conversation_id
 
@@ -63,7 +63,7 @@ def read_waha_event(message: AbstractIncomingMessage) -> Incoming[WahaEvent]:
         raise PoisonError("invalid_headers", str(error)) from None
     correlation_id = message.correlation_id or headers.get("x-request-id")
     cause = Cause(
-        str(correlation_id) if correlation_id else None, ingress_id, trace_headers(headers)
+        str(correlation_id) if correlation_id else None, ingress_id, tracing.accepted(headers)
     )
     return Incoming(ingress_id, tenant_id, event, headers, cause)
 
@@ -159,6 +159,7 @@ def _listener(row: asyncpg.Record) -> Listener:
         row["session_timeout_seconds"],
         row["allow_groups"],
         row["waha_base_url"],
+        row["waha_session"],
     )
 
 

@@ -142,7 +142,19 @@ class ChannelSender:
             if is_infrastructure(error):
                 raise  # the row says how far we came
             log.exception("send_failed", message_id=str(row["message_id"]))
-            await self._settle(row, Rejected("internal_error", type(error).__name__))
+            await self._interrupted(row, type(error).__name__)
+
+    async def _interrupted(self, row: asyncpg.Record, reason: str) -> None:
+        """A fault of ours came between. What may have left by then is unknown, not failed."""
+        message_id = row["message_id"]
+        async with self._database.tenant(self._tenant_id) as tx:
+            if not await ledger.may_have_left(tx, message_id):
+                await ledger.mark_failed(tx, message_id, "internal_error", reason)
+            elif self._is_old(row):
+                await ledger.mark_failed(tx, message_id, ledger.OUTCOME_UNKNOWN, reason)
+            else:
+                pause = self._pace.unknown_wait
+                await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
     async def _send(self, row: asyncpg.Record, channel: asyncpg.Record) -> None:
         waha = self._waha(channel)

@@ -181,6 +181,14 @@ async def recover(tx: Transaction, channel_id: UUID, wait_seconds: float) -> Non
     )
 
 
+async def may_have_left(tx: Transaction, message_id: UUID) -> bool:
+    """Whether a request for it was made whose outcome is not known; locked until the commit."""
+    state = await tx.fetchval(
+        "SELECT state FROM outbound_messages WHERE message_id = $1 FOR UPDATE", message_id
+    )
+    return state in ("sending", "unknown")
+
+
 async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | None) -> bool:
     """Write down that the request leaves now; False when it is not ours to send any more."""
     touched = await tx.execute(

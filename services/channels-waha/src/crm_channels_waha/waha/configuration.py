@@ -1,6 +1,6 @@
 """What a WAHA session must be told about us (docs/waha.md, "Sessions")."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,16 @@ _NEW_SESSION: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Our webhook on a session: where, signed with what, and whose it is."""
+    """Our webhook on a session: where, signed with what, and whose it is.
+
+    `is_ours` says of a URL whether it is this channel's webhook, of whatever address and token.
+    """
 
     url: str
     hmac_key: str
     tenant_id: str
     channel_id: str
+    is_ours: Callable[[str], bool]
 
     def new_config(self) -> dict[str, Any]:
         """The config of a session that is created for us."""
@@ -46,7 +50,8 @@ class Subscription:
     def applied_to(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config with this subscription; all else stays, for WAHA replaces the whole config.
 
-        An older webhook of ours (another token or address of the same channel) is replaced.
+        An older webhook of this channel (another token or address) is replaced. Those of other
+        channels and of other installations stay: somebody lives on what they hear.
         """
         ours = {
             "url": self.url,
@@ -57,7 +62,7 @@ class Subscription:
         others = [
             hook
             for hook in items(config.get("webhooks"))
-            if WEBHOOK_PATH not in str(mapping(hook).get("url"))
+            if not self.is_ours(str(mapping(hook).get("url")))
         ]
         metadata = {
             **mapping(config.get("metadata")),

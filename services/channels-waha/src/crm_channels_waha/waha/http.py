@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from service_kit.dialling import open_session
 from service_kit.egress import Egress
 from yarl import URL
 
@@ -40,8 +41,8 @@ class WahaHttp:
         what they mean. Connecting has half the time, so that a timeout says which half it was.
         """
         if self._session is None:
-            self._session = self._egress.session(
-                per_host=_CONNECTIONS_PER_HOST, keep_seconds=_IDLE_SECONDS
+            self._session = open_session(
+                self._egress, per_host=_CONNECTIONS_PER_HOST, keep_seconds=_IDLE_SECONDS
             )
         typed = {} if body is None else {"Content-Type": "application/json"}
         async with (

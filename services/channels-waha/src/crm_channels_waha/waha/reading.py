@@ -1,6 +1,7 @@
 """Reading JSON whose shape nobody promises: what does not fit reads as absent."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 Json = Mapping[str, Any]
 
 _EMPTY: Json = {}
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 class UnreadableError(ValueError):
@@ -18,8 +20,8 @@ class UnreadableError(ValueError):
 def read_json(body: bytes) -> object:
     """The JSON value in a body, without what PostgreSQL or UTF-8 cannot hold.
 
-    NUL characters are dropped; halves of surrogate pairs (a text cut inside an emoji) become
-    question marks, bytes that are no text replacement characters. Raises UnreadableError.
+    NUL characters are dropped; halves of surrogate pairs (a text cut inside an emoji) and bytes
+    that are no text become replacement characters. Raises UnreadableError.
     """
     try:
         value = orjson.loads(body)
@@ -48,7 +50,7 @@ def read_object(body: bytes) -> Json:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
+        return _HALF_PAIR.sub("\ufffd", value.replace("\0", ""))
     if isinstance(value, dict):
         return {_cleaned(key): _cleaned(item) for key, item in value.items()}
     if isinstance(value, list):

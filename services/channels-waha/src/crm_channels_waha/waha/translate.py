@@ -45,6 +45,7 @@ class Listener:
     session_timeout_seconds: int
     allow_groups: bool
     waha_base_url: str
+    waha_session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,14 @@ Translation = Heard | Receipt | SessionReport | Kept
 
 
 def translate(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
-    """Say what an event means. The real `event` decides, never the shape of the payload."""
+    """Say what an event means. The real `event` decides, never the shape of the payload.
+
+    A session that was ours before, or that somebody gave our address, goes on posting to it: what
+    it says is about another number.
+    """
+    session = text(envelope.get("session"))
+    if session is not None and session != listener.waha_session:
+        return Kept("ignored", "another session")
     event = text(envelope.get("event")) or ""
     read = _READERS.get(event)
     if read is None:
@@ -186,6 +194,8 @@ def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> 
     chat = conversation(message_id.chat or payload.get("from"))
     if chat is None:
         return Kept("ignored", "not a conversation")
+    if chat.kind == "group" and not listener.allow_groups:
+        return Kept("ignored", "groups are off")
     reader = person_id(payload.get("participant")) if chat.kind == "group" else None
     from_me = payload.get("fromMe")
     error = mapping(payload.get("error"))

@@ -12,7 +12,10 @@ from crm_gateway.models import Base
 
 
 class SpooledWebhook(Base, table=True):
-    """A WAHA webhook accepted while the broker was away; deleted once the broker has it."""
+    """A WAHA webhook accepted while the broker was away; deleted once the broker has it.
+
+    `next_attempt_at`: it could not be published and was set aside until then.
+    """
 
     __tablename__: ClassVar[str] = "ingress_spool"
 
@@ -27,4 +30,7 @@ class SpooledWebhook(Base, table=True):
     headers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     received_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+    )
+    next_attempt_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
     )

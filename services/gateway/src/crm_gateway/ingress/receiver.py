@@ -15,9 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from crm_gateway.body import read_body
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import Sources, Webhook, check_signature, read_webhook
-from crm_gateway.problems.edge import problem_response, request_id
+from crm_gateway.problems.edge import problem_response, request_id, trace_context
 from crm_gateway.problems.errors import HttpError, method_not_allowed, of_error
-from crm_gateway.rest.resource import trace_context
 from crm_gateway.rest.table import PREFIX
 
 _PATH = f"{PREFIX}/webhooks/waha/"
@@ -66,7 +65,7 @@ class WahaReceiver:
             signature=http.headers.get("x-webhook-hmac"),
             algorithm=http.headers.get("x-webhook-hmac-algorithm"),
         )
-        with tracing.span("receive WAHA webhook", trace_context(http)) as trace:
+        with tracing.span("receive WAHA webhook", trace_context(http.headers)) as trace:
             await self._keep(
                 read_webhook(source.address, body, request_id=request_id(http.scope), trace=trace)
             )

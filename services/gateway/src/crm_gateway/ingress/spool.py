@@ -2,16 +2,30 @@
 
 Order within a channel survives: while one of its webhooks waits, this process lets the later
 ones queue up behind it, and publishes directly again once the channel's spool is empty.
+
+A webhook that cannot be published is set aside and tried again every hour; nothing waits for it.
+One that makes the broker close the connection looks like an outage and takes its whole batch
+along; after a few of those, webhooks go one at a time, until that one is found.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from asyncpg import Record
 from prometheus_client import Gauge
-from service_kit.bus import BrokerDownError, Publisher, UnroutableError
+from service_kit import tracing
+from service_kit.bus import (
+    BROKER_ERRORS,
+    BrokerDownError,
+    ConnectionLostError,
+    Publisher,
+    UnpublishableError,
+    UnroutableError,
+)
 from service_kit.database import Database
 
 from crm_gateway.ingress.webhook import Webhook, publish
@@ -28,6 +42,7 @@ _PATIENCE_SECONDS = 1.0
 """How long a webhook pauses for the spool to empty before it is stored behind the others."""
 _LOOK_SECONDS = 5.0
 """How often an idle process looks for what another one, now gone, has left."""
+_LOST_ROUNDS = 3
 
 _INSERT = """
 INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)
@@ -35,10 +50,36 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING
 """
 _OLDEST = """
 SELECT seq, id, tenant_id, channel_id, event, body, headers FROM ingress_spool
+WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
 ORDER BY seq LIMIT $1
+"""
+_SET_ASIDE = """
+UPDATE ingress_spool SET next_attempt_at = now() + interval '1 hour' WHERE seq = ANY($1::bigint[])
+"""
+_CHANNELS = """
+SELECT channel_id, count(*) AS webhooks,
+    bool_or(next_attempt_at IS NULL OR next_attempt_at <= now()) AS waits
+FROM ingress_spool GROUP BY channel_id
 """
 # One process drains at a time; the others go on to their next look.
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('gateway.ingress_spool', 0))"
+
+
+@dataclass(slots=True)
+class _Round:
+    """The rows looked at, and by `seq` which of them the broker has and which it never will.
+
+    `lost`: the connection broke meanwhile.
+    """
+
+    found: int
+    done: list[int] = field(default_factory=list)
+    aside: list[int] = field(default_factory=list)
+    lost: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.found - len(self.done) - len(self.aside)
 
 
 class Spool:
@@ -101,14 +142,21 @@ class Spool:
 
     async def _drain(self) -> None:
         """Publish what waits, oldest first; returns when nothing waits any more."""
+        lost, alone = 0, 0
         try:
             while True:
                 quiet, held, written = not self._writing, set(self._waiting), self._written
-                found, left = await self._publish_batch()
-                if left:
+                limit = 1 if alone else _BATCH
+                outcome = await self._publish_batch(limit)
+                alone = max(alone - len(outcome.done), 0)
+                lost = lost + outcome.lost if outcome.left else 0
+                if lost == _LOST_ROUNDS:
+                    log.warning("spool_looks_for_a_culprit")
+                    lost, alone = 0, _BATCH
+                if outcome.left:
                     self._gate.set()  # the broker is still away: nobody need wait for us
                     await asyncio.sleep(_RETRY_SECONDS)
-                elif found < _BATCH and quiet and self._written == written:
+                elif outcome.found < limit and quiet and self._written == written:
                     # Nothing was being written while we looked: nothing can be overtaken.
                     self._waiting -= held
                     if not self._waiting:
@@ -121,31 +169,46 @@ class Spool:
         finally:
             self._gate.set()
 
-    async def _publish_batch(self) -> tuple[int, int]:
-        """Publish and delete the oldest; how many there were, and how many of them are left."""
+    async def _publish_batch(self, limit: int) -> _Round:
+        """Publish and delete the oldest; a single one only on a connection that answers."""
         async with self._database.system("ingress") as tx:
             ours = await tx.fetchval(_TURN)  # first: then we see what the one before deleted
-            rows = await tx.fetch(_OLDEST, _BATCH)
-            SPOOLED.set(len(rows))
-            if not rows:
-                return 0, 0
+            rows = await tx.fetch(_OLDEST, limit)
+            outcome = _Round(found=len(rows))
+            channels = await tx.fetch(_CHANNELS)
+            SPOOLED.set(sum(channel["webhooks"] for channel in channels))
+            self._waiting |= {
+                str(channel["channel_id"]) for channel in channels if channel["waits"]
+            }
+            if not rows or not ours or (limit == 1 and not await self._answers()):
+                return outcome
             by_channel: dict[str, list[Record]] = {}
             for row in rows:
                 by_channel.setdefault(str(row["channel_id"]), []).append(row)
-            self._waiting |= by_channel.keys()
-            if not ours:
-                return len(rows), len(rows)
-            published = await asyncio.gather(
-                *(self._publish_in_order(channel) for channel in by_channel.values())
+            await asyncio.gather(
+                *(self._publish_in_order(channel, outcome) for channel in by_channel.values())
             )
-            done = [seq for seqs in published for seq in seqs]
-            if done:
-                await tx.execute("DELETE FROM ingress_spool WHERE seq = ANY($1::bigint[])", done)
-                log.info("spool_drained", count=len(done))
-            return len(rows), len(rows) - len(done)
+            if limit == 1 and outcome.lost:
+                log.error("webhook_breaks_the_connection", channel_id=str(rows[0]["channel_id"]))
+                outcome.aside.append(rows[0]["seq"])
+            if outcome.aside:
+                await tx.execute(_SET_ASIDE, outcome.aside)
+            if outcome.done:
+                await tx.execute(
+                    "DELETE FROM ingress_spool WHERE seq = ANY($1::bigint[])", outcome.done
+                )
+                log.info("spool_drained", count=len(outcome.done))
+            return outcome
 
-    async def _publish_in_order(self, rows: Sequence[Record]) -> list[int]:
-        """Publish one channel's webhooks; the `seq` of those before the first failure.
+    async def _answers(self) -> bool:
+        try:
+            await self._publisher.ping()
+        except BROKER_ERRORS:
+            return False
+        return True
+
+    async def _publish_in_order(self, rows: Sequence[Record], outcome: _Round) -> None:
+        """Publish one channel's webhooks up to the first that the broker did not take.
 
         They are on their way at once, in order: a connection keeps the order it was given.
         """
@@ -153,14 +216,24 @@ class Spool:
             *(publish(self._publisher, _webhook(row), timeout=_DRAIN_SECONDS) for row in rows),
             return_exceptions=True,
         )
-        done: list[int] = []
         for row, result in zip(rows, results, strict=True):
-            if isinstance(result, BrokerDownError | UnroutableError):
-                break  # what follows it is published again: twice is better than too early
-            if result is not None:
-                raise result
-            done.append(row["seq"])
-        return done
+            match result:
+                case None:
+                    outcome.done.append(row["seq"])
+                case UnpublishableError():
+                    log.error("webhook_unpublishable", id=str(row["id"]), reason=str(result))
+                    outcome.aside.append(row["seq"])
+                case BrokerDownError() | UnroutableError():
+                    outcome.lost = outcome.lost or isinstance(result, ConnectionLostError)
+                    return  # what follows it is published again: twice is better than too early
+                case _:
+                    raise result
+
+
+def _checked(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers as they are made today: older versions kept whatever trace they were given."""
+    ours = {name: value for name, value in headers.items() if name not in tracing.HEADERS}
+    return {**ours, **tracing.accepted(headers)}
 
 
 def _webhook(row: Record) -> Webhook:
@@ -170,5 +243,5 @@ def _webhook(row: Record) -> Webhook:
         channel_id=row["channel_id"],
         event=row["event"],
         body=row["body"],
-        headers=row["headers"],
+        headers=_checked(row["headers"]),
     )

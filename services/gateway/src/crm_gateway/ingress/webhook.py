@@ -1,6 +1,7 @@
 """A WAHA webhook between its arrival and the broker (docs/waha.md, "Webhooks")."""
 
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,10 +77,7 @@ def read_webhook(
     address: ingress.ChannelAddress, body: bytes, *, request_id: str, trace: Mapping[str, str]
 ) -> Webhook:
     """The webhook in this body; raises MalformedError when it is not a JSON object."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = None
+    parsed = _read_json(body)
     if not isinstance(parsed, dict):
         raise MalformedError("invalid_json", "The body is not a JSON object.")
     ingress_id = uuid4()
@@ -101,6 +99,21 @@ def read_webhook(
             **trace,
         },
     )
+
+
+def _read_json(body: bytes) -> object:
+    """The JSON value; None when it is none. What was cut inside an emoji is JSON as well.
+
+    JavaScript writes half a surrogate pair (RFC 8259, section 8.2), which orjson refuses.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def event_name(event: object) -> str:

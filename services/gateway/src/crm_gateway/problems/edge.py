@@ -7,6 +7,7 @@ from uuid import uuid4
 import orjson
 import structlog
 from fastapi import FastAPI, Request
+from service_kit import tracing
 from service_kit.errors import ProblemError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -24,6 +25,11 @@ _SCOPE_KEY = "crm.request_id"
 def request_id(scope: Scope) -> str:
     """The id of this request: the caller's X-Request-Id, or one of our own."""
     return str(scope[_SCOPE_KEY])
+
+
+def trace_context(headers: Headers) -> dict[str, str]:
+    """The caller's W3C trace context, or the beginning of a new one."""
+    return tracing.accepted(headers) or tracing.new_context()
 
 
 def problem_response(scope: Scope, error: HttpError) -> Response:

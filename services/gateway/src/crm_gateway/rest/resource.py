@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from crm_gateway.access.roles import permits
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.auth.service import Visitor
-from crm_gateway.problems.edge import problem_response, request_id
+from crm_gateway.problems.edge import problem_response, request_id, trace_context
 from crm_gateway.problems.errors import HttpError, method_not_allowed, of_error, of_problem
 from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.parsing import expected_version, idempotency_key, parse, unchanged
@@ -58,7 +58,7 @@ class Resource:
         try:
             if row is None:
                 raise method_not_allowed(list(self._rows))
-            with tracing.span(f"{row.method} {row.path}", trace_context(http)) as trace:
+            with tracing.span(f"{row.method} {row.path}", trace_context(http.headers)) as trace:
                 response = await self._respond(row, http, trace)
         except ClientDisconnect:
             return  # nobody is left to answer
@@ -115,12 +115,6 @@ class Resource:
             expected_version=expected_version(http.headers) if changes else None,
             trace=trace,
         )
-
-
-def trace_context(http: Request) -> dict[str, str]:
-    """The caller's W3C trace context, or the beginning of a new one."""
-    given = {k: http.headers[k] for k in ("traceparent", "tracestate") if k in http.headers}
-    return given if "traceparent" in given else tracing.new_context()
 
 
 def _success(row: Row, http: Request, reply: Reply) -> Response:

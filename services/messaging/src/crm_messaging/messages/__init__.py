@@ -1,16 +1,22 @@
 """Chat messages: arriving, being sent, and what WhatsApp reports of them."""
 
+from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.channels import traffic
 from shared_events.messaging import message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
 from crm_messaging.messages import arrival, consumers, requests
+from crm_messaging.settings import MessagingSettings
 
 
-def add_to(service: Service) -> None:
+def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about messages, and what channels tell of them."""
-    service.answer(message.SendMessage, requests.send_message)
+    egress = Egress.by_setting(
+        settings.media_allowed_networks, is_production=settings.is_production
+    )
+    sending = requests.Sending(egress, plain_http=not settings.is_production)
+    service.answer(message.SendMessage, sending.send_message)
     service.answer(message.GetMessage, requests.get_message)
     service.answer(message.ListMessages, requests.list_messages)
     service.answer(message.ListContactMessages, requests.list_contact_messages)

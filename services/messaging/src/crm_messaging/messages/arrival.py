@@ -45,7 +45,7 @@ class _Arrival:
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    contacts = await people.resolve(tx, [_person(event.data) for event in events])
+    contacts = await people.resolve(tx, [_sender(event.data) for event in events])
     known = await repository.find_ids(tx, _mentioned(events))
     arrivals: dict[MessageKey, _Arrival] = {}
     for event, contact in zip(events, contacts, strict=True):
@@ -72,11 +72,11 @@ def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
     ]
 
 
-def _person(data: ChannelMessageReceived) -> people.Person:
+def _sender(data: ChannelMessageReceived) -> people.Sender:
     # On an outbound message the name is the company's own.
     name = data.person.push_name if data.direction == "inbound" else None
     identities = tuple(WhatsAppId(i.kind, i.value) for i in data.person.identities)
-    return people.Person(identities, name)
+    return people.Sender(identities, name)
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:

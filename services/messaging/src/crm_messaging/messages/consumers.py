@@ -7,6 +7,7 @@ import structlog
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.incoming import Event
+from shared_events import bounds
 from shared_events.channels.traffic import (
     ChannelMessageFailed,
     ChannelMessageSent,
@@ -91,7 +92,7 @@ async def on_message_failed(tx: Transaction, events: Sequence[Event[ChannelMessa
         if stored is None:
             log.warning("unknown_message_failed", message=str(data.message_id))
             continue
-        reason = f"{data.code}: {data.reason}"
+        reason = f"{data.code}: {data.reason}"[: bounds.limit(bounds.Reason)]
         journey.take(stored, Receipt("failed", data.failed_at, reason), event.cause)
     await journey.save()
 

@@ -47,7 +47,7 @@ class Message(Base, table=True):
     content_type: str = Field(max_length=50)
     content: str | None = Field(default=None, sa_type=Text)
     media_url: str | None = Field(default=None, sa_type=Text)
-    media_mime_type: str | None = Field(default=None, max_length=100)
+    media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None
     metadata_: dict[str, Any] = Field(
         default_factory=dict,
@@ -71,11 +71,16 @@ class Message(Base, table=True):
 
 
 class ParkedReceipt(Base, table=True):
-    """A receipt whose message is not here yet; kept for seven days."""
+    """A receipt whose message is not here yet; kept for seven days, once however often it comes."""
 
     __tablename__ = "parked_receipts"
     __table_args__ = (
-        Index("idx_parked_receipts_message", "channel_id", "external_id"),
+        Index(
+            "idx_parked_receipts_message",
+            *("channel_id", "external_id", "status", "participant"),
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
         Index("idx_parked_receipts_age", "created_at"),
     )
 

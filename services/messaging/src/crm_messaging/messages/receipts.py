@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from shared_events.channels.traffic import ChannelMessageStatusReported
 from shared_events.messaging.message import Message, MessageStatus
 
+RECEIPTS = "receipts"
+"""The key of a message's metadata that is ours: how far it got with each member of a group."""
+
 _RANK: dict[str, int] = {
     status: rank
     for rank, status in enumerate(("queued", "sent", "failed", "delivered", "read", "played"))
@@ -68,12 +71,12 @@ def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
 
 
 def _member_step(message: Message, participant: str, receipt: Receipt) -> dict[str, object]:
-    receipts = message.metadata.get("receipts", {})
+    receipts = message.metadata.get(RECEIPTS, {})
     steps = receipts.get(participant, {})
     if receipt.status in steps:
         return {}
     steps = {**steps, receipt.status: receipt.at.isoformat()}
-    return {"metadata": {**message.metadata, "receipts": {**receipts, participant: steps}}}
+    return {"metadata": {**message.metadata, RECEIPTS: {**receipts, participant: steps}}}
 
 
 def _noted(message: Message, update: dict[str, object], *, raised: bool = False) -> Progress:

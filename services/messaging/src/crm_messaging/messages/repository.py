@@ -52,15 +52,21 @@ _SAVED = (
     *("id", "external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
     *("failed_at", "failure_reason", "metadata", "updated_at"),
 )
-_WITH_CONVERSATION = """
-SELECT m.*, s.status AS session_status, c.name AS contact_name, c.phone AS contact_phone,
+# Sessions before messages, as where messages arrive. Message events are their session's: without
+# its lock one could be told with a lower sequence, yet after the event that ended the session.
+_LOCK = """
+WITH held AS (
+    SELECT id, status FROM sessions
+    WHERE id IN (SELECT session_id FROM messages WHERE id = ANY($1::uuid[]))
+    ORDER BY channel_id, contact_id FOR UPDATE)
+SELECT m.*, held.status AS session_status, c.name AS contact_name, c.phone AS contact_phone,
     h.name AS channel_name
 FROM messages m
-JOIN sessions s ON s.id = m.session_id
+JOIN held ON held.id = m.session_id
 LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = m.contact_id
 LEFT JOIN channel_refs h ON h.tenant_id = m.tenant_id AND h.channel_id = m.channel_id
+WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 """
-_LOCK = f"{_WITH_CONVERSATION} WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE OF m"
 # One look into the unique index per message, whatever the planner believes of a table that grew
 # since it was last analysed.
 _FIND_IDS = """
@@ -78,6 +84,7 @@ INSERT INTO parked_receipts (tenant_id, channel_id, external_id, status, partici
     occurred_at)
 SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
     $7::timestamptz[])
+ON CONFLICT DO NOTHING
 """
 
 
@@ -150,7 +157,7 @@ async def get(tx: Transaction, message_id: UUID) -> Message:
 
 
 async def lock(tx: Transaction, message_ids: Iterable[UUID]) -> dict[UUID, Stored]:
-    """Messages by our id, nobody else changing them until the transaction ends."""
+    """Messages by our id, nobody else changing them or their sessions until the commit."""
     rows = await tx.fetch(_LOCK, sorted(set(message_ids)))
     return {row["id"]: _stored(row) for row in rows}
 

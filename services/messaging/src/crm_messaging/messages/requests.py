@@ -6,6 +6,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from service_kit.egress import Egress
+from service_kit.errors import InvalidError
 from service_kit.paging import Order
 from service_kit.text import without_nul
 from shared_events.messaging.message import (
@@ -36,9 +38,23 @@ _CONVERSATION_ORDER = Order(
 _FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
 
 
-async def send_message(tx: Transaction, request: SendMessage, call: Call) -> Message:
-    """Queue a message to a contact."""
-    return await service.send(tx, request, call.user_id)
+class Sending:
+    """Queues messages. WAHA fetches their media for us, so its URL goes by our egress rule."""
+
+    def __init__(self, egress: Egress, *, plain_http: bool) -> None:
+        self._egress = egress
+        self._plain_http = plain_http
+
+    async def send_message(self, tx: Transaction, request: SendMessage, call: Call) -> Message:
+        """Queue a message to a contact."""
+        url = request.media_url
+        if url is not None and not self._egress.allows_url(str(url), plain_http=self._plain_http):
+            raise InvalidError.field(
+                "media_url",
+                "url_not_allowed",
+                "The URL must be https, without user or password, and lead to a public address.",
+            )
+        return await service.send(tx, request, call.user_id)
 
 
 async def get_message(tx: Transaction, request: GetMessage, call: Call) -> Message:

@@ -1,6 +1,5 @@
 """Sending a message to a contact."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,22 +8,16 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
 from service_kit.text import without_nul
-from shared_events.identity import WhatsAppId
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
 from crm_messaging.messages import repository
+from crm_messaging.messages.address import chat_id_for
+from crm_messaging.messages.receipts import RECEIPTS
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
-_STRONGEST_FIRST = ("phone", "lid", "group")
 MAX_CAPTION = 1024
-
-
-def chat_id_for(identities: Sequence[WhatsAppId]) -> str | None:
-    """Where a contact can be written to: by phone, else by LID; None when WhatsApp has neither."""
-    ordered = sorted(identities, key=lambda identity: _STRONGEST_FIRST.index(identity.kind))
-    return ordered[0].chat_id if ordered else None
 
 
 async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> Message:
@@ -38,8 +31,11 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     contact = await replicas.get_contact(tx, request.contact_id)
     channel = await replicas.get_channel(tx, request.channel_id)
     replied = await _replied(tx, request)
-    chat_id = await sessions.active_chat_id(tx, contact.id, channel.summary.id)
-    chat_id = chat_id or chat_id_for(await replicas.identities_of(tx, contact.id))
+    chat_id = chat_id_for(
+        contact.phone,
+        await replicas.identities_of(tx, contact.id),
+        await sessions.active_chat_id(tx, contact.id, channel.summary.id),
+    )
     if chat_id is None:
         raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
     opening = sessions.Opening(
@@ -93,6 +89,8 @@ def _check_content(request: SendMessage, content: str | None) -> None:
         orjson.dumps(request.metadata)
     except orjson.JSONEncodeError:
         raise InvalidError.field("metadata", "not_json", "A number is too large.") from None
+    if RECEIPTS in request.metadata:
+        raise InvalidError.field(f"metadata/{RECEIPTS}", "reserved_key", "This key is ours.")
     if request.content_type == "text":
         if not content or not content.strip():
             raise InvalidError.field("content", "blank", "A text message needs content.")
@@ -112,8 +110,12 @@ async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
         replied = await repository.get(tx, request.reply_to_id)
     except NotFoundError:
         replied = None
-    if replied is None or replied.channel_id != request.channel_id:
+    # What one customer wrote is not for another to read in a quote.
+    if replied is None or (replied.channel_id, replied.contact_id) != (
+        request.channel_id,
+        request.contact_id,
+    ):
         raise InvalidError.field(
-            "reply_to_id", "unknown_message", "There is no such message on this channel."
+            "reply_to_id", "unknown_message", "There is no such message in this conversation."
         )
     return replied

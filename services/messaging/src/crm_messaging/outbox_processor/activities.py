@@ -34,12 +34,14 @@ class OutboxActivities:
         """
         drained = 0
         beat = asyncio.create_task(_beat())  # a drain may wait long for the broker
-        with suppress(TimeoutError):
-            async with asyncio.timeout(window.seconds):
-                while not activity.is_worker_shutdown():
-                    drained += await self._relay.drain_while_leader_is_away() or 0
-                    await _sleep(window.poll_seconds)
-        beat.cancel()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(window.seconds):
+                    while not activity.is_worker_shutdown():
+                        drained += await self._relay.drain_while_leader_is_away() or 0
+                        await _sleep(window.poll_seconds)
+        finally:
+            beat.cancel()
         return drained
 
 

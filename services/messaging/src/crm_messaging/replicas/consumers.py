@@ -1,8 +1,9 @@
 """Keeping the replicas: the newest event of each aggregate wins, whatever order they come in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
@@ -60,12 +61,12 @@ async def on_contact_changed(
     Identities first, as where messages arrive: both meet at the first message of a contact, and
     neither may wait for the other in a circle.
     """
-    applied = await _applied(tx, [event.data.contact.id for event in events])
+    known = await _known(tx, [event.data.contact.id for event in events])
     newest: dict[UUID, tuple[Contact, int]] = {}
     for event in events:
         contact, seq = event.data.contact, event.body.aggregate_seq
-        _, known = newest.get(contact.id, (None, applied.get(contact.id, -1)))
-        if seq > known:
+        _, applied = newest.get(contact.id, (None, _seq(known, contact.id)))
+        if seq > applied:
             newest[contact.id] = contact, seq
     if not newest:
         return
@@ -75,6 +76,14 @@ async def on_contact_changed(
             WhatsAppId(identity.kind, identity.value): contact.id
             for contact, _ in newest.values()
             for identity in contact.identities
+        },
+    )
+    await people.take_off(
+        tx,
+        {
+            contact.id: contact.phone
+            for contact, _ in newest.values()
+            if contact.id in known and known[contact.id]["phone"] not in (None, contact.phone)
         },
     )
     ordered = [newest[contact_id] for contact_id in sorted(newest)]
@@ -88,14 +97,18 @@ async def on_contact_changed(
     )
 
 
-async def _applied(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, int]:
+async def _known(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, Record]:
     rows = await tx.fetch(
-        "SELECT contact_id, seq FROM contact_refs"
+        "SELECT contact_id, phone, seq FROM contact_refs"
         " WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
         tx.tenant_id,
         list(contacts),
     )
-    return {row["contact_id"]: row["seq"] for row in rows}
+    return {row["contact_id"]: row for row in rows}
+
+
+def _seq(known: Mapping[UUID, Record], contact_id: UUID) -> int:
+    return known[contact_id]["seq"] if contact_id in known else -1
 
 
 async def on_contact_deleted(tx: Transaction, events: Sequence[Event[ContactDeleted]]) -> None:

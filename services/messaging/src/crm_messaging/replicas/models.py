@@ -25,7 +25,10 @@ class ContactRef(Base, table=True):
 
 
 class IdentityRef(Base, table=True):
-    """Whose WhatsApp id this is; `value` is the id as WhatsApp reports it."""
+    """Whose WhatsApp id this is; `value` is the id as WhatsApp reports it.
+
+    `taken_off`: the contact got another phone, and no message has shown this one since.
+    """
 
     __tablename__ = "identity_refs"
     __table_args__ = (Index("idx_identity_refs_contact", "tenant_id", "contact_id"),)
@@ -35,6 +38,7 @@ class IdentityRef(Base, table=True):
     canonical: str = Field(max_length=255, primary_key=True)
     value: str = Field(max_length=255)
     contact_id: UUID
+    taken_off: bool = Field(default=False, sa_column_kwargs=_FALSE)
 
 
 class ChannelRef(Base, table=True):

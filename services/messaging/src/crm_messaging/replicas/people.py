@@ -6,15 +6,12 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.text import without_nul
-from shared_events.identity import WhatsAppId, contact_id, display_name
+from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners
 from shared_events.messaging.summaries import ContactSummary
-
-IdentityKey = tuple[str, str]
-"""Kind and canonical value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Sender:
     """Somebody a message shows: WhatsApp ids, strongest first, and the name they chose."""
 
     identities: tuple[WhatsAppId, ...]
@@ -26,74 +23,40 @@ class Person:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An identity on record: whose it is, and the value WhatsApp last reported."""
-
-    contact_id: UUID
-    value: str
-
-
-def key(identity: WhatsAppId) -> IdentityKey:
-    """What two aliases of one identity share."""
-    return identity.kind, identity.canonical
-
-
-def owners(
-    tenant_id: str, people: Sequence[Person], known: Mapping[IdentityKey, Known]
-) -> tuple[list[UUID], dict[IdentityKey, Known], dict[IdentityKey, Known]]:
-    """The contact of each person, in order; what to record; what WhatsApp now writes otherwise.
-
-    The strongest identity on record decides; with none, the strongest one names a new contact.
-    Every other identity then belongs to that contact too.
-    """
-    seen = dict(known)
-    new: dict[IdentityKey, Known] = {}
-    renamed: dict[IdentityKey, Known] = {}
-    result = []
-    for person in people:
-        found = next((seen[key(i)] for i in person.identities if key(i) in seen), None)
-        owner = found.contact_id if found else contact_id(tenant_id, person.identities[0])
-        for identity in person.identities:
-            at = key(identity)
-            if at not in seen:
-                seen[at] = new[at] = Known(owner, identity.value)
-            elif seen[at].value != identity.value:
-                seen[at] = Known(seen[at].contact_id, identity.value)
-                (new if at in new else renamed)[at] = seen[at]
-        result.append(owner)
-    return result, new, renamed
-
-
-async def resolve(tx: Transaction, people: Sequence[Person]) -> list[ContactSummary]:
+async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSummary]:
     """The contact of each person, in order; people and identities not known yet are recorded."""
-    keys = sorted({key(i) for person in people for i in person.identities})
+    seen = [person.identities for person in people]
+    keys = sorted({identity.key for identities in seen for identity in identities})
     while True:
-        contacts, new, renamed = owners(tx.tenant_id, people, await _known(tx, keys))
-        if not new or await _record(tx, new) == len(new):
+        found = owners(tx.tenant_id, seen, await _known(tx, keys))
+        if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
-    if renamed:
-        await _rename(tx, renamed)
-    summaries = await _summaries(tx, contacts)
-    missing = {c: p for c, p in zip(contacts, people, strict=True) if c not in summaries}
+    if found.renamed:
+        await _rename(tx, found.renamed)
+    summaries = await _summaries(tx, found.contacts)
+    missing = {c: p for c, p in zip(found.contacts, people, strict=True) if c not in summaries}
     if missing:
         await _introduce(tx, missing)
-        summaries = await _summaries(tx, contacts)
-    return [summaries[contact] for contact in contacts]
+        summaries = await _summaries(tx, found.contacts)
+    return [summaries[contact] for contact in found.contacts]
 
 
-async def _known(tx: Transaction, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Known]:
+async def _known(tx: Transaction, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Owned]:
     rows = await tx.fetch(
-        "SELECT kind, canonical, value, contact_id FROM identity_refs"
+        "SELECT kind, canonical, value, taken_off, contact_id FROM identity_refs"
         " WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND canonical = ANY($3::text[])",
         tx.tenant_id,
         [kind for kind, _ in keys],
         [canonical for _, canonical in keys],
     )
-    return {(r["kind"], r["canonical"]): Known(r["contact_id"], r["value"]) for r in rows}
+    # One that was taken off and is shown again counts as renamed: its alias is learned anew.
+    return {
+        (r["kind"], r["canonical"]): Owned(r["contact_id"], "" if r["taken_off"] else r["value"])
+        for r in rows
+    }
 
 
-def _columns(tx: Transaction, identities: Mapping[IdentityKey, Known]) -> list[object]:
+def _columns(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> list[object]:
     # Sorted, so that two transactions never wait for each other in a circle.
     ordered = sorted(identities.items(), key=lambda item: item[0])
     return [
@@ -105,7 +68,7 @@ def _columns(tx: Transaction, identities: Mapping[IdentityKey, Known]) -> list[o
     ]
 
 
-async def _record(tx: Transaction, identities: Mapping[IdentityKey, Known]) -> int:
+async def _record(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> int:
     return await tx.execute(
         "INSERT INTO identity_refs (tenant_id, kind, canonical, value, contact_id)"
         " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[])"
@@ -114,9 +77,9 @@ async def _record(tx: Transaction, identities: Mapping[IdentityKey, Known]) -> i
     )
 
 
-async def _rename(tx: Transaction, identities: Mapping[IdentityKey, Known]) -> None:
+async def _rename(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> None:
     await tx.execute(
-        "UPDATE identity_refs r SET value = n.value"
+        "UPDATE identity_refs r SET value = n.value, taken_off = false"
         " FROM unnest($2::text[], $3::text[], $4::text[]) AS n(kind, canonical, value)"
         " WHERE r.tenant_id = $1 AND r.kind = n.kind AND r.canonical = n.canonical",
         *_columns(tx, identities)[:4],
@@ -130,10 +93,30 @@ async def link(tx: Transaction, identities: Mapping[WhatsAppId, UUID]) -> None:
             "INSERT INTO identity_refs (tenant_id, kind, canonical, value, contact_id)"
             " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[])"
             " ON CONFLICT (tenant_id, kind, canonical) DO UPDATE"
-            " SET contact_id = excluded.contact_id"
+            " SET contact_id = excluded.contact_id, taken_off = false"
             " WHERE identity_refs.contact_id <> excluded.contact_id",
-            *_columns(tx, {key(i): Known(owner, i.value) for i, owner in identities.items()}),
+            *_columns(tx, {i.key: Owned(owner, i.value) for i, owner in identities.items()}),
         )
+
+
+async def take_off(tx: Transaction, phones: Mapping[UUID, str | None]) -> None:
+    """These contacts have another phone now (E.164), or none: their older ones lead elsewhere.
+
+    Should a message show one of those again, it is the contact's after all.
+    """
+    ordered = sorted(phones.items())
+    await tx.execute(
+        "WITH ours AS (SELECT r.kind, r.canonical, n.canonical AS current FROM identity_refs r"
+        " JOIN unnest($2::uuid[], $3::text[]) AS n(contact_id, canonical)"
+        " ON r.contact_id = n.contact_id WHERE r.tenant_id = $1 AND r.kind = 'phone'"
+        " ORDER BY r.kind, r.canonical FOR UPDATE OF r)"
+        " UPDATE identity_refs r SET taken_off = r.canonical IS DISTINCT FROM ours.current"
+        " FROM ours WHERE r.tenant_id = $1 AND r.kind = ours.kind"
+        " AND r.canonical = ours.canonical",
+        tx.tenant_id,
+        [contact_id for contact_id, _ in ordered],
+        [phone and WhatsAppId("phone", phone.lstrip("+")).canonical for _, phone in ordered],
+    )
 
 
 async def _summaries(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, ContactSummary]:
@@ -146,7 +129,7 @@ async def _summaries(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, Co
     return {row["id"]: ContactSummary.model_validate(dict(row)) for row in rows}
 
 
-async def _introduce(tx: Transaction, people: Mapping[UUID, Person]) -> None:
+async def _introduce(tx: Transaction, people: Mapping[UUID, Sender]) -> None:
     ordered = sorted(people.items())
     await tx.execute(
         "INSERT INTO contact_refs (tenant_id, contact_id, name, phone)"

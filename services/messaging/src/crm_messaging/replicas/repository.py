@@ -102,10 +102,10 @@ async def remember_channels(tx: Transaction, channels: Mapping[UUID, TrafficChan
 
 
 async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:
-    """The WhatsApp ids of a contact."""
+    """The WhatsApp ids of a contact that are its own now."""
     rows = await tx.fetch(
         "SELECT kind, value FROM identity_refs WHERE tenant_id = $1 AND contact_id = $2"
-        " ORDER BY canonical",
+        " AND NOT taken_off ORDER BY canonical",
         tx.tenant_id,
         contact_id,
     )

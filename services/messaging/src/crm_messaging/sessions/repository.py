@@ -1,6 +1,6 @@
 """SQL of sessions. Rows are always locked in the order of (channel, contact)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -173,14 +173,17 @@ async def without_workflow(tx: Transaction, limit: int) -> list[Watched]:
     return [_watched(row) for row in rows]
 
 
-async def overdue(tx: Transaction, grace_seconds: float, limit: int) -> list[Watched]:
+async def overdue(
+    tx: Transaction, grace_seconds: float, limit: int, but: Collection[UUID]
+) -> list[Watched]:
     """Active sessions silent past timeout and grace, across tenants (scope `sweep`)."""
     rows = await tx.fetch(
         "SELECT * FROM sessions WHERE status = 'active'"
         " AND last_interaction_at < now() - make_interval(secs => timeout_seconds + $1)"
-        " ORDER BY last_interaction_at LIMIT $2",
+        " AND id <> ALL($3::uuid[]) ORDER BY last_interaction_at LIMIT $2",
         grace_seconds,
         limit,
+        list(but),
     )
     return [_watched(row) for row in rows]
 

@@ -66,13 +66,15 @@ async def assign(
     tx: Transaction, session_id: UUID, agent_id: UUID | None, *, expected_version: int | None
 ) -> Session:
     """Give the session to an active agent, or to nobody; the same agent again changes nothing."""
+    # Asked before the lock: an agent nobody knows is waited for, and messages wait for the lock.
+    is_agent = agent_id is None or await replicas.agent_is_active(tx, agent_id)
     session = await repository.get(tx, session_id, lock=True)
     PreconditionFailedError.check(expected_version, session.version)
     if session.status != "active":
         raise ConflictError("session_ended", "The session has ended.")
     if session.assigned_agent_id == agent_id:
         return session
-    if agent_id is not None and not await replicas.agent_is_active(tx, agent_id):
+    if not is_agent:
         raise InvalidError.field("agent_id", "unknown_agent", "There is no such active agent.")
     assigned = await repository.assign(tx, session_id, agent_id)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)

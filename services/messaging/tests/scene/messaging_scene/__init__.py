@@ -86,6 +86,14 @@ class Scene:
         async with self.database.tenant(self.tenant_id) as tx:
             await handler(tx, self.events(datas, seq))
 
+    async def waits_for_a_lock(self) -> bool:
+        """Whether somebody on this database waits for a row or a key of another transaction."""
+        waiting = await self.rows(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(waiting)
+
     async def rows(self, query: str, *values: object) -> list[Record]:
         """What the tenant sees in the database."""
         async with self.database.tenant(self.tenant_id, read_only=True) as tx:

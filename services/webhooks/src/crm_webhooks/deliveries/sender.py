@@ -10,6 +10,7 @@ import aiohttp
 import structlog
 from service_kit import tracing
 from service_kit.database import is_infrastructure
+from service_kit.dialling import open_session
 from service_kit.egress import Egress
 from service_kit.sealing import WrongKeyError
 
@@ -64,7 +65,7 @@ class Sender:
 
     async def run(self) -> None:
         """Keep sending until cancelled; then finish what is in flight and give back the rest."""
-        async with self._egress.session() as session:
+        async with open_session(self._egress) as session:
             writing = asyncio.create_task(self._results.run(), name="results")
             self._session = session
             try:
