@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check contracts asyncapi env bootstrap
+.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -42,6 +42,8 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared_events.contracts --check
+	@$(MAKE) lock
+lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
@@ -49,6 +51,13 @@ contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
+migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"
+	@$(BIN)/crm-dev migration $(or $(S),$(error say which service: S=contacts)) \
+	    "$(or $(M),$(error say what it does: M="nickname of a contact"))"
+service: bootstrap ## Write a new service from the skeleton: N=<name in the plural>
+	@$(BIN)/crm-dev service $(or $(N),$(error say its name: make service N=surveys))
+docs: bootstrap ## Write the settings tables of the READMEs anew
+	@$(BIN)/crm-dev docs
 
 bootstrap:
 	@tools/bootstrap

@@ -1,1 +1,1 @@
-"""Figures of the running platform (design section 11). They inform; they never gate a test."""
+"""Figures of the running platform (docs/benchmarks.md). They inform; they never gate a test."""

@@ -1,4 +1,4 @@
-"""The figures, in the order and with the numbers of design section 11."""
+"""The figures, in the order of docs/benchmarks.md."""
 
 import asyncio
 import time

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from shared_events import services
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "k8s"
 OVERLAYS = ("development", "production")
-SERVICES = ("channels-waha", "contacts", "gateway", "messaging", "webhooks")
+SERVICES = tuple(sorted(service.name for service in services.SERVICES))
 
 Document = dict[str, Any]
 NAME = "app.kubernetes.io/name"

@@ -111,7 +111,7 @@ class TestFile:
 class TestMakeEnv:
     def test_draws_different_strong_secrets(self, drawn: dict[str, str]) -> None:
         secrets = [v for k, v in drawn.items() if k.endswith(("_PASSWORD", "_SECRET", "_KEY"))]
-        assert len(secrets) == len(set(secrets)) == 13
+        assert len(secrets) == len(set(secrets)) > 0
         assert all(len(secret) >= 32 for secret in secrets)
         for key in ("CHANNELS_WAHA_ENCRYPTION_KEY", "WEBHOOKS_ENCRYPTION_KEY"):
             Fernet(drawn[key])

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from crm_dev.ports import is_taken
+from shared_events import services
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -110,7 +111,7 @@ class Platform:
             await eventually(reported, f"{status} {name}", seconds=seconds, every=0.2)
 
 
-SERVICES = ("gateway", "contacts", "messaging", "channels-waha", "webhooks")
+SERVICES = tuple(service.name for service in services.SERVICES)
 
 # A developer's own servers are not what these tests may stop and kill.
 _BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS", "OTEL_EXPORTER_OTLP_ENDPOINT"}

@@ -7,15 +7,18 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from crm_dev import asyncapi, commands, daemon
+from shared_events.services import SERVICES
+
+from crm_dev import asyncapi, commands, daemon, migration, settings_tables, skeleton
 
 DEMO = "crm_dev.demo"
+CHECKOUT = Path(__file__).parents[3]
 
 
 def state_directory() -> Path:
     """Return where the stack keeps its data: CRM_DEV_DIR, or `.dev` in the checkout."""
     chosen = os.environ.get("CRM_DEV_DIR")
-    return Path(chosen).absolute() if chosen else Path(__file__).parents[3] / ".dev"
+    return Path(chosen).absolute() if chosen else CHECKOUT / ".dev"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     supervise.add_argument("names", nargs="*", metavar="NAME")
     documents = verbs.add_parser("asyncapi", help="write the AsyncAPI document of every service")
     documents.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    revision = verbs.add_parser("migration", help="write a service's next migration")
+    revision.add_argument("service", choices=[service.name for service in SERVICES])
+    revision.add_argument("message", metavar="MESSAGE")
+    service = verbs.add_parser("service", help="write a new service from the skeleton")
+    service.add_argument("name", metavar="NAME", help="a plural in one word, such as surveys")
+    verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
     return root
@@ -77,6 +86,22 @@ def run(arguments: argparse.Namespace) -> int:
             return commands.ask(directory, arguments.verb, arguments.name)
         case "asyncapi":
             for path in asyncapi.write(directory, arguments.folder or directory / "asyncapi"):
+                print(path)
+            return 0
+        case "migration":
+            written = migration.write(arguments.service, arguments.message)
+            print(written or "The migrations say what the models say.")
+            return 0
+        case "service":
+            try:
+                print("\n".join(map(str, skeleton.copy(arguments.name, CHECKOUT))))
+            except (ValueError, FileExistsError) as error:
+                print(error, file=sys.stderr)
+                return 1
+            print("\nThe lists it must stand in: docs/how-to/add-a-service.md")
+            return 0
+        case "docs":
+            for path in settings_tables.write(CHECKOUT):
                 print(path)
             return 0
         case "supervise":

@@ -1,4 +1,4 @@
-"""Every example of the WAHA contract, posted as WAHA posts it."""
+"""Every example of WAHA's webhooks, posted as WAHA posts it."""
 
 from typing import Any
 

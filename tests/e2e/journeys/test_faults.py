@@ -1,4 +1,4 @@
-"""No message is lost and none is doubled while any one dependency is down (design section 1)."""
+"""No message is lost and none is doubled while any one dependency is down."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A message nobody can handle rests with its reason and blocks nobody (design section 3)."""
+"""A message nobody can handle rests with its reason and blocks nobody."""
 
 import aio_pika
 import orjson

@@ -3,7 +3,7 @@
 SQLModel describes the tables, SQLAlchemy Core may compose a statement, asyncpg runs it: no ORM
 session anywhere (docs/adr/0001). A transaction always names the tenant it acts for; the policies
 of the tables compare it with each row, so a query that forgot its tenant sees nothing
-(design section 7).
+(docs/architecture.md, "Data and tenancy").
 """
 
 import asyncio

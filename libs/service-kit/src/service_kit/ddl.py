@@ -1,4 +1,4 @@
-"""What a migration calls: the plumbing tables, and row-level security (design section 7)."""
+"""What a migration calls: the plumbing tables, and row-level security."""
 
 from alembic import op
 from sqlalchemy import MetaData

@@ -1,4 +1,4 @@
-"""Health of a process (design section 10): alive, ready, and what it depends on."""
+"""Health of a process: alive, ready, and what it depends on."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The inbox: each event takes effect once per consumer (design section 3).
+"""The inbox: each event takes effect once per consumer.
 
 The row is inserted first, in the transaction of the effect: a second delivery finds it and does
 nothing, a failed effect takes its row away with it. Check-then-mark doubles; this does not.

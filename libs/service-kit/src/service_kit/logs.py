@@ -29,7 +29,7 @@ def _hide(value: Any) -> Any:
 def redact(
     logger: Any, method: str, event_dict: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Hide phones, texts, tokens and passwords, whatever library logged them (design section 8)."""
+    """Hide phones, texts, tokens and passwords, whatever library logged them."""
     del logger, method
     for key, value in event_dict.items():
         event_dict[key] = _HIDDEN if _PRIVATE_KEYS.search(key) else _hide(value)

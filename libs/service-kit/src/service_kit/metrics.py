@@ -1,4 +1,4 @@
-"""Prometheus metrics every service has (design section 10). No tenant, no phone in a label."""
+"""Prometheus metrics every service has. No tenant, no phone in a label."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,4 +1,4 @@
-"""`crm-<service> migrate`: database, two roles, schema, then Alembic (design section 7).
+"""`crm-<service> migrate`: database, two roles, schema, then Alembic.
 
 An owner role holds the tables and migrates; the runtime role is not the owner, cannot bypass
 row-level security and has rights in its own schema only. With DATABASE_ADMIN_URL both are made

@@ -1,4 +1,4 @@
-"""The outbox: events written in the transaction of the change they tell of (design section 3)."""
+"""The outbox: events written in the transaction of the change they tell of."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

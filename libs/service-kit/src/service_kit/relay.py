@@ -1,4 +1,4 @@
-"""The relay: hands the outbox to the broker, in order per aggregate (docs/architecture.md).
+"""The relay: hands the outbox to the broker, in order per aggregate.
 
 One leader per service, by an advisory lock on the very connection that marks the rows: a lost
 connection loses the lead and rolls the marks back together. It is woken by the NOTIFY of a

@@ -1,4 +1,4 @@
-"""Secrets of others at rest (design section 8): sealed under ENCRYPTION_KEY, opened when used."""
+"""Secrets of others at rest: sealed under ENCRYPTION_KEY, opened when used."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Settings from the environment (design sections 8 and 9). Nothing is read at import.
+"""Settings from the environment. Nothing is read at import.
 
 Every setting `X` may also come from a file named by `X_FILE`. Outside development and tests a
 service refuses to start with a missing, default or short secret, and lists all problems at once.
@@ -79,46 +79,81 @@ def _file_problems(settings_type: type[BaseSettings]) -> list[str]:
 
 
 class ServiceSettings(BaseSettings):
-    """What every service needs. Names are the requirements document's where it has one."""
+    """What every service needs."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    crm_env: Literal["development", "test", "production"] = "production"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    server_host: str = "0.0.0.0"  # noqa: S104 - a container listens on all its interfaces
-    server_port: int = Field(default=8080, ge=0, le=65535)
+    crm_env: Literal["development", "test", "production"] = Field(
+        default="production",
+        description="`development` and `test` relax what secrets must be and allow loopback",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="what is logged at least"
+    )
+    server_host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - a container listens on all its interfaces
+        description="the interface HTTP listens on",
+    )
+    server_port: int = Field(
+        default=8080, ge=0, le=65535, description="HTTP: health and metrics, the gateway's API"
+    )
 
-    database_url: SecretStr | None = None
-    db_host: str = "localhost"
-    db_port: int = 5432
-    db_user: str = ""
-    db_password: SecretStr = SecretStr("")
-    db_name: str = "ventros_crm"
-    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    db_pool_size: int = Field(default=8, ge=2, le=100)
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL, as the service's runtime role; instead of `DB_*`"
+    )
+    db_host: str = Field(default="localhost", description="PostgreSQL's host")
+    db_port: int = Field(default=5432, description="its port")
+    db_user: str = Field(default="", description="the runtime role")
+    db_password: SecretStr = Field(default=SecretStr(""), description="its password")
+    db_name: str = Field(default="ventros_crm", description="the database")
+    db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="how far TLS to PostgreSQL must go"
+    )
+    db_pool_size: int = Field(default=8, ge=2, le=100, description="connections per process")
 
-    rabbitmq_url: SecretStr | None = None
-    rabbitmq_host: str = "localhost"
-    rabbitmq_port: int = 5672
-    rabbitmq_user: str = "guest"
-    rabbitmq_password: SecretStr = SecretStr("guest")
+    rabbitmq_url: SecretStr | None = Field(
+        default=None, description="RabbitMQ, as `amqp://` or `amqps://`; instead of `RABBITMQ_*`"
+    )
+    rabbitmq_host: str = Field(default="localhost", description="RabbitMQ's host")
+    rabbitmq_port: int = Field(default=5672, description="its port")
+    rabbitmq_user: str = Field(default="guest", description="the user")
+    rabbitmq_password: SecretStr = Field(default=SecretStr("guest"), description="its password")
 
     temporal_address: str | None = Field(
-        default=None, validation_alias=AliasChoices("temporal_address", "temporal_host")
+        default=None,
+        validation_alias=AliasChoices("temporal_address", "temporal_host"),
+        description="Temporal's `host:port`; messaging works with it, the others report it",
     )
-    temporal_namespace: str = "default"
+    temporal_namespace: str = Field(default="default", description="Temporal's namespace")
 
-    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None, description="where traces are exported to, by OTLP over HTTP"
+    )
 
-    outbox_batch_size: int = Field(default=100, ge=1, le=1000)
-    outbox_poll_seconds: float = 1.0
-    outbox_retry_backoff_seconds: float = 30.0
-    outbox_max_retries: int = 5
-    outbox_retention_days: float = 7.0
-    inbox_retention_days: float = 30.0
-    consumer_retry_delays_seconds: tuple[float, ...] = (30, 60, 120, 240, 480)
-    consumer_batch_size: int = Field(default=100, ge=1, le=1000)
-    shutdown_grace_seconds: float = 15.0
+    outbox_batch_size: int = Field(
+        default=100, ge=1, le=1000, description="events the relay takes at once"
+    )
+    outbox_poll_seconds: float = Field(
+        default=1.0, description="the relay looks this often when nobody wakes it"
+    )
+    outbox_retry_backoff_seconds: float = Field(
+        default=30.0, description="before an event that no queue took is tried again"
+    )
+    outbox_max_retries: int = Field(default=5, description="then such an event is parked")
+    outbox_retention_days: float = Field(default=7.0, description="published events are kept")
+    inbox_retention_days: float = Field(
+        default=30.0, description="which events were applied is remembered"
+    )
+    consumer_retry_delays_seconds: tuple[float, ...] = Field(
+        default=(30, 60, 120, 240, 480),
+        description="between attempts of an event that fails; then it is a dead letter",
+    )
+    consumer_batch_size: int = Field(
+        default=100, ge=1, le=1000, description="events applied in one transaction at most"
+    )
+    shutdown_grace_seconds: float = Field(
+        default=15.0, description="what is in hand may take to finish at a stop"
+    )
 
     @classmethod
     def settings_customise_sources(

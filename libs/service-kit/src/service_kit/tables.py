@@ -1,8 +1,6 @@
 """The plumbing tables every service has in its own schema.
 
-`plumbing(metadata)` describes them for migrations and drift tests; `ddl` creates them. Column
-names are the requirements document's; the additions are `seq` (publishing order),
-`next_attempt_at`, the ids of the chain and the trace context.
+`plumbing(metadata)` describes them for migrations and drift tests; `ddl` creates them.
 """
 
 from sqlalchemy import (
@@ -73,7 +71,7 @@ def plumbing(metadata: MetaData) -> list[Table]:
         Column("event_id", Uuid, nullable=False),
         Column("consumer_name", String(255), nullable=False),
         Column("processed_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-        # The requirements' column, NULL by design: the row is inserted before the effect, so its
+        # NULL by design: the row is inserted before the effect, so its
         # duration would be a second write of every row. One UPDATE per batch, measured, took a
         # quarter of a consumer's throughput; `message_processing_duration_seconds` is free.
         Column("duration_ms", Integer),

@@ -71,7 +71,7 @@ class TestStatus:
 
 
 class TestMetrics:
-    async def test_has_the_names_and_labels_of_the_requirements(self) -> None:
+    async def test_has_the_names_and_labels_dashboards_ask_for(self) -> None:
         async with client(Health("scratch")) as http:
             text = (await http.get("/metrics")).text
         assert "message_processing_duration_seconds" in text

@@ -1,4 +1,4 @@
-"""Settings of this service (WAHA contract, sending and anti-blocking rules)."""
+"""Settings of this service."""
 
 from pydantic import Field, SecretStr
 from service_kit.egress import AllowedNetworks
@@ -9,29 +9,52 @@ _PRODUCTION_SEND_INTERVAL = 0.5
 
 
 class ChannelsSettings(ServiceSettings):
-    """All times in seconds.
+    """What channels need beside what every service needs."""
 
-    `waha_unknown_wait_seconds` is how long a send whose outcome is unknown waits for its echo
-    before WAHA is asked about it.
-    """
+    server_port: int = Field(default=8083, ge=0, le=65535, description="HTTP: health and metrics")
+    ingress_master_key: SecretStr = Field(
+        description="makes webhook tokens and HMAC keys; the same as the gateway's"
+    )
+    encryption_key: EncryptionKeys = Field(
+        description="Fernet keys for WAHA's API keys, comma-separated, newest first"
+    )
+    public_base_url: str = Field(
+        pattern=r"^https?://", description="where WAHA reaches the gateway"
+    )
+    waha_allowed_networks: AllowedNetworks = Field(
+        default=None,
+        description="CIDRs, comma-separated, where WAHA may be although they are not public;"
+        " outside production loopback unless set",
+    )
 
-    server_port: int = Field(default=8083, ge=0, le=65535)
-    ingress_master_key: SecretStr
-    encryption_key: EncryptionKeys
-    public_base_url: str = Field(pattern=r"^https?://")
-    waha_allowed_networks: AllowedNetworks = None
-
-    waha_send_interval_seconds: float | None = Field(default=None, ge=0)
-    waha_text_timeout_seconds: float = 30.0
-    waha_media_timeout_seconds: float = 60.0
-    waha_control_timeout_seconds: float = 4.0
-    waha_unknown_wait_seconds: float = 30.0
-    waha_retry_seconds: float = 1.0
-    waha_retry_max_seconds: float = 60.0
-    waha_give_up_seconds: float = 86_400.0
-    waha_degraded_after_seconds: float = 60.0
-    waha_stop_grace_seconds: float = 5.0
-    raw_event_retention_days: float = 30.0
+    waha_send_interval_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="mean pause between sends of a channel; 0.5 unless set, 0 outside production",
+    )
+    waha_text_timeout_seconds: float = Field(default=30.0, description="for sending a text")
+    waha_media_timeout_seconds: float = Field(default=60.0, description="for sending a file")
+    waha_control_timeout_seconds: float = Field(default=4.0, description="for any other call")
+    waha_unknown_wait_seconds: float = Field(
+        default=30.0,
+        description="a send of unknown outcome waits for its echo, before WAHA is asked",
+    )
+    waha_retry_seconds: float = Field(
+        default=1.0, description="first pause while nothing can be sent"
+    )
+    waha_retry_max_seconds: float = Field(default=60.0, description="longest such pause")
+    waha_give_up_seconds: float = Field(
+        default=86_400.0, description="age at which a message that cannot be sent fails"
+    )
+    waha_degraded_after_seconds: float = Field(
+        default=60.0, description="of reconnecting before a channel is called degraded"
+    )
+    waha_stop_grace_seconds: float = Field(
+        default=5.0, description="a send under way may take to finish at a stop"
+    )
+    raw_event_retention_days: float = Field(
+        default=30.0, description="events we make nothing of are kept"
+    )
 
     @property
     def send_interval_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Composing sends and judging their answers (WAHA contract, sending)."""
+"""Composing sends and judging their answers."""
 
 import ssl
 from typing import Any

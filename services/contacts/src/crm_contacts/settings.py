@@ -8,8 +8,10 @@ from service_kit.settings import ServiceSettings
 class ContactsSettings(ServiceSettings):
     """What every service has, and where a phone without country code belongs."""
 
-    server_port: int = Field(default=8081, ge=0, le=65535)
-    default_region: str = "BR"
+    server_port: int = Field(default=8081, ge=0, le=65535, description="HTTP: health and metrics")
+    default_region: str = Field(
+        default="BR", description="two letters: the country of phones typed without its code"
+    )
 
     @field_validator("default_region")
     @classmethod

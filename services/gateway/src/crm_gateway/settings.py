@@ -1,4 +1,4 @@
-"""Settings of the gateway (names as in the requirements document where it has one)."""
+"""Settings of the gateway."""
 
 from typing import Annotated
 
@@ -11,25 +11,42 @@ from service_kit.settings import ServiceSettings, listed
 class GatewaySettings(ServiceSettings):
     """What the gateway needs beside what every service needs."""
 
-    jwt_secret: SecretStr = SecretStr("")
-    jwt_secret_previous: SecretStr | None = None
-    """Still verifies what it signed, so that a rotation logs nobody out."""
-    jwt_ttl: int = Field(default=900, ge=30, le=86_400)
-    """Seconds an access token lives; a role change takes effect within this time."""
-    jwt_issuer: str = "ventros-crm"
-    jwt_audience: str = "ventros-crm-api"
-    refresh_ttl: int = Field(default=30 * 86_400, ge=60)
-    """Seconds a refresh token lives."""
-    ingress_master_key: SecretStr = SecretStr("")
+    jwt_secret: SecretStr = Field(
+        default=SecretStr(""), description="signs access tokens (HS256); required"
+    )
+    jwt_secret_previous: SecretStr | None = Field(
+        default=None,
+        description="still verifies what it signed, so that a rotation logs nobody out",
+    )
+    jwt_ttl: int = Field(
+        default=900,
+        ge=30,
+        le=86_400,
+        description="seconds an access token lives; a role change takes effect within them",
+    )
+    jwt_issuer: str = Field(default="ventros-crm", description="who issues tokens")
+    jwt_audience: str = Field(default="ventros-crm-api", description="whom tokens are for")
+    refresh_ttl: int = Field(
+        default=30 * 86_400, ge=60, description="seconds a refresh token lives"
+    )
+    ingress_master_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="makes webhook tokens and HMAC keys, as in channels-waha; required",
+    )
 
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)] = ()
-    """Networks of the proxies in front of us, whose X-Forwarded-For says who asks. Without it all
-    users behind a proxy are one address to the login throttle."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="CIDRs, comma-separated, of the proxies in front of us, whose X-Forwarded-For"
+        " says who asks; without it all users behind one are one address to the login throttle",
+    )
 
-    login_failures_per_account: int = Field(default=5, ge=1)
-    login_failures_per_address: int = Field(default=50, ge=1)
-    """Higher than the account's: a whole office may share one address."""
-    login_window_seconds: int = Field(default=900, ge=1)
+    login_failures_per_account: int = Field(
+        default=5, ge=1, description="failed logins of an account before 429"
+    )
+    login_failures_per_address: int = Field(
+        default=50, ge=1, description="the same of an address: a whole office may share one"
+    )
+    login_window_seconds: int = Field(default=900, ge=1, description="within this time")
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""

@@ -8,10 +8,23 @@ from service_kit.settings import ServiceSettings
 class MessagingSettings(ServiceSettings):
     """What messaging needs beside the settings of every service; times are in seconds."""
 
-    session_sweep_seconds: float | None = Field(default=None, gt=0)
-    session_sweep_grace_seconds: float | None = Field(default=None, ge=0)
-    media_allowed_networks: AllowedNetworks = None
-    outbox_drain_window_seconds: float = Field(default=60.0, gt=0)
+    session_sweep_seconds: float | None = Field(
+        default=None, gt=0, description="between two sweeps; 15 unless set, 2 outside production"
+    )
+    session_sweep_grace_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="past its timeout a session is left to its workflow; 60 unless set,"
+        " 2 outside production",
+    )
+    media_allowed_networks: AllowedNetworks = Field(
+        default=None,
+        description="CIDRs, comma-separated, that `media_url` may lead to although they are not"
+        " public; outside production loopback unless set",
+    )
+    outbox_drain_window_seconds: float = Field(
+        default=60.0, gt=0, description="length of one drain activity"
+    )
 
     @property
     def sweep_seconds(self) -> float:

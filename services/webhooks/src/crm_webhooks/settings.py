@@ -27,16 +27,37 @@ STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
 class WebhooksSettings(ServiceSettings):
     """Times are seconds. A lease must outlast two attempts, so that none is sent by two."""
 
-    encryption_key: EncryptionKeys
-    webhook_allowed_networks: AllowedNetworks = None
-    retry_schedule_seconds: Annotated[tuple[float, ...], NoDecode] = STANDARD_DELAYS_SECONDS
-    webhook_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
-    webhook_lease_seconds: float = Field(default=60.0, gt=0)
-    webhook_slow_seconds: float = Field(default=2.0, gt=0)
-    webhook_concurrency: int = Field(default=200, ge=4)
-    webhook_endpoint_concurrency: int = Field(default=8, ge=1)
-    webhook_backlog: int = Field(default=2000, ge=1)
-    webhook_retention_days: float = Field(default=30.0, gt=0)
+    encryption_key: EncryptionKeys = Field(
+        description="Fernet keys for secrets and customers' headers, comma-separated, newest first"
+    )
+    webhook_allowed_networks: AllowedNetworks = Field(
+        default=None,
+        description="CIDRs, comma-separated, that may be dialled although they are not public;"
+        " outside production loopback unless set",
+    )
+    retry_schedule_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        default=STANDARD_DELAYS_SECONDS,
+        description="between attempts, comma-separated, each spread by 20 %",
+    )
+    webhook_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=60, description="deadline of one attempt"
+    )
+    webhook_lease_seconds: float = Field(
+        default=60.0, gt=0, description="a process may hold a delivery; at least twice the timeout"
+    )
+    webhook_slow_seconds: float = Field(
+        default=2.0, gt=0, description="an attempt longer than this makes its endpoint slow"
+    )
+    webhook_concurrency: int = Field(default=200, ge=4, description="attempts in flight, in all")
+    webhook_endpoint_concurrency: int = Field(
+        default=8, ge=1, description="attempts in flight per endpoint"
+    )
+    webhook_backlog: int = Field(
+        default=2000, ge=1, description="deliveries held in memory; the rest waits in PostgreSQL"
+    )
+    webhook_retention_days: float = Field(
+        default=30.0, gt=0, description="settled deliveries, attempts and the event log are kept"
+    )
 
     _schedule = field_validator("retry_schedule_seconds", mode="before")(listed)
 

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 import aiohttp
 import pytest
 from crm_webhooks.deliveries import attempt, schedule
+from service_kit.dialling import open_session
 from service_kit.egress import Egress
 
 LOOPBACK = Egress([ip_network("127.0.0.0/8")])
@@ -50,7 +51,7 @@ def saying(*parts: bytes, every: float = 0.0, forever: bytes = b"") -> Serve:
 
 
 async def post(url: str) -> attempt.Result:
-    async with LOOPBACK.session() as session:
+    async with open_session(LOOPBACK) as session:
         return await attempt.post(session, url, {}, b"{}", timeout=TIMEOUT)
 
 

@@ -15,7 +15,7 @@ EXAMPLES_KEY = "waha-examples-secret"
 
 
 def waha_hmac(key: str, body: bytes) -> str:
-    """Return the lowercase hex HMAC-SHA512 of the raw body (WAHA contract, request headers)."""
+    """Return the lowercase hex HMAC-SHA512 of the raw body (docs/waha.md, "Webhooks")."""
     return hmac.new(key.encode(), body, hashlib.sha512).hexdigest()
 
 

@@ -3,6 +3,7 @@
 What no test had is where messages were lost: a producer's bound wider than a consumer's column.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -13,7 +14,7 @@ from sqlalchemy import String, Table
 Model = TypeVar("Model", bound=BaseModel)
 
 _LONGEST_MOMENT = datetime(2026, 12, 31, 23, 59, 59, 999999, UTC).isoformat()
-_FORMATS = {
+_FORMATS: dict[str, Callable[[], str]] = {
     "uuid": lambda: str(uuid4()),
     "date-time": lambda: _LONGEST_MOMENT,
     "uri": lambda: "https://example.com/",

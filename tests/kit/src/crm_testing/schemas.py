@@ -1,28 +1,24 @@
 """What the tests of every service's schema share: databases to work on, and two proofs.
 
 The models and the migrations say the same, and no tenant sees or writes another's rows
-(design section 7).
+(docs/architecture.md, "Data and tenancy").
 """
 
-import pkgutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import orjson
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
 from service_kit import migrations
 from service_kit.database import Database
+from service_kit.drift import differences, models_of
 from service_kit.settings import ServiceSettings
 from shared_events.services import ServiceName
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -118,28 +114,11 @@ async def migrate(database: MigratedDatabase, package: str) -> None:
 
 async def assert_models_match(database: MigratedDatabase, package: str, models: MetaData) -> None:
     """Fail with what Alembic would change to make the database what the models say."""
-    for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
-        if module.name.endswith(".models"):
-            import_module(module.name)
-
-    def ours(name: str | None, kind: str, parents: Any) -> bool:
-        del parents
-        return kind != "schema" or name == database.schema
-
-    def differences(connection: Connection) -> list[Any]:
-        options = {
-            "include_schemas": True,
-            "include_name": ours,
-            "compare_server_default": True,
-            "version_table_schema": database.schema,
-        }
-        context = MigrationContext.configure(connection, opts=options)
-        return list(compare_metadata(context, models))
-
+    assert models_of(package) is models
     address = urlunsplit(urlsplit(database.admin_url)._replace(scheme="postgresql+asyncpg"))
     engine = create_async_engine(address, poolclass=NullPool)
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
+        found = await connection.run_sync(differences, models, database.schema)
     await engine.dispose()
     assert found == []
 

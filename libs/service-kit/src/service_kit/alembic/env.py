@@ -1,13 +1,12 @@
 """Alembic's environment, the same for every service: `service_kit.migrations` hands it over."""
 
 from alembic import context
-from sqlalchemy import MetaData
 
-schema = context.config.attributes["schema"]
+attributes = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
-    version_table_schema=schema,
-    target_metadata=MetaData(schema=schema),
+    connection=attributes["connection"],
+    version_table_schema=attributes["schema"],
+    **attributes.get("comparison", {}),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,4 +1,4 @@
-"""What the gateway and channels-waha must derive alike for a WAHA webhook (design section 5, A).
+"""What the gateway and channels-waha must derive alike for a WAHA webhook.
 
 The token in the webhook path proves itself (it carries tenant and channel under a MAC) and the
 body's HMAC key follows from the same master key, so accepting a webhook needs no look-up.

@@ -1,4 +1,4 @@
-"""What WAHA's word for its session means for a channel (WAHA contract, sessions)."""
+"""What WAHA's word for its session means for a channel (docs/waha.md, "Sessions")."""
 
 import asyncio
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Raw WAHA events in, domain events out: a batch in one transaction (design section 5, A)."""
+"""Raw WAHA events in, domain events out: a batch in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ _MAX_LOOKUPS = 6  # the last about a day after the first
 
 
 class LidLookup:
-    """Asks WAHA for the phones of hidden ids nobody told us (WAHA contract, LID)."""
+    """Asks WAHA for the phones of hidden ids nobody told us (docs/waha.md, "Hidden ids")."""
 
     def __init__(self, database: Database, connections: Connections) -> None:
         self._database = database

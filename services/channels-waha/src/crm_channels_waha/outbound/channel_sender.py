@@ -1,4 +1,4 @@
-"""Sending one channel's messages (WAHA contract, send recipe).
+"""Sending one channel's messages (docs/waha.md, "Sending").
 
 Messages of one chat go out in order; one that waits holds back its own chat alone. The rule above
 all others: without proof that a message was not sent, it is never sent again.

@@ -1,4 +1,4 @@
-"""Messages to send enter the ledger (design section 5, B)."""
+"""Messages to send enter the ledger."""
 
 from collections.abc import Sequence
 

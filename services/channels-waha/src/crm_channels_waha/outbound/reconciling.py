@@ -1,4 +1,4 @@
-"""Finding out whether a message of unknown outcome was sent (WAHA contract, send recipe)."""
+"""Finding out whether a message of unknown outcome was sent (docs/waha.md, "Sending")."""
 
 from dataclasses import dataclass
 

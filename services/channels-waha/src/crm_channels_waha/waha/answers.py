@@ -1,4 +1,4 @@
-"""Judging what WAHA answered to a send (WAHA contract, send recipe and error bodies)."""
+"""Judging what WAHA answered to a send (docs/waha.md, "Errors")."""
 
 from dataclasses import dataclass
 

@@ -83,7 +83,7 @@ class WahaSession:
     def keeps_history(self) -> bool:
         """Whether a message missing from its history was really never sent.
 
-        NOWEB keeps none without its store, GOWS may be told not to (WAHA contract, sessions).
+        NOWEB keeps none without its store, GOWS may be told not to.
         """
         if self.engine == "GOWS":
             return mapping(self.config, "gows", "storage").get("messages") is not False

@@ -1,4 +1,4 @@
-"""What a WAHA session must be told about us (docs/waha.md)."""
+"""What a WAHA session must be told about us (docs/waha.md, "Sessions")."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a WAMessage says: its kind, text, media and details (WAHA contract, message payload)."""
+"""What a WAMessage says: its kind, text, media and details (docs/waha.md, "Messages")."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""WAHA's message ids (WAHA contract, ids). Only the bare id is stable; never compare full ones."""
+"""WAHA's message ids (docs/waha.md, "Ids"). Only the bare id is stable; never compare full ones."""
 
 from dataclasses import dataclass
 

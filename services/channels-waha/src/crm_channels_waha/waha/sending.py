@@ -1,4 +1,4 @@
-"""Composing a send (WAHA contract, sending). The session goes into the body, not the path."""
+"""Composing a send (docs/waha.md, "Sending"). The session goes into the body, not the path."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath

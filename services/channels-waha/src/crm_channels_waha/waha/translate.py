@@ -1,4 +1,4 @@
-"""WAHA's webhooks in our words (docs/waha.md). Pure: no I/O, no clock."""
+"""WAHA's webhooks in our words (docs/waha.md, "Messages"). Pure: no I/O, no clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What messages tell about people: `channel.message_received` makes and completes contacts.
 
 A batch is applied as sets. Each message's person is somebody known or somebody new (identity rule,
-design section 4); who is only known to write again costs one row in one UPDATE.
+docs/architecture.md, "Identity"); who is only known to write again costs one row in one UPDATE.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

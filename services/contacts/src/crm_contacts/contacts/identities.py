@@ -1,4 +1,4 @@
-"""Who is whom: WhatsApp identities and the contact each belongs to (design section 4)."""
+"""WhatsApp identities and the contact each belongs to (docs/architecture.md, "Identity")."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass

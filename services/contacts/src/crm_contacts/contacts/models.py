@@ -85,7 +85,7 @@ class Contact(Base, table=True):
 
 
 class ContactIdentity(Base, table=True):
-    """One way WhatsApp shows a contact (design section 4).
+    """One way WhatsApp shows a contact (docs/architecture.md, "Identity").
 
     Two aliases share a `canonical`; `value` is the alias WhatsApp reports. An identity belongs to
     one contact for good: a number taken off a contact still leads to it.

@@ -1,4 +1,4 @@
-"""Who may do what: the roles and their permissions (requirements, section 5). Deny by default."""
+"""Who may do what: the roles and their permissions. Deny by default."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Access tokens: signed, short-lived, and read without a look-up (design section 8).
+"""Access tokens: signed, short-lived, and read without a look-up.
 
 The algorithm is pinned, so a token cannot choose its own; `kid` names the secret, so that a new
 secret can sign while the previous one still verifies.

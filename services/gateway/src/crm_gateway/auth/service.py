@@ -1,4 +1,4 @@
-"""Opening accounts, logging in and staying logged in (design section 8)."""
+"""Opening accounts, logging in and staying logged in."""
 
 import secrets
 from dataclasses import dataclass

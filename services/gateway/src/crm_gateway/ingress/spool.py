@@ -1,4 +1,4 @@
-"""Where accepted webhooks wait while the broker is away (docs/architecture.md, "Broker down").
+"""Where accepted webhooks wait while the broker is away.
 
 Order within a channel survives: while one of its webhooks waits, this process lets the later
 ones queue up behind it, and publishes directly again once the channel's spool is empty.

@@ -1,4 +1,4 @@
-"""A WAHA webhook between its arrival and the broker (docs/waha.md)."""
+"""A WAHA webhook between its arrival and the broker (docs/waha.md, "Webhooks")."""
 
 import hmac
 import json

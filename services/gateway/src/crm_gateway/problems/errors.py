@@ -1,4 +1,4 @@
-"""What goes wrong at the HTTP edge: each kind of problem has one status (design section 8)."""
+"""What goes wrong at the HTTP edge: each kind of problem has one status."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""`OutboxProcessorWorkflow`: drives the outbox when no relay leads (design section 6).
+"""`OutboxProcessorWorkflow`: drives the outbox when no relay leads.
 
 One activity per window instead of one per event, so that its history stays short.
 """

@@ -1,4 +1,4 @@
-"""Whose message this is, by the rule contacts applies as well (`shared_events.identity`)."""
+"""Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`SessionLifecycleWorkflow`: ends a session after silence (design section 6).
+"""`SessionLifecycleWorkflow`: ends a session after silence.
 
 No signal per message: the database holds the deadline. The workflow sleeps until it, then one
 activity ends the session only if no message came since, or answers with how it stands now.

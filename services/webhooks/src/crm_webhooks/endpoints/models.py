@@ -1,4 +1,4 @@
-"""Tables of the endpoints (design section 5; the schedule's table is in `deliveries`)."""
+"""Tables of the endpoints (the schedule's table is in `deliveries`)."""
 
 from datetime import datetime
 from uuid import UUID

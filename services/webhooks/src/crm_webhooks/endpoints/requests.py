@@ -1,4 +1,4 @@
-"""The requests about endpoints (`shared_events.requests.webhooks`)."""
+"""The requests about endpoints (`shared_events.webhooks.endpoint`)."""
 
 from typing import Any
 

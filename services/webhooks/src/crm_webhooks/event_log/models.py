@@ -1,4 +1,4 @@
-"""The table of the domain event log (the requirements document's `domain_event_log`)."""
+"""The table of the domain event log."""
 
 from datetime import datetime
 from typing import Any

@@ -55,7 +55,7 @@ class Delivery:
 
 
 def retry_delay(policy: Policy, delay: float, retry: int) -> float:
-    """Return seconds before the `retry`-th retry, counted from 1 (WAHA contract, 4.2)."""
+    """Return seconds before the `retry`-th retry, counted from 1 (docs/waha.md, "Webhooks")."""
     if policy == "linear":
         return delay * retry
     if policy == "exponential":

@@ -11,7 +11,7 @@ PRE_GENERATED_IDS: frozenset[Engine] = frozenset({"GOWS", "NOWEB"})
 
 
 def payload(message: Message, engine: Engine, me: str) -> Json:
-    """Return the WAMessage of a message; `me` is our chat id (WAHA contract, 4.5)."""
+    """Return the WAMessage of a message; `me` is our chat id."""
     head: Json = {
         "id": message.full_id,
         "timestamp": message.timestamp,
@@ -106,7 +106,7 @@ def ack_event(message: Message) -> str:
 def ack_payload(
     message: Message, engine: Engine, me: str, level: int, at: int, participant: str | None
 ) -> Json:
-    """Return one ack; `at` in seconds, `participant` the reader in groups (WAHA contract, 4.6)."""
+    """Return one ack; `at` in seconds, `participant` the reader in groups."""
     if engine == "WEBJS" and not message.is_group:
         whole = payload(message, engine, me)
         return whole | {"ack": level, "ackName": ACK_NAMES[level]}
@@ -129,7 +129,7 @@ def ack_payload(
 
 
 def answer(message: Message, engine: Engine, me: str) -> Json:
-    """Return the body of a successful send, which differs per engine (WAHA contract, 3.1)."""
+    """Return the body of a successful send, which differs per engine."""
     if engine == "GOWS":
         return {"id": message.full_id, "_data": raw.gows(message, me)}
     if engine == "NOWEB":

@@ -1,4 +1,4 @@
-"""Error answers with the bodies of the real server (WAHA contract, table of errors)."""
+"""Error answers with the bodies of the real server (docs/waha.md, "Errors")."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lookups: message history, hidden ids, contacts and files (WAHA contract, sections 4.7 to 5)."""
+"""Lookups: message history, hidden ids, contacts and files."""
 
 import time
 from typing import TYPE_CHECKING

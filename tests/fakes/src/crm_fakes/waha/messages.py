@@ -42,7 +42,7 @@ def new_bare_id(engine: Engine, from_me: bool) -> str:
 
 
 def bare(message_id: str) -> str:
-    """Return the stable part of a message id, full or bare (WAHA contract, ids)."""
+    """Return the stable part of a message id, full or bare (docs/waha.md, "Ids")."""
     parts = message_id.split("_")
     return parts[2] if len(parts) >= 3 else message_id
 

@@ -1,4 +1,4 @@
-"""What engines put under `_data`: the raw message, in the words of each (WAHA contract, 4.5)."""
+"""What engines put under `_data`: the raw message (docs/waha.md, "Messages")."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Any

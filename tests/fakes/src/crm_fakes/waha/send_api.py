@@ -1,4 +1,4 @@
-"""Sending: the endpoints that put a message of ours on WhatsApp (WAHA contract, section 3)."""
+"""Sending: the endpoints that put a message of ours on WhatsApp (docs/waha.md, "Sending")."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Sessions: create, drive and pair them (WAHA contract, section 2)."""
+"""Sessions: create, drive and pair them (docs/waha.md, "Sessions")."""
 
 import base64
 import secrets

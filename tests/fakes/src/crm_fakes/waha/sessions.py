@@ -107,7 +107,7 @@ class WahaSession:
 
     @property
     def keeps_history(self) -> bool:
-        """NOWEB has no chats nor messages to show without its store (WAHA contract, traps)."""
+        """NOWEB has no chats nor messages to show without its store."""
         if self.engine != "NOWEB":
             return True
         return bool(((self.config.get("noweb") or {}).get("store") or {}).get("enabled"))

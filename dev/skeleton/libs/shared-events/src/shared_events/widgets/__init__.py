@@ -1,0 +1,1 @@
+"""What the widgets service is asked and tells."""

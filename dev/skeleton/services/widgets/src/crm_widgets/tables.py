@@ -1,0 +1,15 @@
+"""What every table class of this service is bound to: one schema, one metadata of its own."""
+
+from service_kit.tables import plumbing
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+
+SCHEMA = "widgets"
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+    """Base of this service's tables."""
+
+
+plumbing(Base.metadata)
