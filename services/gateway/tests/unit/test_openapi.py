@@ -95,7 +95,9 @@ class TestDocument:
 
     def test_path_fields_are_parameters_and_not_in_the_body(self, openapi: dict[str, Any]) -> None:
         operation = openapi["paths"][PREFIX + "/contacts/{contact_id}"]["put"]
-        assert {"contact_id", "If-Match"} == {p["name"] for p in operation["parameters"]}
+        assert {"contact_id", "If-Match", "Idempotency-Key"} == {
+            p["name"] for p in operation["parameters"]
+        }
         body = openapi["components"]["schemas"]["ReplaceContactBody"]
         assert "contact_id" not in body["properties"]
         assert body["required"] == ["name"]

@@ -34,9 +34,11 @@ class Bus(RequestClient):
     def __init__(self) -> None:
         super().__init__("amqp://nobody")
         self.asked: list[BusRequest[Any]] = []
+        self.said: dict[str, Any] = {}
 
-    async def call(self, request: BusRequest[Any], **_: Any) -> Reply:
+    async def call(self, request: BusRequest[Any], **said: Any) -> Reply:
         self.asked.append(request)
+        self.said = said
         return Reply(value={"id": ID, "version": 3})
 
 
@@ -58,13 +60,22 @@ class Rest:
         self.token = self._tokens.issue(user_id=uuid4(), tenant_id=str(uuid4()), role="admin")
 
     async def send(
-        self, method: str, path: str, body: Any = b"", content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        content_type: str = "application/json",
+        **more: str,
     ) -> httpx.Response:
-        """One request of a company's admin."""
+        """One request of a company's admin; `more` are headers."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1") as client:
-            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
+            headers = {
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": content_type,
+                **{name.replace("_", "-"): value for name, value in more.items()},
+            }
             return await client.request(method, path, content=raw, headers=headers)
 
     async def asks(self, method: str, path: str, *given: Any) -> BusRequest[Any]:
@@ -312,6 +323,53 @@ class TestOrder:
         }
         await rest.app(scope, never, keep)
         assert sent[0]["status"] == 401
+
+
+class TestMethods:
+    async def test_the_first_path_that_fits_decides(self, rest: Rest) -> None:
+        rest.token = "x"
+        for method in ("GET", "HEAD", "PATCH", "BREW"):
+            response = await rest.send(method, "/messages/send")
+            assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+    @pytest.mark.parametrize("method", ["POST", "OPTIONS", "BREW"])
+    async def test_a_path_names_all_that_it_has(self, rest: Rest, method: str) -> None:
+        response = await rest.send(method, f"/contacts/{ID}")
+        assert response.status_code == 405
+        assert response.headers["allow"] == "DELETE, GET, PATCH, PUT"
+
+    async def test_paths_beside_the_api_name_theirs(self, rest: Rest) -> None:
+        response = await rest.send("POST", "http://api/openapi.json")
+        assert response.status_code == 405
+        assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+        assert response.json()["code"] == "method_not_allowed"
+
+    async def test_that_callers_make_up_are_not_counted(self, rest: Rest) -> None:
+        await rest.send("GET", f"/contacts/{ID}")
+        await rest.send("BREW", f"/contacts/{ID}")
+        await rest.send("BREW", "http://api/health")
+        methods = {s.labels.get("method") for m in edge.SECONDS.collect() for s in m.samples}
+        assert "GET" in methods
+        assert "BREW" not in methods
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    async def test_every_command_takes_an_idempotency_key_and_a_version(
+        self, rest: Rest, method: str
+    ) -> None:
+        body = b"" if method == "DELETE" else {"name": "Zé"}
+        headers = {"Idempotency_Key": "k1", "If_Match": '"3"'}
+        response = await rest.send(method, f"/contacts/{ID}", body, **headers)
+        assert response.is_success
+        assert rest.bus.said["idempotency_key"] == "k1"
+        assert rest.bus.said["expected_version"] == 3
+        refused = await rest.send(method, f"/contacts/{ID}", body, Idempotency_Key="a b")
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_idempotency_key")
+
+    async def test_a_query_has_no_use_for_them(self, rest: Rest) -> None:
+        headers = {"Idempotency_Key": "a b", "If_Match": "x"}
+        assert (await rest.send("GET", f"/contacts/{ID}", **headers)).status_code == 200
 
 
 class TestHead:

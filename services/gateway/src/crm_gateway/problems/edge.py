@@ -84,7 +84,9 @@ class Edge:
             if status:
                 raise
             await problem_response(scope, _answerable(error))(scope, receive, guarded)
-        if isinstance(route := scope.get("route"), APIRoute):
+        route = scope.get("route")
+        # Methods that no route has are whatever a caller makes up: they must not become labels.
+        if isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
             SECONDS.labels(scope["method"], route.path, status).observe(time.perf_counter() - began)
 
 
@@ -103,8 +105,8 @@ async def _routing_problem(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         refused = HttpError(404, "route_not_found", "There is no such route.")
     else:
-        detail = str(error.detail)
-        refused = HttpError(error.status_code, "refused", detail, headers=error.headers)
+        code = "method_not_allowed" if error.status_code == 405 else "refused"
+        refused = HttpError(error.status_code, code, str(error.detail), headers=error.headers)
     return problem_response(request.scope, refused)
 
 

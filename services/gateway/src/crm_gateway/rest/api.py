@@ -1,7 +1,6 @@
 """The REST API: FastAPI's routes, made from the one-page table."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -10,9 +9,11 @@ from fastapi.routing import APIRoute
 from service_kit.errors import InvalidError, NotFoundError, ProblemError
 from service_kit.request_client import RequestClient
 from shared_events.requests import FieldError
+from starlette import routing
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems.edge import problem_response
@@ -39,6 +40,26 @@ class Route(APIRoute):
 
         return admitted
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As ever, but the method is looked at first: it is cheap, and patterns are many."""
+        if scope["type"] == "http" and scope["method"] not in (self.methods or ()):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+class OtherMethods:
+    """The end of a path: reached by the methods that none of its routes has.
+
+    It makes the first path that fits decide: `GET /messages/send` asks for no message of that name.
+    """
+
+    def __init__(self, methods: list[str]) -> None:
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, and tell the methods the path has."""
+        await problem_response(scope, method_not_allowed(self._methods))(scope, receive, send)
+
 
 def add_to(
     app: FastAPI,
@@ -50,27 +71,25 @@ def add_to(
 ) -> None:
     """Serve every row of the table, and the pages that describe them."""
     router = APIRouter(prefix=PREFIX, route_class=Route, strict_content_type=False)
-    for row in rows:
-        endpoint = Endpoint(row, tokens=tokens, own=own, bus=bus)
-        router.add_api_route(row.path, endpoint, methods=[row.method], **openapi.operation(row))
-        if row.method == "GET":
-            router.add_api_route(row.path, endpoint, methods=["HEAD"], include_in_schema=False)
-    app.include_router(router)
+    for path, of_path in _by_path(rows).items():
+        for row in of_path:
+            endpoint = Endpoint(row, tokens=tokens, own=own, bus=bus)
+            router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
+            if row.method == "GET":
+                router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+        others = OtherMethods([row.method for row in of_path])
+        router.routes.append(routing.Route(PREFIX + path, others, include_in_schema=False))
+    # In front and not included: an included router is matched twice, by every request.
+    app.router.routes[:0] = [*router.routes, *docs_routes(openapi.document(router.routes))]
     app.router.redirect_slashes = False  # `/contacts/` is no route of ours
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(405, partial(_wrong_method, router))
-    app.router.routes.extend(docs_routes(openapi.document(router.routes)))
 
 
-async def _wrong_method(router: APIRouter, http: Request, _: Exception) -> Response:
-    """Tell the methods of the path: each is a route of its own."""
-    methods = {
-        method
-        for route in router.routes
-        if isinstance(route, APIRoute) and route.matches(http.scope)[0] is not Match.NONE
-        for method in (route.methods or set()) - {"HEAD"}
-    }
-    return problem_response(http.scope, method_not_allowed(list(methods)))
+def _by_path(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.path, []).append(row)
+    return found
 
 
 async def _invalid(http: Request, error: Exception) -> Response:

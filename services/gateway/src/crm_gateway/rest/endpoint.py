@@ -1,11 +1,12 @@
 """One row of the route table at work: what FastAPI reads of it, and how it is answered."""
 
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from fastapi import Body, Header, Path, Query, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, ValidationError, create_model
 from service_kit import tracing
 from service_kit.cause import Cause
@@ -32,17 +33,24 @@ from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
-_BEARER = HTTPBearer(scheme_name="bearer", bearerFormat="JWT", auto_error=False)
 _OWN = "gateway."
 
 
-async def _caller(
-    http: Request,
-    _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
-) -> Principal:
-    """Who asks, as `Endpoint.admit` found out before the body was read."""
-    principal: Principal = http.state.principal
-    return principal
+class _Bearer(SecurityBase):
+    """FastAPI's `HTTPBearer`, whose credentials `Endpoint.admit` judged before the body was read:
+    what it gives is who asks."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "bearer"
+        self.model = HTTPBearer(bearerFormat="JWT")
+
+    async def __call__(self, http: Request) -> Principal:
+        """Who asks."""
+        principal: Principal = http.state.principal
+        return principal
+
+
+_BEARER = _Bearer()
 
 
 class Endpoint:
@@ -87,8 +95,7 @@ class Endpoint:
 
     async def __call__(self, http: Request, **values: Any) -> Response:
         """Carry out the request that these values make, and answer it."""
-        headers = http.headers
-        trace = tracing.following(trace_context(headers))
+        trace = tracing.following(trace_context(http.headers))
         principal: Principal | None = values.pop("principal", None)
         key = values.pop("idempotency_key", None)
         if_match = values.pop("if_match", None)
@@ -109,7 +116,7 @@ class Endpoint:
             )
         if reply.problem is not None:
             raise of_problem(reply.problem)
-        return self._answer(reply, headers.get("if-none-match"))
+        return self._answer(reply, http.headers.get("if-none-match"))
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
         given: BaseModel | None = values.pop("given", None)
@@ -167,7 +174,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
     found: list[tuple[str, Any, Any]] = [("http", Request, Parameter.empty)]
     if row.permission != PUBLIC:
         scopes = [] if row.permission == AUTHENTICATED else [row.permission]
-        found.append(("principal", Principal, Security(_caller, scopes=scopes)))
+        found.append(("principal", Principal, Security(_BEARER, scopes=scopes)))
     for name in row.parameters:
         found.append((name, row.request.model_fields[name].annotation, Path()))
     if given is not None and row.method == "GET":
@@ -176,7 +183,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         required = any(field.is_required() for field in given.model_fields.values())
         body = Body(default=... if required else given(), openapi_examples=_examples(row))
         found.append(("given", given, body))
-    if row.permission != PUBLIC and row.method == "POST":
+    if row.permission != PUBLIC and row.method != "GET":
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)
         found.append(("idempotency_key", str | None, key))

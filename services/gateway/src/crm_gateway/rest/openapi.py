@@ -79,7 +79,7 @@ def _success(row: Row) -> Schema:
         headers["ETag"] = _said("The version, for If-Match and If-None-Match.")
     if row.status == 201:
         headers["Location"] = _said("Where the new one is found.")
-    if row.method == "POST" and row.permission != PUBLIC:
+    if row.method != "GET" and row.permission != PUBLIC:
         headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
     return {"description": "Done.", "headers": headers}
 
