@@ -10,11 +10,11 @@ import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 from shared_events.requests import Item, ListQuery, Page
-from sqlalchemy import Column, Label, Select, tuple_
+from sqlalchemy import Column, Label, tuple_
 
 from service_kit.database import Transaction
 from service_kit.errors import MalformedError
-from service_kit.rows import Found, Reader
+from service_kit.rows import AnySelect, Found, Reader
 
 
 class Order:
@@ -60,7 +60,7 @@ class Order:
     async def page(
         self,
         tx: Transaction,
-        query: Select[Any],
+        query: AnySelect,
         request: ListQuery[Any],
         rows: Reader[Found],
         resource: Callable[[Found], Item],
@@ -74,7 +74,7 @@ class Order:
         )
 
     async def found(
-        self, tx: Transaction, query: Select[Any], request: ListQuery[Any], rows: Reader[Found]
+        self, tx: Transaction, query: AnySelect, request: ListQuery[Any], rows: Reader[Found]
     ) -> tuple[list[Found], str | None]:
         """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.

@@ -10,18 +10,22 @@ were read are values: they are not changed in place, `row.model_copy(update=...)
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import asyncpg
 import orjson
+from pydantic import BaseModel
 from sqlalchemy import ARRAY, Column, Select, Table
 from sqlalchemy.orm import class_mapper
 from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import SQLModel
 
 from service_kit.database import DIALECT, Transaction
+
+AnySelect = Select[*tuple[Any, ...]]
+"""A `select()` of whatever columns, SQLAlchemy's or SQLModel's."""
 
 Row = TypeVar("Row", bound=SQLModel)
 Value = TypeVar("Value")
@@ -97,13 +101,11 @@ class Rows(Generic[Row]):
             count += await self._run(tx, self._insert(attrs, conflict), attrs, alike)
         return count
 
-    async def find(self, tx: Transaction, statement: Select[Any] | str, *values: Any) -> list[Row]:
+    async def find(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> list[Row]:
         """The rows of a query that selects all columns: a `select(Model)`, or SQL text."""
         return self.read(await tx.fetch(cast("ClauseElement | str", statement), *values))
 
-    async def first(
-        self, tx: Transaction, statement: Select[Any] | str, *values: Any
-    ) -> Row | None:
+    async def first(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> Row | None:
         """The first row of such a query, or None."""
         record = await tx.fetchrow(cast("ClauseElement | str", statement), *values)
         return None if record is None else self.value(record)
@@ -177,7 +179,7 @@ class Rows(Generic[Row]):
 
 
 class Shape(Generic[Value]):
-    """What a query brings that is no whole row: a dataclass with a field for each column.
+    """What a query brings that is no whole row: a dataclass, or a resource, with its columns.
 
     COUNTS = Shape(Count)
     await COUNTS.find(tx, "SELECT contact_id, count(*) AS notes FROM notes GROUP BY contact_id")
@@ -185,17 +187,19 @@ class Shape(Generic[Value]):
 
     def __init__(self, kind: type[Value]) -> None:
         self.kind = kind
-        self._names = [field.name for field in fields(cast(Any, kind))]
+        self._names = (
+            [field.name for field in fields(kind)]
+            if is_dataclass(kind)
+            else list(cast(type[BaseModel], kind).model_fields)
+        )
 
-    async def find(
-        self, tx: Transaction, statement: Select[Any] | str, *values: Any
-    ) -> list[Value]:
+    async def find(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> list[Value]:
         """Everything a query brings."""
         records = await tx.fetch(cast("ClauseElement | str", statement), *values)
         return [self.value(record) for record in records]
 
     async def first(
-        self, tx: Transaction, statement: Select[Any] | str, *values: Any
+        self, tx: Transaction, statement: AnySelect | str, *values: Any
     ) -> Value | None:
         """The first it brings, or None."""
         record = await tx.fetchrow(cast("ClauseElement | str", statement), *values)
@@ -203,7 +207,7 @@ class Shape(Generic[Value]):
 
     def value(self, record: asyncpg.Record) -> Value:
         """One record in this shape, whatever else it holds."""
-        return self.kind(*(record[name] for name in self._names))
+        return self.kind(**{name: record[name] for name in self._names})
 
 
 def _source(columns: Sequence["Column[Any]"]) -> str:

@@ -55,9 +55,11 @@ async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract
     statement = _matching(request)
     if request.search:
         statement = await _narrowed(tx, statement)
-    rows, next_cursor = await _ORDERS[request.sort].rows(tx, statement.add_columns(_WROTE), request)
+    found, next_cursor = await _ORDERS[request.sort].found(
+        tx, statement.add_columns(_WROTE), request, repository.CONTACTS
+    )
     return Page(
-        data=await repository.to_resources(tx, [repository.from_row(row) for row in rows]),
+        data=await repository.to_resources(tx, found),
         has_more=next_cursor is not None,
         next_cursor=next_cursor,
     )

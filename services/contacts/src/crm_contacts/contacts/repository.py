@@ -7,11 +7,13 @@ from uuid import UUID
 
 import asyncpg
 from service_kit.database import Transaction
+from service_kit.rows import Rows
 from shared_events.contacts import contact as contract
 
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
 
+CONTACTS = Rows(Contact)
 _COLUMNS = tuple(Contact.model_fields)
 _CHANGEABLE = ", ".join(c for c in _COLUMNS if c not in {"id", "tenant_id", "created_at", "source"})
 _NEW = ", ".join(f"r.{c}" for c in _CHANGEABLE.split(", "))
