@@ -101,13 +101,17 @@ class Rows(Generic[Row]):
             count += await self._run(tx, self._insert(attrs, conflict), attrs, alike)
         return count
 
-    async def find(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> list[Row]:
-        """The rows of a query that selects all columns: a `select(Model)`, or SQL text."""
-        return self.read(await tx.fetch(cast("ClauseElement | str", statement), *values))
+    async def find(
+        self, tx: Transaction, statement: ClauseElement | str, *values: Any
+    ) -> list[Row]:
+        """The rows of what selects or returns all columns: a `select(Model)`, or SQL text."""
+        return self.read(await tx.fetch(statement, *values))
 
-    async def first(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> Row | None:
+    async def first(
+        self, tx: Transaction, statement: ClauseElement | str, *values: Any
+    ) -> Row | None:
         """The first row of such a query, or None."""
-        record = await tx.fetchrow(cast("ClauseElement | str", statement), *values)
+        record = await tx.fetchrow(statement, *values)
         return None if record is None else self.value(record)
 
     def read(self, records: Sequence[asyncpg.Record]) -> list[Row]:
@@ -193,16 +197,18 @@ class Shape(Generic[Value]):
             else list(cast(type[BaseModel], kind).model_fields)
         )
 
-    async def find(self, tx: Transaction, statement: AnySelect | str, *values: Any) -> list[Value]:
+    async def find(
+        self, tx: Transaction, statement: ClauseElement | str, *values: Any
+    ) -> list[Value]:
         """Everything a query brings."""
-        records = await tx.fetch(cast("ClauseElement | str", statement), *values)
+        records = await tx.fetch(statement, *values)
         return [self.value(record) for record in records]
 
     async def first(
-        self, tx: Transaction, statement: AnySelect | str, *values: Any
+        self, tx: Transaction, statement: ClauseElement | str, *values: Any
     ) -> Value | None:
         """The first it brings, or None."""
-        record = await tx.fetchrow(cast("ClauseElement | str", statement), *values)
+        record = await tx.fetchrow(statement, *values)
         return None if record is None else self.value(record)
 
     def value(self, record: asyncpg.Record) -> Value:
