@@ -25,13 +25,16 @@ def fold(text: str) -> str:
 
 
 def derive(contact: Contact) -> Contact:
-    """Bring the columns that follow from the others up to date; returns the same contact."""
+    """The contact with the columns that follow from its others."""
     name = fold(contact.name)
-    contact.sort_name = name[:SORT_NAME_LENGTH]
     words = f"{name} {contact.phone or ''} {fold(contact.email or '')}".split()
-    contact.search_text = " " + " ".join(words)
-    contact.tag_keys = sorted({tag_key(tag) for tag in contact.tags})
-    return contact
+    return contact.model_copy(
+        update={
+            "sort_name": name[:SORT_NAME_LENGTH],
+            "search_text": " " + " ".join(words),
+            "tag_keys": sorted({tag_key(tag) for tag in contact.tags}),
+        }
+    )
 
 
 def tag_key(tag: str) -> str:
