@@ -16,7 +16,7 @@ from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
-from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners
+from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners, visible
 
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
@@ -77,7 +77,7 @@ def _learn(person: _Person, event: Received) -> None:
             person.changed.add("phone")
     # The push name of a message from our own phone is our own.
     if event.data.direction == "inbound" and event.data.person.push_name:
-        contact.push_name = without_nul(event.data.person.push_name).strip()[:255] or None
+        contact.push_name = visible(without_nul(event.data.person.push_name))[:255] or None
     if nameless:
         name = display_name(contact.push_name, contact.phone)
         if name != contact.name:

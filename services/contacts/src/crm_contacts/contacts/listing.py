@@ -12,7 +12,7 @@ from service_kit.rows import Shape
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactSort, ListContacts
 from shared_events.requests import Page
-from sqlalchemy import Column, Label, Select, Uuid, any_, func, literal, select
+from sqlalchemy import Column, Label, Select, Uuid, any_, false, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
@@ -100,6 +100,7 @@ def _matching(request: ListContacts) -> Select[Any]:
     if request.tags:
         wanted = [tag_key(tag) for tag in request.tags]
         statement = statement.where(_C.tag_keys.overlap(wanted))
-    for pattern in patterns(request.search or ""):
-        statement = statement.where(_C.search_text.like(pattern, escape="\\"))
+    if request.search is not None:
+        found = [_C.search_text.like(p, escape="\\") for p in patterns(request.search)]
+        statement = statement.where(*found) if found else statement.where(false())
     return statement
