@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service env bootstrap
+.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -56,6 +56,9 @@ migration: bootstrap ## Write a service's next migration from its models: S=<nam
 	    "$(or $(M),$(error say what it does: M="nickname of a contact"))"
 service: bootstrap ## Write a new service from the skeleton: N=<name in the plural>
 	@$(BIN)/crm-dev service $(or $(N),$(error say its name: make service N=surveys))
+mutants: bootstrap ## Which small changes a service's tests notice: S=<name> [F="<folders>" COUNT= SEED= MINUTES=]
+	@$(BIN)/crm-dev mutants $(or $(S),$(error say which service: S=contacts)) --folders $(F) \
+	    --count $(or $(COUNT),40) --seed $(or $(SEED),0) --minutes $(or $(MINUTES),15)
 docs: bootstrap ## Write the settings tables of the READMEs anew
 	@$(BIN)/crm-dev docs
 

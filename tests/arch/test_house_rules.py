@@ -199,6 +199,39 @@ class TestImports:
             "keep the contract free of plumbing: what needs this belongs in service_kit",
         )
 
+    def test_never_go_round_in_a_circle(self, modules: list[Any]) -> None:
+        sources = {_dotted(m): m for m in modules if m.is_package_source}
+        graph = {name: _imports_of(m, sources) for name, m in sources.items()}
+        complain(
+            (" -> ".join([*circle, circle[0]]) for circle in _circles(graph)),
+            "let one of them hand over what the other needs, or move what both need to a third"
+            " (imports for type checkers count: a circle of types is one too)",
+        )
+
+    def test_of_records_stay_in_the_kit(self, modules: list[Any]) -> None:
+        complain(
+            (
+                str(m)
+                for m in modules
+                if m.is_package_source and m.path.parts[0] == "services"
+                if "asyncpg.Record" in _imported(m.tree)
+                or any(ast.unparse(n) == "asyncpg.Record" for n in ast.walk(m.tree))
+            ),
+            "read rows by service_kit.rows: a misspelt column is then mypy's, not production's",
+        )
+
+    def test_of_libraries_keep_their_types(self, modules: list[Any]) -> None:
+        complain(
+            (
+                f"{m}:{call.lineno}"
+                for m in modules
+                if m.is_package_source
+                for call in calls(m.tree)
+                if name_of(call.func) == "cast" and ast.unparse(call.args[0]) in {"Any", "'Any'"}
+            ),
+            "cast to the type it has, or to a Protocol of what is used of it",
+        )
+
     def test_within_a_feature_go_one_way(self, modules: list[Any]) -> None:
         complain(
             (
@@ -220,6 +253,57 @@ def _imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def _dotted(module: Any) -> str:
+    """`a/src/b/c.py` as `b.c`; a package is its `__init__`."""
+    parts = module.path.with_suffix("").parts
+    inside = parts[parts.index("src") + 1 :]
+    return ".".join(inside[:-1] if inside[-1] == "__init__" else inside)
+
+
+def _imports_of(module: Any, sources: dict[str, Any]) -> set[str]:
+    """The modules it imports when it is imported, for type checkers too; not within functions."""
+    top = ast.Module(
+        [
+            n
+            for n in ast.walk(module.tree)
+            if isinstance(n, ast.Import | ast.ImportFrom) and not _within_a_function(module.tree, n)
+        ],
+        [],
+    )
+    found = {name for name in _imported(top) if name in sources}
+    # `from a import b` imports a.b; that a package's own door is opened on the way is no arrow.
+    doors = {
+        node.module
+        for node in top.body
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and all(f"{node.module}.{alias.name}" in sources for alias in node.names)
+    }
+    return found - doors - {_dotted(module)}
+
+
+def _within_a_function(tree: ast.Module, node: ast.AST) -> bool:
+    return any(
+        node in ast.walk(function)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def _circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Each circle once, beginning with its first name."""
+    for start in sorted(graph):
+        paths, seen = [[start]], {start}
+        while paths:
+            path = paths.pop()
+            for name in sorted(graph[path[-1]]):
+                if name == start and start == min(path):
+                    yield path
+                elif name not in seen and name > start:
+                    seen.add(name)
+                    paths.append([*path, name])
 
 
 def _goes_up(module: Any, imported: str) -> bool:

@@ -46,6 +46,12 @@ def parser() -> argparse.ArgumentParser:
     revision.add_argument("message", metavar="MESSAGE")
     service = verbs.add_parser("service", help="write a new service from the skeleton")
     service.add_argument("name", metavar="NAME", help="a plural in one word, such as surveys")
+    mutants = verbs.add_parser("mutants", help="which small changes a service's tests notice")
+    mutants.add_argument("service", choices=[service.name for service in SERVICES])
+    mutants.add_argument("--folders", nargs="*", default=[], metavar="FOLDER", help="features")
+    mutants.add_argument("--count", type=int, default=40)
+    mutants.add_argument("--seed", type=int, default=0)
+    mutants.add_argument("--minutes", type=float, default=15)
     verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
@@ -100,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return 1
             print("\nThe lists it must stand in: docs/how-to/add-a-service.md")
             return 0
+        case "mutants":
+            return _mutants(arguments)
         case "docs":
             for path in settings_tables.write(CHECKOUT):
                 print(path)
@@ -108,3 +116,17 @@ def run(arguments: argparse.Namespace) -> int:
             return daemon.main(directory, arguments.names)
         case _:
             return int(import_module(DEMO).main())
+
+
+def _mutants(arguments: argparse.Namespace) -> int:
+    from crm_dev import mutants  # only this command needs the tool behind it
+
+    score = mutants.run(
+        arguments.service,
+        folders=arguments.folders,
+        count=arguments.count,
+        seed=arguments.seed,
+        minutes=arguments.minutes,
+    )
+    print(score)
+    return 0

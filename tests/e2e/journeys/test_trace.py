@@ -1,6 +1,6 @@
 """One trace from WAHA's POST to the customer's endpoint.
 
-Publications are FastStream's spans, the rest are ours.
+Publications are FastStream's spans, queries and calls OpenTelemetry's, hops ours.
 """
 
 from collections.abc import AsyncIterator
@@ -74,6 +74,14 @@ class TestTrace:
         spans = {span.span_id: span for span in collector.trace(trace_id)}
         _, told_trace, told_parent, _ = delivered.headers["traceparent"].split("-")
         assert told_trace == trace_id
-        assert spans[told_parent].name == "deliver message.received"
+        posted = spans[told_parent]
+        assert (posted.service, posted.name) == ("webhooks", "POST")
+        assert spans[posted.parent_id].name == "deliver message.received"
+        queried = {s.service for s in spans.values() if s.name.startswith(("INSERT", "SELECT"))}
+        assert queried >= {"channels-waha", "contacts", "messaging", "webhooks"}
+        shown = " ".join(value for span in collector.spans for value in span.attributes)
+        told = examples.by_name("text_inbound_dm_gows").body["payload"]
+        for secret in (told["body"], channel.webhook_url.rpartition("/")[2], channel.hmac_key):
+            assert secret not in shown
         # Every hop hangs on one before it, back to whoever posted.
         assert all(s.parent_id in spans or s.parent_id == caller_id for s in spans.values())

@@ -116,16 +116,21 @@ class Consumer:
 
     async def _apply(self, batch: Sequence[_Delivery]) -> None:
         begun = time.perf_counter()
-        async with self._database.system("consume") as tx:
-            fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
-            for tenant_id, handler, messages in _runs(batch, fresh):
-                await tx.act_for(tenant_id)
-                await handler(tx, messages)
+        # What a batch asks the database is shown in the chain of its first message.
+        with tracing.continued(batch[0].incoming.cause.trace_context):
+            await self._apply_in_one(batch)
         seconds = time.perf_counter() - begun
         self._record("success", len(batch), seconds)
         tracing.record(
             f"consume {self.name}", (d.incoming.cause.trace_context for d in batch), seconds
         )
+
+    async def _apply_in_one(self, batch: Sequence[_Delivery]) -> None:
+        async with self._database.system("consume") as tx:
+            fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
+            for tenant_id, handler, messages in _runs(batch, fresh):
+                await tx.act_for(tenant_id)
+                await handler(tx, messages)
 
     def _record(self, status: str, count: int, seconds: float) -> None:
         observed = metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status)

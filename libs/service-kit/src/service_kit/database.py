@@ -23,7 +23,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from service_kit.cause import Cause
 from service_kit.outbox import Outbox
 
-_DIALECT = cast(type[Dialect], PGDialect_asyncpg)()
+DIALECT = cast(type[Dialect], PGDialect_asyncpg)()
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,255}")
@@ -71,7 +71,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 def compile_statement(statement: ClauseElement) -> tuple[str, list[Any]]:
     """SQL text with `$n` places and the values for them, as asyncpg wants them."""
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     if not isinstance(compiled, SQLCompiler):
         raise TypeError("only queries and data changes have values")
     return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]

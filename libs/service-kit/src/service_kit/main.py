@@ -14,7 +14,7 @@ import uvicorn
 from shared_events import topology
 from shared_events.services import ServiceName
 
-from service_kit import dead_letters, logs, relay
+from service_kit import dead_letters, logs, relay, tracing
 from service_kit.database import Database
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings, load
@@ -44,6 +44,7 @@ def run_service(
     settings = load(settings_type)
     logs.configure(name.schema, settings.log_level, human=sys.stdout.isatty())
     if arguments.command == "run":
+        tracing.configure(name.name, settings.otel_exporter_otlp_endpoint)
         _serve(create(settings))
     elif arguments.command == "migrate":
         from service_kit import migrations  # only this command needs Alembic's 11 MB

@@ -10,10 +10,11 @@ import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 from shared_events.requests import Item, ListQuery, Page
-from sqlalchemy import Column, Label, Select, tuple_
+from sqlalchemy import Column, Label, tuple_
 
 from service_kit.database import Transaction
 from service_kit.errors import MalformedError
+from service_kit.rows import AnySelect, Found, Reader
 
 
 class Order:
@@ -59,21 +60,22 @@ class Order:
     async def page(
         self,
         tx: Transaction,
-        query: Select[Any],
+        query: AnySelect,
         request: ListQuery[Any],
-        resource: Callable[[Record], Item],
+        rows: Reader[Found],
+        resource: Callable[[Found], Item],
     ) -> Page[Item]:
-        """One page of the query's rows, in this order."""
-        rows, next_cursor = await self.rows(tx, query, request)
+        """One page of the query's rows, in this order, as resources."""
+        found, next_cursor = await self.found(tx, query, request, rows)
         return Page(
-            data=[resource(row) for row in rows],
+            data=[resource(row) for row in found],
             has_more=next_cursor is not None,
             next_cursor=next_cursor,
         )
 
-    async def rows(
-        self, tx: Transaction, query: Select[Any], request: ListQuery[Any]
-    ) -> tuple[list[Record], str | None]:
+    async def found(
+        self, tx: Transaction, query: AnySelect, request: ListQuery[Any], rows: Reader[Found]
+    ) -> tuple[list[Found], str | None]:
         """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.
         query = query.where(self._tenant == tx.tenant_id)
@@ -87,8 +89,10 @@ class Order:
             *(column.desc() if self.descending else column.asc() for column in self._columns)
         )
         found = await tx.fetch(query.limit(request.limit + 1))
-        rows = found[: request.limit]
-        return rows, self.cursor(rows[-1]) if len(found) > request.limit else None
+        page = found[: request.limit]
+        return [rows.value(record) for record in page], self.cursor(page[-1]) if len(
+            found
+        ) > request.limit else None
 
 
 def _storable(value: Any) -> Any:

@@ -40,7 +40,7 @@ OnStop = Callable[[], Awaitable[None]]
 _PURGE_EVERY_SECONDS = 3600.0
 _ON_STOP_SECONDS = 5.0
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own; the trace is carried by `service_kit.tracing`."""
+"""FastAPI's own; spans are OpenTelemetry's instrumentation's (`service_kit.tracing`)."""
 
 
 class NotStartedError(Exception):
@@ -76,6 +76,7 @@ class Service:
         self.app = FastAPI(
             title=name.name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
         )
+        tracing.instrument_app(self.app)
         self.app.include_router(health.router(self.health))
         self._requests = RequestServer(name, self.database)
         self._subscriptions = Subscriptions(self.database, self.publisher, settings, self._requests)
@@ -156,7 +157,6 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         del app
-        tracing.configure(self.name.name, self.settings.otel_exporter_otlp_endpoint)
         self.router()
         self._tasks = [
             asyncio.create_task(self._keep(name, task), name=name)

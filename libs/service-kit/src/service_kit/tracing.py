@@ -10,12 +10,14 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, cast
 
+from fastapi import FastAPI
 from opentelemetry import context, propagate, trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
 
 HEADERS = ("traceparent", "tracestate")
 # W3C Trace Context, sections 3.2 and 3.3: ids of zeros alone and version ff are invalid; a state
@@ -38,9 +40,51 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     from opentelemetry.exporter.otlp.proto.http import trace_exporter
 
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
+    provider.add_span_processor(_Chains(trace_exporter.OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     _recording = True
+    _instrument()
+
+
+class _Chains(BatchSpanProcessor):
+    """Exports what belongs to a chain; a query that a loop asks every second belongs to none."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep the span unless it is a call outwards that nothing led to."""
+        if span.parent is not None or span.kind is not SpanKind.CLIENT:
+            super().on_end(span)
+
+
+class _Instrumentor(Protocol):
+    def instrument(self, **options: Any) -> None: ...
+
+
+def _instrument() -> None:
+    """Spans of queries and of HTTP calls, by OpenTelemetry's own instrumentations.
+
+    Imported by those who export only. No values of queries, no query strings and no user of a URL
+    reach a span.
+    """
+    from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+    from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+
+    cast(type[_Instrumentor], AsyncPGInstrumentor)().instrument()
+    AioHttpClientInstrumentor().instrument(
+        url_filter=lambda url: str(url.with_query(None).with_fragment(None).with_user(None))
+    )
+
+
+def instrument_app(app: FastAPI) -> None:
+    """Spans of the requests this application serves, while somebody takes them.
+
+    WAHA's webhooks are left out: their paths are secrets, and the receiver has a span of its own.
+    """
+    if _recording:
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        FastAPIInstrumentor.instrument_app(
+            app, excluded_urls="/health,/metrics,/webhooks/waha/", exclude_spans=["receive", "send"]
+        )
 
 
 def is_recording() -> bool:

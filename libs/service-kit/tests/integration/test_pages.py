@@ -1,10 +1,11 @@
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import pytest
-from asyncpg import Record
 from crm_scratch.things import OTHER_TENANT, TENANT, Thing, insert_thing
 from service_kit.database import Database
 from service_kit.paging import Order
+from service_kit.rows import Shape
 from shared_events.requests import ListQuery
 from sqlalchemy import Column, MetaData, Table, Text, Uuid, func, select
 
@@ -27,8 +28,14 @@ class ListThings(ListQuery[Thing], key="scratch.thing.list"):
     """Things, page by page."""
 
 
-def shown(row: Record) -> Thing:
-    return Thing(id=row["id"], name=row["name"])
+@dataclass(frozen=True, slots=True)
+class Row:
+    id: UUID
+    name: str
+
+
+def shown(row: Row) -> Thing:
+    return Thing(id=row.id, name=row.name)
 
 
 async def store(database: Database, *names: str, tenant_id: str = TENANT) -> None:
@@ -43,7 +50,7 @@ async def page(
     """The names on a page of three, and the cursor of the next."""
     request = ListThings(limit=3, cursor=cursor, offset=offset)
     async with database.tenant(TENANT, read_only=True) as tx:
-        found = await order.page(tx, select(TABLE, LOUD), request, shown)
+        found = await order.page(tx, select(TABLE, LOUD), request, Shape(Row), shown)
     assert found.has_more == (found.next_cursor is not None)
     return [thing.name for thing in found.data], found.next_cursor
 

@@ -1,4 +1,7 @@
-"""What strangers send as a trace context."""
+"""What strangers send as a trace context, and what is instrumented when."""
+
+import subprocess
+import sys
 
 import pytest
 from service_kit.tracing import accepted
@@ -35,3 +38,21 @@ class TestAccepted:
 
     def test_a_state_of_512_characters_fits(self) -> None:
         assert accepted({"traceparent": PARENT, "tracestate": "a" * 512})["tracestate"] == "a" * 512
+
+
+class TestInstrumentations:
+    @pytest.mark.parametrize(("endpoint", "loaded"), [(None, False), ("http://127.0.0.1:9", True)])
+    def test_are_loaded_by_those_who_export_only(self, endpoint: str | None, loaded: bool) -> None:
+        """Without an exporter they would cost every process some megabytes."""
+        looking = (
+            "import sys, fastapi, service_kit.service; from service_kit import tracing;"
+            f"tracing.configure('x', {endpoint!r}); tracing.instrument_app(fastapi.FastAPI());"
+            "names = {m for m in sys.modules if m.startswith('opentelemetry.instrumentation.')};"
+            "names &= {f'opentelemetry.instrumentation.{n}'"
+            " for n in ('asyncpg', 'aiohttp_client', 'fastapi')};"
+            "print(len(names), tracing.is_recording())"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", looking], capture_output=True, text=True, check=True
+        )
+        assert run.stdout.split() == [("3" if loaded else "0"), str(loaded)]

@@ -6,6 +6,7 @@ other. Nothing here does I/O.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,9 +26,14 @@ _KINDS: dict[str, IdentityKind] = {
     "g.us": "group",
 }
 _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
+_MEXICAN_WITH_ONE = re.compile(r"521(\d{10})")
 _BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
 
 
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Hangul fillers and the braille blank: letters and symbols that show nothing."""
+_NOBODY = "0"
+"""WhatsApp itself, `0@c.us`: it tells news, and is no customer."""
 _LONGEST_VALUE = bounds.limit(bounds.WhatsAppValue)
 
 IdentityKey = tuple[IdentityKind, str]
@@ -48,15 +54,19 @@ class WhatsAppId:
 
     @property
     def canonical(self) -> str:
-        """The form two aliases share: a Brazilian mobile always with its ninth digit.
+        """The form two aliases share, as E.164 has it.
 
-        Old accounts are reported without it (`55` + area code + 8 digits starting 6-9). A number
-        starting 2-5 is a landline and is left alone.
+        A Brazilian mobile has its ninth digit: old accounts are reported without it (`55` + area
+        code + 8 digits starting 6-9; a number starting 2-5 is a landline and is left alone). A
+        Mexican one has no `1` after `52`, which WhatsApp still writes and dialling gave up in 2019.
         """
         if self.kind != "phone":
             return self.value
-        match = _BRAZILIAN_MOBILE_WITHOUT_NINE.fullmatch(self.value)
-        return f"55{match[1]}9{match[2]}" if match else self.value
+        if match := _BRAZILIAN_MOBILE_WITHOUT_NINE.fullmatch(self.value):
+            return f"55{match[1]}9{match[2]}"
+        if match := _MEXICAN_WITH_ONE.fullmatch(self.value):
+            return f"52{match[1]}"
+        return self.value
 
     @property
     def phone(self) -> str | None:
@@ -80,7 +90,7 @@ def parse_whatsapp_id(chat_id: str) -> WhatsAppId | None:
     value = user.partition(":")[0]
     if kind is None or not 0 < len(value) <= _LONGEST_VALUE:
         return None
-    if kind != "group" and not (value.isascii() and value.isdigit()):
+    if kind != "group" and (value == _NOBODY or not (value.isascii() and value.isdigit())):
         return None
     return WhatsAppId(kind, value)
 
@@ -92,7 +102,17 @@ def contact_id(tenant_id: str, identity: WhatsAppId) -> UUID:
 
 def display_name(push_name: str | None, phone: str | None) -> str:
     """What to call somebody we know only from WhatsApp."""
-    return (push_name or "").strip()[:255] or phone or "WhatsApp contact"
+    return visible(push_name)[:255] or phone or "WhatsApp contact"
+
+
+def visible(text: str | None) -> str:
+    """The text without blanks around it; empty when nothing of it can be seen.
+
+    Fillers and formatting characters pass for letters elsewhere: people call themselves by them.
+    """
+    stripped = (text or "").strip()
+    seen = any(c not in _FILLERS and unicodedata.category(c)[0] not in "CZM" for c in stripped)
+    return stripped if seen else ""
 
 
 def conversation_id(channel_id: UUID, chat_id: str) -> UUID:

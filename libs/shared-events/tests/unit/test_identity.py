@@ -7,6 +7,7 @@ from shared_events.identity import (
     conversation_id,
     display_name,
     parse_whatsapp_id,
+    visible,
 )
 
 TENANT = "6f1c2d38-9a4e-4b57-8c21-0d5e7f3a9b64"
@@ -135,3 +136,21 @@ class TestDisplayName:
         self, push_name: str | None, phone: str | None, shown: str
     ) -> None:
         assert display_name(push_name, phone) == shown
+
+
+class TestNobody:
+    @pytest.mark.parametrize(
+        "chat_id", ["0@c.us", "0@s.whatsapp.net", f"{'1' * 50}@c.us", "١٢@c.us"]
+    )
+    def test_is_no_customer(self, chat_id: str) -> None:
+        assert parse_whatsapp_id(chat_id) is None
+
+
+class TestVisible:
+    @pytest.mark.parametrize("text", [None, "", "  ", "\u3164", "\u200b\u2060", "\u2800", "\u0301"])
+    def test_nothing_of_it_can_be_seen(self, text: str | None) -> None:
+        assert visible(text) == ""
+
+    @pytest.mark.parametrize("text", ["A", "👋", "\u3164x", "1", "-", "מ", "é"])
+    def test_something_can(self, text: str) -> None:
+        assert visible(f" {text} ") == text

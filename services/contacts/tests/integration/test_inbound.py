@@ -5,8 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+from crm_contacts.contacts.consumers import on_message_received
+from service_kit.cause import Cause
+from service_kit.incoming import Event
 from shared_events import identity
-from shared_events.contacts.contact import DeleteContact, GetContact, PatchContact
+from shared_events.contacts.contact import (
+    CreateContact,
+    DeleteContact,
+    GetContact,
+    PatchContact,
+)
 from shared_events.identity import WhatsAppId
 
 PHONE = ("phone", "5511988880001")
@@ -137,9 +146,40 @@ class TestIdentities:
         self, company: Any
     ) -> None:
         people = [(LID,), (PHONE, LID), (PHONE,)] * 5
-        for person in people:
-            await company.receive(*person)
-        assert len(await company.contacts()) == 1
+        batch = [company.envelope(company.message(*person)) for person in people]
+        async with company.database.tenant(company.id) as tx:
+            events = [Event(e.event_id, e.tenant_id, e, {}, Cause("r")) for e in batch]
+            await on_message_received(tx, events)
+        (contact,) = await company.contacts()
+        assert {identity["kind"] for identity in contact["identities"]} == {"phone", "lid"}
+
+    async def test_a_mexican_typed_with_52_and_reported_with_521_is_one_contact(
+        self, company: Any
+    ) -> None:
+        typed = await company.value(CreateContact(name="Cliente", phone="+52 55 1204 3001"))
+        await company.receive(("phone", "5215512043001"))
+        (contact,) = await company.contacts()
+        assert (contact["id"], contact["phone"]) == (typed["id"], "+525512043001")
+        assert contact["identities"] == [{"kind": "phone", "value": "5215512043001"}]
+        same = PatchContact(contact_id=UUID(contact["id"]), phone=contact["phone"])
+        assert (await company.value(same))["version"] == contact["version"]
+
+    async def test_of_two_on_record_the_strongest_decides(self, company: Any) -> None:
+        await company.receive(LID, push_name="Oculta")
+        await company.receive(PHONE, push_name="Maria")
+        await company.receive(PHONE, LID, push_name="Maria de novo")
+        maria = next(c for c in await company.contacts() if c["phone"])
+        assert [identity["kind"] for identity in maria["identities"]] == ["phone"]
+        rows = await company.rows("SELECT push_name FROM contacts WHERE phone IS NOT NULL")
+        assert [row["push_name"] for row in rows] == ["Maria de novo"]
+
+    @pytest.mark.parametrize(
+        "name", ["\u3164", "\u115f\u1160\uffa0", "\u2800", "\u200b\u200d\ufeff", "\u00ad", " "]
+    )
+    async def test_a_name_nobody_can_see_is_none(self, company: Any, name: str) -> None:
+        await company.receive(PHONE, push_name=name)
+        (contact,) = await company.contacts()
+        assert contact["name"] == contact["phone"]
 
 
 class TestDelivery:

@@ -34,7 +34,7 @@ class TestCreateContact:
                 phone="(11) 98888-0001",
                 email="Maria@Exemplo.com",
                 tags=["VIP", "vip", "lead"],
-                custom_fields={"cpf": "1", "x\x00": "\x00"},
+                custom_fields={"cpf": "1", "x": ""},
                 language="pt-BR",
                 timezone="America/Sao_Paulo",
                 pipeline_id=UUID(int=3),
@@ -70,7 +70,10 @@ class TestCreateContact:
     async def test_lets_only_one_of_many_at_once_have_the_phone(self, company: Any) -> None:
         writes = [company.receive(SEEN) for _ in range(5)]
         asks = [company.ask(CreateContact(name=f"Maria {i}", phone=PHONE)) for i in range(20)]
-        await asyncio.gather(*writes, *asks)
+        _, replies = await asyncio.gather(asyncio.gather(*writes), asyncio.gather(*asks))
+        refused = [reply.problem.code for reply in replies if reply.problem]
+        assert len(refused) >= 19
+        assert set(refused) == {"contact_exists"}
         assert len(await company.contacts()) == 1
         assert len(await company.outbox("contact.created")) == 1
 
@@ -91,7 +94,6 @@ class TestCreateContact:
         ("fields", "code"),
         [
             ({"name": "Maria", "phone": "call me"}, "invalid_phone"),
-            ({"name": "\x00"}, "string_too_short"),
             ({"name": "Maria", "custom_fields": {"a": "x" * 17_000}}, "too_large"),
         ],
     )
@@ -164,6 +166,28 @@ class TestPatchContact:
         assert same == created
         assert await company.outbox("contact.updated") == []
 
+    async def test_of_many_at_once_loses_none(self, company: Any) -> None:
+        created = await company.value(CreateContact(name="Maria", phone=PHONE))
+        contact_id = UUID(created["id"])
+        await asyncio.gather(
+            *(
+                company.value(PatchContact(contact_id=contact_id, custom_fields={f"f{n}": n}))
+                for n in range(20)
+            ),
+            *(company.receive(SEEN, push_name=f"M{n}") for n in range(10)),
+        )
+        found = await company.value(GetContact(contact_id=contact_id))
+        assert found["custom_fields"] == {f"f{n}": n for n in range(20)}
+        assert found["version"] == 21
+
+    async def test_cannot_merge_beyond_the_limit(self, company: Any) -> None:
+        created = await company.value(
+            CreateContact(name="Maria", custom_fields={"a": "x" * 10_000})
+        )
+        patch = PatchContact(contact_id=created["id"], custom_fields={"b": "x" * 10_000})
+        reply = await company.ask(patch)
+        assert (reply.problem.kind, problem_code(reply)) == ("invalid", "too_large")
+
     async def test_refuses_a_stale_version(self, company: Any) -> None:
         created = await company.value(CreateContact(name="Maria"))
         request = PatchContact(contact_id=created["id"], name="Joana")
@@ -205,6 +229,19 @@ class TestPatchContact:
         await company.receive(SEEN)
         (contact,) = await company.contacts()
         assert (contact["id"], contact["phone"]) == (created["id"], PHONE)
+
+    async def test_taking_an_older_phone_leaves_a_deleted_contact_its_own(
+        self, company: Any
+    ) -> None:
+        gone = await company.value(CreateContact(name="X", phone="+5511988880001"))
+        contact_id = UUID(gone["id"])
+        await company.value(PatchContact(contact_id=contact_id, phone="+5511988880002"))
+        await company.value(DeleteContact(contact_id=contact_id))
+        taker = await company.value(CreateContact(name="Y"))
+        await company.value(PatchContact(contact_id=UUID(taker["id"]), phone="+5511988880001"))
+        await company.receive(("phone", "5511988880002"))
+        back = await company.value(GetContact(contact_id=contact_id))
+        assert back["phone"] == "+5511988880002"
 
 
 class TestDeleteContact:
@@ -320,6 +357,33 @@ class TestListContacts:
         page = await stocked.value(ListContacts(sort="name", limit=1))
         backwards = ListContacts(sort="-name", cursor=page["next_cursor"])
         assert await stocked.refusal(backwards) == ("malformed", "invalid_cursor")
+
+    @pytest.mark.parametrize("few", [2, 5, 100])
+    async def test_finds_all_of_many_and_of_few(
+        self, company: Any, few: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether the word is rare or common decides the plan, never what is found."""
+        monkeypatch.setattr("crm_contacts.contacts.listing._FEW", few)
+        for number in range(5):
+            await company.value(CreateContact(name=f"Loja {number}"))
+        await company.value(CreateContact(name="Outra"))
+        found = await company.contacts(search="loja", sort="name")
+        assert [contact["name"] for contact in found] == [f"Loja {n}" for n in range(5)]
+        page = await company.value(ListContacts(search="loja", sort="name", limit=2))
+        assert len(page["data"]) == 2
+        assert page["has_more"]
+
+    @pytest.mark.parametrize("search", ["\u0301", "\u200b", "%", "\u3164"])
+    async def test_what_means_nothing_finds_nobody(self, stocked: Any, search: str) -> None:
+        assert await stocked.contacts(search=search) == []
+
+    async def test_finds_a_phone_typed_in_another_script(self, company: Any) -> None:
+        await company.value(CreateContact(name="Outra", phone="+5511988880002"))
+        arabic = "+5511988880001".translate({ord(str(n)): 0x0660 + n for n in range(10)})
+        created = await company.value(CreateContact(name="Maria", phone=arabic))
+        assert created["phone"] == "+5511988880001"
+        found = await company.contacts(search=arabic.removeprefix("+"))
+        assert [contact["name"] for contact in found] == ["Maria"]
 
     async def test_shows_only_the_callers_tenant(self, stocked: Any, other_company: Any) -> None:
         assert len(await stocked.contacts()) == 4

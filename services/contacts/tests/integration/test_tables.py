@@ -3,7 +3,7 @@
 from typing import Any
 
 import asyncpg
-from crm_contacts.tables import SCHEMA, Base
+from crm_contacts.tables import Base
 from crm_testing.schemas import (
     Databases,
     MigratedDatabase,
@@ -34,7 +34,7 @@ class TestRowLevelSecurity:
                 company.id,
             )
         admin = await asyncpg.connect(database.admin_url)
-        await admin.execute(f"VACUUM ANALYZE {SCHEMA}.contacts")
+        await admin.execute("VACUUM ANALYZE contacts.contacts")
         await admin.close()
         plan = await company.rows(
             "EXPLAIN SELECT id FROM contacts"

@@ -1,4 +1,4 @@
-from crm_gateway.models import Base
+from crm_gateway.tables import Base
 from crm_testing.schemas import (
     OF_NO_TENANT,
     Databases,

@@ -6,12 +6,13 @@ with it whenever either fails.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from prometheus_client import Gauge
-from temporalio.client import Client
+from service_kit import tracing
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -31,6 +32,16 @@ UNREACHABLE = (RPCError, RuntimeError, OSError)
 
 MakeWorker = Callable[[Client], Worker]
 OnConnect = Callable[[Client], Awaitable[None]]
+
+
+def _interceptors() -> Sequence[Interceptor]:
+    """Spans of workflows and activities, while somebody takes them."""
+    if not tracing.is_recording():
+        return []
+    # Imported by those who export only.
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return [TracingInterceptor()]
 
 
 class Temporal:
@@ -61,7 +72,10 @@ class Temporal:
     async def run(self) -> None:
         """Connect and work until cancelled; raises when Temporal cannot be reached or served."""
         client = await Client.connect(
-            self._address, namespace=self._namespace, data_converter=pydantic_data_converter
+            self._address,
+            namespace=self._namespace,
+            data_converter=pydantic_data_converter,
+            interceptors=_interceptors(),
         )
         for callback in self._on_connect:
             await callback(client)

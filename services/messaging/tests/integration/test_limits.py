@@ -9,11 +9,11 @@ from crm_messaging.messages.consumers import (
     on_message_sent,
     on_status_reported,
 )
-from crm_messaging.messages.models import TABLE as MESSAGES
+from crm_messaging.messages.models import Message as MessageRow
 from crm_messaging.messages.service import send
 from crm_messaging.replicas import consumers
 from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
-from crm_messaging.sessions.models import TABLE as SESSIONS
+from crm_messaging.sessions.models import Session as SessionRow
 from crm_testing.limits import assert_columns_hold, largest
 from crm_testing.services import read_back
 from messaging_scene import Scene
@@ -43,9 +43,9 @@ class TestColumns:
     @pytest.mark.parametrize(
         ("contract", "table"),
         [
-            (Message, MESSAGES),
-            (Session, SESSIONS),
-            (ChannelMessageReceived, MESSAGES),
+            (Message, table_of(MessageRow)),
+            (Session, table_of(SessionRow)),
+            (ChannelMessageReceived, table_of(MessageRow)),
             (ContactSummary, table_of(ContactRef)),
             (TrafficChannel, table_of(ChannelRef)),
             (Agent, table_of(AgentRef)),

@@ -87,7 +87,7 @@ class TestSendMessage:
         contact_id, channel_id = await known_contact(scene), await known_channel(scene)
         sent = await agent.value(
             SendMessage(
-                contact_id=contact_id, channel_id=channel_id, content=" Oi\x00! ", metadata={"a": 1}
+                contact_id=contact_id, channel_id=channel_id, content=" Oi! ", metadata={"a": 1}
             ),
             correlation_id="request-7",
         )

@@ -1,7 +1,7 @@
 from uuid import UUID
 
 from crm_messaging.messages.arrival import on_message_received
-from crm_messaging.schema import Base
+from crm_messaging.tables import Base
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from messaging_scene import Scene
 from shared_events.services import MESSAGING

@@ -8,7 +8,7 @@ import pytest
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from crm_testing.services import eventually
 from crm_webhooks.deliveries.retention import purge
-from crm_webhooks.models import Base
+from crm_webhooks.tables import Base
 from shared_events.services import WEBHOOKS
 
 

@@ -18,6 +18,8 @@ class Span:
     trace_id: str
     span_id: str
     parent_id: str
+    attributes: tuple[str, ...] = ()
+    """The values of its attributes, as text."""
 
 
 class TraceCollector(LocalServer):
@@ -50,6 +52,7 @@ class TraceCollector(LocalServer):
                             span.trace_id.hex(),
                             span.span_id.hex(),
                             span.parent_span_id.hex(),
+                            tuple(a.value.string_value for a in span.attributes),
                         )
                     )
         return web.Response()

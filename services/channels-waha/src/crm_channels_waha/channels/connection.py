@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-import asyncpg
 from service_kit.sealing import Seal, WrongKeyError
 from shared_events.channels import ingress
 from shared_events.channels.channel import Channel, WahaConnection
 
 from crm_channels_waha.channels import rules
+from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import Waha, WahaRefusedError, WahaTimeouts
 from crm_channels_waha.waha.configuration import WEBHOOK_PATH, Subscription
@@ -28,25 +28,25 @@ class Connections:
             settings.waha_control_timeout_seconds,
         )
 
-    def waha(self, row: asyncpg.Record) -> Waha:
+    def waha(self, row: ChannelRow) -> Waha:
         """A client of the channel's WAHA session; WahaRefusedError if its key cannot be sent."""
         try:
-            api_key = self.seal.open_text(row["waha_api_key_encrypted"])
+            api_key = self.seal.open_text(row.waha_api_key_encrypted)
         except WrongKeyError as error:
             raise WahaRefusedError(str(error)) from None
         if not rules.is_sendable(api_key):
             raise WahaRefusedError("the API key cannot be a header's value")
-        return Waha(self._http, row["waha_base_url"], row["waha_session"], api_key, self._timeouts)
+        return Waha(self._http, row.waha_base_url, row.waha_session, api_key, self._timeouts)
 
-    def subscription(self, row: asyncpg.Record) -> Subscription:
+    def subscription(self, row: ChannelRow) -> Subscription:
         """Our webhook for the channel; nobody has to look anything up to accept its posts."""
         address = _address(row)
         token = ingress.channel_token(self._master_key, address)
         return Subscription(
             url=f"{self._public_base_url}{WEBHOOK_PATH}{token}",
             hmac_key=ingress.webhook_hmac_key(self._master_key, address),
-            tenant_id=row["tenant_id"],
-            channel_id=str(row["id"]),
+            tenant_id=row.tenant_id,
+            channel_id=str(row.id),
             is_ours=lambda url: self._leads_to(address, url),
         )
 
@@ -59,27 +59,27 @@ class Connections:
             address.channel_id,
         )
 
-    def resource(self, row: asyncpg.Record, *, with_key: bool = False) -> Channel:
+    def resource(self, row: ChannelRow, *, with_key: bool = False) -> Channel:
         """The channel as customers see it; the webhook's HMAC key only when it was just made."""
         subscription = self.subscription(row)
         return Channel(
-            id=row["id"],
-            name=row["name"],
-            type=row["type"],
-            status=row["status"],
-            status_reason=row["status_reason"],
-            phone=row["phone"],
-            waha=WahaConnection(base_url=row["waha_base_url"], session=row["waha_session"]),
+            id=row.id,
+            name=row.name,
+            type=row.type,
+            status=row.status,
+            status_reason=row.status_reason,
+            phone=row.phone,
+            waha=WahaConnection(base_url=row.waha_base_url, session=row.waha_session),
             webhook_url=subscription.url,
             webhook_hmac_key=subscription.hmac_key if with_key else None,
-            session_timeout_minutes=row["session_timeout_seconds"] / 60,
-            session_timeout_seconds=row["session_timeout_seconds"],
-            allow_groups=row["allow_groups"],
-            version=row["version"],
-            created_at=row["created_at"],
-            updated_at=row["updated_at"],
+            session_timeout_minutes=row.session_timeout_seconds / 60,
+            session_timeout_seconds=row.session_timeout_seconds,
+            allow_groups=row.allow_groups,
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
         )
 
 
-def _address(row: asyncpg.Record) -> ingress.ChannelAddress:
-    return ingress.ChannelAddress(UUID(row["tenant_id"]), row["id"], row["key_generation"])
+def _address(row: ChannelRow) -> ingress.ChannelAddress:
+    return ingress.ChannelAddress(UUID(row.tenant_id), row.id, row.key_generation)

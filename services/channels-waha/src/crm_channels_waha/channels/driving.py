@@ -55,7 +55,7 @@ class Driving:
                 session = await waha.drive(request.action)
         async with self._database.tenant(tenant_id, cause=Cause(call.correlation_id)) as tx:
             written = await self._status.answered(tx, row, session)
-            if request.action == "logout" and written and written["status"] != "pairing":
+            if request.action == "logout" and written and written.status != "pairing":
                 written = await self._status.declare(tx, request.channel_id, "logged_out", None)
         if written is None:
             raise NotFoundError("channel")

@@ -3,13 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Index, SmallInteger, String, Text, text
+from service_kit import columns
+from sqlalchemy import Column, Index, SmallInteger, text
 from sqlmodel import Field
 
-from crm_channels_waha.tables import SCHEMA, Table, moment_column, now_column, tenant_column
+from crm_channels_waha.tables import Base
 
 
-class ChannelRow(Table, table=True):
+class ChannelRow(Base, table=True):
     """A connected number.
 
     `waha_status` is WAHA's own word and `waha_status_at` WAHA's time of it, so that reports which
@@ -34,27 +35,24 @@ class ChannelRow(Table, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(sa_column=tenant_column())
-    name: str = Field(sa_column=Column(String(255), nullable=False))
-    type: str = Field(sa_column=Column(String(50), nullable=False))
-    status: str = Field(sa_column=Column(String(50), nullable=False))
-    status_reason: str | None = Field(sa_column=Column(Text))
-    phone: str | None = Field(sa_column=Column(String(50)))
-    waha_base_url: str = Field(sa_column=Column(Text, nullable=False))
-    waha_session: str = Field(sa_column=Column(String(54), nullable=False))
-    waha_api_key_encrypted: str = Field(sa_column=Column(Text, nullable=False))
+    tenant_id: str = columns.tenant_id()
+    name: str = Field(max_length=255)
+    type: str = Field(max_length=50)
+    status: str = Field(max_length=50)
+    status_reason: str | None = columns.maybe_text()
+    phone: str | None = Field(default=None, max_length=50)
+    waha_base_url: str = columns.text()
+    waha_session: str = Field(max_length=54)
+    waha_api_key_encrypted: str = columns.text()
     key_generation: int = Field(
-        sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
     )
     session_timeout_seconds: int
     allow_groups: bool
-    engine: str | None = Field(sa_column=Column(String(50)))
-    waha_status: str | None = Field(sa_column=Column(String(100)))
-    waha_status_at: datetime | None = Field(sa_column=moment_column())
-    version: int = Field(sa_column_kwargs={"server_default": text("1")})
-    created_at: datetime = Field(sa_column=now_column())
-    updated_at: datetime = Field(sa_column=now_column())
-    deleted_at: datetime | None = Field(sa_column=moment_column())
-
-
-TABLE = Table.metadata.tables[f"{SCHEMA}.channels"]
+    engine: str | None = Field(default=None, max_length=50)
+    waha_status: str | None = Field(default=None, max_length=100)
+    waha_status_at: datetime | None = columns.maybe_moment()
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
+    deleted_at: datetime | None = columns.maybe_moment()

@@ -1,5 +1,6 @@
 """Requests that only need our own tables."""
 
+from typing import Any
 from uuid import UUID
 
 from service_kit.calls import Call
@@ -26,12 +27,13 @@ from sqlalchemy import select
 
 from crm_channels_waha.channels import repository, rules
 from crm_channels_waha.channels.connection import Connections
-from crm_channels_waha.channels.models import TABLE
+from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import CHANNELS
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
 
-_C = TABLE.c
-_EXISTING = select(TABLE).where(_C.deleted_at.is_(None))
+_C = CHANNELS.table.c
+_EXISTING = select(ChannelRow).where(_C.deleted_at.is_(None))
 _NEWEST_FIRST = Order("channels", [(_C.id, UUID)], tenant=_C.tenant_id, descending=True)
 """Ids are in order of creation."""
 
@@ -51,18 +53,23 @@ class ChannelRequests:
     async def create(self, tx: Transaction, request: CreateChannel, call: Call) -> Channel:
         """Connect a number; it still has to be started and paired."""
         del call
+        timeout = self._timeout(request) or DEFAULT_SESSION_TIMEOUT_SECONDS
         row = await repository.insert(
             tx,
-            channel_id=uuid7(),
-            name=request.name,
-            type_=request.type,
-            waha_base_url=rules.base_url(request.waha.base_url, self._egress),
-            waha_session=request.waha.session,
-            sealed_api_key=self._sealed(request.waha),
-            session_timeout_seconds=self._timeout(request) or DEFAULT_SESSION_TIMEOUT_SECONDS,
-            allow_groups=request.allow_groups,
+            ChannelRow(
+                id=uuid7(),
+                tenant_id=tx.tenant_id,
+                name=request.name,
+                type=request.type,
+                status="created",
+                waha_base_url=rules.base_url(request.waha.base_url, self._egress),
+                waha_session=request.waha.session,
+                waha_api_key_encrypted=self._sealed(request.waha),
+                session_timeout_seconds=timeout,
+                allow_groups=request.allow_groups,
+            ),
         )
-        tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row["id"])
+        tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
         return self._connections.resource(row, with_key=True)
 
     async def get(self, tx: Transaction, request: GetChannel, call: Call) -> Channel:
@@ -73,40 +80,37 @@ class ChannelRequests:
     async def list(self, tx: Transaction, request: ListChannels, call: Call) -> Page[Channel]:
         """A page of channels, newest first."""
         del call
-        return await _NEWEST_FIRST.page(tx, _EXISTING, request, self._connections.resource)
+        return await _NEWEST_FIRST.page(
+            tx, _EXISTING, request, CHANNELS, self._connections.resource
+        )
 
     async def update(self, tx: Transaction, request: UpdateChannel, call: Call) -> Channel:
         """Change what the request names. Another WAHA session begins as a new one would."""
         row = await repository.find(tx, request.channel_id, lock=True)
-        PreconditionFailedError.check(call.expected_version, row["version"])
-        base_url, session = row["waha_base_url"], row["waha_session"]
-        sealed = row["waha_api_key_encrypted"]
+        PreconditionFailedError.check(call.expected_version, row.version)
+        changes: dict[str, Any] = {
+            "name": request.name,
+            "session_timeout_seconds": self._timeout(request),
+            "allow_groups": request.allow_groups,
+        }
         if request.waha is not None:
-            base_url = rules.base_url(request.waha.base_url, self._egress)
-            session = request.waha.session
-            sealed = self._sealed(request.waha)
-        written = await repository.update(
-            tx,
-            request.channel_id,
-            name=request.name or row["name"],
-            waha_base_url=base_url,
-            waha_session=session,
-            sealed_api_key=sealed,
-            session_timeout_seconds=self._timeout(request) or row["session_timeout_seconds"],
-            allow_groups=(
-                row["allow_groups"] if request.allow_groups is None else request.allow_groups
-            ),
-        )
-        if (base_url, session) != (row["waha_base_url"], row["waha_session"]):
+            changes |= {
+                "waha_base_url": rules.base_url(request.waha.base_url, self._egress),
+                "waha_session": request.waha.session,
+                "waha_api_key_encrypted": self._sealed(request.waha),
+            }
+        named = {name: value for name, value in changes.items() if value is not None}
+        written = await repository.update(tx, row.model_copy(update=named))
+        if (written.waha_base_url, written.waha_session) != (row.waha_base_url, row.waha_session):
             written = await repository.begin_again(tx, request.channel_id)
-            if row["status"] != "created":
+            if row.status != "created":
                 tx.outbox.add(
                     ChannelStatusChanged(
                         channel=self._connections.resource(written),
-                        previous_status=row["status"],
+                        previous_status=row.status,
                         waha_status="",
                     ),
-                    row["id"],
+                    row.id,
                 )
         channel = self._connections.resource(written)
         tx.outbox.add(ChannelUpdated(channel=channel), channel.id)
@@ -115,7 +119,7 @@ class ChannelRequests:
     async def delete(self, tx: Transaction, request: DeleteChannel, call: Call) -> Nothing:
         """Disconnect a number. Its WAHA session is left as it is: it may serve others."""
         row = await repository.find(tx, request.channel_id, lock=True)
-        PreconditionFailedError.check(call.expected_version, row["version"])
+        PreconditionFailedError.check(call.expected_version, row.version)
         await repository.delete(tx, request.channel_id)
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()

@@ -3,12 +3,13 @@
 import asyncio
 from uuid import UUID
 
-import asyncpg
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from shared_events.channels.channel import ChannelStatus, ChannelStatusChanged
 
 from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import CHANNELS
 from crm_channels_waha.waha.client import WahaSession
 from crm_channels_waha.waha.translate import SessionReport
 
@@ -45,7 +46,7 @@ class StatusBook:
 
     async def report(
         self, tx: Transaction, channel_id: UUID, report: SessionReport, cause: Cause | None = None
-    ) -> asyncpg.Record | None:
+    ) -> ChannelRow | None:
         """Apply what WAHA says, unless something newer is known; returns the row if it exists."""
         row = await _locked(tx, channel_id)
         if row is None or _is_old_news(report, row):
@@ -53,14 +54,14 @@ class StatusBook:
         return await self._apply(tx, row, report, cause)
 
     async def answered(
-        self, tx: Transaction, asked: asyncpg.Record, session: WahaSession
-    ) -> asyncpg.Record | None:
+        self, tx: Transaction, asked: ChannelRow, session: WahaSession
+    ) -> ChannelRow | None:
         """Apply what WAHA answered; `asked` is the row as it was when WAHA was asked.
 
         An answer carries no time. Whatever was reported meanwhile is at least as new.
         """
-        row = await _locked(tx, asked["id"])
-        if row is None or row["waha_status_at"] != asked["waha_status_at"]:
+        row = await _locked(tx, asked.id)
+        if row is None or row.waha_status_at != asked.waha_status_at:
             return row
         report = SessionReport(session.status or "", None, session.engine, session.phone, None)
         return await self._apply(tx, row, report, None)
@@ -68,21 +69,21 @@ class StatusBook:
     async def _apply(
         self,
         tx: Transaction,
-        row: asyncpg.Record,
+        row: ChannelRow,
         report: SessionReport,
         cause: Cause | None,
-    ) -> asyncpg.Record | None:
-        status = meaning(report.waha_status) or row["status"]
+    ) -> ChannelRow | None:
+        status = meaning(report.waha_status) or row.status
         reason = None
         if report.restricted_until is not None:
             reason = f"restricted_until {report.restricted_until.isoformat()}"
-        elif status == row["status"] and status != "connected":
-            reason = row["status_reason"]
+        elif status == row.status and status != "connected":
+            reason = row.status_reason
         return await self._write(tx, row, status, reason, report, cause)
 
     async def declare(
         self, tx: Transaction, channel_id: UUID, status: ChannelStatus, reason: str | None
-    ) -> asyncpg.Record | None:
+    ) -> ChannelRow | None:
         """Set our own word for a channel's state, for a reason WAHA does not name."""
         row = await _locked(tx, channel_id)
         if row is None:
@@ -92,15 +93,16 @@ class StatusBook:
     async def _write(
         self,
         tx: Transaction,
-        row: asyncpg.Record,
+        row: ChannelRow,
         status: str,
         reason: str | None,
         report: SessionReport | None,
         cause: Cause | None,
-    ) -> asyncpg.Record | None:
-        written = await tx.fetchrow(
+    ) -> ChannelRow | None:
+        written = await CHANNELS.first(
+            tx,
             _APPLY,
-            row["id"],
+            row.id,
             status,
             reason,
             report.phone if report else None,
@@ -108,14 +110,14 @@ class StatusBook:
             report.waha_status if report else None,
             report.at if report else None,
         )
-        if written is not None and status != row["status"]:
+        if written is not None and status != row.status:
             tx.outbox.add(
                 ChannelStatusChanged(
                     channel=self._connections.resource(written),
-                    previous_status=row["status"],
-                    waha_status=written["waha_status"] or "",
+                    previous_status=row.status,
+                    waha_status=written.waha_status or "",
                 ),
-                row["id"],
+                row.id,
                 cause=cause,
             )
         return written
@@ -132,20 +134,21 @@ class StatusBook:
         Short blips WORKING -> STARTING -> WORKING are normal and nobody hears of them.
         """
         async with database.system("status") as tx:
-            stuck = await tx.fetch(
-                "SELECT id, tenant_id FROM channels"
+            stuck = await CHANNELS.find(
+                tx,
+                "SELECT * FROM channels"
                 " WHERE waha_status = 'STARTING' AND status = 'connected' AND deleted_at IS NULL"
                 " AND updated_at < now() - make_interval(secs => $1) LIMIT 100",
                 after_seconds,
             )
         for row in stuck:
-            async with database.tenant(row["tenant_id"]) as tx:
-                current = await _locked(tx, row["id"])
-                if current and (current["status"], current["waha_status"]) == (
+            async with database.tenant(row.tenant_id) as tx:
+                current = await _locked(tx, row.id)
+                if current and (current.status, current.waha_status) == (
                     "connected",
                     "STARTING",
                 ):
-                    await self.declare(tx, row["id"], "degraded", "waha_reconnecting")
+                    await self.declare(tx, row.id, "degraded", "waha_reconnecting")
 
 
 def meaning(waha_status: str) -> ChannelStatus | None:
@@ -155,16 +158,16 @@ def meaning(waha_status: str) -> ChannelStatus | None:
     return _MEANING.get(waha_status)
 
 
-async def _locked(tx: Transaction, channel_id: UUID) -> asyncpg.Record | None:
-    return await tx.fetchrow(
-        "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", channel_id
+async def _locked(tx: Transaction, channel_id: UUID) -> ChannelRow | None:
+    return await CHANNELS.first(
+        tx, "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", channel_id
     )
 
 
-def _is_old_news(report: SessionReport, row: asyncpg.Record) -> bool:
-    known_at = row["waha_status_at"]
+def _is_old_news(report: SessionReport, row: ChannelRow) -> bool:
+    known_at = row.waha_status_at
     if report.at is None or known_at is None or report.at > known_at:
         return False
     # Within one millisecond the way up (STARTING, SCAN_QR_CODE) comes before where it leads.
     on_the_way = meaning(report.waha_status) in (None, "pairing")
-    return report.at < known_at or (on_the_way and row["waha_status"] in _MEANING)
+    return report.at < known_at or (on_the_way and row.waha_status in _MEANING)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from service_kit import tracing
@@ -18,9 +17,11 @@ from shared_events.identity import WhatsAppId, conversation_id
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
+from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound import repository
-from crm_channels_waha.inbound.repository import LidSeen, RawBody
+from crm_channels_waha.inbound.models import RawEvent
+from crm_channels_waha.inbound.repository import LidSeen
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.waha.reading import UnreadableError, read_object
 from crm_channels_waha.waha.translate import (
@@ -94,11 +95,11 @@ class WahaInbox:
         rows = await channels.find_many(tx, list({e.body.channel_id for e in events}))
         listeners = {channel_id: _listener(row) for channel_id, row in rows.items()}
         understood: list[_Understood] = []
-        kept: list[RawBody] = []
+        kept: list[RawEvent] = []
         for incoming in events:
             outcome = _understand(incoming.body, listeners.get(incoming.body.channel_id))
             if isinstance(outcome, _Raw):
-                kept.append(_raw_body(incoming, outcome))
+                kept.append(_raw_event(incoming, outcome))
                 _count(incoming.body.event, outcome.outcome)
             else:
                 understood.append(_Understood(incoming, outcome))
@@ -152,27 +153,28 @@ def _understand(event: WahaEvent, listener: Listener | None) -> Translation | _R
     return _Raw(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
 
 
-def _listener(row: asyncpg.Record) -> Listener:
+def _listener(row: ChannelRow) -> Listener:
     return Listener(
-        row["id"],
-        row["name"],
-        row["session_timeout_seconds"],
-        row["allow_groups"],
-        row["waha_base_url"],
-        row["waha_session"],
+        row.id,
+        row.name,
+        row.session_timeout_seconds,
+        row.allow_groups,
+        row.waha_base_url,
+        row.waha_session,
     )
 
 
-def _raw_body(incoming: Incoming[WahaEvent], raw: _Raw) -> RawBody:
+def _raw_event(incoming: Incoming[WahaEvent], raw: _Raw) -> RawEvent:
     event = incoming.body
-    return RawBody(
-        incoming.id,
-        event.channel_id,
-        event.event.replace("\0", ""),
-        raw.outcome,
-        raw.reason,
-        event.raw,
-        event.received_at,
+    return RawEvent.model_construct(
+        id=incoming.id,
+        tenant_id=incoming.tenant_id,
+        channel_id=event.channel_id,
+        event=event.event.replace("\0", "")[:100],
+        outcome=raw.outcome,
+        reason=raw.reason,
+        body=event.raw,
+        received_at=event.received_at,
     )
 
 

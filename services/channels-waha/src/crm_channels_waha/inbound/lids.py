@@ -2,13 +2,13 @@
 
 import asyncio
 
-import asyncpg
 import structlog
 from service_kit.database import Database
 
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.inbound import repository
+from crm_channels_waha.inbound.models import LidRef
 from crm_channels_waha.inbound.repository import LidSeen
 from crm_channels_waha.waha.client import WahaError
 
@@ -43,17 +43,17 @@ class LidLookup:
             await self._look_up(ref)
         return len(due)
 
-    async def _look_up(self, ref: asyncpg.Record) -> None:
-        async with self._database.tenant(ref["tenant_id"], read_only=True) as tx:
-            found = await channels.find_many(tx, [ref["channel_id"]])
-        channel = found.get(ref["channel_id"])
+    async def _look_up(self, ref: LidRef) -> None:
+        async with self._database.tenant(ref.tenant_id, read_only=True) as tx:
+            found = await channels.find_many(tx, [ref.channel_id])
+        channel = found.get(ref.channel_id)
         if channel is None:
             return
         try:
-            phone = await self._connections.waha(channel).phone_of_lid(ref["lid"])
+            phone = await self._connections.waha(channel).phone_of_lid(ref.lid)
         except WahaError as error:
-            log.debug("lid_lookup_failed", channel_id=str(channel["id"]), error=repr(error))
+            log.debug("lid_lookup_failed", channel_id=str(channel.id), error=repr(error))
             return
         if phone is not None:
-            async with self._database.tenant(ref["tenant_id"]) as tx:
-                await repository.learn_lids(tx, [LidSeen(ref["lid"], phone, channel["id"])])
+            async with self._database.tenant(ref.tenant_id) as tx:
+                await repository.learn_lids(tx, [LidSeen(ref.lid, phone, channel.id)])

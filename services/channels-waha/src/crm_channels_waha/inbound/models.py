@@ -3,13 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Index, LargeBinary, SmallInteger, String, Text, text
+from service_kit import columns
+from sqlalchemy import Column, Index, SmallInteger, text
 from sqlmodel import Field
 
-from crm_channels_waha.tables import Table, now_column, tenant_column
+from crm_channels_waha.tables import Base
 
 
-class RawEvent(Table, table=True):
+class RawEvent(Base, table=True):
     """A WAHA event that became no domain event, kept byte for byte: nothing is lost.
 
     `outcome` is `ignored` (nobody's conversation), `unhandled` (a kind we make nothing of, or an
@@ -23,16 +24,16 @@ class RawEvent(Table, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(sa_column=tenant_column())
+    tenant_id: str = columns.tenant_id()
     channel_id: UUID
-    event: str = Field(sa_column=Column(String(100), nullable=False))
-    outcome: str = Field(sa_column=Column(String(20), nullable=False))
-    reason: str = Field(sa_column=Column(Text, nullable=False))
-    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    received_at: datetime = Field(sa_column=now_column())
+    event: str = Field(max_length=100)
+    outcome: str = Field(max_length=20)
+    reason: str = columns.text()
+    body: bytes
+    received_at: datetime = columns.stamped()
 
 
-class LidRef(Table, table=True):
+class LidRef(Base, table=True):
     """The phone behind a hidden id; `phone` is null while WAHA has not told us.
 
     Digits only, as WhatsApp reports them. `channel_id` is the channel to ask through.
@@ -43,10 +44,12 @@ class LidRef(Table, table=True):
         Index("idx_lid_refs_unresolved", "next_lookup_at", postgresql_where=text("phone IS NULL")),
     )
 
-    tenant_id: str = Field(sa_column=Column(String(255), primary_key=True))
-    lid: str = Field(sa_column=Column(String(50), primary_key=True))
-    phone: str | None = Field(sa_column=Column(String(50)))
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    lid: str = Field(primary_key=True, max_length=50)
+    phone: str | None = Field(default=None, max_length=50)
     channel_id: UUID
-    lookups: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
-    next_lookup_at: datetime = Field(sa_column=now_column())
-    created_at: datetime = Field(sa_column=now_column())
+    lookups: int = Field(
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
+    )
+    next_lookup_at: datetime = columns.stamped()
+    created_at: datetime = columns.stamped()

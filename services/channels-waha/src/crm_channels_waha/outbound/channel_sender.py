@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 import structlog
 from service_kit.database import Database, Transaction, is_infrastructure
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
 from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
     Found,
@@ -105,13 +106,13 @@ class ChannelSender:
         while idle < _IDLE_POLLS:
             self.wake.clear()
             async with self._database.tenant(self._tenant_id, read_only=True) as tx:
-                row = await ledger.next_message(tx, self._channel_id)
+                due = await ledger.next_message(tx, self._channel_id)
                 found = await channels.find_many(tx, [self._channel_id])
-            idle = 0 if row else idle + 1
-            if row is None or row["due_in"] > 0:
-                await self._wait(min(row["due_in"], _POLL_SECONDS) if row else _POLL_SECONDS)
+            idle = 0 if due else idle + 1
+            if due is None or due.due_in > 0:
+                await self._wait(min(due.due_in, _POLL_SECONDS) if due else _POLL_SECONDS)
             elif await self._may_send(channel := found.get(self._channel_id)):
-                await self._undisturbed(row, channel)
+                await self._undisturbed(due.message, channel)
 
     async def _wait(self, seconds: float) -> None:
         """Sleep until there is news of this channel, at most so long."""
@@ -119,7 +120,7 @@ class ChannelSender:
             async with asyncio.timeout(seconds):
                 await self.wake.wait()
 
-    async def _undisturbed(self, row: asyncpg.Record, channel: asyncpg.Record | None) -> None:
+    async def _undisturbed(self, row: OutboundMessage, channel: ChannelRow | None) -> None:
         """Finish a step that is under way before stopping, if it does not take too long."""
         step = asyncio.create_task(self._step(row, channel))
         try:
@@ -130,23 +131,23 @@ class ChannelSender:
             await asyncio.gather(step, return_exceptions=True)
             raise
 
-    async def _step(self, row: asyncpg.Record, channel: asyncpg.Record | None) -> None:
+    async def _step(self, row: OutboundMessage, channel: ChannelRow | None) -> None:
         try:
             if channel is None:
                 await self._settle(row, Rejected("channel_gone", "The channel was deleted."))
-            elif row["state"] == "pending":
+            elif row.state == "pending":
                 await self._send(row, channel)
             else:
                 await self._reconcile(row, channel)
         except Exception as error:
             if is_infrastructure(error):
                 raise  # the row says how far we came
-            log.exception("send_failed", message_id=str(row["message_id"]))
+            log.exception("send_failed", message_id=str(row.message_id))
             await self._interrupted(row, type(error).__name__)
 
-    async def _interrupted(self, row: asyncpg.Record, reason: str) -> None:
+    async def _interrupted(self, row: OutboundMessage, reason: str) -> None:
         """A fault of ours came between. What may have left by then is unknown, not failed."""
-        message_id = row["message_id"]
+        message_id = row.message_id
         async with self._database.tenant(self._tenant_id) as tx:
             if not await ledger.may_have_left(tx, message_id):
                 await ledger.mark_failed(tx, message_id, "internal_error", reason)
@@ -156,18 +157,18 @@ class ChannelSender:
                 pause = self._pace.unknown_wait
                 await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
-    async def _send(self, row: asyncpg.Record, channel: asyncpg.Record) -> None:
+    async def _send(self, row: OutboundMessage, channel: ChannelRow) -> None:
         waha = self._waha(channel)
         if isinstance(waha, Refused):
             await self._settle(row, waha)
             return
-        external_id = await self._message_id(row, channel["engine"], waha)
+        external_id = await self._message_id(row, channel.engine, waha)
         if isinstance(external_id, NotSent | Refused):
             await self._settle(row, external_id)
             return
         async with self._database.tenant(self._tenant_id) as tx:
             message = await _outgoing(tx, row, channel)
-            if not await ledger.mark_sending(tx, row["message_id"], external_id):
+            if not await ledger.mark_sending(tx, row.message_id, external_id):
                 return
         verdict = await waha.send(message, external_id)
         if isinstance(verdict, Accepted) and verdict.external_id is None:
@@ -176,26 +177,26 @@ class ChannelSender:
         if self._pace.interval:
             await asyncio.sleep(self._pace.interval * random.uniform(0.5, 1.5))  # noqa: S311
 
-    def _waha(self, channel: asyncpg.Record) -> Waha | Refused:
+    def _waha(self, channel: ChannelRow) -> Waha | Refused:
         try:
             return self._connections.waha(channel)
         except WahaRefusedError as error:
             return Refused(str(error))
 
     async def _message_id(
-        self, row: asyncpg.Record, engine: str | None, waha: Waha
+        self, row: OutboundMessage, engine: str | None, waha: Waha
     ) -> str | NotSent | Refused | None:
         """The id to send under, where the endpoint takes one and the engine gives one."""
-        if row["external_id"] is not None:
-            return str(row["external_id"])
-        if row["content_type"] not in TAKES_MESSAGE_ID or engine in BROWSER_ENGINES:
+        if row.external_id is not None:
+            return str(row.external_id)
+        if row.content_type not in TAKES_MESSAGE_ID or engine in BROWSER_ENGINES:
             return None
         return await waha.new_message_id()
 
-    async def _settle(self, row: asyncpg.Record, verdict: Verdict) -> None:
+    async def _settle(self, row: OutboundMessage, verdict: Verdict) -> None:
         """Write down what became of it."""
         metrics.WAHA_SENDS.labels(type(verdict).__name__.lower()).inc()
-        message_id = row["message_id"]
+        message_id = row.message_id
         async with self._database.tenant(self._tenant_id) as tx:
             match verdict:
                 case Accepted(None):
@@ -212,16 +213,16 @@ class ChannelSender:
                 case NotSent(reason) if self._is_old(row):
                     await ledger.mark_failed(tx, message_id, "waha_unavailable", reason)
                 case NotSent(reason):
-                    pause = self._pace.backoff(row["attempts"])
+                    pause = self._pace.backoff(row.attempts)
                     await ledger.mark_waiting(tx, message_id, "pending", pause, reason)
                 case Unknown(reason):
                     await ledger.mark_waiting(
                         tx, message_id, "unknown", self._pace.unknown_wait, reason
                     )
 
-    async def _reconcile(self, row: asyncpg.Record, channel: asyncpg.Record) -> None:
+    async def _reconcile(self, row: OutboundMessage, channel: ChannelRow) -> None:
         """No echo came: ask WAHA whether the message is there."""
-        message_id, reason = row["message_id"], row["reason"] or ""
+        message_id, reason = row.message_id, row.reason or ""
         waha = self._waha(channel)
         outcome: Found | Lost | Undecidable | None = None
         try:
@@ -235,10 +236,10 @@ class ChannelSender:
             match outcome:
                 case Found(external_id):
                     await ledger.mark_sent(tx, message_id, external_id)
-                case Lost() if row["failures"] + 1 >= MAX_FAILURES:
+                case Lost() if row.failures + 1 >= MAX_FAILURES:
                     await ledger.mark_failed(tx, message_id, "waha_failed", reason)
                 case Lost():
-                    pause = self._pace.backoff(row["failures"])
+                    pause = self._pace.backoff(row.failures)
                     await ledger.mark_waiting(tx, message_id, "pending", pause, reason, failures=1)
                 case Undecidable():
                     # Better that a customer misses a message, and we say so, than has it twice.
@@ -247,13 +248,13 @@ class ChannelSender:
                     pause = self._pace.unknown_wait
                     await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
-    def _is_old(self, row: asyncpg.Record) -> bool:
-        age: float = (datetime.now(UTC) - row["created_at"]).total_seconds()
+    def _is_old(self, row: OutboundMessage) -> bool:
+        age: float = (datetime.now(UTC) - row.created_at).total_seconds()
         return age > self._pace.give_up
 
-    async def _may_send(self, channel: asyncpg.Record | None) -> bool:
+    async def _may_send(self, channel: ChannelRow | None) -> bool:
         """Whether WAHA takes our key; asked again, ever more rarely, while it does not."""
-        if channel is None or channel["status_reason"] != KEY_REFUSED:
+        if channel is None or channel.status_reason != KEY_REFUSED:
             return True
         waha = self._waha(channel)
         try:
@@ -274,16 +275,16 @@ class ChannelSender:
         return True
 
 
-async def _outgoing(tx: Transaction, row: asyncpg.Record, channel: asyncpg.Record) -> Outgoing:
-    reply_to = row["reply_to_external_id"]
-    ours = await ledger.known_ids(tx, row["channel_id"], [reply_to]) if reply_to else set()
+async def _outgoing(tx: Transaction, row: OutboundMessage, channel: ChannelRow) -> Outgoing:
+    reply_to = row.reply_to_external_id
+    ours = await ledger.known_ids(tx, row.channel_id, [reply_to]) if reply_to else set()
     return Outgoing(
-        chat_id=row["chat_id"],
-        content_type=row["content_type"],
-        content=row["content"],
-        media_url=row["media_url"],
-        media_mime_type=row["media_mime_type"],
+        chat_id=row.chat_id,
+        content_type=row.content_type,
+        content=row.content,
+        media_url=row.media_url,
+        media_mime_type=row.media_mime_type,
         reply_to=reply_to,
         replies_to_us=bool(ours),
-        engine=channel["engine"],
+        engine=channel.engine,
     )

@@ -7,6 +7,7 @@ from service_kit.incoming import Event
 from shared_events.messaging.message import MessageQueued
 
 from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound.models import OutboundMessage
 
 
 async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueued]]) -> None:
@@ -14,8 +15,9 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
     await ledger.enter(
         tx,
         [
-            ledger.Entry(
+            OutboundMessage.model_construct(
                 message_id=event.data.message.id,
+                tenant_id=tx.tenant_id,
                 channel_id=event.data.message.channel_id,
                 chat_id=event.data.to,
                 content_type=event.data.message.content_type,
@@ -23,7 +25,9 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
                 media_url=_storable(event.data.message.media_url),
                 media_mime_type=event.data.message.media_mime_type,
                 reply_to_external_id=event.data.reply_to_external_id,
-                cause=event.cause,
+                correlation_id=event.cause.correlation_id,
+                causation_id=event.cause.causation_id,
+                trace_context=dict(event.cause.trace_context),
             )
             for event in events
         ],

@@ -9,35 +9,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
 from service_kit.cause import Cause
 from service_kit.database import Transaction
+from service_kit.rows import Rows, Shape
 from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
 from shared_events.identity import conversation_id
+
+from crm_channels_waha.outbound.models import OutboundMessage
 
 WAKE = "channels_outbound"
 """NOTIFY channel; the payload is the id of a channel with something to send."""
 OUTCOME_UNKNOWN = "outcome_unknown"
 
-_ENTER = """
-WITH entered AS (
-    INSERT INTO outbound_messages (message_id, tenant_id, channel_id, chat_id, content_type,
-        content, media_url, media_mime_type, reply_to_external_id, correlation_id, causation_id,
-        trace_context)
-    SELECT e.message_id, $12, e.channel_id, e.chat_id, e.content_type, e.content, e.media_url,
-        e.media_mime_type, e.reply_to, e.correlation_id, e.causation_id, e.trace_context
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::text[], $9::text[], $10::uuid[], $11::jsonb[])
-        WITH ORDINALITY AS e(message_id, channel_id, chat_id, content_type, content, media_url,
-        media_mime_type, reply_to, correlation_id, causation_id, trace_context, place)
-    ORDER BY e.place
-    ON CONFLICT (message_id) DO NOTHING
-    RETURNING channel_id
-)
-SELECT pg_notify('channels_outbound', channel_id::text) FROM entered GROUP BY channel_id
-"""
+MESSAGES = Rows(OutboundMessage)
 _BY_ID = """
-SELECT o.message_id, o.channel_id, o.external_id, o.state
+SELECT o.*
 FROM unnest($1::uuid[], $2::text[]) AS e(channel_id, external_id)
 JOIN outbound_messages o USING (channel_id, external_id)
 """
@@ -77,18 +63,19 @@ _ANY_BUT_SENT = (*OPEN_STATES, "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A message to enter into the ledger."""
+class Next:
+    """What to attend to next, and in how many seconds."""
 
-    message_id: UUID
-    channel_id: UUID
-    chat_id: str
-    content_type: str
-    content: str | None
-    media_url: str | None
-    media_mime_type: str | None
-    reply_to_external_id: str | None
-    cause: Cause
+    message: OutboundMessage
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    due_in: float
+
+
+_DUE = Shape(_Due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +98,28 @@ class Echo:
     said: Said | None = None
 
 
-async def enter(tx: Transaction, entries: Sequence[Entry]) -> None:
+async def enter(tx: Transaction, messages: Sequence[OutboundMessage]) -> None:
     """Owe these messages, in this order; known ones change nothing. Wakes their senders."""
-    await tx.fetch(
-        _ENTER,
-        [e.message_id for e in entries],
-        [e.channel_id for e in entries],
-        [e.chat_id for e in entries],
-        [e.content_type for e in entries],
-        [e.content for e in entries],
-        [e.media_url for e in entries],
-        [e.media_mime_type for e in entries],
-        [e.reply_to_external_id for e in entries],
-        [e.cause.correlation_id for e in entries],
-        [e.cause.causation_id for e in entries],
-        [dict(e.cause.trace_context) for e in entries],
-        tx.tenant_id,
-    )
+    await MESSAGES.insert(tx, messages, unless="(message_id)")
+    channels = sorted({str(message.channel_id) for message in messages})
+    await tx.execute("SELECT pg_notify($1, c) FROM unnest($2::text[]) AS c", WAKE, channels)
 
 
 async def confirm(tx: Transaction, echoes: Sequence[Echo]) -> set[tuple[UUID, str]]:
     """Settle what these prove sent; returns the (channel, bare id) pairs that are ours."""
     if not echoes:
         return set()
-    rows = await tx.fetch(_BY_ID, [e.channel_id for e in echoes], [e.external_id for e in echoes])
-    known = {(row["channel_id"], row["external_id"]): row for row in rows}
+    rows = await MESSAGES.find(
+        tx, _BY_ID, [e.channel_id for e in echoes], [e.external_id for e in echoes]
+    )
+    known = {(row.channel_id, row.external_id or ""): row for row in rows}
     ours = set(known)
     for echo in echoes:
         key = (echo.channel_id, echo.external_id)
         row = known.get(key)
         if row is not None:
-            if row["state"] != "sent":
-                await _confirmed(tx, row["message_id"], echo)
+            if row.state != "sent":
+                await _confirmed(tx, row.message_id, echo)
         elif echo.said is not None and key not in ours:
             message_id = await tx.fetchval(
                 _BY_TEXT,
@@ -165,9 +142,10 @@ async def _confirmed(tx: Transaction, message_id: UUID, echo: Echo) -> bool:
     return sent
 
 
-async def next_message(tx: Transaction, channel_id: UUID) -> asyncpg.Record | None:
-    """What to attend to next on a channel, and in how many seconds (`due_in`)."""
-    return await tx.fetchrow(_NEXT, channel_id)
+async def next_message(tx: Transaction, channel_id: UUID) -> Next | None:
+    """What to attend to next on a channel."""
+    found = await tx.fetchrow(_NEXT, channel_id)
+    return None if found is None else Next(MESSAGES.value(found), _DUE.value(found).due_in)
 
 
 async def recover(tx: Transaction, channel_id: UUID, wait_seconds: float) -> None:
@@ -212,17 +190,17 @@ async def mark_sent(
 ) -> bool:
     """WhatsApp has it. Told once; again only when a missing id is found. False if nothing new."""
     states = _ANY_BUT_SENT if even_failed else OPEN_STATES
-    row = await tx.fetchrow(_SENT, message_id, external_id, list(states))
+    row = await MESSAGES.first(tx, _SENT, message_id, external_id, list(states))
     if row is None:
         return False
     tx.outbox.add(
         ChannelMessageSent(
-            channel_id=row["channel_id"],
+            channel_id=row.channel_id,
             message_id=message_id,
-            external_id=row["external_id"],
+            external_id=row.external_id,
             sent_at=at or datetime.now(UTC),
         ),
-        conversation_id(row["channel_id"], row["chat_id"]),
+        conversation_id(row.channel_id, row.chat_id),
         cause=cause or cause_of(row),
     )
     return True
@@ -230,7 +208,8 @@ async def mark_sent(
 
 async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str) -> None:
     """It will not be sent (or, with OUTCOME_UNKNOWN, nobody knows and it is not tried again)."""
-    row = await tx.fetchrow(
+    row = await MESSAGES.first(
+        tx,
         "UPDATE outbound_messages SET state = 'failed', reason = $2, next_attempt_at = NULL,"
         " updated_at = now() WHERE message_id = $1 AND state = ANY($3::text[]) RETURNING *",
         message_id,
@@ -240,13 +219,13 @@ async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str)
     if row is not None:
         tx.outbox.add(
             ChannelMessageFailed(
-                channel_id=row["channel_id"],
+                channel_id=row.channel_id,
                 message_id=message_id,
                 code=code,
                 reason=reason,
                 failed_at=datetime.now(UTC),
             ),
-            conversation_id(row["channel_id"], row["chat_id"]),
+            conversation_id(row.channel_id, row.chat_id),
             cause=cause_of(row),
         )
 
@@ -276,15 +255,15 @@ async def mark_waiting(
 
 async def known_ids(tx: Transaction, channel_id: UUID, external_ids: Sequence[str]) -> set[str]:
     """Those of the bare ids that are messages we sent."""
-    rows = await tx.fetch(
-        "SELECT external_id FROM outbound_messages"
-        " WHERE channel_id = $1 AND external_id = ANY($2::text[])",
+    rows = await MESSAGES.find(
+        tx,
+        "SELECT * FROM outbound_messages WHERE channel_id = $1 AND external_id = ANY($2::text[])",
         channel_id,
         list(external_ids),
     )
-    return {row["external_id"] for row in rows}
+    return {row.external_id for row in rows if row.external_id is not None}
 
 
-def cause_of(row: asyncpg.Record) -> Cause:
+def cause_of(row: OutboundMessage) -> Cause:
     """Why a message is sent: the request that queued it."""
-    return Cause(row["correlation_id"], row["causation_id"], row["trace_context"])
+    return Cause(row.correlation_id, row.causation_id, row.trace_context)

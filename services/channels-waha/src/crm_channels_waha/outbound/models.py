@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, SmallInteger, String, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from service_kit import columns
+from sqlalchemy import BigInteger, Column, Identity, Index, SmallInteger, text
 from sqlmodel import Field
 
-from crm_channels_waha.tables import Table, moment_column, now_column, tenant_column
+from crm_channels_waha.tables import Base
 
 
-class OutboundMessage(Table, table=True):
+class OutboundMessage(Base, table=True):
     """One message to send, once.
 
     `state`: `pending` (nothing was sent), `sending` (committed before the request leaves),
@@ -44,29 +44,33 @@ class OutboundMessage(Table, table=True):
         ),
     )
 
-    seq: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
     message_id: UUID
-    tenant_id: str = Field(sa_column=tenant_column())
+    tenant_id: str = columns.tenant_id()
     channel_id: UUID
-    chat_id: str = Field(sa_column=Column(String(255), nullable=False))
-    content_type: str = Field(sa_column=Column(String(50), nullable=False))
-    content: str | None = Field(sa_column=Column(Text))
-    media_url: str | None = Field(sa_column=Column(Text))
-    media_mime_type: str | None = Field(sa_column=Column(String(255)))
-    reply_to_external_id: str | None = Field(sa_column=Column(String(255)))
+    chat_id: str = Field(max_length=255)
+    content_type: str = Field(max_length=50)
+    content: str | None = columns.maybe_text()
+    media_url: str | None = columns.maybe_text()
+    media_mime_type: str | None = Field(default=None, max_length=255)
+    reply_to_external_id: str | None = Field(default=None, max_length=255)
     state: str = Field(
-        sa_column=Column(String(20), nullable=False, server_default=text("'pending'"))
+        default="pending", max_length=20, sa_column_kwargs={"server_default": text("'pending'")}
     )
-    external_id: str | None = Field(sa_column=Column(String(255)))
-    attempts: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
-    failures: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
-    next_attempt_at: datetime | None = Field(sa_column=moment_column())
-    sending_at: datetime | None = Field(sa_column=moment_column())
-    reason: str | None = Field(sa_column=Column(Text))
-    correlation_id: str | None = Field(sa_column=Column(String(255)))
-    causation_id: UUID | None
-    trace_context: dict[str, Any] = Field(
-        sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb"))
+    external_id: str | None = Field(default=None, max_length=255)
+    attempts: int = Field(
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
     )
-    created_at: datetime = Field(sa_column=now_column())
-    updated_at: datetime = Field(sa_column=now_column())
+    failures: int = Field(
+        default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
+    )
+    next_attempt_at: datetime | None = columns.maybe_moment()
+    sending_at: datetime | None = columns.maybe_moment()
+    reason: str | None = columns.maybe_text()
+    correlation_id: str | None = Field(default=None, max_length=255)
+    causation_id: UUID | None = None
+    trace_context: dict[str, Any] = columns.document()
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import asyncpg
 from service_kit.database import Database
 
 from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.waha.client import Waha, WahaAwayError, WahaRejectedError
 from crm_channels_waha.waha.sending import Outgoing
 
@@ -31,15 +31,15 @@ class Undecidable:
 
 
 async def look_for(
-    database: Database, tenant_id: str, row: asyncpg.Record, waha: Waha
+    database: Database, tenant_id: str, row: OutboundMessage, waha: Waha
 ) -> Found | Lost | Undecidable:
     """Ask WAHA by id, or search the chat. Raises WahaError while it cannot answer.
 
     Only an id we chose ourselves, missing from a history that is kept, proves a loss.
     """
     try:
-        if row["external_id"] is not None:
-            return await _by_id(row, waha)
+        if row.external_id is not None:
+            return await _by_id(row, row.external_id, waha)
         return await _by_text(database, tenant_id, row, waha)
     except WahaRejectedError as error:
         if error.waits_for_session:
@@ -47,9 +47,8 @@ async def look_for(
         return _without_trace(row)
 
 
-async def _by_id(row: asyncpg.Record, waha: Waha) -> Found | Lost | Undecidable:
-    external_id = row["external_id"]
-    if await waha.has_message(row["chat_id"], external_id):
+async def _by_id(row: OutboundMessage, external_id: str, waha: Waha) -> Found | Lost | Undecidable:
+    if await waha.has_message(row.chat_id, external_id):
         return Found(external_id)
     session = await waha.describe()
     if session is None or not session.keeps_history:
@@ -60,16 +59,16 @@ async def _by_id(row: asyncpg.Record, waha: Waha) -> Found | Lost | Undecidable:
 
 
 async def _by_text(
-    database: Database, tenant_id: str, row: asyncpg.Record, waha: Waha
+    database: Database, tenant_id: str, row: OutboundMessage, waha: Waha
 ) -> Found | Undecidable:
-    since = (row["sending_at"] or row["created_at"]).timestamp()
-    like = Outgoing(row["chat_id"], row["content_type"], row["content"])
+    since = (row.sending_at or row.created_at).timestamp()
+    like = Outgoing(row.chat_id, row.content_type, row.content)
     candidates = await waha.find_sent(like, since)
     async with database.tenant(tenant_id, read_only=True) as tx:
-        taken = await ledger.known_ids(tx, row["channel_id"], candidates)
+        taken = await ledger.known_ids(tx, row.channel_id, candidates)
     free = [external_id for external_id in candidates if external_id not in taken]
     return Found(free[0]) if free else _without_trace(row)
 
 
-def _without_trace(row: asyncpg.Record) -> Found | Undecidable:
-    return Found(None) if row["reason"] == ACCEPTED_WITHOUT_ID else Undecidable()
+def _without_trace(row: OutboundMessage) -> Found | Undecidable:
+    return Found(None) if row.reason == ACCEPTED_WITHOUT_ID else Undecidable()

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from service_kit.database import Database
+from service_kit.rows import Shape
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
@@ -24,6 +25,15 @@ WHERE state IN ('pending', 'sending', 'unknown')
 """
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('channels_waha/send/' || $1, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('channels_waha/send/' || $1, 0))"
+
+
+@dataclass(frozen=True, slots=True)
+class _Owing:
+    tenant_id: str
+    channel_id: UUID
+
+
+_OWING = Shape(_Owing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +86,12 @@ class Sender:
         self._wake.set()
 
     async def _take_open_channels(self, connection: asyncpg.Connection) -> None:
-        for row in await connection.fetch(_OPEN_CHANNELS):
-            channel_id = row["channel_id"]
-            if channel_id in self._running:
+        for record in await connection.fetch(_OPEN_CHANNELS):
+            owing = _OWING.value(record)
+            if owing.channel_id in self._running:
                 continue
-            if await connection.fetchval(_LOCK, str(channel_id)):
-                self._start(row["tenant_id"], channel_id)
+            if await connection.fetchval(_LOCK, str(owing.channel_id)):
+                self._start(owing.tenant_id, owing.channel_id)
 
     def _start(self, tenant_id: str, channel_id: UUID) -> None:
         sender = ChannelSender(

@@ -16,11 +16,9 @@ from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
-from shared_events.identity import WhatsAppId, display_name
-from shared_events.identity import contact_id as new_contact_id
+from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners, visible
 
 from crm_contacts.contacts import identities, repository
-from crm_contacts.contacts.identities import Key, Owned
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known
 
@@ -44,39 +42,23 @@ class _Person:
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, of one tenant and in their order."""
     seen = [[WhatsAppId(i.kind, i.value) for i in e.data.person.identities] for e in events]
-    wanted = {identities.key(i): i for person in seen for i in person}
-    known = await identities.find_locked(tx, wanted)
-    stored = await repository.find_known_for_update(
-        tx, {owned.contact_id for owned in known.values()}
-    )
+    keys = {identity.key: None for identities_seen in seen for identity in identities_seen}
+    found = owners(tx.tenant_id, seen, await identities.find_locked(tx, keys))
+    stored = await repository.find_known_for_update(tx, set(found.contacts))
 
-    recorded: dict[Key, Owned] = {}
     people: dict[UUID, _Person] = {}
-    for event, person_ids in zip(events, seen, strict=True):
-        contact_id = _whose(tx.tenant_id, person_ids, known)
+    told: set[IdentityKey] = set()
+    for event, contact_id, shown in zip(events, found.contacts, seen, strict=True):
         person = people.get(contact_id)
         if person is None:
             on_record = stored.get(contact_id)
             nobody = Known(contact_id, display_name(None, None))
             person = _Person(on_record or nobody, event, is_new=on_record is None)
             people[contact_id] = person
-        for seen_as in person_ids:
-            k = identities.key(seen_as)
-            if k not in known:
-                person.linked.append(seen_as)
-            if k not in known or known[k].value != seen_as.value:
-                owner_id = known[k].contact_id if k in known else contact_id
-                known[k] = recorded[k] = Owned(seen_as.value, owner_id)
+        person.linked += [i for i in shown if i.key in found.new and i.key not in told]
+        told |= {identity.key for identity in shown}
         _learn(person, event)
-    await _tell(tx, people, await _write(tx, people, recorded))
-
-
-def _whose(tenant_id: str, seen: Sequence[WhatsAppId], known: Mapping[Key, Owned]) -> UUID:
-    """The strongest identity on record decides; somebody new is named after the strongest."""
-    for seen_as in seen:
-        if (owned := known.get(identities.key(seen_as))) is not None:
-            return owned.contact_id
-    return new_contact_id(tenant_id, seen[0])
+    await _tell(tx, people, await _write(tx, people, found.new | found.renamed))
 
 
 def _learn(person: _Person, event: Received) -> None:
@@ -95,7 +77,7 @@ def _learn(person: _Person, event: Received) -> None:
             person.changed.add("phone")
     # The push name of a message from our own phone is our own.
     if event.data.direction == "inbound" and event.data.person.push_name:
-        contact.push_name = without_nul(event.data.person.push_name).strip()[:255] or None
+        contact.push_name = visible(without_nul(event.data.person.push_name))[:255] or None
     if nameless:
         name = display_name(contact.push_name, contact.phone)
         if name != contact.name:
@@ -104,17 +86,19 @@ def _learn(person: _Person, event: Received) -> None:
 
 
 async def _write(
-    tx: Transaction, people: Mapping[UUID, _Person], recorded: Mapping[Key, Owned]
+    tx: Transaction, people: Mapping[UUID, _Person], recorded: Mapping[IdentityKey, Owned]
 ) -> list[Contact]:
     """Write everything down; returns the contacts that are new or changed."""
     now = datetime.now(UTC)
     new = [_new_contact(tx.tenant_id, p, now) for p in people.values() if p.is_new]
     known = [p for p in people.values() if not p.is_new]
     rows = await repository.find_for_update(tx, [p.known.id for p in known if p.changed])
-    changed = [people[contact_id].known.teach(contact) for contact_id, contact in rows.items()]
-    for contact in changed:
-        contact.version += 1
-        contact.updated_at = now
+    changed = [
+        people[contact_id]
+        .known.teach(contact)
+        .model_copy(update={"version": contact.version + 1, "updated_at": now})
+        for contact_id, contact in rows.items()
+    ]
     await repository.insert(tx, new)
     await repository.update(tx, changed)
     await repository.touch(tx, [p.known for p in known if not p.changed])
@@ -124,7 +108,7 @@ async def _write(
 
 def _new_contact(tenant_id: str, person: _Person, now: datetime) -> Contact:
     source = "inbound" if person.first.data.direction == "inbound" else "phone"
-    return Contact(
+    return Contact.model_construct(
         **asdict(person.known), tenant_id=tenant_id, source=source, created_at=now, updated_at=now
     )
 

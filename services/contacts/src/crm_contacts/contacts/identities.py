@@ -1,23 +1,14 @@
-"""WhatsApp identities and the contact each belongs to (docs/architecture.md, "Identity")."""
+"""Who is whom: WhatsApp identities on record (docs/architecture.md, "Identity")."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from service_kit.database import Transaction
-from shared_events.identity import WhatsAppId
+from service_kit.rows import Rows, Shape
+from shared_events.identity import IdentityKey, IdentityKind, Owned
 
-Key = tuple[str, str]
-"""(kind, canonical): what two aliases of one identity share."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """An identity on record: the alias WhatsApp uses and the contact it belongs to."""
-
-    value: str
-    contact_id: UUID
-
+from crm_contacts.contacts.models import ContactIdentity
 
 # LATERAL with a LIMIT looks each key up by itself: no statistics can talk the planner into reading
 # all identities of the tenant.
@@ -36,28 +27,29 @@ SELECT pg_advisory_xact_lock(hashtextextended(k, 0))
 FROM (SELECT unnest($1::text[]) AS k ORDER BY 1) AS keys
 """
 
-_SAVE = """
-INSERT INTO contact_identities (tenant_id, kind, canonical, value, contact_id)
-SELECT $1, k.kind, k.canonical, k.value, k.contact_id
-FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) AS k(kind, canonical, value, contact_id)
-ON CONFLICT (tenant_id, kind, canonical)
-DO UPDATE SET value = excluded.value, contact_id = excluded.contact_id
-"""
+
+@dataclass(frozen=True, slots=True)
+class _OnRecord:
+    """An identity and the contact it belongs to."""
+
+    kind: IdentityKind
+    canonical: str
+    value: str
+    contact_id: UUID
 
 
-def key(identity: WhatsAppId) -> Key:
-    """What the identity is recorded under."""
-    return identity.kind, identity.canonical
+_ON_RECORD = Shape(_OnRecord)
+_IDENTITIES = Rows(ContactIdentity)
 
 
-async def find(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
+async def find(tx: Transaction, wanted: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
     """Those of the identities that are on record."""
     kinds, canonicals = [kind for kind, _ in wanted], [canonical for _, canonical in wanted]
-    rows = await tx.fetch(_FIND, tx.tenant_id, kinds, canonicals)
-    return {(row["kind"], row["canonical"]): Owned(row["value"], row["contact_id"]) for row in rows}
+    found = await _ON_RECORD.find(tx, _FIND, tx.tenant_id, kinds, canonicals)
+    return {(i.kind, i.canonical): Owned(i.contact_id, i.value) for i in found}
 
 
-async def find_locked(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
+async def find_locked(tx: Transaction, wanted: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
     """As `find`, with those that are not on record locked until the transaction ends."""
     known = await find(tx, wanted)
     missing = [k for k in wanted if k not in known]
@@ -67,7 +59,7 @@ async def find_locked(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Own
     return known
 
 
-async def lock(tx: Transaction, wanted: Iterable[Key]) -> None:
+async def lock(tx: Transaction, wanted: Iterable[IdentityKey]) -> None:
     """Be the only one to record these identities until the transaction ends.
 
     Take it before any row lock: the order is what keeps two transactions from a deadlock.
@@ -75,15 +67,16 @@ async def lock(tx: Transaction, wanted: Iterable[Key]) -> None:
     await tx.execute(_LOCK, [f"{tx.tenant_id}/{kind}/{canonical}" for kind, canonical in wanted])
 
 
-async def save(tx: Transaction, owned: Mapping[Key, Owned]) -> None:
+async def save(tx: Transaction, owned: Mapping[IdentityKey, Owned]) -> None:
     """Record new identities, and aliases or owners that changed."""
-    if not owned:
-        return
-    await tx.execute(
-        _SAVE,
-        tx.tenant_id,
-        [kind for kind, _ in owned],
-        [canonical for _, canonical in owned],
-        [o.value for o in owned.values()],
-        [o.contact_id for o in owned.values()],
-    )
+    rows = [
+        ContactIdentity(
+            tenant_id=tx.tenant_id,
+            kind=kind,
+            canonical=canonical,
+            value=one.value,
+            contact_id=one.contact_id,
+        )
+        for (kind, canonical), one in owned.items()
+    ]
+    await _IDENTITIES.upsert(tx, rows, "value", "contact_id")

@@ -1,5 +1,6 @@
 """Finding contacts: filters, search, order and pages (`GET /contacts` of the REST API)."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -7,19 +8,18 @@ from uuid import UUID
 from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.paging import Order
-from service_kit.text import without_nul
+from service_kit.rows import Shape
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactSort, ListContacts
 from shared_events.requests import Page
-from sqlalchemy import Column, Label, Select, Uuid, any_, func, literal, select
+from sqlalchemy import Column, Label, Select, Uuid, any_, false, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
+from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import patterns, tag_key
-from crm_contacts.tables import SCHEMA, Base
 
-_TABLE = Base.metadata.tables[f"{SCHEMA}.contacts"]
-_C = _TABLE.c
+_C = repository.CONTACTS.table.c
 # Whoever never wrote is sorted before everybody who did.
 _WROTE = func.coalesce(_C.last_interaction_at, datetime(1970, 1, 1, tzinfo=UTC)).label("wrote_at")
 
@@ -38,6 +38,13 @@ _ORDERS = {
     for sort in get_args(ContactSort)
 }
 
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    id: UUID
+
+
+_FOUND = Shape(_Found)
 _FEW = 2000
 _IDS = ARRAY(Uuid)
 
@@ -55,9 +62,11 @@ async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract
     statement = _matching(request)
     if request.search:
         statement = await _narrowed(tx, statement)
-    rows, next_cursor = await _ORDERS[request.sort].rows(tx, statement.add_columns(_WROTE), request)
+    found, next_cursor = await _ORDERS[request.sort].found(
+        tx, statement.add_columns(_WROTE), request, repository.CONTACTS
+    )
     return Page(
-        data=await repository.to_resources(tx, [repository.from_row(row) for row in rows]),
+        data=await repository.to_resources(tx, found),
         has_more=next_cursor is not None,
         next_cursor=next_cursor,
     )
@@ -71,15 +80,15 @@ async def _narrowed(tx: Transaction, statement: Select[Any]) -> Select[Any]:
     own index soon has a page full.
     """
     await tx.execute(_BY_TRIGRAM)
-    found = await tx.fetch(statement.with_only_columns(_C.id).limit(_FEW + 1))
+    found = await _FOUND.find(tx, statement.with_only_columns(_C.id).limit(_FEW + 1))
     await tx.execute(_BY_ANY)
     if len(found) > _FEW:
         return statement
-    return select(_TABLE).where(_C.id == any_(literal([row["id"] for row in found], _IDS)))
+    return select(Contact).where(_C.id == any_(literal([one.id for one in found], _IDS)))
 
 
 def _matching(request: ListContacts) -> Select[Any]:
-    statement = select(_TABLE).where(_C.deleted_at.is_(None))
+    statement = select(Contact).where(_C.deleted_at.is_(None))
     if request.pipeline_id is not None:
         statement = statement.where(_C.pipeline_id == request.pipeline_id)
     if request.pipeline_status_id is not None:
@@ -89,8 +98,9 @@ def _matching(request: ListContacts) -> Select[Any]:
     if request.created_at_lt is not None:
         statement = statement.where(_C.created_at < request.created_at_lt)
     if request.tags:
-        wanted = [tag_key(without_nul(tag)) for tag in request.tags]
+        wanted = [tag_key(tag) for tag in request.tags]
         statement = statement.where(_C.tag_keys.overlap(wanted))
-    for pattern in patterns(without_nul(request.search or "")):
-        statement = statement.where(_C.search_text.like(pattern, escape="\\"))
+    if request.search is not None:
+        found = [_C.search_text.like(p, escape="\\") for p in patterns(request.search)]
+        statement = statement.where(*found) if found else statement.where(false())
     return statement

@@ -1,14 +1,14 @@
-"""Tables of contacts. Rows are plain values here: repositories read and write them as sets."""
+"""Tables of contacts and of the identities they are known by."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ForeignKey, Index, String, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from service_kit import columns
+from sqlalchemy import Column, Index, String, Text, text
 from sqlmodel import Field
 
-from crm_contacts.tables import SCHEMA, Base, moment
+from crm_contacts.tables import Base
 
 _LIVE = text("deleted_at IS NULL")
 
@@ -54,34 +54,28 @@ class Contact(Base, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(max_length=255)
+    tenant_id: str = columns.tenant_id()
     name: str = Field(max_length=255)
     phone: str | None = Field(default=None, max_length=50)
     email: str | None = Field(default=None, max_length=255)
-    profile_picture_url: str | None = Field(default=None, sa_type=Text)
-    tags: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default="{}")
-    )
-    custom_fields: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
+    profile_picture_url: str | None = columns.maybe_text()
+    tags: list[str] = columns.texts()
+    custom_fields: dict[str, Any] = columns.document()
     pipeline_id: UUID | None = None
     pipeline_status_id: UUID | None = None
     language: str | None = Field(default=None, max_length=35)
     timezone: str | None = Field(default=None, max_length=64)
     source: str = Field(max_length=50)
     push_name: str | None = Field(default=None, max_length=255)
-    first_interaction_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
-    last_interaction_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    first_interaction_at: datetime | None = columns.maybe_moment()
+    last_interaction_at: datetime | None = columns.maybe_moment()
     search_text: str = Field(default="", sa_column=Column(Text(collation="C"), nullable=False))
     sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
-    tag_keys: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default="{}")
-    )
-    deleted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    tag_keys: list[str] = columns.texts()
+    deleted_at: datetime | None = columns.maybe_moment()
     version: int = 1
-    created_at: datetime = Field(sa_column=moment())
-    updated_at: datetime = Field(sa_column=moment())
+    created_at: datetime = columns.moment()
+    updated_at: datetime = columns.moment()
 
 
 class ContactIdentity(Base, table=True):
@@ -94,9 +88,9 @@ class ContactIdentity(Base, table=True):
     __tablename__ = "contact_identities"
     __table_args__ = (Index("idx_contact_identities_contact", "contact_id"),)
 
-    tenant_id: str = Field(primary_key=True, max_length=255)
+    tenant_id: str = columns.tenant_id(primary_key=True)
     kind: str = Field(primary_key=True, max_length=20)
     canonical: str = Field(primary_key=True, max_length=255)
     value: str = Field(max_length=255)
-    contact_id: UUID = Field(sa_column=Column(ForeignKey(f"{SCHEMA}.contacts.id"), nullable=False))
-    created_at: datetime = Field(sa_column=moment(default_now=True))
+    contact_id: UUID = Field(foreign_key="contacts.contacts.id")
+    created_at: datetime = columns.stamped()

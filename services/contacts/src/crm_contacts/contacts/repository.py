@@ -1,28 +1,19 @@
 """Reading and writing contacts, a set of rows at a time."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 from service_kit.database import Transaction
+from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
+from shared_events.identity import IdentityKind
 
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
 
-_COLUMNS = tuple(Contact.model_fields)
-_CHANGEABLE = ", ".join(c for c in _COLUMNS if c not in {"id", "tenant_id", "created_at", "source"})
-_NEW = ", ".join(f"r.{c}" for c in _CHANGEABLE.split(", "))
-
-# Rows travel as one JSON document: PostgreSQL reads it by the table's own row type.
-_INSERT = "INSERT INTO contacts SELECT * FROM jsonb_populate_recordset(NULL::contacts, $1)"
-_UPDATE = f"""
-UPDATE contacts c SET ({_CHANGEABLE}) = ROW({_NEW})
-FROM jsonb_populate_recordset(NULL::contacts, $1) AS r
-WHERE c.id = r.id
-"""  # noqa: S608 - column names of our own table
+CONTACTS = Rows(Contact)
 # Touches no indexed column, so PostgreSQL keeps the new row on its page and leaves every index be.
 _TOUCH = """
 UPDATE contacts c SET
@@ -51,53 +42,56 @@ class Known:
     deleted_at: datetime | None = None
 
     def teach(self, contact: Contact) -> Contact:
-        """Give the contact's row these values; returns it."""
-        for column in fields(self):
-            setattr(contact, column.name, getattr(self, column.name))
-        return contact
+        """The contact's row with these values."""
+        return contact.model_copy(update=asdict(self))
 
 
-_KNOWN = ", ".join(column.name for column in fields(Known))
-_FIND_KNOWN = f"SELECT {_KNOWN} FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"  # noqa: S608
+@dataclass(frozen=True, slots=True)
+class _Belongs:
+    """An identity of a contact."""
+
+    contact_id: UUID
+    kind: IdentityKind
+    value: str
+
+
+_KNOWN = Shape(Known)
+_BELONGS = Shape(_Belongs)
+_COLUMNS = ", ".join(column.name for column in fields(Known))
+_FIND_KNOWN = f"SELECT {_COLUMNS} FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"  # noqa: S608
 
 
 async def find_known_for_update(tx: Transaction, ids: Collection[UUID]) -> dict[UUID, Known]:
     """As `find_for_update`, with only what messages may change."""
-    return {row["id"]: Known(*row) for row in await tx.fetch(_FIND_KNOWN, list(ids))}
+    return {known.id: known for known in await _KNOWN.find(tx, _FIND_KNOWN, list(ids))}
 
 
 async def find_for_update(tx: Transaction, ids: Collection[UUID]) -> dict[UUID, Contact]:
     """These contacts, deleted ones too, locked in the order of their ids."""
     if not ids:
         return {}
-    rows = await tx.fetch(
-        "SELECT * FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
+    rows = await CONTACTS.find(
+        tx,
+        "SELECT * FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
+        list(ids),
     )
-    return {row["id"]: from_row(row) for row in rows}
+    return {row.id: row for row in rows}
 
 
 async def find_live(tx: Transaction, contact_id: UUID) -> Contact | None:
     """The contact, unless it is missing, deleted or another tenant's."""
-    row = await tx.fetchrow(
-        "SELECT * FROM contacts WHERE id = $1 AND deleted_at IS NULL", contact_id
-    )
-    return from_row(row) if row else None
+    live = "SELECT * FROM contacts WHERE id = $1 AND deleted_at IS NULL"
+    return await CONTACTS.first(tx, live, contact_id)
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:
     """Add new contacts."""
-    await _write(tx, _INSERT, contacts)
+    await CONTACTS.insert(tx, map(derive, contacts))
 
 
 async def update(tx: Transaction, contacts: Iterable[Contact]) -> None:
     """Write contacts back; the caller holds their locks."""
-    await _write(tx, _UPDATE, contacts)
-
-
-async def _write(tx: Transaction, statement: str, contacts: Iterable[Contact]) -> None:
-    rows = [derive(contact).model_dump(mode="json") for contact in contacts]
-    if rows:
-        await tx.execute(statement, rows)
+    await CONTACTS.update(tx, map(derive, contacts))
 
 
 async def touch(tx: Transaction, contacts: Sequence[Known]) -> None:
@@ -117,9 +111,8 @@ async def identities_of(
 ) -> dict[UUID, list[contract.Identity]]:
     """The identities of each contact, strongest first (a phone before a LID)."""
     found: dict[UUID, list[contract.Identity]] = {contact_id: [] for contact_id in ids}
-    for row in await tx.fetch(_IDENTITIES, list(ids)):
-        identity = contract.Identity(kind=row["kind"], value=row["value"])
-        found[row["contact_id"]].append(identity)
+    for one in await _BELONGS.find(tx, _IDENTITIES, list(ids)):
+        found[one.contact_id].append(contract.Identity(kind=one.kind, value=one.value))
     return found
 
 
@@ -136,8 +129,3 @@ def to_resource(contact: Contact, identities: list[contract.Identity]) -> contra
 
 
 _SHOWN = tuple(name for name in contract.Contact.model_fields if name != "identities")
-
-
-def from_row(row: asyncpg.Record) -> Contact:
-    """A table row as a value."""
-    return Contact(**dict(row.items()))

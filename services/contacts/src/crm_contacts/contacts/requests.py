@@ -4,8 +4,6 @@ from typing import Any
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import InvalidError
-from service_kit.text import without_nul
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import (
     CreateContact,
@@ -96,9 +94,7 @@ def _cleaned(
     request: CreateContact | ReplaceContact | PatchContact, phone: WhatsAppId | None
 ) -> dict[str, Any]:
     """The columns a request speaks of, as they are stored."""
-    fields: dict[str, Any] = without_nul(request.model_dump(exclude={"contact_id"}))
-    if fields["name"] == "":
-        raise InvalidError.field("name", "string_too_short", "A contact needs a name.")
+    fields: dict[str, Any] = request.model_dump(exclude={"contact_id"})
     fields["phone"] = phone.phone if phone else None
     fields["email"] = fields["email"].lower() if fields["email"] else None
     fields["tags"] = distinct_tags(fields["tags"] or ())

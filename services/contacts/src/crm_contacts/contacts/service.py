@@ -20,10 +20,9 @@ from shared_events.contacts.contact import (
     ContactIdentityLinked,
     ContactUpdated,
 )
-from shared_events.identity import WhatsAppId
+from shared_events.identity import Owned, WhatsAppId
 
 from crm_contacts.contacts import identities, repository
-from crm_contacts.contacts.identities import Owned
 from crm_contacts.contacts.models import Contact
 
 SOURCE_REST = "api"
@@ -54,8 +53,8 @@ async def create(
         owner = (await repository.find_for_update(tx, {owner_id}))[owner_id]
         if owner.deleted_at is None:
             raise _exists(owner.id)
-        owner.deleted_at = None
-        return await _changed(tx, owner, {"deleted_at", *_apply(owner, fields)})
+        back, changed = _edited(owner, {**fields, "deleted_at": None})
+        return await _changed(tx, back, changed)
     now = datetime.now(UTC)
     contact = Contact(
         **fields,
@@ -67,7 +66,7 @@ async def create(
     )
     await repository.insert(tx, [contact])
     if phone:
-        await identities.save(tx, {identities.key(phone): Owned(phone.value, contact.id)})
+        await identities.save(tx, {phone.key: Owned(contact.id, phone.value)})
     created = (await repository.to_resources(tx, [contact]))[0]
     tx.outbox.add(ContactCreated(contact=created), contact.id)
     return created
@@ -91,7 +90,7 @@ async def change(
     contact = _expected(found.get(contact_id), expected_version)
     if phone and owner_id != contact_id:
         await _take(tx, phone, contact_id, found[owner_id] if owner_id else None)
-    changed = _apply(contact, edit(contact))
+    contact, changed = _edited(contact, edit(contact))
     if not changed:
         return (await repository.to_resources(tx, [contact]))[0]
     return await _changed(tx, contact, changed)
@@ -101,9 +100,9 @@ async def delete(tx: Transaction, contact_id: UUID, expected_version: int | None
     """Remove the contact softly; its identities stay its own, so a new message brings it back."""
     found = await repository.find_for_update(tx, {contact_id})
     contact = _expected(found.get(contact_id), expected_version)
-    contact.deleted_at = contact.updated_at = datetime.now(UTC)
-    contact.version += 1
-    await repository.update(tx, [contact])
+    now = datetime.now(UTC)
+    gone = {"deleted_at": now, "updated_at": now, "version": contact.version + 1}
+    await repository.update(tx, [contact.model_copy(update=gone)])
     tx.outbox.add(ContactDeleted(contact_id=contact_id), contact_id)
 
 
@@ -117,7 +116,7 @@ def _expected(contact: Contact | None, version: int | None) -> Contact:
 
 async def _owner_id(tx: Transaction, phone: WhatsAppId) -> UUID | None:
     """Whose phone this is; when nobody's, it is the caller's to record until the commit."""
-    found = await identities.find_locked(tx, [identities.key(phone)])
+    found = await identities.find_locked(tx, [phone.key])
     return next((owned.contact_id for owned in found.values()), None)
 
 
@@ -128,24 +127,22 @@ async def _take(
     if owner is not None:
         if owner.deleted_at is None:
             raise _exists(owner.id)
-        owner.phone = None
-        await repository.update(tx, [owner])
-    await identities.save(tx, {identities.key(phone): Owned(phone.value, contact_id)})
+        if owner.phone == phone.phone:
+            await repository.update(tx, [owner.model_copy(update={"phone": None})])
+    await identities.save(tx, {phone.key: Owned(contact_id, phone.value)})
     linked = contract.Identity(kind=phone.kind, value=phone.value)
     tx.outbox.add(ContactIdentityLinked(contact_id=contact_id, identity=linked), contact_id)
 
 
-def _apply(contact: Contact, fields: dict[str, Any]) -> set[str]:
-    """Set the columns; returns the names of those whose values differ."""
+def _edited(contact: Contact, fields: dict[str, Any]) -> tuple[Contact, set[str]]:
+    """The contact with these columns, and the names of those whose values differ."""
     changed = {name for name, value in fields.items() if getattr(contact, name) != value}
-    for name in changed:
-        setattr(contact, name, fields[name])
-    return changed
+    return contact.model_copy(update=fields), changed
 
 
 async def _changed(tx: Transaction, contact: Contact, changed: set[str]) -> contract.Contact:
-    contact.version += 1
-    contact.updated_at = datetime.now(UTC)
+    now, version = datetime.now(UTC), contact.version + 1
+    contact = contact.model_copy(update={"version": version, "updated_at": now})
     await repository.update(tx, [contact])
     shown = (await repository.to_resources(tx, [contact]))[0]
     tx.outbox.add(ContactUpdated(contact=shown, changed=sorted(changed)), contact.id)

@@ -5,6 +5,7 @@ from typing import Any
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
+from service_kit.rows import Rows
 from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
@@ -13,28 +14,27 @@ from shared_events.contacts.contact import (
 )
 from shared_events.envelope import EventData
 
-_INSERT = """
-INSERT INTO contact_events
-    (id, tenant_id, contact_id, type, category, title, payload, occurred_at)
-SELECT e.id, $1, e.contact_id, e.type, e.category, e.title, e.payload, e.occurred_at
-FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
-    $8::timestamptz[]) AS e(id, contact_id, type, category, title, payload, occurred_at)
-"""
+from crm_contacts.timeline.models import ContactEvent
+
+_ENTRIES = Rows(ContactEvent)
 
 
 async def on_contact_event(tx: Transaction, events: Sequence[Event[Any]]) -> None:
     """Write down what happened, each event once (its id is the entry's)."""
-    entries = [_entry(event.data) for event in events]
-    await tx.execute(
-        _INSERT,
-        tx.tenant_id,
-        [event.body.event_id for event in events],
-        [event.body.aggregate_id for event in events],
-        [event.body.event_type for event in events],
-        [category for category, _, _ in entries],
-        [title for _, title, _ in entries],
-        [payload for _, _, payload in entries],
-        [event.body.occurred_at for event in events],
+    await _ENTRIES.insert(tx, [_entry_of(tx.tenant_id, event) for event in events])
+
+
+def _entry_of(tenant_id: str, event: Event[Any]) -> ContactEvent:
+    category, title, payload = _entry(event.data)
+    return ContactEvent.model_construct(
+        id=event.body.event_id,
+        tenant_id=tenant_id,
+        contact_id=event.body.aggregate_id,
+        type=event.body.event_type,
+        category=category,
+        title=title,
+        payload=payload,
+        occurred_at=event.body.occurred_at,
     )
 
 

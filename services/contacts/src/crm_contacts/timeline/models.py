@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from service_kit import columns
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from crm_contacts.tables import Base, moment
+from crm_contacts.tables import Base
 
 
 class ContactEvent(Base, table=True):
@@ -22,13 +22,11 @@ class ContactEvent(Base, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(max_length=255)
+    tenant_id: str = columns.tenant_id()
     contact_id: UUID
     type: str = Field(max_length=100)
     category: str = Field(max_length=50)
     title: str = Field(max_length=255)
-    payload: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}")
-    )
-    occurred_at: datetime = Field(sa_column=moment())
-    created_at: datetime = Field(sa_column=moment(default_now=True))
+    payload: dict[str, Any] = columns.document()
+    occurred_at: datetime = columns.moment()
+    created_at: datetime = columns.stamped()

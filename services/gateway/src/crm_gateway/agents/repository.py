@@ -3,28 +3,31 @@
 from datetime import datetime
 from uuid import UUID
 
-from asyncpg import Record, UniqueViolationError
+from asyncpg import UniqueViolationError
 from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
+from service_kit.rows import Rows, Shape
 from shared_events.gateway.agent import Agent, AgentCreated, Role
 from shared_events.requests import Page
-from sqlalchemy import select
+from sqlmodel import col, select
 
-from crm_gateway.agents.models import AGENTS, USERS
+from crm_gateway.agents.models import AgentRow
 from crm_gateway.agents.schemas import ListAgents
+from crm_gateway.auth.models import User
+from crm_gateway.auth.repository import USERS
 
-_A = AGENTS.c
-_AGENT = select(AGENTS, USERS.c.name, USERS.c.email).join_from(AGENTS, USERS)
+_AGENTS = Rows(AgentRow)
+_A = _AGENTS.table.c
+_AGENT = Shape(Agent)
+_JOINED = select(AgentRow, col(User.name), col(User.email)).join(
+    User, col(User.id) == col(AgentRow.id)
+)
 _AS_THEY_JOINED = Order(
     "agents", [(_A.created_at, AwareDatetime), (_A.id, UUID)], tenant=_A.tenant_id
 )
-
-
-def _agent(row: Record) -> Agent:
-    return Agent.model_validate(dict(row))
 
 
 async def add(
@@ -38,27 +41,19 @@ async def add(
     invitation_expires_at: datetime | None = None,
 ) -> Agent | None:
     """Create user and agent, and say so; None when the e-mail is taken, in whatever tenant."""
-    user_id = await tx.fetchval(
-        "INSERT INTO users (id, tenant_id, name, email, password_hash, invitation_hash,"
-        " invitation_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-        " ON CONFLICT (email) DO NOTHING RETURNING id",
-        uuid7(),
-        tx.tenant_id,
-        name,
-        email,
-        password_hash,
-        invitation_hash,
-        invitation_expires_at,
+    user = User(
+        id=uuid7(),
+        tenant_id=tx.tenant_id,
+        name=name,
+        email=email,
+        password_hash=password_hash,
+        invitation_hash=invitation_hash,
+        invitation_expires_at=invitation_expires_at,
     )
-    if user_id is None:
+    if not await USERS.insert(tx, [user], unless="(email)"):
         return None
-    await tx.execute(
-        "INSERT INTO agents (id, tenant_id, role) VALUES ($1, $2, $3)",
-        user_id,
-        tx.tenant_id,
-        role,
-    )
-    agent = await get(tx, user_id)
+    await _AGENTS.insert(tx, [AgentRow(id=user.id, tenant_id=tx.tenant_id, role=role)])
+    agent = await get(tx, user.id)
     if agent is not None:
         tx.outbox.add(AgentCreated(agent=agent), agent.id)
     return agent
@@ -66,27 +61,26 @@ async def add(
 
 async def get(tx: Transaction, agent_id: UUID, *, lock: bool = False) -> Agent | None:
     """One agent, locked when it is about to change."""
-    query = _AGENT.where(_A.id == agent_id)
-    row = await tx.fetchrow(query.with_for_update(of=AGENTS) if lock else query)
-    return _agent(row) if row else None
+    query = _JOINED.where(_A.id == agent_id)
+    return await _AGENT.first(tx, query.with_for_update(of=AgentRow) if lock else query)
 
 
 async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
     """Agents in the order they joined; raises MalformedError."""
-    query = _AGENT
+    query = _JOINED
     if request.active is not None:
         query = query.where(_A.active == request.active)
     if request.role is not None:
         query = query.where(_A.role == request.role)
-    return await _AS_THEY_JOINED.page(tx, query, request, _agent)
+    return await _AS_THEY_JOINED.page(tx, query, request, _AGENT, lambda agent: agent)
 
 
 async def lock_admins(tx: Transaction) -> set[UUID]:
     """The active admins, locked: two cannot step down at once, each trusting the other."""
-    rows = await tx.fetch(
-        "SELECT id FROM agents WHERE role = 'admin' AND active ORDER BY id FOR UPDATE"
+    admins = await _AGENTS.find(
+        tx, "SELECT * FROM agents WHERE role = 'admin' AND active ORDER BY id FOR UPDATE"
     )
-    return {row["id"] for row in rows}
+    return {admin.id for admin in admins}
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:
@@ -100,13 +94,14 @@ async def save(tx: Transaction, agent: Agent) -> Agent:
         )
     except UniqueViolationError:
         raise ConflictError("email_taken", "Another account has this e-mail.") from None
-    row = await tx.fetchrow(
+    row = await _AGENTS.first(
+        tx,
         "UPDATE agents SET role = $2, active = $3, version = version + 1, updated_at = now()"
-        " WHERE id = $1 RETURNING version, updated_at",
+        " WHERE id = $1 RETURNING *",
         agent.id,
         agent.role,
         agent.active,
     )
     if row is None:
         raise LookupError("the agent vanished while locked")
-    return agent.model_copy(update={"version": row["version"], "updated_at": row["updated_at"]})
+    return agent.model_copy(update={"version": row.version, "updated_at": row.updated_at})

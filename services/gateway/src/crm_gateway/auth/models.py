@@ -1,31 +1,25 @@
 """Tables of tenants, their users and what proves who they are."""
 
 from datetime import datetime
-from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, String, text
+from service_kit import columns
+from sqlalchemy import BigInteger, Column, Identity, Index
 from sqlmodel import Field
 
-from crm_gateway.models import Base
-
-_NOW = text("now()")
+from crm_gateway.tables import Base
 
 
 class Project(Base, table=True):
     """A company: its id is the tenant id of everything it owns."""
 
-    __tablename__: ClassVar[str] = "projects"
+    __tablename__ = "projects"
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(sa_column=Column(String(255), nullable=False, unique=True))
+    tenant_id: str = Field(max_length=255, unique=True)
     name: str = Field(max_length=255)
-    created_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
-    updated_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
 
 
 class User(Base, table=True):
@@ -34,32 +28,24 @@ class User(Base, table=True):
     Without a password the person was invited and has not accepted yet.
     """
 
-    __tablename__: ClassVar[str] = "users"
+    __tablename__ = "users"
     __table_args__ = (Index("idx_users_tenant", "tenant_id"),)
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(sa_column=Column(String(255), nullable=False))
+    tenant_id: str = columns.tenant_id()
     name: str = Field(max_length=255)
-    email: str = Field(sa_column=Column(String(255), nullable=False, unique=True))
+    email: str = Field(max_length=255, unique=True)
     password_hash: str | None = Field(default=None, max_length=255)
-    invitation_hash: str | None = Field(
-        default=None, sa_column=Column(String(64), nullable=True, unique=True)
-    )
-    invitation_expires_at: datetime | None = Field(
-        default=None, sa_column=Column(DateTime(timezone=True))
-    )
-    created_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
-    updated_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
+    invitation_hash: str | None = Field(default=None, max_length=64, unique=True)
+    invitation_expires_at: datetime | None = columns.maybe_moment()
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
 
 
 class RefreshToken(Base, table=True):
     """A refresh token, known only by its hash. A family is one login and what followed from it."""
 
-    __tablename__: ClassVar[str] = "refresh_tokens"
+    __tablename__ = "refresh_tokens"
     __table_args__ = (
         Index("idx_refresh_tokens_family", "family_id"),
         Index("idx_refresh_tokens_user", "user_id"),
@@ -67,28 +53,24 @@ class RefreshToken(Base, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(sa_column=Column(String(255), nullable=False))
+    tenant_id: str = columns.tenant_id()
     user_id: UUID = Field(foreign_key="gateway.users.id")
     family_id: UUID
-    token_hash: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
-    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    used_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
-    revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
-    created_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
+    token_hash: str = Field(max_length=64, unique=True)
+    expires_at: datetime = columns.moment()
+    used_at: datetime | None = columns.maybe_moment()
+    revoked_at: datetime | None = columns.maybe_moment()
+    created_at: datetime = columns.stamped()
 
 
 class LoginFailure(Base, table=True):
     """A failed login. `subject` is a hash of the account or the address, so no tenant is known."""
 
-    __tablename__: ClassVar[str] = "login_failures"
+    __tablename__ = "login_failures"
     __table_args__ = (Index("idx_login_failures_subject", "subject", "failed_at"),)
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     subject: str = Field(max_length=64)
-    failed_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=_NOW)
-    )
+    failed_at: datetime = columns.stamped()

@@ -8,11 +8,17 @@ import hashlib
 from datetime import datetime
 from uuid import UUID
 
-from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.ids import uuid7
+from service_kit.rows import Rows, Shape
 
-from crm_gateway.auth.schemas import Member, StoredRefreshToken
+from crm_gateway.auth.models import Project, RefreshToken, User
+from crm_gateway.auth.schemas import Member
+
+USERS = Rows(User)
+_PROJECTS = Rows(Project)
+_TOKENS = Rows(RefreshToken)
+_MEMBER = Shape(Member)
 
 
 def token_hash(token: str) -> str:
@@ -20,32 +26,27 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def find_login(tx: Transaction, email: str) -> Record | None:
-    """`id, tenant_id, password_hash` of the user with this e-mail, in any tenant."""
-    return await tx.fetchrow(
-        "SELECT id, tenant_id, password_hash FROM users WHERE email = $1", email
-    )
+async def find_login(tx: Transaction, email: str) -> User | None:
+    """The user with this e-mail, in any tenant."""
+    return await USERS.first(tx, "SELECT * FROM users WHERE email = $1", email)
 
 
-async def take_invitation(tx: Transaction, token: str, password_hash: str) -> Record | None:
-    """Give the invited user a password, once; `id, tenant_id`, or None for a stale token."""
-    return await tx.fetchrow(
+async def take_invitation(tx: Transaction, token: str, password_hash: str) -> User | None:
+    """Give the invited user a password, once; None for a stale token."""
+    return await USERS.first(
+        tx,
         "UPDATE users SET password_hash = $2, invitation_hash = NULL,"
         " invitation_expires_at = NULL, updated_at = now()"
-        " WHERE invitation_hash = $1 AND invitation_expires_at > now() RETURNING id, tenant_id",
+        " WHERE invitation_hash = $1 AND invitation_expires_at > now() RETURNING *",
         token_hash(token),
         password_hash,
     )
 
 
-async def lock_refresh_token(tx: Transaction, token: str) -> StoredRefreshToken | None:
+async def lock_refresh_token(tx: Transaction, token: str) -> RefreshToken | None:
     """The refresh token, in any tenant, locked: of two uses at once one comes second."""
-    row = await tx.fetchrow(
-        "SELECT tenant_id, user_id, family_id, expires_at, used_at, revoked_at"
-        " FROM refresh_tokens WHERE token_hash = $1 FOR UPDATE",
-        token_hash(token),
-    )
-    return StoredRefreshToken.model_validate(dict(row)) if row else None
+    one = "SELECT * FROM refresh_tokens WHERE token_hash = $1 FOR UPDATE"
+    return await _TOKENS.first(tx, one, token_hash(token))
 
 
 async def mark_used(tx: Transaction, token: str) -> None:
@@ -80,34 +81,29 @@ async def add_refresh_token(
     tx: Transaction, token: str, *, user_id: UUID, family_id: UUID, expires_at: datetime
 ) -> None:
     """Keep a new refresh token."""
-    await tx.execute(
-        "INSERT INTO refresh_tokens (id, tenant_id, user_id, family_id, token_hash, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        uuid7(),
-        tx.tenant_id,
-        user_id,
-        family_id,
-        token_hash(token),
-        expires_at,
+    stored = RefreshToken(
+        id=uuid7(),
+        tenant_id=tx.tenant_id,
+        user_id=user_id,
+        family_id=family_id,
+        token_hash=token_hash(token),
+        expires_at=expires_at,
     )
+    await _TOKENS.insert(tx, [stored])
 
 
 async def add_project(tx: Transaction, name: str) -> None:
     """Create the tenant the transaction acts for."""
-    await tx.execute(
-        "INSERT INTO projects (id, tenant_id, name) VALUES ($1, $2, $3)",
-        UUID(tx.tenant_id),
-        tx.tenant_id,
-        name,
-    )
+    project = Project(id=UUID(tx.tenant_id), tenant_id=tx.tenant_id, name=name)
+    await _PROJECTS.insert(tx, [project])
 
 
 async def get_member(tx: Transaction, user_id: UUID) -> Member | None:
     """The user with tenant and role, within the tenant."""
-    row = await tx.fetchrow(
+    return await _MEMBER.first(
+        tx,
         "SELECT u.id AS user_id, u.tenant_id, u.name, u.email, p.name AS tenant_name,"
         " a.role, a.active FROM users u JOIN agents a ON a.id = u.id"
         " JOIN projects p ON p.tenant_id = u.tenant_id WHERE u.id = $1",
         user_id,
     )
-    return Member.model_validate(dict(row)) if row else None

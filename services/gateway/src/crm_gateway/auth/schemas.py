@@ -1,6 +1,5 @@
 """What the auth routes take and give."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -118,14 +117,3 @@ class Member(Contract):
     tenant_name: str
     role: Literal["admin", "supervisor", "agent"]
     active: bool
-
-
-class StoredRefreshToken(Contract):
-    """A refresh token's state; internal to the gateway."""
-
-    tenant_id: str
-    user_id: UUID
-    family_id: UUID
-    expires_at: datetime
-    used_at: datetime | None
-    revoked_at: datetime | None

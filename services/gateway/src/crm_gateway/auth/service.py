@@ -78,12 +78,12 @@ class Accounts:
             user = await repository.find_login(tx, request.email)
         if wait is not None:
             raise too_many_attempts(wait)
-        hashed = user["password_hash"] if user else None
+        hashed = user.password_hash if user else None
         fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
         async with self._database.system("login") as tx:
             if user and fits:
-                await tx.act_for(user["tenant_id"])
-                member = await repository.get_member(tx, user["id"])
+                await tx.act_for(user.tenant_id)
+                member = await repository.get_member(tx, user.id)
                 if member and member.active:
                     await self._throttle.succeeded(tx, request.email)
                     return await self._log_in(tx, member.user_id)
@@ -126,8 +126,8 @@ class Accounts:
         async with self._database.system("login") as tx:
             user = await repository.take_invitation(tx, request.invitation_token, hashed)
             if user is not None:
-                await tx.act_for(user["tenant_id"])
-                member = await repository.get_member(tx, user["id"])
+                await tx.act_for(user.tenant_id)
+                member = await repository.get_member(tx, user.id)
                 if member is not None and member.active:
                     return await self._log_in(tx, member.user_id)
         raise UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")

@@ -4,11 +4,14 @@ Only failures count, in a sliding window. Accounts and addresses are kept as has
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service_kit.database import Transaction
+from service_kit.rows import Rows
 
+from crm_gateway.auth.models import LoginFailure
+
+_FAILURES = Rows(LoginFailure)
 _BLOCKED = """
 SELECT ceil(extract(epoch FROM failed_at - now()) + $3)::int FROM login_failures
 WHERE subject = $1 AND failed_at > now() - make_interval(secs => $3)
@@ -42,10 +45,8 @@ class Throttle:
 
     async def failed(self, tx: Transaction, account: str, address: str) -> None:
         """Count a failure."""
-        subjects: Sequence[str] = [_subject("account", account), _subject("address", address)]
-        await tx.execute(
-            "INSERT INTO login_failures (subject) SELECT unnest($1::text[])", list(subjects)
-        )
+        subjects = (_subject("account", account), _subject("address", address))
+        await _FAILURES.insert(tx, [LoginFailure(subject=subject) for subject in subjects])
 
     async def succeeded(self, tx: Transaction, account: str) -> None:
         """Forget the account's failures; the address keeps its own."""

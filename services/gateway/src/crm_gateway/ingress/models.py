@@ -1,14 +1,15 @@
 """The table of webhooks that wait for the broker."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, String, text
+from service_kit import columns
+from sqlalchemy import BigInteger, Column, Identity
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from crm_gateway.models import Base
+from crm_gateway.tables import Base
 
 
 class SpooledWebhook(Base, table=True):
@@ -17,20 +18,16 @@ class SpooledWebhook(Base, table=True):
     `next_attempt_at`: it could not be published and was set aside until then.
     """
 
-    __tablename__: ClassVar[str] = "ingress_spool"
+    __tablename__ = "ingress_spool"
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     id: UUID = Field(unique=True)
-    tenant_id: str = Field(sa_column=Column(String(255), nullable=False))
+    tenant_id: str = columns.tenant_id()
     channel_id: UUID
     event: str = Field(max_length=100)
-    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    body: bytes
     headers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    received_at: datetime = Field(
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
-    )
-    next_attempt_at: datetime | None = Field(
-        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
-    )
+    received_at: datetime = columns.stamped()
+    next_attempt_at: datetime | None = columns.maybe_moment()

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import structlog
-from asyncpg import Record
 from prometheus_client import Gauge
 from service_kit import tracing
 from service_kit.bus import (
@@ -27,7 +27,9 @@ from service_kit.bus import (
     UnroutableError,
 )
 from service_kit.database import Database
+from service_kit.rows import Rows, Shape
 
+from crm_gateway.ingress.models import SpooledWebhook
 from crm_gateway.ingress.webhook import Webhook, publish
 
 log = structlog.get_logger()
@@ -44,12 +46,9 @@ _LOOK_SECONDS = 5.0
 """How often an idle process looks for what another one, now gone, has left."""
 _LOST_ROUNDS = 3
 
-_INSERT = """
-INSERT INTO ingress_spool (id, tenant_id, channel_id, event, body, headers)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING
-"""
+_SPOOL = Rows(SpooledWebhook)
 _OLDEST = """
-SELECT seq, id, tenant_id, channel_id, event, body, headers FROM ingress_spool
+SELECT * FROM ingress_spool
 WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
 ORDER BY seq LIMIT $1
 """
@@ -65,6 +64,18 @@ FROM ingress_spool GROUP BY channel_id
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('gateway.ingress_spool', 0))"
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """How many webhooks of a channel are here, and whether some of them wait for their turn."""
+
+    channel_id: UUID
+    webhooks: int
+    waits: bool
+
+
+_WAITING = Shape(_Waiting)
+
+
 @dataclass(slots=True)
 class _Round:
     """The rows looked at, and by `seq` which of them the broker has and which it never will.
@@ -73,8 +84,8 @@ class _Round:
     """
 
     found: int
-    done: list[int] = field(default_factory=list)
-    aside: list[int] = field(default_factory=list)
+    done: list[int | None] = field(default_factory=list)
+    aside: list[int | None] = field(default_factory=list)
     lost: bool = False
 
     @property
@@ -122,15 +133,15 @@ class Spool:
 
     async def _store(self, webhook: Webhook) -> None:
         async with self._database.tenant(webhook.tenant_id) as tx:
-            await tx.execute(
-                _INSERT,
-                webhook.id,
-                webhook.tenant_id,
-                webhook.channel_id,
-                webhook.event,
-                webhook.body,
-                dict(webhook.headers),
+            spooled = SpooledWebhook(
+                id=webhook.id,
+                tenant_id=webhook.tenant_id,
+                channel_id=webhook.channel_id,
+                event=webhook.event,
+                body=webhook.body,
+                headers=dict(webhook.headers),
             )
+            await _SPOOL.insert(tx, [spooled], unless="(id)")
 
     async def run(self) -> None:
         """Drain whenever there is something to drain, until cancelled."""
@@ -173,24 +184,22 @@ class Spool:
         """Publish and delete the oldest; a single one only on a connection that answers."""
         async with self._database.system("ingress") as tx:
             ours = await tx.fetchval(_TURN)  # first: then we see what the one before deleted
-            rows = await tx.fetch(_OLDEST, limit)
+            rows = await _SPOOL.find(tx, _OLDEST, limit)
             outcome = _Round(found=len(rows))
-            channels = await tx.fetch(_CHANNELS)
-            SPOOLED.set(sum(channel["webhooks"] for channel in channels))
-            self._waiting |= {
-                str(channel["channel_id"]) for channel in channels if channel["waits"]
-            }
+            channels = await _WAITING.find(tx, _CHANNELS)
+            SPOOLED.set(sum(channel.webhooks for channel in channels))
+            self._waiting |= {str(channel.channel_id) for channel in channels if channel.waits}
             if not rows or not ours or (limit == 1 and not await self._answers()):
                 return outcome
-            by_channel: dict[str, list[Record]] = {}
+            by_channel: dict[str, list[SpooledWebhook]] = {}
             for row in rows:
-                by_channel.setdefault(str(row["channel_id"]), []).append(row)
+                by_channel.setdefault(str(row.channel_id), []).append(row)
             await asyncio.gather(
                 *(self._publish_in_order(channel, outcome) for channel in by_channel.values())
             )
             if limit == 1 and outcome.lost:
-                log.error("webhook_breaks_the_connection", channel_id=str(rows[0]["channel_id"]))
-                outcome.aside.append(rows[0]["seq"])
+                log.error("webhook_breaks_the_connection", channel_id=str(rows[0].channel_id))
+                outcome.aside.append(rows[0].seq)
             if outcome.aside:
                 await tx.execute(_SET_ASIDE, outcome.aside)
             if outcome.done:
@@ -207,7 +216,7 @@ class Spool:
             return False
         return True
 
-    async def _publish_in_order(self, rows: Sequence[Record], outcome: _Round) -> None:
+    async def _publish_in_order(self, rows: Sequence[SpooledWebhook], outcome: _Round) -> None:
         """Publish one channel's webhooks up to the first that the broker did not take.
 
         They are on their way at once, in order: a connection keeps the order it was given.
@@ -219,10 +228,10 @@ class Spool:
         for row, result in zip(rows, results, strict=True):
             match result:
                 case None:
-                    outcome.done.append(row["seq"])
+                    outcome.done.append(row.seq)
                 case UnpublishableError():
-                    log.error("webhook_unpublishable", id=str(row["id"]), reason=str(result))
-                    outcome.aside.append(row["seq"])
+                    log.error("webhook_unpublishable", id=str(row.id), reason=str(result))
+                    outcome.aside.append(row.seq)
                 case BrokerDownError() | UnroutableError():
                     outcome.lost = outcome.lost or isinstance(result, ConnectionLostError)
                     return  # what follows it is published again: twice is better than too early
@@ -236,12 +245,12 @@ def _checked(headers: Mapping[str, Any]) -> dict[str, Any]:
     return {**ours, **tracing.accepted(headers)}
 
 
-def _webhook(row: Record) -> Webhook:
+def _webhook(row: SpooledWebhook) -> Webhook:
     return Webhook(
-        id=row["id"],
-        tenant_id=row["tenant_id"],
-        channel_id=row["channel_id"],
-        event=row["event"],
-        body=row["body"],
-        headers=_checked(row["headers"]),
+        id=row.id,
+        tenant_id=row.tenant_id,
+        channel_id=row.channel_id,
+        event=row.event,
+        body=row.body,
+        headers=_checked(row.headers),
     )

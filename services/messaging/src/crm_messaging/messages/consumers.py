@@ -50,7 +50,7 @@ class _Journey:
     async def save(self) -> None:
         """Store where the messages got to."""
         if self._now:
-            await repository.save(self._tx, [stored.message for stored in self._now.values()])
+            await repository.save(self._tx, self._now.values())
 
 
 async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessageSent]]) -> None:

@@ -4,13 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Computed, DateTime, Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from service_kit import columns
+from sqlalchemy import BigInteger, Column, Computed, DateTime, Identity, Index, text
 from sqlmodel import Field
 
-from crm_messaging.schema import Base
-
-_NOW = {"server_default": text("now()")}
+from crm_messaging.tables import Base
 
 
 class Message(Base, table=True):
@@ -35,7 +33,7 @@ class Message(Base, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(max_length=255)
+    tenant_id: str = columns.tenant_id()
     contact_id: UUID
     session_id: UUID = Field(foreign_key="messaging.sessions.id")
     channel_id: UUID
@@ -45,29 +43,27 @@ class Message(Base, table=True):
     direction: str = Field(max_length=20)
     origin: str = Field(max_length=20)
     content_type: str = Field(max_length=50)
-    content: str | None = Field(default=None, sa_type=Text)
-    media_url: str | None = Field(default=None, sa_type=Text)
+    content: str | None = columns.maybe_text()
+    media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None
-    metadata_: dict[str, Any] = Field(
-        default_factory=dict,
-        sa_column=Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    )
+    metadata_: dict[str, Any] = columns.document("metadata")
     status: str = Field(max_length=50)
     sent_by: UUID | None = None
-    sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    said_at: datetime = Field(
+    sent_at: datetime | None = columns.maybe_moment()
+    said_at: datetime | None = Field(
+        default=None,
         sa_column=Column(
             DateTime(timezone=True), Computed("COALESCE(sent_at, created_at)", persisted=True)
-        )
+        ),
     )
-    delivered_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    read_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    played_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    failed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
-    failure_reason: str | None = Field(default=None, sa_type=Text)
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
-    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    delivered_at: datetime | None = columns.maybe_moment()
+    read_at: datetime | None = columns.maybe_moment()
+    played_at: datetime | None = columns.maybe_moment()
+    failed_at: datetime | None = columns.maybe_moment()
+    failure_reason: str | None = columns.maybe_text()
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
 
 
 class ParkedReceipt(Base, table=True):
@@ -84,15 +80,14 @@ class ParkedReceipt(Base, table=True):
         Index("idx_parked_receipts_age", "created_at"),
     )
 
-    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    tenant_id: str = Field(max_length=255)
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    tenant_id: str = columns.tenant_id()
     channel_id: UUID
     external_id: str = Field(max_length=255)
     status: str = Field(max_length=50)
     participant: str | None = Field(default=None, max_length=255)
     error_code: str | None = Field(default=None, max_length=255)
-    occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
-
-
-TABLE = Base.metadata.tables["messaging.messages"]
+    occurred_at: datetime = columns.moment()
+    created_at: datetime = columns.stamped()

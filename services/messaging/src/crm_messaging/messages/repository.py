@@ -2,56 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
-from asyncpg import Record, SerializationError
+from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
-from shared_events.messaging.message import Message
-from shared_events.messaging.session import SessionSummary
+from service_kit.rows import Rows, Shape
+from shared_events.messaging.message import Message, MessageStatus
+from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
+from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
 from crm_messaging.messages.receipts import Receipt
 
 MessageKey = tuple[UUID, str]
 """Channel and WhatsApp's id of the message: unique together."""
 
-_INSERT = """
-INSERT INTO messages (tenant_id, id, contact_id, session_id, channel_id, chat_id, external_id, seq,
-    direction, origin, content_type, content, media_url, media_mime_type, reply_to_id, metadata,
-    status, sent_by, sent_at, delivered_at, read_at, played_at, failed_at, failure_reason,
-    created_at, updated_at)
-SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-    $8::int[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-    $15::uuid[], $16::jsonb[], $17::text[], $18::uuid[], $19::timestamptz[], $20::timestamptz[],
-    $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::text[], $25::timestamptz[],
-    $26::timestamptz[])
-ON CONFLICT (channel_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
-"""
-_COLUMNS_BEFORE_CHAT = ("id", "contact_id", "session_id", "channel_id")
-_COLUMNS_AFTER_CHAT = (
-    *("external_id", "seq", "direction", "origin", "content_type", "content", "media_url"),
-    *("media_mime_type", "reply_to_id", "metadata", "status", "sent_by", "sent_at"),
-    *("delivered_at", "read_at", "played_at", "failed_at", "failure_reason"),
-    *("created_at", "updated_at"),
-)
-_SAVE = """
-UPDATE messages m SET external_id = n.external_id, status = n.status, sent_at = n.sent_at,
-    delivered_at = n.delivered_at, read_at = n.read_at, played_at = n.played_at,
-    failed_at = n.failed_at, failure_reason = n.failure_reason, metadata = n.metadata,
-    updated_at = n.updated_at
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[],
-    $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::jsonb[],
-    $11::timestamptz[])
-    AS n(id, external_id, status, sent_at, delivered_at, read_at, played_at, failed_at,
-    failure_reason, metadata, updated_at)
-WHERE m.id = n.id
-"""
-_SAVED = (
-    *("id", "external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "metadata", "updated_at"),
-)
 # Sessions before messages, as where messages arrive. Message events are their session's: without
 # its lock one could be told with a lower sequence, yet after the event that ended the session.
 _LOCK = """
@@ -79,13 +47,36 @@ _TAKE_PARKED = """
 DELETE FROM parked_receipts WHERE (channel_id, external_id)
     IN (SELECT * FROM unnest($1::uuid[], $2::text[])) RETURNING *
 """
-_PARK = """
-INSERT INTO parked_receipts (tenant_id, channel_id, external_id, status, participant, error_code,
-    occurred_at)
-SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-    $7::timestamptz[])
-ON CONFLICT DO NOTHING
-"""
+MESSAGES = Rows(models.Message)
+_RECEIPTS = Rows(models.ParkedReceipt)
+_ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
+_SAVED = (
+    *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
+    *("failed_at", "failure_reason", "metadata_", "updated_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A message by its two ids."""
+
+    id: UUID
+    channel_id: UUID
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands beside a message in its events."""
+
+    session_status: SessionStatus
+    contact_name: str | None
+    contact_phone: str | None
+    channel_name: str | None
+
+
+_NAMED = Shape(_Named)
+_AROUND = Shape(_Around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +93,32 @@ class Stored:
         return self.chat_id.endswith("@g.us")
 
 
-def resource(row: Record) -> Message:
+_SHOWN = tuple(name for name in Message.model_fields if name != "metadata")
+
+
+def resource(row: models.Message) -> Message:
     """A row as customers see it."""
-    return Message.model_validate(dict(row))
+    shown = {name: getattr(row, name) for name in _SHOWN}
+    return Message.model_validate({**shown, "metadata": row.metadata_})
 
 
-def _stored(row: Record) -> Stored:
+def _row(message: Message, tenant_id: str, chat_id: str) -> models.Message:
+    shown = {name: getattr(message, name) for name in _SHOWN}
+    return models.Message.model_construct(
+        **shown, metadata_=message.metadata, tenant_id=tenant_id, chat_id=chat_id
+    )
+
+
+def _stored(row: models.Message, around: _Around) -> Stored:
     return Stored(
         resource(row),
-        row["chat_id"],
+        row.chat_id,
         Conversation(
             ContactSummary(
-                id=row["contact_id"], name=row["contact_name"] or "", phone=row["contact_phone"]
+                id=row.contact_id, name=around.contact_name or "", phone=around.contact_phone
             ),
-            SessionSummary(id=row["session_id"], status=row["session_status"]),
-            ChannelSummary(id=row["channel_id"], name=row["channel_name"] or ""),
+            SessionSummary(id=row.session_id, status=around.session_status),
+            ChannelSummary(id=row.channel_id, name=around.channel_name or ""),
         ),
     )
 
@@ -132,25 +134,21 @@ async def insert(tx: Transaction, messages: Sequence[Message], chat_ids: Sequenc
     Raises SerializationError, which the caller's whole transaction is repeated for, when another
     transaction stored one of them meanwhile: its place in the session must not stay empty.
     """
-    stored = await tx.execute(
-        _INSERT,
-        tx.tenant_id,
-        *([getattr(m, column) for m in messages] for column in _COLUMNS_BEFORE_CHAT),
-        list(chat_ids),
-        *([getattr(m, column) for m in messages] for column in _COLUMNS_AFTER_CHAT),
-    )
+    rows = [_row(m, tx.tenant_id, chat) for m, chat in zip(messages, chat_ids, strict=True)]
+    stored = await MESSAGES.insert(tx, rows, unless=_ONCE)
     if stored != len(messages):
         raise SerializationError("a message was stored twice at once")
 
 
-async def save(tx: Transaction, messages: Sequence[Message]) -> None:
-    """Store how far messages got."""
-    await tx.execute(_SAVE, *([getattr(m, column) for m in messages] for column in _SAVED))
+async def save(tx: Transaction, stored: Iterable[Stored]) -> None:
+    """Store how far messages got; their locks are held."""
+    rows = [_row(each.message, tx.tenant_id, each.chat_id) for each in stored]
+    await MESSAGES.update(tx, rows, *_SAVED)
 
 
 async def get(tx: Transaction, message_id: UUID) -> Message:
     """One message; NotFoundError when there is none."""
-    row = await tx.fetchrow("SELECT * FROM messages WHERE id = $1", message_id)
+    row = await MESSAGES.first(tx, "SELECT * FROM messages WHERE id = $1", message_id)
     if row is None:
         raise NotFoundError("message")
     return resource(row)
@@ -158,8 +156,9 @@ async def get(tx: Transaction, message_id: UUID) -> Message:
 
 async def lock(tx: Transaction, message_ids: Iterable[UUID]) -> dict[UUID, Stored]:
     """Messages by our id, nobody else changing them or their sessions until the commit."""
-    rows = await tx.fetch(_LOCK, sorted(set(message_ids)))
-    return {row["id"]: _stored(row) for row in rows}
+    found = await tx.fetch(_LOCK, sorted(set(message_ids)))
+    stored = [_stored(MESSAGES.value(record), _AROUND.value(record)) for record in found]
+    return {each.message.id: each for each in stored}
 
 
 async def lock_reported(tx: Transaction, keys: Iterable[MessageKey]) -> dict[MessageKey, Stored]:
@@ -171,22 +170,25 @@ async def lock_reported(tx: Transaction, keys: Iterable[MessageKey]) -> dict[Mes
 
 async def find_ids(tx: Transaction, keys: Iterable[MessageKey]) -> dict[MessageKey, UUID]:
     """Our ids of those messages that are stored."""
-    rows = await tx.fetch(_FIND_IDS, *_keys(keys))
-    return {(row["channel_id"], row["external_id"]): row["id"] for row in rows}
+    found = await _NAMED.find(tx, _FIND_IDS, *_keys(keys))
+    return {(each.channel_id, each.external_id): each.id for each in found}
 
 
 async def park(tx: Transaction, receipts: Sequence[tuple[MessageKey, Receipt]]) -> None:
     """Keep receipts until their message comes."""
-    await tx.execute(
-        _PARK,
-        tx.tenant_id,
-        [channel_id for (channel_id, _), _ in receipts],
-        [external_id for (_, external_id), _ in receipts],
-        [receipt.status for _, receipt in receipts],
-        [receipt.participant for _, receipt in receipts],
-        [receipt.reason for _, receipt in receipts],
-        [receipt.at for _, receipt in receipts],
-    )
+    rows = [
+        models.ParkedReceipt(
+            tenant_id=tx.tenant_id,
+            channel_id=channel_id,
+            external_id=external_id,
+            status=receipt.status,
+            participant=receipt.participant,
+            error_code=receipt.reason,
+            occurred_at=receipt.at,
+        )
+        for (channel_id, external_id), receipt in receipts
+    ]
+    await _RECEIPTS.insert(tx, rows, unless="(channel_id, external_id, status, participant)")
 
 
 async def take_parked(
@@ -194,8 +196,9 @@ async def take_parked(
 ) -> dict[MessageKey, list[Receipt]]:
     """The receipts kept for these messages, in the order they came; they are kept no longer."""
     taken: dict[MessageKey, list[Receipt]] = {}
-    rows = await tx.fetch(_TAKE_PARKED, *_keys(keys))
-    for row in sorted(rows, key=lambda row: row["id"]):
-        receipt = Receipt(row["status"], row["occurred_at"], row["error_code"], row["participant"])
-        taken.setdefault((row["channel_id"], row["external_id"]), []).append(receipt)
+    rows = await _RECEIPTS.find(tx, _TAKE_PARKED, *_keys(keys))
+    for row in sorted(rows, key=lambda row: row.id or 0):
+        status = cast(MessageStatus, row.status)
+        receipt = Receipt(status, row.occurred_at, row.error_code, row.participant)
+        taken.setdefault((row.channel_id, row.external_id), []).append(receipt)
     return taken

@@ -9,7 +9,6 @@ from service_kit.database import Transaction
 from service_kit.egress import Egress
 from service_kit.errors import InvalidError
 from service_kit.paging import Order
-from service_kit.text import without_nul
 from shared_events.messaging.message import (
     GetMessage,
     ListContactMessages,
@@ -21,19 +20,20 @@ from shared_events.messaging.message import (
 from shared_events.requests import Page
 from sqlalchemy import select
 
-from crm_messaging.messages import repository, service
-from crm_messaging.messages.models import TABLE
+from crm_messaging.messages import models, repository, service
+from crm_messaging.messages.repository import MESSAGES
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
+_C = MESSAGES.table.c
 _CONVERSATION_ORDER = Order(
     "messages",
     [
-        (TABLE.c.said_at, AwareDatetime),
-        (TABLE.c.seq, Annotated[int, Field(ge=0, lt=2**31)]),
-        (TABLE.c.id, UUID),
+        (_C.said_at, AwareDatetime),
+        (_C.seq, Annotated[int, Field(ge=0, lt=2**31)]),
+        (_C.id, UUID),
     ],
-    tenant=TABLE.c.tenant_id,
+    tenant=_C.tenant_id,
 )
 _FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
 
@@ -66,14 +66,13 @@ async def get_message(tx: Transaction, request: GetMessage, call: Call) -> Messa
 async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> Page[Message]:
     """Find messages in the order they were said; WhatsApp's times tie within a second."""
     del call
-    query = select(TABLE)
+    query = select(models.Message)
     for column in _FILTERS:
         if (value := getattr(request, column)) is not None:
-            query = query.where(TABLE.c[column] == value)
+            query = query.where(_C[column] == value)
     if request.search is not None:
-        text = without_nul(request.search)
-        query = query.where(TABLE.c.content.icontains(text, autoescape=True))
-    return await _CONVERSATION_ORDER.page(tx, query, request, repository.resource)
+        query = query.where(_C.content.icontains(request.search, autoescape=True))
+    return await _CONVERSATION_ORDER.page(tx, query, request, MESSAGES, repository.resource)
 
 
 async def list_contact_messages(

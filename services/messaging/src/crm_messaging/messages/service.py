@@ -7,7 +7,6 @@ import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
-from service_kit.text import without_nul
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
@@ -26,8 +25,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     Raises InvalidError for content that does not fit its type, NotFoundError for a missing contact
     or channel, ConflictError for a contact that WhatsApp does not know.
     """
-    content: str | None = without_nul(request.content)
-    _check_content(request, content)
+    _check_content(request)
     contact = await replicas.get_contact(tx, request.contact_id)
     channel = await replicas.get_channel(tx, request.channel_id)
     replied = await _replied(tx, request)
@@ -60,11 +58,11 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         direction="outbound",
         origin="agent",
         content_type=request.content_type,
-        content=content,
+        content=request.content,
         media_url=str(request.media_url) if request.media_url else None,
-        media_mime_type=without_nul(request.media_mime_type),
+        media_mime_type=request.media_mime_type,
         reply_to_id=request.reply_to_id,
-        metadata=without_nul(request.metadata),
+        metadata=request.metadata,
         status="queued",
         sent_by=sent_by,
         seq=session.total_messages,
@@ -84,7 +82,8 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     return message
 
 
-def _check_content(request: SendMessage, content: str | None) -> None:
+def _check_content(request: SendMessage) -> None:
+    content = request.content
     try:
         orjson.dumps(request.metadata)
     except orjson.JSONEncodeError:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
@@ -17,40 +16,8 @@ from shared_events.contacts.contact import (
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
 from shared_events.identity import WhatsAppId
 
-from crm_messaging.replicas import people
-
-_CONTACTS = """
-INSERT INTO contact_refs (tenant_id, contact_id, name, phone, seq)
-SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
-ON CONFLICT (tenant_id, contact_id) DO UPDATE
-SET name = excluded.name, phone = excluded.phone, seq = excluded.seq, deleted = false
-WHERE contact_refs.seq < excluded.seq
-"""
-_CONTACT_DELETED = """
-INSERT INTO contact_refs (tenant_id, contact_id, name, deleted, seq) VALUES ($1, $2, '', true, $3)
-ON CONFLICT (tenant_id, contact_id) DO UPDATE SET deleted = true, seq = excluded.seq
-WHERE contact_refs.seq < excluded.seq
-"""
-_CHANNEL = """
-INSERT INTO channel_refs (tenant_id, channel_id, name, session_timeout_seconds, seq)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (tenant_id, channel_id) DO UPDATE
-SET name = excluded.name, session_timeout_seconds = excluded.session_timeout_seconds,
-    seq = excluded.seq, deleted = false
-WHERE channel_refs.seq < excluded.seq
-"""
-_CHANNEL_DELETED = """
-INSERT INTO channel_refs (tenant_id, channel_id, name, session_timeout_seconds, deleted, seq)
-VALUES ($1, $2, '', 0, true, $3)
-ON CONFLICT (tenant_id, channel_id) DO UPDATE SET deleted = true, seq = excluded.seq
-WHERE channel_refs.seq < excluded.seq
-"""
-_AGENT = """
-INSERT INTO agent_refs (tenant_id, agent_id, name, active, seq) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (tenant_id, agent_id) DO UPDATE
-SET name = excluded.name, active = excluded.active, seq = excluded.seq
-WHERE agent_refs.seq < excluded.seq
-"""
+from crm_messaging.replicas import people, repository
+from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
 
 
 async def on_contact_changed(
@@ -83,40 +50,51 @@ async def on_contact_changed(
         {
             contact.id: contact.phone
             for contact, _ in newest.values()
-            if contact.id in known and known[contact.id]["phone"] not in (None, contact.phone)
+            if contact.id in known and known[contact.id].phone not in (None, contact.phone)
         },
     )
-    ordered = [newest[contact_id] for contact_id in sorted(newest)]
-    await tx.execute(
-        _CONTACTS,
-        tx.tenant_id,
-        [contact.id for contact, _ in ordered],
-        [contact.name for contact, _ in ordered],
-        [contact.phone for contact, _ in ordered],
-        [seq for _, seq in ordered],
+    await repository.CONTACTS.upsert(
+        tx,
+        [
+            ContactRef(
+                tenant_id=tx.tenant_id,
+                contact_id=contact.id,
+                name=contact.name,
+                phone=contact.phone,
+                seq=seq,
+                deleted=False,
+            )
+            for contact, seq in newest.values()
+        ],
+        newest="seq",
     )
 
 
-async def _known(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, Record]:
-    rows = await tx.fetch(
-        "SELECT contact_id, phone, seq FROM contact_refs"
-        " WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
+async def _known(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, ContactRef]:
+    rows = await repository.CONTACTS.find(
+        tx,
+        "SELECT * FROM contact_refs WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
         tx.tenant_id,
         list(contacts),
     )
-    return {row["contact_id"]: row for row in rows}
+    return {row.contact_id: row for row in rows}
 
 
-def _seq(known: Mapping[UUID, Record], contact_id: UUID) -> int:
-    return known[contact_id]["seq"] if contact_id in known else -1
+def _seq(known: Mapping[UUID, ContactRef], contact_id: UUID) -> int:
+    return known[contact_id].seq if contact_id in known else -1
 
 
 async def on_contact_deleted(tx: Transaction, events: Sequence[Event[ContactDeleted]]) -> None:
-    """Nothing more can be sent to it; what was said stays."""
+    """Nobody can write to them any more; what was said stays readable."""
     for event in events:
-        await tx.execute(
-            _CONTACT_DELETED, tx.tenant_id, event.data.contact_id, event.body.aggregate_seq
+        gone = ContactRef(
+            tenant_id=tx.tenant_id,
+            contact_id=event.data.contact_id,
+            name="",
+            deleted=True,
+            seq=event.body.aggregate_seq,
         )
+        await repository.CONTACTS.upsert(tx, [gone], "deleted", "seq", newest="seq")
 
 
 async def on_identity_linked(
@@ -138,22 +116,29 @@ async def on_channel_changed(
     """Copy a channel's name and timeout."""
     for event in events:
         channel = event.data.channel
-        await tx.execute(
-            _CHANNEL,
-            tx.tenant_id,
-            channel.id,
-            channel.name,
-            channel.session_timeout_seconds,
-            event.body.aggregate_seq,
+        copy = ChannelRef(
+            tenant_id=tx.tenant_id,
+            channel_id=channel.id,
+            name=channel.name,
+            session_timeout_seconds=channel.session_timeout_seconds,
+            deleted=False,
+            seq=event.body.aggregate_seq,
         )
+        await repository.CHANNELS.upsert(tx, [copy], newest="seq")
 
 
 async def on_channel_deleted(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
     """Nothing more can be sent through it."""
     for event in events:
-        await tx.execute(
-            _CHANNEL_DELETED, tx.tenant_id, event.data.channel_id, event.body.aggregate_seq
+        gone = ChannelRef(
+            tenant_id=tx.tenant_id,
+            channel_id=event.data.channel_id,
+            name="",
+            session_timeout_seconds=0,
+            deleted=True,
+            seq=event.body.aggregate_seq,
         )
+        await repository.CHANNELS.upsert(tx, [gone], "deleted", "seq", newest="seq")
 
 
 async def on_agent_changed(
@@ -162,11 +147,11 @@ async def on_agent_changed(
     """Copy who can be given sessions."""
     for event in events:
         agent = event.data.agent
-        await tx.execute(
-            _AGENT,
-            tx.tenant_id,
-            agent.id,
-            agent.name,
-            agent.active,
-            event.body.aggregate_seq,
+        copy = AgentRef(
+            tenant_id=tx.tenant_id,
+            agent_id=agent.id,
+            name=agent.name,
+            active=agent.active,
+            seq=event.body.aggregate_seq,
         )
+        await repository.AGENTS.upsert(tx, [copy], newest="seq")

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
+from service_kit import columns
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field
 
-from crm_messaging.schema import Base
+from crm_messaging.tables import Base
 
 _FIRST = {"server_default": text("0")}
 _FALSE = {"server_default": text("false")}
@@ -16,7 +17,7 @@ class ContactRef(Base, table=True):
 
     __tablename__ = "contact_refs"
 
-    tenant_id: str = Field(max_length=255, primary_key=True)
+    tenant_id: str = columns.tenant_id(primary_key=True)
     contact_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     phone: str | None = Field(default=None, max_length=50)
@@ -33,7 +34,7 @@ class IdentityRef(Base, table=True):
     __tablename__ = "identity_refs"
     __table_args__ = (Index("idx_identity_refs_contact", "tenant_id", "contact_id"),)
 
-    tenant_id: str = Field(max_length=255, primary_key=True)
+    tenant_id: str = columns.tenant_id(primary_key=True)
     kind: str = Field(max_length=20, primary_key=True)
     canonical: str = Field(max_length=255, primary_key=True)
     value: str = Field(max_length=255)
@@ -46,7 +47,7 @@ class ChannelRef(Base, table=True):
 
     __tablename__ = "channel_refs"
 
-    tenant_id: str = Field(max_length=255, primary_key=True)
+    tenant_id: str = columns.tenant_id(primary_key=True)
     channel_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     session_timeout_seconds: int
@@ -59,7 +60,7 @@ class AgentRef(Base, table=True):
 
     __tablename__ = "agent_refs"
 
-    tenant_id: str = Field(max_length=255, primary_key=True)
+    tenant_id: str = columns.tenant_id(primary_key=True)
     agent_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     active: bool

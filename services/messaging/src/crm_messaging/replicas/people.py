@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.text import without_nul
-from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners
+from shared_events.identity import (
+    IdentityKey,
+    IdentityKind,
+    Owned,
+    WhatsAppId,
+    display_name,
+    owners,
+)
 from shared_events.messaging.summaries import ContactSummary
+
+from crm_messaging.replicas import repository
+from crm_messaging.replicas.models import ContactRef, IdentityRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,9 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSumm
 
 
 async def _known(tx: Transaction, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Owned]:
-    rows = await tx.fetch(
-        "SELECT kind, canonical, value, taken_off, contact_id FROM identity_refs"
+    rows = await repository.IDENTITIES.find(
+        tx,
+        "SELECT * FROM identity_refs"
         " WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND canonical = ANY($3::text[])",
         tx.tenant_id,
         [kind for kind, _ in keys],
@@ -51,52 +63,43 @@ async def _known(tx: Transaction, keys: Sequence[IdentityKey]) -> dict[IdentityK
     )
     # One that was taken off and is shown again counts as renamed: its alias is learned anew.
     return {
-        (r["kind"], r["canonical"]): Owned(r["contact_id"], "" if r["taken_off"] else r["value"])
-        for r in rows
+        (cast(IdentityKind, row.kind), row.canonical): Owned(
+            row.contact_id, "" if row.taken_off else row.value
+        )
+        for row in rows
     }
 
 
-def _columns(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> list[object]:
+def _rows(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> list[IdentityRef]:
     # Sorted, so that two transactions never wait for each other in a circle.
-    ordered = sorted(identities.items(), key=lambda item: item[0])
     return [
-        tx.tenant_id,
-        [kind for (kind, _), _ in ordered],
-        [canonical for (_, canonical), _ in ordered],
-        [known.value for _, known in ordered],
-        [known.contact_id for _, known in ordered],
+        IdentityRef(
+            tenant_id=tx.tenant_id,
+            kind=kind,
+            canonical=canonical,
+            value=owned.value,
+            contact_id=owned.contact_id,
+            taken_off=False,
+        )
+        for (kind, canonical), owned in sorted(identities.items(), key=lambda item: item[0])
     ]
 
 
 async def _record(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> int:
-    return await tx.execute(
-        "INSERT INTO identity_refs (tenant_id, kind, canonical, value, contact_id)"
-        " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[])"
-        " ON CONFLICT DO NOTHING",
-        *_columns(tx, identities),
-    )
+    rows = _rows(tx, identities)
+    return await repository.IDENTITIES.insert(tx, rows, unless="(tenant_id, kind, canonical)")
 
 
 async def _rename(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> None:
-    await tx.execute(
-        "UPDATE identity_refs r SET value = n.value, taken_off = false"
-        " FROM unnest($2::text[], $3::text[], $4::text[]) AS n(kind, canonical, value)"
-        " WHERE r.tenant_id = $1 AND r.kind = n.kind AND r.canonical = n.canonical",
-        *_columns(tx, identities)[:4],
-    )
+    await repository.IDENTITIES.update(tx, _rows(tx, identities), "value", "taken_off")
 
 
 async def link(tx: Transaction, identities: Mapping[WhatsAppId, UUID]) -> None:
     """Contacts says whose these identities are; a value WhatsApp reported to us stays."""
-    if identities:
-        await tx.execute(
-            "INSERT INTO identity_refs (tenant_id, kind, canonical, value, contact_id)"
-            " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[])"
-            " ON CONFLICT (tenant_id, kind, canonical) DO UPDATE"
-            " SET contact_id = excluded.contact_id, taken_off = false"
-            " WHERE identity_refs.contact_id <> excluded.contact_id",
-            *_columns(tx, {i.key: Owned(owner, i.value) for i, owner in identities.items()}),
-        )
+    owned = {i.key: Owned(owner, i.value) for i, owner in identities.items()}
+    await repository.IDENTITIES.upsert(
+        tx, _rows(tx, owned), "contact_id", "taken_off", differs="contact_id"
+    )
 
 
 async def take_off(tx: Transaction, phones: Mapping[UUID, str | None]) -> None:
@@ -120,22 +123,26 @@ async def take_off(tx: Transaction, phones: Mapping[UUID, str | None]) -> None:
 
 
 async def _summaries(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, ContactSummary]:
-    rows = await tx.fetch(
-        "SELECT contact_id AS id, name, phone FROM contact_refs"
-        " WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
+    rows = await repository.CONTACTS.find(
+        tx,
+        "SELECT * FROM contact_refs WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
         tx.tenant_id,
         list(set(contacts)),
     )
-    return {row["id"]: ContactSummary.model_validate(dict(row)) for row in rows}
+    return {
+        row.contact_id: ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
+        for row in rows
+    }
 
 
 async def _introduce(tx: Transaction, people: Mapping[UUID, Sender]) -> None:
-    ordered = sorted(people.items())
-    await tx.execute(
-        "INSERT INTO contact_refs (tenant_id, contact_id, name, phone)"
-        " SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING",
-        tx.tenant_id,
-        [contact for contact, _ in ordered],
-        [display_name(without_nul(p.push_name), p.phone) for _, p in ordered],
-        [person.phone for _, person in ordered],
-    )
+    rows = [
+        ContactRef(
+            tenant_id=tx.tenant_id,
+            contact_id=contact_id,
+            name=display_name(without_nul(person.push_name), person.phone),
+            phone=person.phone,
+        )
+        for contact_id, person in sorted(people.items())
+    ]
+    await repository.CONTACTS.insert(tx, rows, unless="(tenant_id, contact_id)")

@@ -3,15 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
-from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
+from service_kit.rows import Rows, Shape
 from shared_events.channels.traffic import TrafficChannel
-from shared_events.identity import WhatsAppId
+from shared_events.identity import IdentityKind, WhatsAppId
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
+
+from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef, IdentityRef
+
+CONTACTS = Rows(ContactRef)
+IDENTITIES = Rows(IdentityRef)
+CHANNELS = Rows(ChannelRef)
+AGENTS = Rows(AgentRef)
 
 PATIENCE_SECONDS = 0.5
 _STEPS = 25
@@ -31,17 +38,17 @@ async def _patiently(look: Callable[[], Awaitable[Found | None]]) -> Found | Non
 async def get_contact(tx: Transaction, contact_id: UUID) -> ContactSummary:
     """A contact that can be written to; NotFoundError when missing or deleted."""
     row = await known_contact(tx, contact_id)
-    if row["deleted"]:
+    if row.deleted:
         raise NotFoundError("contact")
-    return ContactSummary.model_validate(dict(row))
+    return ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
 
 
-async def known_contact(tx: Transaction, contact_id: UUID) -> Record:
+async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
     """A contact whose messages can be read, deleted ones included; else NotFoundError."""
     row = await _patiently(
-        lambda: tx.fetchrow(
-            "SELECT contact_id AS id, name, phone, deleted FROM contact_refs"
-            " WHERE contact_id = $1 AND tenant_id = $2",
+        lambda: CONTACTS.first(
+            tx,
+            "SELECT * FROM contact_refs WHERE contact_id = $1 AND tenant_id = $2",
             contact_id,
             tx.tenant_id,
         )
@@ -62,17 +69,17 @@ class KnownChannel:
 async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
     """A channel; NotFoundError when missing or deleted."""
     row = await _patiently(
-        lambda: tx.fetchrow(
-            "SELECT channel_id AS id, name, session_timeout_seconds, deleted FROM channel_refs"
-            " WHERE channel_id = $1 AND tenant_id = $2",
+        lambda: CHANNELS.first(
+            tx,
+            "SELECT * FROM channel_refs WHERE channel_id = $1 AND tenant_id = $2",
             channel_id,
             tx.tenant_id,
         )
     )
-    if row is None or row["deleted"]:
+    if row is None or row.deleted:
         raise NotFoundError("channel")
     return KnownChannel(
-        ChannelSummary(id=row["id"], name=row["name"]), row["session_timeout_seconds"]
+        ChannelSummary(id=row.channel_id, name=row.name), row.session_timeout_seconds
     )
 
 
@@ -90,42 +97,57 @@ async def agent_is_active(tx: Transaction, agent_id: UUID) -> bool:
 
 async def remember_channels(tx: Transaction, channels: Mapping[UUID, TrafficChannel]) -> None:
     """Record channels first seen in a message; what their own events said stays."""
-    ordered = [channels[channel_id] for channel_id in sorted(channels)]
-    await tx.execute(
-        "INSERT INTO channel_refs (tenant_id, channel_id, name, session_timeout_seconds)"
-        " SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::int[]) ON CONFLICT DO NOTHING",
-        tx.tenant_id,
-        [channel.id for channel in ordered],
-        [channel.name for channel in ordered],
-        [channel.session_timeout_seconds for channel in ordered],
-    )
+    rows = [
+        ChannelRef(
+            tenant_id=tx.tenant_id,
+            channel_id=channel_id,
+            name=channels[channel_id].name,
+            session_timeout_seconds=channels[channel_id].session_timeout_seconds,
+        )
+        for channel_id in sorted(channels)
+    ]
+    await CHANNELS.insert(tx, rows, unless="(tenant_id, channel_id)")
 
 
 async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:
     """The WhatsApp ids of a contact that are its own now."""
-    rows = await tx.fetch(
-        "SELECT kind, value FROM identity_refs WHERE tenant_id = $1 AND contact_id = $2"
+    rows = await IDENTITIES.find(
+        tx,
+        "SELECT * FROM identity_refs WHERE tenant_id = $1 AND contact_id = $2"
         " AND NOT taken_off ORDER BY canonical",
         tx.tenant_id,
         contact_id,
     )
-    return [WhatsAppId(row["kind"], row["value"]) for row in rows]
+    return [WhatsAppId(cast(IdentityKind, row.kind), row.value) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What is shown of a contact and a channel."""
+
+    contact: str | None
+    phone: str | None
+    channel: str | None
+
+
+_NAMES = Shape(_Names)
 
 
 async def summaries(
     tx: Transaction, contact_id: UUID, channel_id: UUID
 ) -> tuple[ContactSummary, ChannelSummary]:
     """Contact and channel as events show them, whether or not they still exist."""
-    row = await tx.fetchrow(
-        "SELECT (SELECT name FROM contact_refs WHERE tenant_id = $1 AND contact_id = $2),"
-        " (SELECT phone FROM contact_refs WHERE tenant_id = $1 AND contact_id = $2),"
-        " (SELECT name FROM channel_refs WHERE tenant_id = $1 AND channel_id = $3)",
+    found = await _NAMES.first(
+        tx,
+        "SELECT c.name AS contact, c.phone, h.name AS channel FROM (SELECT) AS always"
+        " LEFT JOIN contact_refs c ON c.tenant_id = $1 AND c.contact_id = $2"
+        " LEFT JOIN channel_refs h ON h.tenant_id = $1 AND h.channel_id = $3",
         tx.tenant_id,
         contact_id,
         channel_id,
     )
-    name, phone, channel = row if row is not None else (None, None, None)
+    shown = found or _Names(None, None, None)
     return (
-        ContactSummary(id=contact_id, name=name or "", phone=phone),
-        ChannelSummary(id=channel_id, name=channel or ""),
+        ContactSummary(id=contact_id, name=shown.contact or "", phone=shown.phone),
+        ChannelSummary(id=channel_id, name=shown.channel or ""),
     )

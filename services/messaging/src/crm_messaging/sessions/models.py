@@ -4,13 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from service_kit import columns
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from crm_messaging.schema import Base
-
-_NOW = {"server_default": text("now()")}
+from crm_messaging.tables import Base
 
 
 class Session(Base, table=True):
@@ -34,28 +32,22 @@ class Session(Base, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(max_length=255)
+    tenant_id: str = columns.tenant_id()
     contact_id: UUID
     channel_id: UUID
     project_id: str = Field(max_length=255)
     status: str = Field(max_length=50)
     assigned_agent_id: UUID | None = None
-    started_at: datetime = Field(sa_type=DateTime(timezone=True))
-    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    started_at: datetime = columns.moment()
+    ended_at: datetime | None = columns.maybe_moment()
     end_reason: str | None = Field(default=None, max_length=50)
-    last_interaction_at: datetime = Field(sa_type=DateTime(timezone=True))
+    last_interaction_at: datetime = columns.moment()
     timeout_seconds: int
     total_messages: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    custom_fields: dict[str, Any] = Field(
-        default_factory=dict,
-        sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    )
+    custom_fields: dict[str, Any] = columns.document()
     chat_id: str | None = Field(max_length=255)
     opened_by: str = Field(max_length=20)
-    workflow_started_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    workflow_started_at: datetime | None = columns.maybe_moment()
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
-    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
-
-
-TABLE = Base.metadata.tables["messaging.sessions"]
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()

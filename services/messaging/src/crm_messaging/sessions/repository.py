@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Record
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
+from service_kit.rows import Rows, Shape
 from shared_events.messaging.session import Session, SessionStatus
+
+from crm_messaging.sessions import models
 
 SessionKey = tuple[UUID, UUID]
 """Channel and contact."""
@@ -59,9 +61,13 @@ class Joined:
     opened: bool
 
 
-def resource(row: Record) -> Session:
+SESSIONS = Rows(models.Session)
+_SHOWN = tuple(Session.model_fields)
+
+
+def resource(row: models.Session) -> Session:
     """A row as customers see it."""
-    return Session.model_validate(dict(row))
+    return Session.model_validate({name: getattr(row, name) for name in _SHOWN})
 
 
 async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey, Joined]:
@@ -70,7 +76,8 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
     Database time moves `last_interaction_at`, not WhatsApp's: a late message keeps nobody waiting.
     """
     ids = [uuid7() for _ in openings]
-    rows = await tx.fetch(
+    rows = await SESSIONS.find(
+        tx,
         _OPEN,
         tx.tenant_id,
         ids,
@@ -83,8 +90,7 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
     )
     opened = set(ids)
     return {
-        (row["channel_id"], row["contact_id"]): Joined(resource(row), row["id"] in opened)
-        for row in rows
+        (row.channel_id, row.contact_id): Joined(resource(row), row.id in opened) for row in rows
     }
 
 
@@ -98,14 +104,15 @@ async def end(
     custom_fields: dict[str, Any] | None = None,
 ) -> Session | None:
     """End an active session; None when it has ended, or has other than `seen` messages."""
-    row = await tx.fetchrow(_END, session_id, status, reason, custom_fields or {}, seen)
+    row = await SESSIONS.first(tx, _END, session_id, status, reason, custom_fields or {}, seen)
     return resource(row) if row is not None else None
 
 
 async def find(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Session | None:
     """One session, locked until the transaction ends if asked for; None when there is none."""
     suffix = " FOR UPDATE" if lock else ""
-    row = await tx.fetchrow(f"SELECT * FROM sessions WHERE id = $1{suffix}", session_id)  # noqa: S608
+    one = f"SELECT * FROM sessions WHERE id = $1{suffix}"  # noqa: S608
+    row = await SESSIONS.first(tx, one, session_id)
     return resource(row) if row is not None else None
 
 
@@ -119,7 +126,8 @@ async def get(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Sessi
 
 async def assign(tx: Transaction, session_id: UUID, agent_id: UUID | None) -> Session:
     """Write who has the session."""
-    row = await tx.fetchrow(
+    row = await SESSIONS.first(
+        tx,
         "UPDATE sessions SET assigned_agent_id = $2, version = version + 1, updated_at = now()"
         " WHERE id = $1 RETURNING *",
         session_id,
@@ -153,31 +161,25 @@ class Watched:
     timeout_seconds: int
 
 
-def _watched(row: Record) -> Watched:
-    return Watched(
-        row["id"],
-        row["tenant_id"],
-        row["total_messages"],
-        row["last_interaction_at"],
-        row["timeout_seconds"],
-    )
+_WATCHED = Shape(Watched)
 
 
 async def without_workflow(tx: Transaction, limit: int) -> list[Watched]:
     """Active sessions nobody watches yet, across tenants (scope `sweep`)."""
-    rows = await tx.fetch(
+    return await _WATCHED.find(
+        tx,
         "SELECT * FROM sessions WHERE status = 'active' AND workflow_started_at IS NULL"
         " ORDER BY started_at LIMIT $1",
         limit,
     )
-    return [_watched(row) for row in rows]
 
 
 async def overdue(
     tx: Transaction, grace_seconds: float, limit: int, but: Collection[UUID]
 ) -> list[Watched]:
     """Active sessions silent past timeout and grace, across tenants (scope `sweep`)."""
-    rows = await tx.fetch(
+    return await _WATCHED.find(
+        tx,
         "SELECT * FROM sessions WHERE status = 'active'"
         " AND last_interaction_at < now() - make_interval(secs => timeout_seconds + $1)"
         " AND id <> ALL($3::uuid[]) ORDER BY last_interaction_at LIMIT $2",
@@ -185,7 +187,6 @@ async def overdue(
         limit,
         list(but),
     )
-    return [_watched(row) for row in rows]
 
 
 async def mark_watched(tx: Transaction, session_ids: Sequence[UUID]) -> None:

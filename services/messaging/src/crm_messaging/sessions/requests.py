@@ -7,7 +7,6 @@ from pydantic import AwareDatetime
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
-from service_kit.text import without_nul
 from shared_events.messaging.session import (
     AssignSession,
     CloseSession,
@@ -20,13 +19,14 @@ from shared_events.requests import Page
 from sqlalchemy import false, select
 
 from crm_messaging.replicas import repository as replicas
-from crm_messaging.sessions import repository, service
-from crm_messaging.sessions.models import TABLE
+from crm_messaging.sessions import models, repository, service
+from crm_messaging.sessions.repository import SESSIONS
 
+_C = SESSIONS.table.c
 _NEWEST_FIRST = Order(
     "sessions",
-    [(TABLE.c.started_at, AwareDatetime), (TABLE.c.id, UUID)],
-    tenant=TABLE.c.tenant_id,
+    [(_C.started_at, AwareDatetime), (_C.id, UUID)],
+    tenant=_C.tenant_id,
     descending=True,
 )
 
@@ -39,21 +39,21 @@ async def get_session(tx: Transaction, request: GetSession, call: Call) -> Sessi
 
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
     """Find sessions, newest first; `me` is whoever asks."""
-    query = select(TABLE)
+    query = select(models.Session)
     for column in ("status", "contact_id", "channel_id"):
         if (value := getattr(request, column)) is not None:
-            query = query.where(TABLE.c[column] == value)
+            query = query.where(_C[column] == value)
     match request.assigned_agent_id:
         case None:
             pass
         case "none":
-            query = query.where(TABLE.c.assigned_agent_id.is_(None))
+            query = query.where(_C.assigned_agent_id.is_(None))
         case "me":
-            mine = TABLE.c.assigned_agent_id == call.user_id if call.user_id else false()
+            mine = _C.assigned_agent_id == call.user_id if call.user_id else false()
             query = query.where(mine)
         case agent_id:
-            query = query.where(TABLE.c.assigned_agent_id == agent_id)
-    return await _NEWEST_FIRST.page(tx, query, request, repository.resource)
+            query = query.where(_C.assigned_agent_id == agent_id)
+    return await _NEWEST_FIRST.page(tx, query, request, SESSIONS, repository.resource)
 
 
 async def list_contact_sessions(
@@ -82,8 +82,8 @@ class SessionClosing:
         session = await service.close(
             tx,
             request.session_id,
-            without_nul(request.reason),
-            note=without_nul(request.note),
+            request.reason,
+            note=request.note,
             expected_version=call.expected_version,
         )
         self._ended(tx.tenant_id, session.id)

@@ -6,12 +6,16 @@ in one pair of hands; claiming is quick, so nobody waits long.
 """
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from service_kit.database import Database
+from service_kit.rows import Shape
 
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.sender import Sender
@@ -58,6 +62,27 @@ SELECT c.id, c.tenant_id, c.endpoint_id, c.version, c.ordering_key, c.event_id, 
 FROM claimed c JOIN webhook_events v USING (tenant_id, event_id)
 ORDER BY c.next_attempt_at, c.seq
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A delivery with the event it tells of and the version of its endpoint."""
+
+    id: UUID
+    tenant_id: str
+    endpoint_id: UUID
+    version: int
+    ordering_key: UUID
+    event_id: UUID
+    event_type: str
+    attempts: int
+    body: bytes
+    occurred_at: datetime
+    correlation_id: str | None
+    traceparent: str | None
+
+
+_CLAIMED = Shape(_Claimed)
 
 
 class Claims:
@@ -119,28 +144,27 @@ class Claims:
                 HELPING,
                 most,
             )
-        taken: dict[UUID, int] = {}
-        for row in rows:
-            taken[row["endpoint_id"]] = taken.get(row["endpoint_id"], 0) + 1
+        claimed = [_CLAIMED.value(row) for row in rows]
+        taken = Counter(one.endpoint_id for one in claimed)
         for endpoint_id, count in taken.items():
             if count >= min(room.get(endpoint_id, HELPING), HELPING):
                 self._sender.lanes[endpoint_id].more = True
-        self._sender.accept([_owed(row, lease_ends) for row in rows])
-        return len(rows) == most
+        self._sender.accept([_owed(one, lease_ends) for one in claimed])
+        return len(claimed) == most
 
 
-def _owed(row: asyncpg.Record, lease_ends: float) -> Owed:
+def _owed(claimed: _Claimed, lease_ends: float) -> Owed:
     return Owed(
-        id=row["id"],
-        tenant_id=row["tenant_id"],
-        endpoint_id=row["endpoint_id"],
-        endpoint_version=row["version"],
-        ordering_key=row["ordering_key"],
-        event_id=row["event_id"],
-        event_type=row["event_type"],
-        occurred_at=row["occurred_at"],
-        body=row["body"],
-        attempts=row["attempts"],
-        trace=trace_headers(row["correlation_id"], row["traceparent"]),
+        id=claimed.id,
+        tenant_id=claimed.tenant_id,
+        endpoint_id=claimed.endpoint_id,
+        endpoint_version=claimed.version,
+        ordering_key=claimed.ordering_key,
+        event_id=claimed.event_id,
+        event_type=claimed.event_type,
+        occurred_at=claimed.occurred_at,
+        body=claimed.body,
+        attempts=claimed.attempts,
+        trace=trace_headers(claimed.correlation_id, claimed.traceparent),
         lease_ends=lease_ends,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Database
+from service_kit.rows import Shape
 
 from crm_webhooks.endpoints.secrets import Vault
 
@@ -20,6 +21,21 @@ LEFT JOIN endpoint_secrets s ON s.endpoint_id = e.id AND s.active_from <= now()
 WHERE e.id = $1
 GROUP BY e.id
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An endpoint with its secrets, all sealed."""
+
+    version: int
+    open: bool
+    url: str
+    headers: bytes
+    secrets: list[bytes]
+    expiries: list[datetime | None]
+
+
+_STORED = Shape(_Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +93,17 @@ class Destinations:
 
     async def _read(self, endpoint_id: UUID) -> Destination | None:
         async with self._database.system("deliver") as tx:
-            row = await tx.fetchrow(_READ, endpoint_id)
+            row = await _STORED.first(tx, _READ, endpoint_id)
         if row is None:
             return None
         found = Destination(
-            row["version"],
-            row["open"],
-            row["url"],
-            self._vault.open_headers(row["headers"]),
+            row.version,
+            row.open,
+            row.url,
+            self._vault.open_headers(row.headers),
             tuple(
                 (self._vault.open(secret), expires_at)
-                for secret, expires_at in zip(row["secrets"], row["expiries"], strict=True)
+                for secret, expires_at in zip(row.secrets, row.expiries, strict=True)
             ),
         )
         if self._reading.get(endpoint_id) is asyncio.current_task():

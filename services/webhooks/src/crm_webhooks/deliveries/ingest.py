@@ -17,7 +17,9 @@ from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.ids import uuid7
 from service_kit.incoming import Incoming
+from service_kit.rows import Rows, Shape
 
+from crm_webhooks.deliveries import models
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.matching import wants
 from crm_webhooks.deliveries.sender import Sender
@@ -27,13 +29,7 @@ _ENDPOINTS = """
 SELECT id, event_types, version, coalesce(paused_until > now(), false) AS paused
 FROM webhook_endpoints WHERE tenant_id = $1 AND enabled AND NOT deleted
 """
-_EVENTS = """
-INSERT INTO webhook_events (tenant_id, event_id, event_type, body, occurred_at, correlation_id,
-    traceparent)
-SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[],
-    $7::text[])
-ON CONFLICT DO NOTHING
-"""
+_EVENTS = Rows(models.OutboundEvent)
 # Leased at birth, unless memory is full or the ordering key has something that must go first:
 # one that was never attempted and is not in our hands, or one that another process has in hand.
 _DELIVERIES = """
@@ -56,6 +52,28 @@ ORDER BY n.place
 ON CONFLICT DO NOTHING
 RETURNING id, lease_owner IS NOT NULL AS leased
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """An endpoint that may want an event."""
+
+    id: UUID
+    version: int
+    event_types: list[str]
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A delivery that was new, and whether it is in our hands."""
+
+    id: UUID
+    leased: bool
+
+
+_TAKERS = Shape(_Taker)
+_STORED = Shape(_Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +130,13 @@ class Ingest:
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
         """Store what each endpoint of the tenant is owed for these events."""
-        endpoints = await tx.fetch(_ENDPOINTS, tx.tenant_id)
+        endpoints = await _TAKERS.find(tx, _ENDPOINTS, tx.tenant_id)
         if not endpoints:
             return
-        owed: list[tuple[_Outbound, Any]] = []
+        owed: list[tuple[_Outbound, _Taker]] = []
         wanted: list[_Outbound] = []
         for event in map(outbound, events):
-            takers = [e for e in endpoints if wants(e["event_types"], event.event_type)]
+            takers = [e for e in endpoints if wants(e.event_types, event.event_type)]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:
                 wanted.append(event)
@@ -127,23 +145,27 @@ class Ingest:
             await self._store_deliveries(tx, owed)
 
     async def _store_events(self, tx: Transaction, events: Sequence[_Outbound]) -> None:
-        await tx.execute(
-            _EVENTS,
-            tx.tenant_id,
-            [e.event_id for e in events],
-            [e.event_type for e in events],
-            [e.body for e in events],
-            [e.occurred_at for e in events],
-            [e.trace.get("X-Request-Id") for e in events],
-            [e.trace.get("traceparent") for e in events],
-        )
+        rows = [
+            models.OutboundEvent.model_construct(
+                tenant_id=tx.tenant_id,
+                event_id=e.event_id,
+                event_type=e.event_type,
+                body=e.body,
+                occurred_at=e.occurred_at,
+                correlation_id=e.trace.get("X-Request-Id"),
+                traceparent=e.trace.get("traceparent"),
+            )
+            for e in events
+        ]
+        await _EVENTS.insert(tx, rows, unless="(tenant_id, event_id)")
 
     async def _store_deliveries(
-        self, tx: Transaction, owed: Sequence[tuple[_Outbound, Any]]
+        self, tx: Transaction, owed: Sequence[tuple[_Outbound, _Taker]]
     ) -> None:
         ids = [uuid7() for _ in owed]
         lease_ends = asyncio.get_running_loop().time() + self._lease_seconds
-        rows = await tx.fetch(
+        rows = await _STORED.find(
+            tx,
             _DELIVERIES,
             tx.tenant_id,
             self._sender.owner,
@@ -151,11 +173,11 @@ class Ingest:
             ids,
             [event.event_id for event, _ in owed],
             [event.event_type for event, _ in owed],
-            [endpoint["id"] for _, endpoint in owed],
+            [endpoint.id for _, endpoint in owed],
             [event.ordering_key for event, _ in owed],
             self._fitting([endpoint for _, endpoint in owed]),
         )
-        stored = {row["id"]: row["leased"] for row in rows}
+        stored = {row.id: row.leased for row in rows}
         leased: list[Owed] = []
         left: set[UUID] = set()
         for delivery_id, (event, endpoint) in zip(ids, owed, strict=True):
@@ -164,8 +186,8 @@ class Ingest:
                     Owed(
                         id=delivery_id,
                         tenant_id=tx.tenant_id,
-                        endpoint_id=endpoint["id"],
-                        endpoint_version=endpoint["version"],
+                        endpoint_id=endpoint.id,
+                        endpoint_version=endpoint.version,
                         ordering_key=event.ordering_key,
                         event_id=event.event_id,
                         event_type=event.event_type,
@@ -177,20 +199,20 @@ class Ingest:
                     )
                 )
             elif delivery_id in stored:
-                left.add(endpoint["id"])
+                left.add(endpoint.id)
         tx.after_commit(lambda: self._sender.accept(leased, left))
 
-    def _fitting(self, endpoints: Sequence[Any]) -> list[bool]:
+    def _fitting(self, endpoints: Sequence[_Taker]) -> list[bool]:
         """Which deliveries may be taken in hand: in order, the first ones of each endpoint."""
         if not self._sender.accepting:
             return [False] * len(endpoints)
         lanes, now = self._sender.lanes, asyncio.get_running_loop().time()
-        room = {e["id"]: 0 if e["paused"] else lanes.room_for(e["id"], now) for e in endpoints}
+        room = {e.id: 0 if e.paused else lanes.room_for(e.id, now) for e in endpoints}
         total, taken = lanes.room, Counter[UUID]()
         fitting: list[bool] = []
         for endpoint in endpoints:
-            taken[endpoint["id"]] += 1
-            fits = total > 0 and taken[endpoint["id"]] <= room[endpoint["id"]]
+            taken[endpoint.id] += 1
+            fits = total > 0 and taken[endpoint.id] <= room[endpoint.id]
             total -= fits
             fitting.append(fits)
         return fitting

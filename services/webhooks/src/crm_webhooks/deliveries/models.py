@@ -3,22 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    Text,
-    Uuid,
-    text,
-)
+from service_kit import columns
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, text
 from sqlmodel import Field
 
-from crm_webhooks.models import SCHEMA, Base, key, moment, reference, stamped, tenant, uuid
+from crm_webhooks.tables import Base
 
 LIVE = "status IN ('pending', 'retrying')"
 """SQL: still owed."""
@@ -30,14 +19,14 @@ class OutboundEvent(Base, table=True):
     __tablename__ = "webhook_events"
     __table_args__ = (Index("idx_webhook_events_age", "recorded_at"),)
 
-    tenant_id: str = Field(sa_column=Column(String(255), primary_key=True))
-    event_id: UUID = Field(sa_column=key())
-    event_type: str = Field(sa_column=Column(String(100), nullable=False))
-    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    correlation_id: str | None = Field(sa_column=Column(String(255)))
-    traceparent: str | None = Field(sa_column=Column(String(55)))
-    occurred_at: datetime = Field(sa_column=moment(nullable=False))
-    recorded_at: datetime = Field(sa_column=stamped())
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    event_type: str = Field(max_length=100)
+    body: bytes
+    correlation_id: str | None = Field(default=None, max_length=255)
+    traceparent: str | None = Field(default=None, max_length=55)
+    occurred_at: datetime = columns.moment()
+    recorded_at: datetime = columns.stamped()
 
 
 class Delivery(Base, table=True):
@@ -62,27 +51,29 @@ class Delivery(Base, table=True):
         Index("idx_deliveries_done", "updated_at", postgresql_where=text(f"NOT ({LIVE})")),
     )
 
-    id: UUID = Field(sa_column=key())
-    seq: int = Field(sa_column=Column(BigInteger, Identity(always=True), nullable=False))
-    tenant_id: str = Field(sa_column=tenant())
-    event_id: UUID = Field(sa_column=uuid())
-    event_type: str = Field(sa_column=Column(String(100), nullable=False))
-    endpoint_id: UUID = Field(sa_column=reference("webhook_endpoints.id"))
-    ordering_key: UUID = Field(sa_column=uuid())
-    replay_no: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    id: UUID = Field(primary_key=True)
+    seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False)
+    )
+    tenant_id: str = columns.tenant_id()
+    event_id: UUID
+    event_type: str = Field(max_length=100)
+    endpoint_id: UUID = Field(foreign_key="webhooks.webhook_endpoints.id")
+    ordering_key: UUID
+    replay_no: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     status: str = Field(
-        sa_column=Column(String(20), nullable=False, server_default=text("'pending'"))
+        default="pending", max_length=20, sa_column_kwargs={"server_default": text("'pending'")}
     )
-    attempts: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     next_attempt_at: datetime | None = Field(
-        sa_column=Column(DateTime(timezone=True), server_default=text("now()"))
+        default=None, sa_column=Column(DateTime(timezone=True), server_default=text("now()"))
     )
-    lease_owner: UUID | None = Field(sa_column=Column(Uuid))
-    lease_until: datetime | None = Field(sa_column=moment())
-    last_status_code: int | None = Field(sa_column=Column(Integer))
-    last_error: str | None = Field(sa_column=Column(String(50)))
-    created_at: datetime = Field(sa_column=stamped())
-    updated_at: datetime = Field(sa_column=stamped())
+    lease_owner: UUID | None = None
+    lease_until: datetime | None = columns.maybe_moment()
+    last_status_code: int | None = None
+    last_error: str | None = Field(default=None, max_length=50)
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
 
 
 class Attempt(Base, table=True):
@@ -94,15 +85,14 @@ class Attempt(Base, table=True):
         Index("idx_attempts_age", "started_at"),
     )
 
-    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
-    tenant_id: str = Field(sa_column=tenant())
-    delivery_id: UUID = Field(sa_column=uuid())
-    number: int = Field(sa_column=Column(Integer, nullable=False))
-    started_at: datetime = Field(sa_column=moment(nullable=False))
-    duration_ms: int = Field(sa_column=Column(Integer, nullable=False))
-    status_code: int | None = Field(sa_column=Column(Integer))
-    error: str | None = Field(sa_column=Column(String(50)))
-    response_excerpt: str | None = Field(sa_column=Column(Text))
-
-
-TABLE = Base.metadata.tables[f"{SCHEMA}.webhook_deliveries"]
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    tenant_id: str = columns.tenant_id()
+    delivery_id: UUID
+    number: int
+    started_at: datetime = columns.moment()
+    duration_ms: int
+    status_code: int | None = None
+    error: str | None = Field(default=None, max_length=50)
+    response_excerpt: str | None = columns.maybe_text()

@@ -3,22 +3,25 @@
 from typing import Annotated
 from uuid import UUID
 
-import asyncpg
 from pydantic import Field
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
+from service_kit.rows import Rows
 from shared_events.requests import Page
 from shared_events.webhooks.delivery import DeliveryAttempt, ListDeliveries, WebhookDelivery
 from sqlalchemy import select
 
-from crm_webhooks.deliveries.models import TABLE
+from crm_webhooks.deliveries import models
 
+_DELIVERIES = Rows(models.Delivery)
+_ATTEMPTS = Rows(models.Attempt)
+_C = _DELIVERIES.table.c
 _NEWEST_FIRST = Order(
     "deliveries",
-    [(TABLE.c.seq, Annotated[int, Field(ge=0, lt=2**63)])],
-    tenant=TABLE.c.tenant_id,
+    [(_C.seq, Annotated[int, Field(ge=0, lt=2**63)])],
+    tenant=_C.tenant_id,
     descending=True,
 )
 _REPLAY = """
@@ -32,14 +35,15 @@ RETURNING *
 """
 
 
-def delivery(row: asyncpg.Record) -> WebhookDelivery:
+def delivery(row: models.Delivery) -> WebhookDelivery:
     """A row as customers see it; nothing further is due once it is settled."""
-    return WebhookDelivery.model_validate(dict(row))
+    return WebhookDelivery.model_validate(row, from_attributes=True)
 
 
 async def get(tx: Transaction, delivery_id: UUID) -> WebhookDelivery:
     """One delivery; raises NotFoundError."""
-    row = await tx.fetchrow(
+    row = await _DELIVERIES.first(
+        tx,
         "SELECT * FROM webhook_deliveries WHERE id = $1 AND tenant_id = $2",
         delivery_id,
         tx.tenant_id,
@@ -51,25 +55,25 @@ async def get(tx: Transaction, delivery_id: UUID) -> WebhookDelivery:
 
 async def attempts(tx: Transaction, delivery_id: UUID) -> list[DeliveryAttempt]:
     """Its attempts, in order."""
-    rows = await tx.fetch(
-        "SELECT * FROM delivery_attempts WHERE delivery_id = $1 ORDER BY id", delivery_id
+    rows = await _ATTEMPTS.find(
+        tx, "SELECT * FROM delivery_attempts WHERE delivery_id = $1 ORDER BY id", delivery_id
     )
-    return [DeliveryAttempt.model_validate(dict(row)) for row in rows]
+    return [DeliveryAttempt.model_validate(row, from_attributes=True) for row in rows]
 
 
 async def page(tx: Transaction, request: ListDeliveries) -> Page[WebhookDelivery]:
     """What is or was owed to one endpoint, newest first; raises MalformedError."""
-    query = select(TABLE).where(TABLE.c.endpoint_id == request.endpoint_id)
+    query = select(models.Delivery).where(_C.endpoint_id == request.endpoint_id)
     if request.status is not None:
-        query = query.where(TABLE.c.status == request.status)
+        query = query.where(_C.status == request.status)
     if request.event_type is not None:
-        query = query.where(TABLE.c.event_type == request.event_type)
-    return await _NEWEST_FIRST.page(tx, query, request, delivery)
+        query = query.where(_C.event_type == request.event_type)
+    return await _NEWEST_FIRST.page(tx, query, request, _DELIVERIES, delivery)
 
 
 async def replay(tx: Transaction, original: UUID) -> WebhookDelivery:
     """The same event owed to the same endpoint once more, as a delivery of its own."""
-    row = await tx.fetchrow(_REPLAY, original, uuid7())
+    row = await _DELIVERIES.first(tx, _REPLAY, original, uuid7())
     if row is None:
         raise NotFoundError("webhook_delivery")
     return delivery(row)

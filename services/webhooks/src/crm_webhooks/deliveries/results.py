@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from service_kit.database import Database, Transaction, is_infrastructure
+from service_kit.rows import Shape
 
 from crm_webhooks.deliveries import metrics, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result
@@ -70,6 +71,18 @@ RETURNING e.id, e.tenant_id,
     e.enabled AND e.failed_deliveries >= $4
         AND e.failing_since <= now() - make_interval(secs => $5) AS hopeless
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An endpoint that failed, and whether it has for too long."""
+
+    id: UUID
+    tenant_id: str
+    hopeless: bool
+
+
+_JUDGED = Shape(_Judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +210,8 @@ class Results:
                 failed[written.owed.endpoint_id].append(written)
         if not failed:
             return
-        rows = await tx.fetch(
+        judged = await _JUDGED.find(
+            tx,
             _FAILED,
             list(failed),
             [sum(w.owed.attempts == 0 for w in each) for each in failed.values()],
@@ -205,11 +219,11 @@ class Results:
             schedule.DISABLE_AFTER_FAILED_DELIVERIES,
             schedule.DISABLE_AFTER_FAILING_SECONDS,
         )
-        for row in rows:
-            gone = any(w.result.status == GONE for w in failed[row["id"]])
-            if gone or row["hopeless"]:
-                await tx.act_for(row["tenant_id"])
-                await self._disable(tx, row["id"], "gone" if gone else "failing")
+        for endpoint in judged:
+            gone = any(w.result.status == GONE for w in failed[endpoint.id])
+            if gone or endpoint.hopeless:
+                await tx.act_for(endpoint.tenant_id)
+                await self._disable(tx, endpoint.id, "gone" if gone else "failing")
 
     async def _disable(self, tx: Transaction, endpoint_id: UUID, reason: str) -> None:
         endpoint = await self._endpoints.disable(tx, endpoint_id, reason)

@@ -3,20 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    Text,
-    text,
-)
+from service_kit import columns
+from sqlalchemy import Column, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
-from crm_webhooks.models import SCHEMA, Base, key, moment, reference, stamped, tenant
+from crm_webhooks.tables import Base
 
 
 class Endpoint(Base, table=True):
@@ -31,23 +23,21 @@ class Endpoint(Base, table=True):
         Index("idx_endpoints_tenant", "tenant_id", "id", postgresql_where=text("NOT deleted")),
     )
 
-    id: UUID = Field(sa_column=key())
-    tenant_id: str = Field(sa_column=tenant())
-    url: str = Field(sa_column=Column(Text, nullable=False))
-    description: str | None = Field(sa_column=Column(Text))
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    url: str = columns.text()
+    description: str | None = columns.maybe_text()
     event_types: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
-    headers: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    enabled: bool = Field(sa_column=Column(Boolean, nullable=False))
-    deleted: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
-    disabled_reason: str | None = Field(sa_column=Column(String(50)))
-    paused_until: datetime | None = Field(sa_column=moment())
-    failing_since: datetime | None = Field(sa_column=moment())
-    failed_deliveries: int = Field(
-        sa_column=Column(Integer, nullable=False, server_default=text("0"))
-    )
-    version: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("1")))
-    created_at: datetime = Field(sa_column=stamped())
-    updated_at: datetime = Field(sa_column=stamped())
+    headers: bytes
+    enabled: bool
+    deleted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    disabled_reason: str | None = Field(default=None, max_length=50)
+    paused_until: datetime | None = columns.maybe_moment()
+    failing_since: datetime | None = columns.maybe_moment()
+    failed_deliveries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()
 
 
 class EndpointSecret(Base, table=True):
@@ -56,12 +46,9 @@ class EndpointSecret(Base, table=True):
     __tablename__ = "endpoint_secrets"
     __table_args__ = (Index("idx_endpoint_secrets_endpoint", "endpoint_id"),)
 
-    id: UUID = Field(sa_column=key())
-    tenant_id: str = Field(sa_column=tenant())
-    endpoint_id: UUID = Field(sa_column=reference("webhook_endpoints.id"))
-    secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    active_from: datetime = Field(sa_column=stamped())
-    expires_at: datetime | None = Field(sa_column=moment())
-
-
-TABLE = Base.metadata.tables[f"{SCHEMA}.webhook_endpoints"]
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    endpoint_id: UUID = Field(foreign_key="webhooks.webhook_endpoints.id")
+    secret: bytes
+    active_from: datetime = columns.stamped()
+    expires_at: datetime | None = columns.maybe_moment()

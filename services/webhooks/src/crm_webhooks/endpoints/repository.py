@@ -4,35 +4,30 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
+from service_kit.rows import Rows
 from service_kit.sealing import WrongKeyError
 from shared_events.requests import ListQuery, Page
 from shared_events.webhooks.endpoint import WebhookEndpoint
-from sqlalchemy import not_, select
+from sqlalchemy import func, not_, select, update
 
-from crm_webhooks.endpoints import rules
-from crm_webhooks.endpoints.models import TABLE
+from crm_webhooks.endpoints import models, rules
 from crm_webhooks.endpoints.secrets import Vault
 
 log = structlog.get_logger()
 
 # Every process forgets what it knows of an endpoint, and looks for what has become due.
 _ANNOUNCE = "SELECT pg_notify('webhook_endpoints', $1)"
-_COLUMNS = {
-    "url": "text",
-    "description": "text",
-    "event_types": "text[]",
-    "headers": "bytea",
-    "enabled": "boolean",
-    "disabled_reason": "text",
-}
-_EXISTING = select(TABLE).where(not_(TABLE.c.deleted))
-_NEWEST_FIRST = Order("endpoints", [(TABLE.c.id, UUID)], tenant=TABLE.c.tenant_id, descending=True)
+ENDPOINTS = Rows(models.Endpoint)
+_SECRETS = Rows(models.EndpointSecret)
+_C = ENDPOINTS.table.c
+_EXISTING = select(models.Endpoint).where(not_(_C.deleted))
+_NEWEST_FIRST = Order("endpoints", [(_C.id, UUID)], tenant=_C.tenant_id, descending=True)
+_SHOWN = (WebhookEndpoint.model_fields.keys() & models.Endpoint.model_fields.keys()) - {"headers"}
 
 
 class EndpointRepository:
@@ -53,28 +48,25 @@ class EndpointRepository:
         secret: str,
     ) -> WebhookEndpoint:
         """A new endpoint, enabled unless there is a reason why not."""
-        row = await tx.fetchrow(
-            "INSERT INTO webhook_endpoints (id, tenant_id, url, description, event_types, headers,"
-            " enabled, disabled_reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
-            uuid7(),
-            tx.tenant_id,
-            url,
-            description,
-            event_types,
-            self._vault.seal_headers(dict(headers)),
-            disabled_reason is None,
-            disabled_reason,
+        row = models.Endpoint(
+            id=uuid7(),
+            tenant_id=tx.tenant_id,
+            url=url,
+            description=description,
+            event_types=event_types,
+            headers=self._vault.seal_headers(dict(headers)),
+            enabled=disabled_reason is None,
+            disabled_reason=disabled_reason,
         )
-        endpoint = self._resource(row)
-        await tx.execute(
-            "INSERT INTO endpoint_secrets (id, tenant_id, endpoint_id, secret)"
-            " VALUES ($1, $2, $3, $4)",
-            uuid7(),
-            tx.tenant_id,
-            endpoint.id,
-            self._vault.seal(secret),
+        await ENDPOINTS.insert(tx, [row])
+        sealed = models.EndpointSecret(
+            id=uuid7(),
+            tenant_id=tx.tenant_id,
+            endpoint_id=row.id,
+            secret=self._vault.seal(secret),
         )
-        return endpoint
+        await _SECRETS.insert(tx, [sealed])
+        return await self.get(tx, row.id)
 
     async def get(self, tx: Transaction, endpoint_id: UUID) -> WebhookEndpoint:
         """One endpoint; raises NotFoundError."""
@@ -88,12 +80,12 @@ class EndpointRepository:
         Raises NotFoundError, or PreconditionFailedError when it is not of the expected version.
         """
         row = await self._find(tx, endpoint_id, "FOR UPDATE")
-        PreconditionFailedError.check(expected_version, row["version"])
+        PreconditionFailedError.check(expected_version, row.version)
         return self._resource(row).model_copy(update={"headers": self._headers(row)})
 
     async def page(self, tx: Transaction, request: ListQuery[Any]) -> Page[WebhookEndpoint]:
         """Endpoints, newest first; raises MalformedError."""
-        return await _NEWEST_FIRST.page(tx, _EXISTING, request, self._resource)
+        return await _NEWEST_FIRST.page(tx, _EXISTING, request, ENDPOINTS, self._resource)
 
     async def update(
         self, tx: Transaction, endpoint_id: UUID, changes: Mapping[str, Any]
@@ -102,14 +94,14 @@ class EndpointRepository:
         values = dict(changes)
         if "headers" in values:
             values["headers"] = self._vault.seal_headers(values["headers"])
-        places = [f"{name} = ${n}::{_COLUMNS[name]}" for n, name in enumerate(values, start=2)]
         if values.get("enabled"):
-            places += ["paused_until = NULL", "failing_since = NULL", "failed_deliveries = 0"]
-        row = await tx.fetchrow(
-            f"UPDATE webhook_endpoints SET {', '.join(places)}, version = version + 1,"  # noqa: S608
-            " updated_at = now() WHERE id = $1 RETURNING *",
-            endpoint_id,
-            *values.values(),
+            values |= {"paused_until": None, "failing_since": None, "failed_deliveries": 0}
+        row = await ENDPOINTS.first(
+            tx,
+            update(models.Endpoint)
+            .where(_C.id == endpoint_id)
+            .values(**values, version=_C.version + 1, updated_at=func.now())
+            .returning(*_C),
         )
         await self.announce(tx, endpoint_id)
         return self._resource(row)
@@ -118,7 +110,8 @@ class EndpointRepository:
         self, tx: Transaction, endpoint_id: UUID, reason: str
     ) -> WebhookEndpoint | None:
         """Stop sending to it; None when it was disabled or deleted already."""
-        row = await tx.fetchrow(
+        row = await ENDPOINTS.first(
+            tx,
             "UPDATE webhook_endpoints SET enabled = false, disabled_reason = $2,"
             " version = version + 1, updated_at = now()"
             " WHERE id = $1 AND enabled AND NOT deleted RETURNING *",
@@ -150,8 +143,9 @@ class EndpointRepository:
         """Tell the senders, at commit, that there is news of this endpoint."""
         await tx.execute(_ANNOUNCE, str(endpoint_id))
 
-    async def _find(self, tx: Transaction, endpoint_id: UUID, locking: str) -> asyncpg.Record:
-        row = await tx.fetchrow(
+    async def _find(self, tx: Transaction, endpoint_id: UUID, locking: str) -> models.Endpoint:
+        row = await ENDPOINTS.first(
+            tx,
             f"SELECT * FROM webhook_endpoints WHERE id = $1 AND tenant_id = $2 AND NOT deleted"  # noqa: S608
             f" {locking}",
             endpoint_id,
@@ -161,16 +155,17 @@ class EndpointRepository:
             raise NotFoundError("webhook_endpoint")
         return row
 
-    def _resource(self, row: asyncpg.Record | None) -> WebhookEndpoint:
+    def _resource(self, row: models.Endpoint | None) -> WebhookEndpoint:
         if row is None:
             raise NotFoundError("webhook_endpoint")
         headers = rules.shown(self._headers(row))
-        return WebhookEndpoint.model_validate({**dict(row), "headers": headers})
+        shown = {name: getattr(row, name) for name in _SHOWN}
+        return WebhookEndpoint.model_validate({**shown, "headers": headers})
 
-    def _headers(self, row: asyncpg.Record) -> dict[str, str]:
+    def _headers(self, row: models.Endpoint) -> dict[str, str]:
         """None for those our keys do not open: the endpoint can still be seen and mended."""
         try:
-            return self._vault.open_headers(row["headers"])
+            return self._vault.open_headers(row.headers)
         except WrongKeyError:
-            log.error("headers_not_readable", endpoint=str(row["id"]))
+            log.error("headers_not_readable", endpoint=str(row.id))
             return {}

@@ -9,31 +9,30 @@ import orjson
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
+from service_kit.rows import Rows
 
-_INSERT = """
-INSERT INTO domain_event_log (tenant_id, event_id, event_type, aggregate_id, aggregate_type,
-    payload, occurred_at)
-SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[],
-    $7::timestamptz[])
-ON CONFLICT DO NOTHING
-"""
+from crm_webhooks.event_log.models import LoggedEvent
+
+_LOG = Rows(LoggedEvent)
 
 
 async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     """Keep each event as it was published. Raises PoisonError when one cannot be read."""
+    rows = [_logged(tx.tenant_id, event) for event in events]
+    await _LOG.insert(tx, rows, unless="(event_id)")
+
+
+def _logged(tenant_id: str, event: Incoming[Any]) -> LoggedEvent:
     try:
-        envelopes = [orjson.loads(event.body) for event in events]
-        columns: list[list[Any]] = [
-            [event.id for event in events],
-            [envelope["event_type"] for envelope in envelopes],
-            [UUID(envelope["aggregate_id"]) for envelope in envelopes],
-            [envelope["aggregate_type"] for envelope in envelopes],
-            [envelope["data"] for envelope in envelopes],
-            [
-                datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC)
-                for envelope in envelopes
-            ],
-        ]
+        envelope = orjson.loads(event.body)
+        return LoggedEvent.model_construct(
+            event_id=event.id,
+            event_type=envelope["event_type"],
+            aggregate_id=UUID(envelope["aggregate_id"]),
+            aggregate_type=envelope["aggregate_type"],
+            tenant_id=tenant_id,
+            payload=envelope["data"],
+            occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None
-    await tx.execute(_INSERT, tx.tenant_id, *columns)

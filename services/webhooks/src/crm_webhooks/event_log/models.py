@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, String
+from service_kit import columns
+from sqlalchemy import Column, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from crm_webhooks.models import Base, key, moment, stamped, tenant, uuid
+from crm_webhooks.tables import Base
 
 
 class LoggedEvent(Base, table=True):
@@ -21,11 +22,11 @@ class LoggedEvent(Base, table=True):
         Index("idx_domain_event_log_age", "recorded_at"),
     )
 
-    event_id: UUID = Field(sa_column=key())
-    event_type: str = Field(sa_column=Column(String(100), nullable=False))
-    aggregate_id: UUID = Field(sa_column=uuid())
-    aggregate_type: str = Field(sa_column=Column(String(100), nullable=False))
-    tenant_id: str = Field(sa_column=tenant())
+    event_id: UUID = Field(primary_key=True)
+    event_type: str = Field(max_length=100)
+    aggregate_id: UUID
+    aggregate_type: str = Field(max_length=100)
+    tenant_id: str = columns.tenant_id()
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    occurred_at: datetime = Field(sa_column=moment(nullable=False))
-    recorded_at: datetime = Field(sa_column=stamped())
+    occurred_at: datetime = columns.moment()
+    recorded_at: datetime = columns.stamped()

@@ -5,10 +5,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
-SCHEMA = "widgets"
 
-
-class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
+class Base(SQLModel, registry=registry(metadata=MetaData(schema="widgets"))):
     """Base of this service's tables."""
 
 

@@ -3,14 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Index, text
+from service_kit import columns
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from crm_widgets.tables import SCHEMA, Base
-
-
-def _now() -> "Column[datetime]":
-    return Column(DateTime(timezone=True), nullable=False, server_default=text("now()"))
+from crm_widgets.tables import Base
 
 
 class WidgetRow(Base, table=True):
@@ -20,11 +17,8 @@ class WidgetRow(Base, table=True):
     __table_args__ = (Index("idx_widgets_tenant", "tenant_id", "id"),)
 
     id: UUID = Field(primary_key=True)
-    tenant_id: str = Field(max_length=255)
+    tenant_id: str = columns.tenant_id()
     name: str = Field(max_length=255)
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
-    created_at: datetime = Field(sa_column=_now())
-    updated_at: datetime = Field(sa_column=_now())
-
-
-TABLE = Base.metadata.tables[f"{SCHEMA}.widgets"]
+    created_at: datetime = columns.stamped()
+    updated_at: datetime = columns.stamped()

@@ -2,7 +2,6 @@
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.text import without_nul
 from shared_events.requests import Page
 from shared_events.widgets.widget import (
     CreateWidget,
@@ -18,7 +17,7 @@ from crm_widgets.widgets import repository
 async def create(tx: Transaction, request: CreateWidget, call: Call) -> Widget:
     """Make a widget, and tell of it."""
     del call
-    widget = await repository.insert(tx, without_nul(request.name))
+    widget = await repository.insert(tx, request.name)
     tx.outbox.add(WidgetCreated(widget=widget), widget.id)
     return widget
 

@@ -1,0 +1,13 @@
+"""The base of this service's tables."""
+
+from service_kit.tables import plumbing
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(schema="webhooks"))):
+    """Tables in this service's own schema."""
+
+
+plumbing(Base.metadata)
