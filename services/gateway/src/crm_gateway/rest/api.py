@@ -12,7 +12,7 @@ from shared_events.requests import FieldError
 from starlette import routing
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from crm_gateway.access.tokens import AccessTokens
@@ -48,10 +48,7 @@ class Route(APIRoute):
 
 
 class OtherMethods:
-    """The end of a path: reached by the methods that none of its routes has.
-
-    It makes the first path that fits decide: `GET /messages/send` asks for no message of that name.
-    """
+    """The end of a path: reached by the methods that none of its routes has."""
 
     def __init__(self, methods: list[str]) -> None:
         self._methods = methods
@@ -71,6 +68,7 @@ def add_to(
 ) -> None:
     """Serve every row of the table, and the pages that describe them."""
     router = APIRouter(prefix=PREFIX, route_class=Route, strict_content_type=False)
+    ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
             endpoint = Endpoint(row, tokens=tokens, own=own, bus=bus)
@@ -78,7 +76,11 @@ def add_to(
             if row.method == "GET":
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         others = OtherMethods([row.method for row in of_path])
-        router.routes.append(routing.Route(PREFIX + path, others, include_in_schema=False))
+        end = routing.Route(PREFIX + path, others, include_in_schema=False)
+        # A path without parameters ends where it stands, so that `GET /messages/send` asks for no
+        # message of that name. The others end after all routes, where no request passes them.
+        (ends if of_path[0].parameters else router.routes).append(end)
+    router.routes.extend(ends)
     # In front and not included: an included router is matched twice, by every request.
     app.router.routes[:0] = [*router.routes, *docs_routes(openapi.document(router.routes))]
     app.router.redirect_slashes = False  # `/contacts/` is no route of ours
