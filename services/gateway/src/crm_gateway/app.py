@@ -11,15 +11,12 @@ from shared_events.services import GATEWAY
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway.access.tokens import AccessTokens
-from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, UpdateAgent
 from crm_gateway.agents.service import Agents
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
-from crm_gateway.auth.schemas import AcceptInvitation, GetMe, Login, Logout, Refresh, Register
-from crm_gateway.auth.service import Accounts, get_me
+from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import Throttle
-from crm_gateway.event_types.schemas import ListEventTypes
-from crm_gateway.event_types.service import list_event_types
+from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
@@ -55,25 +52,10 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     accounts = Accounts(
         database, tokens, passwords, throttle, refresh_ttl_seconds=settings.refresh_ttl
     )
-    agents = Agents(passwords)
-    own = OwnRequests(
-        database,
-        tenant={
-            GetMe: get_me,
-            CreateAgent: agents.create,
-            UpdateAgent: agents.update,
-            GetAgent: agents.get,
-            ListAgents: agents.list,
-        },
-        public={
-            Register: accounts.register,
-            Login: accounts.login,
-            Refresh: accounts.refresh,
-            Logout: accounts.logout,
-            AcceptInvitation: accounts.accept_invitation,
-        },
-        plain={ListEventTypes: list_event_types},
-    )
+    own = OwnRequests(database)
+    accounts.add_to(own)
+    Agents(passwords).add_to(own)
+    event_types.add_to(own)
     bus = RequestClient(settings.amqp_url)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     service.health.tolerate("rabbitmq", service.publisher.ping)

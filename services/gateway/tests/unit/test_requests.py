@@ -50,7 +50,7 @@ class Rest:
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
-        own = OwnRequests(database, tenant={}, public={}, plain={})
+        own = OwnRequests(database)
         api.add_to(self.app, ROUTES, tokens=self._tokens, own=own, bus=self.bus)
         edge.install(self.app)
         self.log_in()

@@ -17,6 +17,7 @@ from crm_gateway.agents import repository
 from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, NewAgent, UpdateAgent
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import revoke_user, token_hash
+from crm_gateway.rest.own import OwnRequests
 
 _INVITATION_DAYS = 7
 
@@ -26,6 +27,13 @@ class Agents:
 
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords
+
+    def add_to(self, own: OwnRequests) -> None:
+        """What is asked about agents."""
+        own.answer(CreateAgent, self.create)
+        own.answer(UpdateAgent, self.update)
+        own.answer(GetAgent, self.get)
+        own.answer(ListAgents, self.list)
 
     async def create(self, tx: Transaction, request: CreateAgent, call: Call) -> NewAgent:
         """Add a person; an e-mail that has an account is a conflict."""

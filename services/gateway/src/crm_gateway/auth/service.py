@@ -1,12 +1,10 @@
 """Opening accounts, logging in and staying logged in."""
 
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
-from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError, UnauthenticatedError
 from shared_events.requests import Nothing
@@ -31,14 +29,7 @@ from crm_gateway.auth.schemas import (
 )
 from crm_gateway.auth.throttle import Throttle
 from crm_gateway.problems.errors import too_many_attempts
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Somebody who has not said who they are: the address and the request's cause."""
-
-    address: str
-    cause: Cause
+from crm_gateway.rest.own import OwnRequests, Visitor
 
 
 class Accounts:
@@ -58,6 +49,15 @@ class Accounts:
         self._passwords = passwords
         self._throttle = throttle
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
+
+    def add_to(self, own: OwnRequests) -> None:
+        """What is asked about accounts and logins."""
+        own.answer_public(Register, self.register)
+        own.answer_public(Login, self.login)
+        own.answer_public(Refresh, self.refresh)
+        own.answer_public(Logout, self.logout)
+        own.answer_public(AcceptInvitation, self.accept_invitation)
+        own.answer(GetMe, get_me)
 
     async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
         """Create tenant, user and admin agent; a known e-mail is a conflict."""

@@ -8,6 +8,12 @@ from shared_events.registry import PUBLIC
 from shared_events.requests import Page
 
 from crm_gateway.event_types.schemas import EventType, ListEventTypes
+from crm_gateway.rest.own import OwnRequests
+
+
+def add_to(own: OwnRequests) -> None:
+    """What is asked about event types."""
+    own.answer_plain(ListEventTypes, list_event_types)
 
 
 async def list_event_types(request: ListEventTypes) -> Page[EventType]:

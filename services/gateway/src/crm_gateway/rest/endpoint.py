@@ -25,11 +25,10 @@ from starlette.responses import Response
 
 from crm_gateway.access.roles import permits
 from crm_gateway.access.tokens import AccessTokens
-from crm_gateway.auth.service import Visitor
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
-from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.own import OwnRequests, Visitor
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 

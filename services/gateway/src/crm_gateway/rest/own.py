@@ -1,39 +1,61 @@
 """Requests about the gateway's own data, carried out here as a service would carry them out."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from pydantic import BaseModel
-from service_kit.calls import Call, RequestHandler
+from service_kit.calls import Asked, Call, RequestHandler, RequestType, Value
+from service_kit.cause import Cause
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import UnavailableError
 from service_kit.handling import carry_out, reply_with
 from shared_events.requests import Principal, Reply, Request
 
-from crm_gateway.auth.service import Visitor
+AnyRequest = type[Request[Any]]
 
-PublicHandler = Callable[[Any, Visitor], Awaitable[BaseModel]]
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who has not said who they are: the address and the request's cause."""
+
+    address: str
+    cause: Cause
+
+
+PublicHandler = Callable[[Asked, Visitor], Awaitable[Value]]
 """Carries out a request of somebody unknown; it opens its own transactions."""
 
-PlainHandler = Callable[[Any], Awaitable[BaseModel]]
+PlainHandler = Callable[[Asked], Awaitable[Value]]
 """Carries out a request that needs no data of anybody."""
 
 
 class OwnRequests:
-    """Answers requests whose key begins with `gateway.`."""
+    """Answers requests whose key begins with `gateway.`; features add what they answer."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        tenant: Mapping[type[Request[Any]], RequestHandler[Any, Any]],
-        public: Mapping[type[Request[Any]], PublicHandler],
-        plain: Mapping[type[Request[Any]], PlainHandler],
-    ) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._tenant = tenant
-        self._public = public
-        self._plain = plain
+        self._tenant: dict[AnyRequest, RequestHandler[Any, Any]] = {}
+        self._public: dict[AnyRequest, Callable[[Any, Visitor], Awaitable[BaseModel]]] = {}
+        self._plain: dict[AnyRequest, Callable[[Any], Awaitable[BaseModel]]] = {}
+
+    def answer(
+        self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
+    ) -> None:
+        """Answer this request, in a transaction for the caller's tenant."""
+        self._tenant[cast(AnyRequest, request)] = handler
+
+    def answer_public(
+        self, request: RequestType[Asked, Value], handler: PublicHandler[Asked, Value]
+    ) -> None:
+        """Answer this request of whoever asks."""
+        self._public[cast(AnyRequest, request)] = handler
+
+    def answer_plain(
+        self, request: RequestType[Asked, Value], handler: PlainHandler[Asked, Value]
+    ) -> None:
+        """Answer this request, alike for everybody who may ask it."""
+        self._plain[cast(AnyRequest, request)] = handler
 
     async def call(
         self,
