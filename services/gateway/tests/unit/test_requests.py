@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.auth.schemas import WithPassword
 from crm_gateway.body import MAX_BODY_BYTES, read_body
 from crm_gateway.problems import edge
 from crm_gateway.problems.errors import HttpError
@@ -16,11 +17,12 @@ from crm_gateway.rest import api
 from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.strictness import MAX_NESTING
+from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
 from fastapi import FastAPI
 from service_kit.database import Database
 from service_kit.request_client import RequestClient
-from shared_events.requests import Reply
+from shared_events.requests import Command, Nothing, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.types import Message
@@ -45,13 +47,13 @@ class Bus(RequestClient):
 class Rest:
     """The REST API by itself: what it asks the bus, and how it refuses."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> None:
         self.bus = Bus()
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
         own = OwnRequests(database)
-        api.add_to(self.app, ROUTES, tokens=self._tokens, own=own, bus=self.bus)
+        api.add_to(self.app, rows, tokens=self._tokens, own=own, bus=self.bus)
         edge.install(self.app)
         self.log_in()
 
@@ -90,6 +92,13 @@ class Rest:
         assert response.headers["content-type"] == "application/problem+json"
         assert self.bus.asked == []
         return response.status_code, response.json()["code"]
+
+
+class SetPassword(Command[Nothing], WithPassword, key="contacts.contact.set_password"):
+    """A request of its own settings, with a field of the path."""
+
+    contact_id: UUID
+    password: str
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +199,14 @@ class TestBody:
         response = await rest.send("PATCH", f"/contacts/{ID}", {"name": None})
         assert response.status_code == 422
         assert [error["pointer"] for error in response.json()["errors"]] == ["/name"]
+
+    async def test_what_a_request_makes_of_blanks_holds_below_a_path_too(
+        self, make_settings: Callable[..., GatewaySettings]
+    ) -> None:
+        path = "/contacts/{contact_id}/password"
+        rest = Rest(make_settings(), [Row("POST", path, "contacts.update", SetPassword)])
+        request = await rest.asks("POST", path.format(contact_id=ID), {"password": " s p "})
+        assert request.model_dump()["password"] == " s p "
 
     async def test_names_a_field_within_a_field(self, rest: Rest) -> None:
         body = {"name": "Loja", "waha": {"base_url": "http://w", "api_key": "k", "sesion": "s"}}

@@ -18,7 +18,7 @@ from service_kit.errors import (
 )
 from service_kit.request_client import RequestClient
 from shared_events import examples
-from shared_events.requests import Given, Principal, Reply
+from shared_events.requests import Principal, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -156,7 +156,10 @@ def _given(row: Row) -> type[BaseModel] | None:
     suffix = "Query" if row.method == "GET" else "Body"
     named: dict[str, Any] = {name: (field.annotation, field) for name, field in fields.items()}
     return create_model(
-        row.request.__name__ + suffix, __base__=Given, __doc__=row.request.__doc__, **named
+        row.request.__name__ + suffix,
+        __config__=row.request.model_config,
+        __doc__=row.request.__doc__,
+        **named,
     )
 
 
