@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
 SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e tests/deploy
+# Each by itself: their conftest.py all have one name.
+TESTS := $(wildcard libs/*/tests services/*/tests dev/tests tests/*/tests) tests/arch
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -40,6 +42,7 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
+	@for tests in $(TESTS); do $(BIN)/mypy $$tests || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared_events.contracts --check
 	@$(MAKE) lock

@@ -144,7 +144,7 @@ def _borrowed(tree: ast.Module) -> Iterator[str]:
         for name in (
             *([node.attr] if isinstance(node, ast.Attribute) and _is_own(node.value) else ()),
             *([node.name] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ()),
-            *([node.target.id] if _is_field(node) else ()),
+            *_field(node),
         )
     }
     for node in ast.walk(tree):
@@ -164,8 +164,10 @@ def _is_own(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def _is_field(node: ast.AST) -> bool:
-    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+def _field(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []
 
 
 class TestTests:

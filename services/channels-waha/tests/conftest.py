@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from channels_scene import Ingress, Shop
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
+from crm_testing.scenes.channels import Ingress, Shop
 from crm_testing.schemas import Databases
 from crm_testing.servers import PostgresServer, RabbitServer
 from crm_testing.services import Outside, running

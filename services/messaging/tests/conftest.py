@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from crm_messaging.settings import MessagingSettings
+from crm_testing.scenes.messaging import Scene
 from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.servers import PostgresServer, RabbitServer
-from messaging_scene import Scene
 from pydantic import SecretStr
 from service_kit.database import Database
 from shared_events.services import MESSAGING

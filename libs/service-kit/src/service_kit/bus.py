@@ -191,7 +191,9 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
     try:
         yield channel
     finally:
-        await channel.close()
+        # Shielded: aiormq drops a cancellation that arrives while a channel is closing,
+        # and whoever was cancelled would work on for ever.
+        await asyncio.shield(channel.close())
 
 
 class Publisher:

@@ -166,6 +166,8 @@ class Relay:
             total += len(outcome.published)
             await self._observe(connection)
             alone = max(alone - len(outcome.published), 0)
+            if outcome.published or outcome.failed:
+                backoff = 0.2
             if outcome.lost:
                 lost += 1
             elif not outcome.broker_down:
@@ -225,6 +227,8 @@ class Relay:
 
     async def _publish_alone(self, rows: Sequence[asyncpg.Record]) -> _Outcome:
         """One event on a connection that answers: if that breaks, the event broke it."""
+        if not rows:
+            return _Outcome()
         try:
             await self._publisher.ping()
         except BROKER_ERRORS:

@@ -1,8 +1,8 @@
 """What this service tells can be read by everybody, and it reads what others tell it."""
 
 import orjson
-from channels_scene import Shop
 from crm_fakes import examples
+from crm_testing.scenes.channels import Shop
 from crm_testing.services import read_back
 from shared_events import topology
 from shared_events.channels.channel import DeleteChannel, UpdateChannel

@@ -3,8 +3,8 @@
 from uuid import UUID, uuid4
 
 import pytest
-from channels_scene import Shop
 from crm_fakes.waha import WahaSimulator
+from crm_testing.scenes.channels import Shop
 from shared_events.channels.channel import (
     DeleteChannel,
     DriveChannel,

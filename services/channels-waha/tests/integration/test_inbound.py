@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from channels_scene import Shop, publish_raw
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound.retention import purge_raw_events
@@ -14,6 +13,7 @@ from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes import examples
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
+from crm_testing.scenes.channels import Shop, publish_raw
 from crm_testing.services import eventually
 from service_kit.egress import Egress
 from shared_events import topology

@@ -5,17 +5,17 @@ from typing import Any
 
 import httpx
 import pytest
-from channels_scene import CUSTOMER, Shop
-from crm_channels_waha.waha import client
-from crm_channels_waha.waha.answers import Answer, Verdict
+from crm_channels_waha.waha.answers import Answer, Verdict, judge
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.faults import FaultKind
 from crm_fakes.waha.messages import Engine, Message
+from crm_testing.scenes.channels import CUSTOMER, Shop
 from crm_testing.services import eventually
 from shared_events.channels.channel import DeleteChannel, DriveChannel, UpdateChannel, WahaSettings
 from shared_events.identity import conversation_id
 from shared_events.messaging.message import ContentType
 
+JUDGE = "crm_channels_waha.waha.client.judge"
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
 
 
@@ -240,13 +240,12 @@ class TestUnknown:
         self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await company.connect()
-        judged = client.judge
 
         def fails(answer: Answer) -> Verdict:
-            monkeypatch.setattr(client, "judge", judged)
+            monkeypatch.setattr(JUDGE, judge)
             raise KeyError("a fault of ours")
 
-        monkeypatch.setattr(client, "judge", fails)
+        monkeypatch.setattr(JUDGE, fails)
         message_id = await company.write("uma vez só")
         await company.until_state(message_id, "sent")
         assert sends(waha) == 1

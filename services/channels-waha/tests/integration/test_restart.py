@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from channels_scene import Ingress, Shop
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
+from crm_testing.scenes.channels import Ingress, Shop
 from crm_testing.services import Outside, eventually, running
 from cryptography.fernet import Fernet
 from pydantic import SecretStr

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+from crm_testing.scenes.contacts import Shop
 from crm_testing.services import eventually
 from shared_events import registry, topology
 from shared_events.contacts.contact import (
@@ -35,7 +36,7 @@ CONTACT = Contact.model_validate(
 
 class TestPublished:
     async def test_every_event_can_be_read_back(
-        self, company: Any, overheard: aio_pika.abc.AbstractQueue
+        self, company: Shop, overheard: aio_pika.abc.AbstractQueue
     ) -> None:
         created = await company.value(CreateContact(name="Maria"))
         await company.value(PatchContact(contact_id=created["id"], phone="11 98888-0001"))
@@ -81,19 +82,19 @@ class TestConsumed:
         ],
         ids=lambda data: data.event_type,
     )
-    async def test_contact_events_reach_the_timeline(self, company: Any, data: Any) -> None:
+    async def test_contact_events_reach_the_timeline(self, company: Shop, data: Any) -> None:
         event_id = await company.publish(data)
         (entry,) = await eventually(
             lambda: company.rows("SELECT id, type FROM contact_events WHERE id = $1", event_id)
         )
         assert entry["type"] == data.event_type
 
-    async def test_messages_make_contacts(self, company: Any) -> None:
+    async def test_messages_make_contacts(self, company: Shop) -> None:
         await company.receive(("group", f"{uuid4().int % 10**18}"))
         assert len(await company.contacts()) == 1
 
     async def test_an_unreadable_message_becomes_a_dead_letter_and_blocks_nobody(
-        self, company: Any, settings: Any
+        self, company: Shop, settings: Any
     ) -> None:
         await company.outside.publisher.publish(
             topology.DOMAIN_EVENTS.name,

@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 from crm_contacts.contacts.consumers import on_message_received
+from crm_testing.scenes.contacts import Shop
 from service_kit.cause import Cause
 from service_kit.incoming import Event
 from shared_events import identity
@@ -24,7 +24,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class TestUnknownPerson:
-    async def test_becomes_a_contact_with_the_id_every_service_derives(self, company: Any) -> None:
+    async def test_becomes_a_contact_with_the_id_every_service_derives(self, company: Shop) -> None:
         event_id = await company.receive(PHONE, push_name="Maria", sent_at=NOON)
         (contact,) = await company.contacts()
         derived = identity.contact_id(company.id, WhatsAppId("phone", PHONE[1]))
@@ -40,32 +40,32 @@ class TestUnknownPerson:
         assert (told["causation_id"], told["correlation_id"]) == (event_id, "req-told")
         assert told["payload"]["contact"] == contact
 
-    async def test_is_made_once_however_many_messages_come_at_once(self, company: Any) -> None:
+    async def test_is_made_once_however_many_messages_come_at_once(self, company: Shop) -> None:
         await asyncio.gather(*(company.receive(PHONE, push_name="Maria") for _ in range(50)))
         assert len(await company.contacts()) == 1
         assert [e["event_type"] for e in await company.outbox()] == ["contact.created"]
 
     async def test_is_called_by_phone_when_nameless_and_not_at_all_when_hidden(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         await company.receive(PHONE)
         await company.receive(LID)
         names = {c["name"]: c["phone"] for c in await company.contacts()}
         assert names == {"+5511988880001": "+5511988880001", "WhatsApp contact": None}
 
-    async def test_of_our_own_phone_does_not_get_our_own_name(self, company: Any) -> None:
+    async def test_of_our_own_phone_does_not_get_our_own_name(self, company: Shop) -> None:
         await company.receive(PHONE, push_name="Our shop", direction="outbound", origin="phone")
         (contact,) = await company.contacts()
         assert (contact["name"], contact["source"]) == ("+5511988880001", "phone")
 
-    async def test_may_have_a_name_that_postgresql_cannot_store(self, company: Any) -> None:
+    async def test_may_have_a_name_that_postgresql_cannot_store(self, company: Shop) -> None:
         await company.receive(PHONE, push_name="Ma\x00ria")
         assert [c["name"] for c in await company.contacts()] == ["Maria"]
 
 
 class TestKnownPerson:
     async def test_writing_again_moves_the_last_interaction_and_tells_nobody(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         for minutes in (0, 10, 5):
             await company.receive(PHONE, sent_at=NOON + timedelta(minutes=minutes))
@@ -75,7 +75,7 @@ class TestKnownPerson:
         assert contact["version"] == 1
         assert len(await company.outbox()) == 1
 
-    async def test_keeps_the_name_an_agent_gave(self, company: Any) -> None:
+    async def test_keeps_the_name_an_agent_gave(self, company: Shop) -> None:
         await company.receive(PHONE, push_name="Maria")
         (contact,) = await company.contacts()
         await company.value(PatchContact(contact_id=contact["id"], name="Dona Maria"))
@@ -85,7 +85,7 @@ class TestKnownPerson:
         (row,) = await company.rows("SELECT push_name FROM contacts")
         assert row["push_name"] == "Mari"
 
-    async def test_gets_the_push_name_while_it_has_only_a_placeholder(self, company: Any) -> None:
+    async def test_gets_the_push_name_while_it_has_only_a_placeholder(self, company: Shop) -> None:
         await company.receive(PHONE)
         await company.receive(PHONE, push_name="Maria")
         (contact,) = await company.contacts()
@@ -93,7 +93,7 @@ class TestKnownPerson:
         (updated,) = await company.outbox("contact.updated")
         assert updated["payload"]["changed"] == ["name"]
 
-    async def test_that_was_deleted_is_restored(self, company: Any) -> None:
+    async def test_that_was_deleted_is_restored(self, company: Shop) -> None:
         await company.receive(PHONE, push_name="Maria")
         (contact,) = await company.contacts()
         await company.value(DeleteContact(contact_id=contact["id"]))
@@ -107,7 +107,7 @@ class TestKnownPerson:
 
 class TestIdentities:
     async def test_a_phone_found_for_a_hidden_person_completes_the_contact(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         await company.receive(LID)
         (hidden,) = await company.contacts()
@@ -124,7 +124,9 @@ class TestIdentities:
         }
         assert updated["payload"]["changed"] == ["name", "phone"]
 
-    async def test_a_lid_seen_beside_a_known_phone_leads_to_its_contact(self, company: Any) -> None:
+    async def test_a_lid_seen_beside_a_known_phone_leads_to_its_contact(
+        self, company: Shop
+    ) -> None:
         await company.receive(PHONE)
         await company.receive(PHONE, LID)
         await company.receive(LID)
@@ -133,7 +135,7 @@ class TestIdentities:
         assert len(await company.outbox("contact.identity_linked")) == 1
 
     async def test_one_person_without_and_with_ninth_digit_is_one_contact(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         await company.receive(PHONE)
         await company.receive(("phone", "551188880001"))
@@ -143,7 +145,7 @@ class TestIdentities:
         assert contact["identities"] == [{"kind": "phone", "value": "551188880001"}]
 
     async def test_first_seen_together_and_apart_in_one_batch_is_one_contact(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         people = [(LID,), (PHONE, LID), (PHONE,)] * 5
         batch = [company.envelope(company.message(*person)) for person in people]
@@ -154,7 +156,7 @@ class TestIdentities:
         assert {identity["kind"] for identity in contact["identities"]} == {"phone", "lid"}
 
     async def test_a_mexican_typed_with_52_and_reported_with_521_is_one_contact(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         typed = await company.value(CreateContact(name="Cliente", phone="+52 55 1204 3001"))
         await company.receive(("phone", "5215512043001"))
@@ -164,7 +166,7 @@ class TestIdentities:
         same = PatchContact(contact_id=UUID(contact["id"]), phone=contact["phone"])
         assert (await company.value(same))["version"] == contact["version"]
 
-    async def test_of_two_on_record_the_strongest_decides(self, company: Any) -> None:
+    async def test_of_two_on_record_the_strongest_decides(self, company: Shop) -> None:
         await company.receive(LID, push_name="Oculta")
         await company.receive(PHONE, push_name="Maria")
         await company.receive(PHONE, LID, push_name="Maria de novo")
@@ -176,14 +178,14 @@ class TestIdentities:
     @pytest.mark.parametrize(
         "name", ["\u3164", "\u115f\u1160\uffa0", "\u2800", "\u200b\u200d\ufeff", "\u00ad", " "]
     )
-    async def test_a_name_nobody_can_see_is_none(self, company: Any, name: str) -> None:
+    async def test_a_name_nobody_can_see_is_none(self, company: Shop, name: str) -> None:
         await company.receive(PHONE, push_name=name)
         (contact,) = await company.contacts()
         assert contact["name"] == contact["phone"]
 
 
 class TestDelivery:
-    async def test_a_redelivered_event_has_no_second_effect(self, company: Any) -> None:
+    async def test_a_redelivered_event_has_no_second_effect(self, company: Shop) -> None:
         envelope = company.envelope(company.message(PHONE))
         for _ in range(3):
             await company.outside.publish(envelope)
@@ -191,11 +193,11 @@ class TestDelivery:
         assert len(await company.contacts()) == 2
         assert len(await company.outbox("contact.created")) == 2
 
-    async def test_batches_hold_several_tenants(self, company: Any, other_company: Any) -> None:
+    async def test_batches_hold_several_tenants(self, company: Shop, other_company: Shop) -> None:
         await asyncio.gather(
             *(c.receive(PHONE, push_name="Maria") for c in (company, other_company) * 10)
         )
         (ours,), (theirs,) = await company.contacts(), await other_company.contacts()
         assert ours["id"] != theirs["id"]
-        reply = await company.ask(GetContact(contact_id=UUID(theirs["id"])))
-        assert reply.problem.code == "contact_not_found"
+        problem = await company.problem(GetContact(contact_id=UUID(theirs["id"])))
+        assert problem.code == "contact_not_found"

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from crm_testing.scenes.contacts import Shop
 from shared_events import identity
 from shared_events.contacts.contact import (
     CreateContact,
@@ -20,14 +21,8 @@ PHONE = "+5511988880001"
 SEEN = ("phone", "5511988880001")
 
 
-def problem_code(reply: Any) -> str:
-    """The code of the problem, or of its first field error."""
-    errors = reply.problem.errors
-    return str(errors[0].code if errors else reply.problem.code)
-
-
 class TestCreateContact:
-    async def test_answers_the_contact_and_tells_of_it(self, company: Any) -> None:
+    async def test_answers_the_contact_and_tells_of_it(self, company: Shop) -> None:
         created = await company.value(
             CreateContact(
                 name="Maria",
@@ -51,7 +46,7 @@ class TestCreateContact:
         (told,) = await company.outbox()
         assert told["payload"] == {"contact": created}
 
-    async def test_meets_the_message_of_the_same_person(self, company: Any) -> None:
+    async def test_meets_the_message_of_the_same_person(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria", phone="(11) 8888-0001"))
         await company.receive(("phone", "551188880001"), push_name="Mari")
         (contact,) = await company.contacts()
@@ -60,14 +55,14 @@ class TestCreateContact:
         assert contact["identities"] == [{"kind": "phone", "value": "551188880001"}]
 
     @pytest.mark.parametrize("typed", ["11 98888-0001", "11 8888-0001", "+55 11 98888 0001"])
-    async def test_refuses_a_phone_that_somebody_has(self, company: Any, typed: str) -> None:
+    async def test_refuses_a_phone_that_somebody_has(self, company: Shop, typed: str) -> None:
         await company.receive(SEEN)
         (existing,) = await company.contacts()
-        reply = await company.ask(CreateContact(name="Maria", phone=typed))
-        assert (reply.problem.kind, reply.problem.code) == ("conflict", "contact_exists")
-        assert reply.problem.extra == {"existing_id": existing["id"]}
+        problem = await company.problem(CreateContact(name="Maria", phone=typed))
+        assert (problem.kind, problem.code) == ("conflict", "contact_exists")
+        assert problem.extra == {"existing_id": existing["id"]}
 
-    async def test_lets_only_one_of_many_at_once_have_the_phone(self, company: Any) -> None:
+    async def test_lets_only_one_of_many_at_once_have_the_phone(self, company: Shop) -> None:
         writes = [company.receive(SEEN) for _ in range(5)]
         asks = [company.ask(CreateContact(name=f"Maria {i}", phone=PHONE)) for i in range(20)]
         _, replies = await asyncio.gather(asyncio.gather(*writes), asyncio.gather(*asks))
@@ -77,12 +72,12 @@ class TestCreateContact:
         assert len(await company.contacts()) == 1
         assert len(await company.outbox("contact.created")) == 1
 
-    async def test_does_not_need_a_phone(self, company: Any) -> None:
+    async def test_does_not_need_a_phone(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria"))
         assert UUID(created["id"]).version == 7
         assert (created["phone"], created["identities"]) == (None, [])
 
-    async def test_restores_the_contact_that_had_the_phone(self, company: Any) -> None:
+    async def test_restores_the_contact_that_had_the_phone(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria", phone=PHONE))
         await company.value(DeleteContact(contact_id=created["id"]))
         again = await company.value(CreateContact(name="Joana", phone=PHONE))
@@ -98,13 +93,13 @@ class TestCreateContact:
         ],
     )
     async def test_refuses_what_cannot_be_stored(
-        self, company: Any, fields: dict[str, Any], code: str
+        self, company: Shop, fields: dict[str, Any], code: str
     ) -> None:
-        reply = await company.ask(CreateContact(**fields))
-        assert (reply.problem.kind, problem_code(reply)) == ("invalid", code)
+        problem = await company.problem(CreateContact(**fields))
+        assert (problem.kind, problem.errors[0].code) == ("invalid", code)
         assert await company.contacts() == []
 
-    async def test_answers_a_repeated_command_with_the_first_answer(self, company: Any) -> None:
+    async def test_answers_a_repeated_command_with_the_first_answer(self, company: Shop) -> None:
         request = CreateContact(name="Maria", phone=PHONE)
         first = await company.ask(request, idempotency_key="k")
         second = await company.ask(request, idempotency_key="k")
@@ -114,19 +109,19 @@ class TestCreateContact:
 
 class TestGetContact:
     @pytest.mark.parametrize("whose", ["nobody", "deleted", "another tenant"])
-    async def test_is_not_found(self, company: Any, other_company: Any, whose: str) -> None:
+    async def test_is_not_found(self, company: Shop, other_company: Shop, whose: str) -> None:
         contact_id = uuid4()
         if whose != "nobody":
             owner = company if whose == "deleted" else other_company
             contact_id = (await owner.value(CreateContact(name="x")))["id"]
         if whose == "deleted":
             await company.value(DeleteContact(contact_id=contact_id))
-        reply = await company.ask(GetContact(contact_id=contact_id))
-        assert (reply.problem.kind, reply.problem.code) == ("not_found", "contact_not_found")
+        problem = await company.problem(GetContact(contact_id=contact_id))
+        assert (problem.kind, problem.code) == ("not_found", "contact_not_found")
 
 
 class TestReplaceContact:
-    async def test_empties_what_is_left_out(self, company: Any) -> None:
+    async def test_empties_what_is_left_out(self, company: Shop) -> None:
         created = await company.value(
             CreateContact(name="Maria", phone=PHONE, email="m@e.com", tags=["a"])
         )
@@ -142,7 +137,7 @@ class TestReplaceContact:
 
 
 class TestPatchContact:
-    async def test_changes_what_is_sent_only(self, company: Any) -> None:
+    async def test_changes_what_is_sent_only(self, company: Shop) -> None:
         created = await company.value(
             CreateContact(name="Maria", email="m@e.com", custom_fields={"a": {"b": 1, "c": 2}})
         )
@@ -157,7 +152,7 @@ class TestPatchContact:
         assert cleared["custom_fields"] == {}
 
     async def test_that_changes_nothing_keeps_the_version_and_tells_nobody(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         created = await company.value(CreateContact(name="Maria", tags=["a"], phone=PHONE))
         same = await company.value(
@@ -166,7 +161,7 @@ class TestPatchContact:
         assert same == created
         assert await company.outbox("contact.updated") == []
 
-    async def test_of_many_at_once_loses_none(self, company: Any) -> None:
+    async def test_of_many_at_once_loses_none(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria", phone=PHONE))
         contact_id = UUID(created["id"])
         await asyncio.gather(
@@ -180,15 +175,15 @@ class TestPatchContact:
         assert found["custom_fields"] == {f"f{n}": n for n in range(20)}
         assert found["version"] == 21
 
-    async def test_cannot_merge_beyond_the_limit(self, company: Any) -> None:
+    async def test_cannot_merge_beyond_the_limit(self, company: Shop) -> None:
         created = await company.value(
             CreateContact(name="Maria", custom_fields={"a": "x" * 10_000})
         )
         patch = PatchContact(contact_id=created["id"], custom_fields={"b": "x" * 10_000})
-        reply = await company.ask(patch)
-        assert (reply.problem.kind, problem_code(reply)) == ("invalid", "too_large")
+        problem = await company.problem(patch)
+        assert (problem.kind, problem.errors[0].code) == ("invalid", "too_large")
 
-    async def test_refuses_a_stale_version(self, company: Any) -> None:
+    async def test_refuses_a_stale_version(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria"))
         request = PatchContact(contact_id=created["id"], name="Joana")
         await company.value(request, expected_version=1)
@@ -197,13 +192,13 @@ class TestPatchContact:
             ReplaceContact(contact_id=created["id"], name="x"),
             DeleteContact(contact_id=created["id"]),
         ):
-            reply = await company.ask(change, expected_version=1)
-            assert (reply.problem.kind, reply.problem.code) == (
+            problem = await company.problem(change, expected_version=1)
+            assert (problem.kind, problem.code) == (
                 "precondition_failed",
                 "stale_version",
             )
 
-    async def test_of_the_phone_links_another_identity(self, company: Any) -> None:
+    async def test_of_the_phone_links_another_identity(self, company: Shop) -> None:
         await company.receive(SEEN, push_name="Maria")
         (contact,) = await company.contacts()
         await company.value(PatchContact(contact_id=contact["id"], phone="11 97777-0002"))
@@ -215,13 +210,13 @@ class TestPatchContact:
         (linked,) = await company.outbox("contact.identity_linked")
         assert linked["payload"]["identity"] == {"kind": "phone", "value": "5511977770002"}
 
-    async def test_does_not_take_somebody_elses_phone(self, company: Any) -> None:
+    async def test_does_not_take_somebody_elses_phone(self, company: Shop) -> None:
         existing = await company.value(CreateContact(name="Maria", phone=PHONE))
         created = await company.value(CreateContact(name="Joana"))
-        reply = await company.ask(PatchContact(contact_id=created["id"], phone=PHONE))
-        assert reply.problem.extra == {"existing_id": existing["id"]}
+        problem = await company.problem(PatchContact(contact_id=created["id"], phone=PHONE))
+        assert problem.extra == {"existing_id": existing["id"]}
 
-    async def test_takes_the_phone_of_a_deleted_contact(self, company: Any) -> None:
+    async def test_takes_the_phone_of_a_deleted_contact(self, company: Shop) -> None:
         deleted = await company.value(CreateContact(name="Maria", phone=PHONE))
         await company.value(DeleteContact(contact_id=deleted["id"]))
         created = await company.value(CreateContact(name="Joana"))
@@ -231,7 +226,7 @@ class TestPatchContact:
         assert (contact["id"], contact["phone"]) == (created["id"], PHONE)
 
     async def test_taking_an_older_phone_leaves_a_deleted_contact_its_own(
-        self, company: Any
+        self, company: Shop
     ) -> None:
         gone = await company.value(CreateContact(name="X", phone="+5511988880001"))
         contact_id = UUID(gone["id"])
@@ -245,19 +240,19 @@ class TestPatchContact:
 
 
 class TestDeleteContact:
-    async def test_hides_the_contact_and_tells_of_it(self, company: Any) -> None:
+    async def test_hides_the_contact_and_tells_of_it(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria"))
         assert await company.value(DeleteContact(contact_id=created["id"])) == {}
         assert await company.contacts() == []
         (deleted,) = await company.outbox("contact.deleted")
         assert deleted["payload"] == {"contact_id": created["id"]}
-        reply = await company.ask(DeleteContact(contact_id=created["id"]))
-        assert reply.problem.code == "contact_not_found"
+        problem = await company.problem(DeleteContact(contact_id=created["id"]))
+        assert problem.code == "contact_not_found"
 
 
 class TestListContacts:
     @pytest.fixture
-    async def stocked(self, company: Any) -> Any:
+    async def stocked(self, company: Shop) -> Any:
         stock: dict[str, dict[str, Any]] = {
             "João Silva": {"phone": "11 98888-0001", "tags": ["VIP"]},
             "Ana Conceição": {"email": "ana@exemplo.com", "tags": ["lead"]},
@@ -268,7 +263,7 @@ class TestListContacts:
             await company.value(CreateContact(name=name, **fields))
         return company
 
-    async def names(self, company: Any, **query: Any) -> list[str]:
+    async def names(self, company: Shop, **query: Any) -> list[str]:
         return [c["name"] for c in await company.contacts(**query)]
 
     @pytest.mark.parametrize(
@@ -287,11 +282,11 @@ class TestListContacts:
         ],
     )
     async def test_searches_name_phone_and_email(
-        self, stocked: Any, search: str, found: list[str]
+        self, stocked: Shop, search: str, found: list[str]
     ) -> None:
         assert await self.names(stocked, search=search) == found
 
-    async def test_filters(self, stocked: Any) -> None:
+    async def test_filters(self, stocked: Shop) -> None:
         assert await self.names(stocked, tags=["Vip"]) == ["zé 100%", "João Silva"]
         assert len(await self.names(stocked, tags=["vip", "lead"])) == 3
         assert await self.names(stocked, pipeline_id=UUID(int=1)) == ["Élio Souza"]
@@ -302,7 +297,7 @@ class TestListContacts:
         before = ListContacts.model_validate({"created_at[lt]": newest["created_at"]})
         assert len((await stocked.value(before))["data"]) == 3
 
-    async def test_sorts_by_name_as_people_do(self, stocked: Any) -> None:
+    async def test_sorts_by_name_as_people_do(self, stocked: Shop) -> None:
         names = ["Ana Conceição", "Élio Souza", "João Silva", "zé 100%"]
         assert await self.names(stocked, sort="name") == names
         assert await self.names(stocked, sort="-name") == names[::-1]
@@ -319,7 +314,7 @@ class TestListContacts:
             "-last_interaction_at",
         ],
     )
-    async def test_walks_every_contact_once_in_pages(self, company: Any, sort: str) -> None:
+    async def test_walks_every_contact_once_in_pages(self, company: Shop, sort: str) -> None:
         for i in range(4):
             await company.value(CreateContact(name="Same name"))
             await company.receive(("phone", f"551198888000{i}"))
@@ -339,7 +334,7 @@ class TestListContacts:
         assert walked == whole
         assert len(set(walked)) == 8
 
-    async def test_follows_the_longest_name(self, company: Any) -> None:
+    async def test_follows_the_longest_name(self, company: Shop) -> None:
         for _ in range(2):
             await company.value(CreateContact(name="\U0001f600" * 255))
         first = await company.value(ListContacts(sort="name", limit=1))
@@ -349,18 +344,18 @@ class TestListContacts:
     @pytest.mark.parametrize(
         "cursor", ["nonsense", "x", "é", "bm9uc2Vuc2U", "W10", "WyJuYW1lIiwxLDJd", "e30"]
     )
-    async def test_refuses_a_damaged_cursor(self, company: Any, cursor: str) -> None:
+    async def test_refuses_a_damaged_cursor(self, company: Shop, cursor: str) -> None:
         refusal = await company.refusal(ListContacts(sort="name", cursor=cursor))
         assert refusal == ("malformed", "invalid_cursor")
 
-    async def test_refuses_the_cursor_of_another_order(self, stocked: Any) -> None:
+    async def test_refuses_the_cursor_of_another_order(self, stocked: Shop) -> None:
         page = await stocked.value(ListContacts(sort="name", limit=1))
         backwards = ListContacts(sort="-name", cursor=page["next_cursor"])
         assert await stocked.refusal(backwards) == ("malformed", "invalid_cursor")
 
     @pytest.mark.parametrize("few", [2, 5, 100])
     async def test_finds_all_of_many_and_of_few(
-        self, company: Any, few: int, monkeypatch: pytest.MonkeyPatch
+        self, company: Shop, few: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whether the word is rare or common decides the plan, never what is found."""
         monkeypatch.setattr("crm_contacts.contacts.listing._FEW", few)
@@ -374,10 +369,10 @@ class TestListContacts:
         assert page["has_more"]
 
     @pytest.mark.parametrize("search", ["\u0301", "\u200b", "%", "\u3164"])
-    async def test_what_means_nothing_finds_nobody(self, stocked: Any, search: str) -> None:
+    async def test_what_means_nothing_finds_nobody(self, stocked: Shop, search: str) -> None:
         assert await stocked.contacts(search=search) == []
 
-    async def test_finds_a_phone_typed_in_another_script(self, company: Any) -> None:
+    async def test_finds_a_phone_typed_in_another_script(self, company: Shop) -> None:
         await company.value(CreateContact(name="Outra", phone="+5511988880002"))
         arabic = "+5511988880001".translate({ord(str(n)): 0x0660 + n for n in range(10)})
         created = await company.value(CreateContact(name="Maria", phone=arabic))
@@ -385,6 +380,6 @@ class TestListContacts:
         found = await company.contacts(search=arabic.removeprefix("+"))
         assert [contact["name"] for contact in found] == ["Maria"]
 
-    async def test_shows_only_the_callers_tenant(self, stocked: Any, other_company: Any) -> None:
+    async def test_shows_only_the_callers_tenant(self, stocked: Shop, other_company: Shop) -> None:
         assert len(await stocked.contacts()) == 4
         assert await other_company.contacts() == []

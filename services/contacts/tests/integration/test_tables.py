@@ -1,9 +1,8 @@
 """The database itself: models and migrations agree, and no tenant sees another's rows."""
 
-from typing import Any
-
 import asyncpg
 from crm_contacts.tables import Base
+from crm_testing.scenes.contacts import Shop
 from crm_testing.schemas import (
     Databases,
     MigratedDatabase,
@@ -23,7 +22,7 @@ class TestTables:
 
 class TestRowLevelSecurity:
     async def test_lets_the_trigram_index_answer_a_search(
-        self, company: Any, database: MigratedDatabase
+        self, company: Shop, database: MigratedDatabase
     ) -> None:
         """LIKE under row-level security needs a leakproof operator; see the kit's migrations."""
         async with company.database.tenant(company.id) as tx:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from crm_testing.scenes.contacts import Shop
 from crm_testing.services import eventually
 from shared_events import topology
 from shared_events.contacts.contact import (
@@ -16,7 +17,7 @@ ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_
 
 
 class TestTimeline:
-    async def test_has_one_entry_per_event_of_the_contact(self, company: Any) -> None:
+    async def test_has_one_entry_per_event_of_the_contact(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria"))
         contact_id = UUID(created["id"])
         await company.value(
@@ -45,7 +46,7 @@ class TestTimeline:
         assert updated["payload"]["new"] == {"name": "Joana", "phone": "+5511988880001"}
         assert {entry["category"] for entry in entries.values()} == {"general"}
 
-    async def test_takes_a_redelivered_event_once(self, company: Any) -> None:
+    async def test_takes_a_redelivered_event_once(self, company: Shop) -> None:
         contact_id = uuid4()
         envelope = company.envelope(ContactDeleted(contact_id=contact_id))
         envelope = envelope.model_copy(update={"aggregate_id": contact_id})

@@ -90,6 +90,12 @@ async def spooled(service: Service, waha: WahaSession) -> int:
         return int(await tx.fetchval("SELECT count(*) FROM ingress_spool"))
 
 
+def waiting() -> float:
+    """What the gauge tells of the spool."""
+    (metric,) = SPOOLED.collect()
+    return metric.samples[0].value
+
+
 async def leave(service: Service, waha: WahaSession, headers: dict[str, str]) -> None:
     """A webhook in the spool, as a process that has ended left it."""
     tenant_id, channel_id = str(waha.address.tenant_id), waha.address.channel_id
@@ -325,7 +331,7 @@ class TestBrokerAway:
             assert await spooled(service, culprit) == 1
             assert (await culprit.post(b'{"event":"message"}')).status_code == 200
             assert await spooled(service, culprit) == 1  # nothing waits behind it
-            assert SPOOLED.collect()[0].samples[0].value == 1
+            assert waiting() == 1
 
     async def test_the_gauge_tells_of_all_that_wait(
         self, run_gateway: RunGateway, make_database: MakeDatabase, rabbitmq_outage: RabbitServer
@@ -342,7 +348,7 @@ class TestBrokerAway:
                 await leave(service, waha, {"x-request-id": "r"})
 
             async def told() -> bool:
-                return SPOOLED.collect()[0].samples[0].value == 250
+                return waiting() == 250
 
             await until(told)
         await rabbitmq_outage.start()

@@ -15,8 +15,8 @@ from crm_messaging.messages.consumers import (
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
-from messaging_scene import Scene
 from shared_events import examples, registry, topology
 from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
 from shared_events.messaging.message import MessageEvent, SendMessage

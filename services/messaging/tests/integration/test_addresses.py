@@ -1,13 +1,14 @@
 """Where an answer goes: never to a number that was taken off the contact."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.service import send
 from crm_messaging.replicas import consumers
-from messaging_scene import PHONE, Scene
+from crm_testing.scenes.messaging import PHONE, Scene
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from shared_events import examples
 from shared_events.channels.channel import ChannelCreated, ChannelDeleted
@@ -47,7 +48,7 @@ async def write_to(scene: Scene, contact_id: UUID, **changes: object) -> str:
     return to
 
 
-async def ana_of(scene: Scene, **changes: object) -> UUID:
+async def ana_of(scene: Scene, **changes: Any) -> UUID:
     """Ana wrote from her first number."""
     await scene.apply(on_message_received, scene.received(**changes))
     contact_id: UUID = (await scene.messages())[0]["contact_id"]

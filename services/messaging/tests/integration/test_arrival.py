@@ -5,8 +5,8 @@ import pytest
 from asyncpg import SerializationError
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import on_status_reported
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import eventually
-from messaging_scene import Scene
 from shared_events.channels.traffic import Media
 from shared_events.identity import WhatsAppId, contact_id
 

@@ -15,8 +15,8 @@ from crm_messaging.replicas import consumers
 from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
 from crm_messaging.sessions.models import Session as SessionRow
 from crm_testing.limits import assert_columns_hold, largest
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import read_back
-from messaging_scene import Scene
 from pydantic import BaseModel
 from shared_events.channels.channel import ChannelCreated
 from shared_events.channels.traffic import (

@@ -10,8 +10,8 @@ from crm_messaging.messages.consumers import (
 )
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import eventually
-from messaging_scene import Scene
 from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
 from shared_events.messaging.message import SendMessage
 

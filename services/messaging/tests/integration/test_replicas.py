@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas import consumers
-from messaging_scene import PHONE, Scene
+from crm_testing.scenes.messaging import PHONE, Scene
 from shared_events import examples
 from shared_events.contacts.contact import (
     Contact,

@@ -11,10 +11,10 @@ from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_messaging.settings import MessagingSettings
+from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.schemas import Databases
 from crm_testing.servers import RabbitServer
 from crm_testing.services import Company, Outside, running
-from messaging_scene import PHONE, Scene
 from service_kit.service import Service
 from shared_events import examples
 from shared_events.channels.channel import ChannelCreated
@@ -119,7 +119,7 @@ class TestSendMessage:
         assert (queued["to"], queued["reply_to_external_id"]) == ("123456789@lid", "IN1")
 
     async def test_never_answers_a_person_in_a_group(self, agent: Company, scene: Scene) -> None:
-        group = {"chat_id": "120363000000000001@g.us", "is_group": True}
+        group: dict[str, Any] = {"chat_id": "120363000000000001@g.us", "is_group": True}
         await scene.apply(on_message_received, scene.received("no grupo", **group))
         (received,) = await scene.messages()
         await agent.value(

@@ -2,8 +2,8 @@ from uuid import UUID
 
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.tables import Base
+from crm_testing.scenes.messaging import Scene
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
-from messaging_scene import Scene
 from shared_events.services import MESSAGING
 
 

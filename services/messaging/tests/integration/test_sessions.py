@@ -11,8 +11,8 @@ from crm_messaging.sessions.activities import SessionActivities
 from crm_messaging.sessions.lifecycles import Lifecycles
 from crm_messaging.sessions.schemas import Ending
 from crm_messaging.sessions.sweep import Sweep
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import eventually
-from messaging_scene import Scene
 from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from crm_messaging.app import create_service
 from crm_messaging.settings import MessagingSettings
+from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, running
-from messaging_scene import Scene
 
 
 class TestThroughTheBus:

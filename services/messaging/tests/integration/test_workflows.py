@@ -13,9 +13,9 @@ from crm_messaging.outbox_processor.schemas import OUTBOX_WORKFLOW_ID
 from crm_messaging.sessions.schemas import workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_messaging.settings import MessagingSettings
+from crm_testing.scenes.messaging import Scene
 from crm_testing.servers import TemporalServer, running_temporal
 from crm_testing.services import Company, Outside, eventually, running
-from messaging_scene import Scene
 from service_kit.relay import Relay
 from service_kit.service import Service
 from shared_events.messaging.session import CloseSession

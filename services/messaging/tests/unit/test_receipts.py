@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from crm_messaging.messages.receipts import Receipt, advance, from_report
-from messaging_scene import Scene
+from crm_testing.scenes.messaging import Scene
 from service_kit.database import Database
 from shared_events.messaging.message import Message, MessageStatus
 

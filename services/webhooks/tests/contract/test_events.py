@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from crm_fakes.receiver import Answer
+from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
 from crm_testing.services import eventually, read_back
 from shared_events import registry, topology
 
@@ -11,7 +12,9 @@ INTERNAL = [event for event in registry.BY_TYPE.values() if not event.public]
 
 
 class TestPublished:
-    async def test_endpoint_disabled_reads_back(self, tenant: Any, receiver: Any) -> None:
+    async def test_endpoint_disabled_reads_back(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         receiver.answer(Answer(410))
         await tenant.contact_created()
@@ -25,7 +28,7 @@ class TestPublished:
 class TestConsumed:
     @pytest.mark.parametrize("event", registry.PUBLIC, ids=lambda e: e.event_type)
     async def test_every_public_event_is_delivered(
-        self, event: Any, tenant: Any, receiver: Any
+        self, event: Any, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         """Only the envelope is read, so any `data` will do."""
         await tenant.endpoint(receiver.url, event_types=[event.event_type])

@@ -5,6 +5,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from crm_fakes.receiver import WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from crm_testing.services import eventually
 from crm_webhooks.deliveries.retention import purge
@@ -27,7 +29,7 @@ class TestSchema:
         await assert_tenants_apart(await databases.create())
 
     async def test_secrets_and_headers_are_not_readable(
-        self, admin: asyncpg.Connection, tenant: Any, receiver: Any
+        self, admin: asyncpg.Connection, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url, headers={"Authorization": "Bearer abc"})
         rows = await admin.fetch(
@@ -41,7 +43,7 @@ class TestSchema:
 
 
 class TestEventLog:
-    async def test_holds_every_event_once(self, place: Any, tenant: Any, service: Any) -> None:
+    async def test_holds_every_event_once(self, place: Any, tenant: Tenant, service: Any) -> None:
         event_id = await tenant.publish_contact_created(times=3)
         last = await tenant.publish_contact_created()
 
@@ -58,7 +60,7 @@ class TestEventLog:
 
 class TestRetention:
     async def test_deletes_what_is_old_and_settled(
-        self, service: Any, tenant: Any, receiver: Any
+        self, service: Any, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         await tenant.contact_created()

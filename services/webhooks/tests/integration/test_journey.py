@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from crm_fakes.receiver import Answer
+from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_fakes.signatures import legacy_valid, secret_bytes
+from crm_testing.scenes.webhooks import Tenant
 from crm_webhooks.deliveries import attempt
 from crm_webhooks.endpoints.secrets import new_secret
 from shared_events.webhooks.delivery import GetDelivery, Redeliver
@@ -20,7 +21,9 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 
 class TestJourney:
-    async def test_delivers_a_signed_event_once(self, tenant: Any, receiver: Any) -> None:
+    async def test_delivers_a_signed_event_once(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(receiver.url, headers={"X-Team": "sales"})
         receiver.trust(endpoint["secret"])
 
@@ -44,7 +47,9 @@ class TestJourney:
         assert delivery["next_attempt_at"] is None
         assert not receiver.duplicates()
 
-    async def test_sends_only_what_an_endpoint_wants(self, tenant: Any, receiver: Any) -> None:
+    async def test_sends_only_what_an_endpoint_wants(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         await tenant.endpoint(receiver.url_for("all"), event_types=["contact.*"])
         await tenant.endpoint(receiver.url_for("other"), event_types=["message.*"])
         await tenant.endpoint(receiver.url_for("exact"), event_types=["contact.created"])
@@ -52,7 +57,9 @@ class TestJourney:
         await receiver.wait_for_count(2)
         assert {r.path for r in receiver.requests} == {"/all", "/exact"}
 
-    async def test_sends_nothing_to_another_tenant(self, tenants: Any, receiver: Any) -> None:
+    async def test_sends_nothing_to_another_tenant(
+        self, tenants: Any, receiver: WebhookReceiver
+    ) -> None:
         tenant, other = tenants(), tenants()
         await other.endpoint(receiver.url_for("theirs"))
         mine = await tenant.endpoint(receiver.url_for("mine"))
@@ -62,7 +69,9 @@ class TestJourney:
         reply = await other.ask(GetEndpoint(endpoint_id=mine["id"]))
         assert reply.problem.kind == "not_found"
 
-    async def test_keeps_the_order_of_one_aggregate(self, tenant: Any, receiver: Any) -> None:
+    async def test_keeps_the_order_of_one_aggregate(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         await tenant.endpoint(receiver.url)
         contact_id = uuid4()
         sent = await tenant.contact_created(contact_id=contact_id, count=60)
@@ -72,7 +81,7 @@ class TestJourney:
 
 class TestRetries:
     async def test_same_id_and_fresh_signature_until_delivered(
-        self, tenant: Any, receiver: Any
+        self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         receiver.trust(endpoint["secret"])
@@ -91,7 +100,9 @@ class TestRetries:
         ]
         assert [a["number"] for a in delivery["attempt_log"]] == [1, 2, 3, 4]
 
-    async def test_redirects_are_never_followed(self, tenant: Any, receiver: Any) -> None:
+    async def test_redirects_are_never_followed(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         await tenant.endpoint(receiver.url_for("here"))
         receiver.answer(
             *(Answer(code, headers={"Location": receiver.url_for("there")}) for code in (302, 307)),
@@ -102,7 +113,7 @@ class TestRetries:
         assert {r.path for r in receiver.requests} == {"/here"}
 
     async def test_gives_up_after_the_schedule_and_redelivers_on_request(
-        self, tenant: Any, receiver: Any
+        self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         receiver.default = Answer(500, body="no\x00pe")
@@ -119,7 +130,9 @@ class TestRetries:
         old = await tenant.value(GetDelivery(delivery_id=exhausted["id"]))
         assert old["status"] == "exhausted"
 
-    async def test_waits_as_long_as_the_receiver_asks(self, tenant: Any, receiver: Any) -> None:
+    async def test_waits_as_long_as_the_receiver_asks(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(receiver.url_for("busy"))
         await tenant.endpoint(receiver.url_for("free"))
         receiver.answer(Answer(429, headers={"Retry-After": "1"}), path="busy")
@@ -145,7 +158,13 @@ class TestRetries:
         ("status", "end", "attempts"), [(200, "delivered", 1), (500, "exhausted", 4)]
     )
     async def test_absurd_wishes_are_no_reason_to_send_again(
-        self, tenant: Any, receiver: Any, asked: str, status: int, end: str, attempts: int
+        self,
+        tenant: Tenant,
+        receiver: WebhookReceiver,
+        asked: str,
+        status: int,
+        end: str,
+        attempts: int,
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         receiver.default = Answer(status, headers={"Retry-After": asked})
@@ -154,7 +173,9 @@ class TestRetries:
         assert [a["status_code"] for a in delivery["attempt_log"]] == [status] * attempts
         assert len(receiver.requests) == attempts
 
-    async def test_gone_disables_and_enabling_resumes(self, tenant: Any, receiver: Any) -> None:
+    async def test_gone_disables_and_enabling_resumes(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(
             receiver.url_for("gone?token=t-123"),
             event_types=["contact.*"],
@@ -191,7 +212,7 @@ class TestUnreadable:
         ],
     )
     async def test_a_missing_key_is_a_failed_attempt(
-        self, tenant: Any, service: Any, receiver: Any, damage: str
+        self, tenant: Tenant, service: Any, receiver: WebhookReceiver, damage: str
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         async with service.database.tenant(tenant.id) as tx:
@@ -202,7 +223,7 @@ class TestUnreadable:
         assert not len(receiver.requests)
 
     async def test_what_nobody_foresaw_is_a_failed_attempt(
-        self, tenant: Any, receiver: Any, monkeypatch: pytest.MonkeyPatch
+        self, tenant: Tenant, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def unforeseen(*_: object, **__: object) -> None:
             raise RuntimeError("nobody foresaw this")
@@ -215,7 +236,9 @@ class TestUnreadable:
 
 
 class TestEdits:
-    async def test_pending_deliveries_follow_a_new_url(self, tenant: Any, receiver: Any) -> None:
+    async def test_pending_deliveries_follow_a_new_url(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(receiver.url_for("old"))
         receiver.answer(*[Answer(500)] * 9, path="old")
         await tenant.contact_created()
@@ -223,7 +246,7 @@ class TestEdits:
         await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], url=receiver.url_for("new")))
         await receiver.wait_for(lambda r: r.path == "/new")
 
-    async def test_deleting_cancels(self, tenant: Any, receiver: Any) -> None:
+    async def test_deleting_cancels(self, tenant: Tenant, receiver: WebhookReceiver) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         receiver.default = Answer(500)
         await tenant.contact_created()
@@ -235,7 +258,7 @@ class TestEdits:
         assert cancelled["next_attempt_at"] is None
 
     async def test_every_live_secret_signs(
-        self, tenant: Any, service: Any, receiver: Any, seal: Any
+        self, tenant: Tenant, service: Any, receiver: WebhookReceiver, seal: Any
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         new, expired = new_secret(), new_secret()
@@ -263,7 +286,9 @@ class TestEdits:
 
 
 class TestIsolation:
-    async def test_a_hanging_endpoint_delays_nobody(self, tenant: Any, receiver: Any) -> None:
+    async def test_a_hanging_endpoint_delays_nobody(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         await tenant.endpoint(receiver.url_for("hangs"))
         await tenant.endpoint(receiver.url_for("works"))
         receiver.answer(*[Answer(hang=True)] * 300, path="hangs")
@@ -271,7 +296,7 @@ class TestIsolation:
         await receiver.wait_for_count(50, lambda r: r.path == "/works", timeout=5)
 
     async def test_refuses_addresses_that_are_not_public(
-        self, receiver: Any, new_place: Any
+        self, receiver: WebhookReceiver, new_place: Any
     ) -> None:
         strict = await new_place()
         async with (

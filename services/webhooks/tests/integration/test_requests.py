@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
-from crm_fakes.receiver import Answer
+from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
 from shared_events.webhooks.delivery import GetDelivery, ListDeliveries, Redeliver
 from shared_events.webhooks.endpoint import (
     CreateEndpoint,
@@ -15,7 +16,7 @@ from shared_events.webhooks.endpoint import (
 
 
 class TestEndpoints:
-    async def test_the_secret_is_shown_once(self, tenant: Any) -> None:
+    async def test_the_secret_is_shown_once(self, tenant: Tenant) -> None:
         created = await tenant.endpoint("https://example.com/hook", description="crm")
         assert created["secret"].startswith("whsec_")
         assert (created["enabled"], created["event_types"], created["version"]) == (True, ["*"], 1)
@@ -24,7 +25,7 @@ class TestEndpoints:
         (listed,) = (await tenant.value(ListEndpoints()))["data"]
         assert listed == shown
 
-    async def test_refusals_name_the_field(self, tenant: Any) -> None:
+    async def test_refusals_name_the_field(self, tenant: Tenant) -> None:
         for fields, pointer, code in (
             ({"url": "http://10.0.0.1/"}, "/url", "url_not_allowed"),
             ({"url": "https://u:p@example.com/"}, "/url", "url_not_allowed"),
@@ -44,11 +45,11 @@ class TestEndpoints:
                 "unknown_event_type",
             ),
         ):
-            problem = (await tenant.ask(CreateEndpoint.model_validate(fields))).problem
+            problem = await tenant.problem(CreateEndpoint.model_validate(fields))
             assert problem.kind == "invalid"
             assert [(e.pointer, e.code) for e in problem.errors] == [(pointer, code)]
 
-    async def test_patch_changes_only_what_it_names(self, tenant: Any) -> None:
+    async def test_patch_changes_only_what_it_names(self, tenant: Tenant) -> None:
         created = await tenant.endpoint(
             "https://example.com/", description="x", headers={"X-Api-Key": "k", "X-Team": "a"}
         )
@@ -61,13 +62,13 @@ class TestEndpoints:
         assert (patched["enabled"], patched["disabled_reason"]) == (False, "disabled_by_user")
         assert (patched["description"], patched["version"]) == ("x", 2)
         assert patched["headers"] == dict.fromkeys(("X-Api-Key", "X-Team", "X-B"), "[hidden]")
-        stale = await tenant.ask(
+        stale = await tenant.problem(
             PatchEndpoint(endpoint_id=created["id"], enabled=True), expected_version=1
         )
-        assert stale.problem.kind == "precondition_failed"
+        assert stale.kind == "precondition_failed"
 
     async def test_headers_do_not_follow_the_url_to_another_host(
-        self, tenant: Any, receiver: Any
+        self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         created = await tenant.endpoint(receiver.url_for("a"), headers={"X-Api-Key": "k-123"})
         one = created["id"]
@@ -84,7 +85,7 @@ class TestEndpoints:
             assert (await tenant.value(request))["url"] == elsewhere + "/"
 
     async def test_header_values_come_back_hidden_and_are_still_sent(
-        self, tenant: Any, receiver: Any
+        self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         created = await tenant.endpoint(receiver.url, headers={"X-Pwd": "k-123", "X-Team": "a"})
         assert created["headers"] == {"X-Pwd": "[hidden]", "X-Team": "[hidden]"}
@@ -97,7 +98,7 @@ class TestEndpoints:
         delivery = await tenant.settled(created)
         assert delivery["attempt_log"][0]["response_excerpt"] == "no such password: [hidden]"
 
-    async def test_list_goes_on_by_cursor(self, tenant: Any) -> None:
+    async def test_list_goes_on_by_cursor(self, tenant: Tenant) -> None:
         made = [(await tenant.endpoint("https://example.com/"))["id"] for _ in range(5)]
         seen: list[str] = []
         cursor = None
@@ -108,10 +109,10 @@ class TestEndpoints:
             if not page["has_more"]:
                 break
         assert seen == made[::-1]
-        problem = (await tenant.ask(ListEndpoints(cursor="nonsense"))).problem
+        problem = await tenant.problem(ListEndpoints(cursor="nonsense"))
         assert (problem.kind, problem.code) == ("malformed", "invalid_cursor")
 
-    async def test_deleted_is_as_if_it_never_was(self, tenant: Any) -> None:
+    async def test_deleted_is_as_if_it_never_was(self, tenant: Tenant) -> None:
         created = await tenant.endpoint("https://example.com/")
         await tenant.value(DeleteEndpoint(endpoint_id=created["id"]))
         for request in (
@@ -120,12 +121,12 @@ class TestEndpoints:
             ListDeliveries(endpoint_id=created["id"]),
             GetEndpoint(endpoint_id=uuid4()),
         ):
-            problem = (await tenant.ask(request)).problem
+            problem = await tenant.problem(request)
             assert (problem.kind, problem.code) == ("not_found", "webhook_endpoint_not_found")
 
 
 class TestDeliveries:
-    async def test_list_filters_and_pages(self, tenant: Any, receiver: Any) -> None:
+    async def test_list_filters_and_pages(self, tenant: Tenant, receiver: WebhookReceiver) -> None:
         endpoint = await tenant.endpoint(receiver.url)
         sent = await tenant.contact_created(count=5)
         await receiver.wait_for_count(5)
@@ -139,7 +140,9 @@ class TestDeliveries:
         assert await tenant.deliveries(endpoint, event_type="message.sent") == []
         assert len(await tenant.deliveries(endpoint, event_type="contact.created")) == 5
 
-    async def test_other_tenants_find_nothing(self, tenants: Any, receiver: Any) -> None:
+    async def test_other_tenants_find_nothing(
+        self, tenants: Any, receiver: WebhookReceiver
+    ) -> None:
         mine, other = tenants(), tenants()
         endpoint = await mine.endpoint(receiver.url)
         await mine.contact_created()
@@ -151,7 +154,9 @@ class TestDeliveries:
             problem = (await other.ask(request)).problem
             assert (problem.kind, problem.code) == ("not_found", "webhook_delivery_not_found")
 
-    async def test_a_disabled_endpoint_gets_what_was_held(self, tenant: Any, receiver: Any) -> None:
+    async def test_a_disabled_endpoint_gets_what_was_held(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
         endpoint = await tenant.endpoint(receiver.url, event_types=["contact.*"])
         receiver.answer(Answer(500))
         (event_id,) = await tenant.contact_created()

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_fakes.receiver import Answer
+from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from shared_events.webhooks.endpoint import GetEndpoint
@@ -53,7 +54,7 @@ async def process_of(place: Any) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 class TestRestart:
-    async def test_retries_survive_it(self, own_place: Any, receiver: Any) -> None:
+    async def test_retries_survive_it(self, own_place: Any, receiver: WebhookReceiver) -> None:
         slow_schedule = {"retry_schedule_seconds": (1.0, 1.0)}
         async with (
             own_place.running(**slow_schedule),
@@ -72,7 +73,7 @@ class TestRestart:
             assert [a["status_code"] for a in delivery["attempt_log"]] == [500, 200]
 
     async def test_a_clean_stop_finishes_what_is_in_flight(
-        self, own_place: Any, receiver: Any
+        self, own_place: Any, receiver: WebhookReceiver
     ) -> None:
         async with own_place.running(), own_place.asking() as tenants:
             tenant = tenants()
@@ -88,7 +89,7 @@ class TestRestart:
 
 class TestKeyRotation:
     async def test_old_endpoints_sign_and_show_after_a_key_was_put_in_front(
-        self, own_place: Any, receiver: Any
+        self, own_place: Any, receiver: WebhookReceiver
     ) -> None:
         async with own_place.running(), own_place.asking() as tenants:
             tenant = tenants()
@@ -108,7 +109,7 @@ class TestKeyRotation:
 
 class TestCrash:
     async def test_what_was_in_flight_is_sent_again_under_the_same_id(
-        self, own_place: Any, receiver: Any
+        self, own_place: Any, receiver: WebhookReceiver
     ) -> None:
         receiver.answer(*[Answer(hang=True)] * 50)
         async with process_of(own_place) as process:
@@ -128,7 +129,9 @@ class TestCrash:
         assert not receiver.duplicates()
         assert all(r.signature_valid for r in receiver.requests)
 
-    async def test_a_replica_takes_over_in_order(self, own_place: Any, receiver: Any) -> None:
+    async def test_a_replica_takes_over_in_order(
+        self, own_place: Any, receiver: WebhookReceiver
+    ) -> None:
         contacts = [uuid4() for _ in range(8)]
         sent: dict[UUID, list[str]] = {contact: [] for contact in contacts}
         receiver.default = Answer(delay=0.01)
@@ -152,14 +155,14 @@ class TestCrash:
             assert first_arrivals == ids
 
 
-async def until_all(receiver: Any, count: int) -> None:
+async def until_all(receiver: WebhookReceiver, count: int) -> None:
     """Returns once that many different webhooks have come."""
     await receiver.wait_for(lambda _: len(receiver.by_id) >= count, timeout=30)
 
 
 class TestDoubles:
     async def test_the_same_event_many_times_is_one_delivery_per_endpoint(
-        self, place: Any, tenant: Any, receiver: Any
+        self, place: Any, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         first = await tenant.endpoint(receiver.url_for("a"))
         second = await tenant.endpoint(receiver.url_for("b"))
@@ -171,7 +174,7 @@ class TestDoubles:
         assert receiver.by_id == {event_id: 2, last: 2}
 
     async def test_a_message_nobody_can_read_blocks_nobody(
-        self, place: Any, tenant: Any, receiver: Any
+        self, place: Any, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         await tenant.endpoint(receiver.url)
         await tenant.outside.publish_body(b"not json", event_type="contact.created")
@@ -198,7 +201,7 @@ class TestTrace:
         ],
     )
     async def test_a_malformed_one_is_left_out_and_fails_no_event(
-        self, tenant: Any, receiver: Any, given: str, sent: str | None
+        self, tenant: Tenant, receiver: WebhookReceiver, given: str, sent: str | None
     ) -> None:
         await tenant.endpoint(receiver.url)
         event_id = await tenant.publish_traced("req", traceparent=given, tracestate="x" * 2000)
@@ -207,7 +210,7 @@ class TestTrace:
 
     @pytest.mark.parametrize(("given", "sent"), [("req-1", "req-1"), ("é", None), ("a\nb", None)])
     async def test_so_is_a_request_id_that_is_no_header(
-        self, tenant: Any, receiver: Any, given: str, sent: str | None
+        self, tenant: Tenant, receiver: WebhookReceiver, given: str, sent: str | None
     ) -> None:
         await tenant.endpoint(receiver.url)
         event_id = await tenant.publish_traced(given)
@@ -217,7 +220,7 @@ class TestTrace:
 
 class TestBacklog:
     async def test_what_does_not_fit_in_memory_goes_in_order_too(
-        self, own_place: Any, receiver: Any
+        self, own_place: Any, receiver: WebhookReceiver
     ) -> None:
         async with (
             own_place.running(webhook_backlog=4),
@@ -233,7 +236,7 @@ class TestBacklog:
 
 class TestHopelessEndpoints:
     async def test_are_disabled_after_five_days_without_success(
-        self, tenant: Any, service: Any, receiver: Any
+        self, tenant: Tenant, service: Any, receiver: WebhookReceiver
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url, event_types=["contact.*"])
         await tenant.endpoint(receiver.url_for("ops"), event_types=["webhook.*"])

@@ -24,7 +24,7 @@ from service_kit.request_server import RequestServer
 from service_kit.service import Service
 from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
-from shared_events.requests import Principal, Reply, Request
+from shared_events.requests import Principal, Problem, Reply, Request
 
 _OUTBOX = """
 SELECT * FROM outbox_events WHERE $1::text IS NULL OR event_type = $1 ORDER BY seq
@@ -131,10 +131,15 @@ class Company:
         assert reply.value is not None
         return reply.value
 
-    async def refusal(self, request: Request[Any], **options: Any) -> tuple[str, str]:
-        """Kind and code of a request that must fail; the code is the field's, if it names one."""
+    async def problem(self, request: Request[Any], **options: Any) -> Problem:
+        """The problem of a request that must fail."""
         problem = (await self.ask(request, **options)).problem
         assert problem is not None
+        return problem
+
+    async def refusal(self, request: Request[Any], **options: Any) -> tuple[str, str]:
+        """Kind and code of a request that must fail; the code is the field's, if it names one."""
+        problem = await self.problem(request, **options)
         return problem.kind, problem.errors[0].code if problem.errors else problem.code
 
     def envelope(self, data: EventData, seq: int = 1) -> Envelope[Any]:

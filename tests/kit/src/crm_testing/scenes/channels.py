@@ -10,7 +10,6 @@ from aiohttp import web
 from crm_fakes.serving import LocalServer
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
-from crm_testing.services import Company, eventually
 from service_kit.bus import Publisher
 from shared_events import topology
 from shared_events.channels import ingress
@@ -18,6 +17,8 @@ from shared_events.channels.channel import CreateChannel, DriveChannel, WahaSett
 from shared_events.messaging.message import ContentType, Message, MessageQueued
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
+
+from crm_testing.services import Company, eventually
 
 CUSTOMER = "5511988880001@c.us"
 

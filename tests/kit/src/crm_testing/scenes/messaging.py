@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from asyncpg import Record
-from crm_testing.services import event_of
 from service_kit.cause import Cause
 from service_kit.database import Database
 from service_kit.incoming import Event, EventHandler
@@ -18,6 +17,8 @@ from shared_events.channels.traffic import (
 )
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import Envelope, EventData
+
+from crm_testing.services import event_of
 
 PHONE = "5511988880001"
 
