@@ -1,97 +1,22 @@
 """From HTTP to a request of the bus: path, query and body, each refused in its own way."""
 
 import asyncio
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.auth.schemas import WithPassword
 from crm_gateway.body import MAX_BODY_BYTES, read_body
 from crm_gateway.problems import edge
 from crm_gateway.problems.errors import HttpError
-from crm_gateway.rest import api
-from crm_gateway.rest.own import OwnRequests
-from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.strictness import MAX_NESTING
 from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
-from fastapi import FastAPI
-from service_kit.database import Database
-from service_kit.request_client import RequestClient
-from shared_events.requests import Command, Nothing, Reply
-from shared_events.requests import Request as BusRequest
+from crm_testing.scenes.gateway import ID, Rest
+from shared_events.requests import Command, Nothing
 from starlette.requests import Request
 from starlette.types import Message
-
-ID = str(uuid4())
-
-
-class Bus(RequestClient):
-    """Keeps what is asked, and answers nothing."""
-
-    def __init__(self) -> None:
-        super().__init__("amqp://nobody")
-        self.asked: list[BusRequest[Any]] = []
-        self.said: dict[str, Any] = {}
-
-    async def call(self, request: BusRequest[Any], **said: Any) -> Reply:
-        self.asked.append(request)
-        self.said = said
-        return Reply(value={"id": ID, "version": 3})
-
-
-class Rest:
-    """The REST API by itself: what it asks the bus, and how it refuses."""
-
-    def __init__(self, settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> None:
-        self.bus = Bus()
-        self.app = FastAPI(openapi_url=None)
-        self._tokens = AccessTokens(settings)
-        database = Database("postgresql://nobody", "gateway")
-        own = OwnRequests(database)
-        api.add_to(self.app, rows, tokens=self._tokens, own=own, bus=self.bus)
-        edge.install(self.app)
-        self.log_in()
-
-    def log_in(self) -> None:
-        """Ask as a company's admin from now on."""
-        self.token = self._tokens.issue(user_id=uuid4(), tenant_id=str(uuid4()), role="admin")
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        body: Any = b"",
-        content_type: str = "application/json",
-        **more: str,
-    ) -> httpx.Response:
-        """One request of a company's admin; `more` are headers."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1") as client:
-            headers = {
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": content_type,
-                **{name.replace("_", "-"): value for name, value in more.items()},
-            }
-            return await client.request(method, path, content=raw, headers=headers)
-
-    async def asks(self, method: str, path: str, *given: Any) -> BusRequest[Any]:
-        """What the bus is asked by a request that is in order."""
-        response = await self.send(method, path, *given)
-        assert response.is_success, response.text
-        return self.bus.asked[-1]
-
-    async def refuses(self, method: str, path: str, *given: Any) -> tuple[int, str]:
-        """Status and code of a refusal; nothing is asked."""
-        response = await self.send(method, path, *given)
-        assert response.headers["content-type"] == "application/problem+json"
-        assert self.bus.asked == []
-        return response.status_code, response.json()["code"]
 
 
 class SetPassword(Command[Nothing], WithPassword, key="contacts.contact.set_password"):
@@ -383,6 +308,15 @@ class TestHeaders:
         assert rest.bus.said["expected_version"] == 3
         refused = await rest.send(method, f"/contacts/{ID}", body, Idempotency_Key="a b")
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_idempotency_key")
+
+    async def test_what_is_made_below_another_is_found_there(
+        self, make_settings: Callable[..., GatewaySettings]
+    ) -> None:
+        path = "/contacts/{contact_id}/passwords"
+        rest = Rest(make_settings(), [Row("POST", path, "contacts.update", SetPassword, 201)])
+        other = str(uuid4())
+        made = await rest.send("POST", f"/contacts/{other}/passwords", {"password": "12345678"})
+        assert made.headers["location"] == f"/api/v1/contacts/{other}/passwords/{ID}"
 
     async def test_a_query_has_no_use_for_them(self, rest: Rest) -> None:
         headers = {"Idempotency_Key": "a b", "If_Match": "x"}

@@ -115,7 +115,7 @@ class Endpoint:
             )
         if reply.problem is not None:
             raise of_problem(reply.problem)
-        return self._answer(reply, http.headers.get("if-none-match"))
+        return self._answer(reply, http)
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
         given: BaseModel | None = values.pop("given", None)
@@ -129,7 +129,7 @@ class Endpoint:
                 "validation_failed", "The request has invalid fields.", errors=field_errors(error)
             ) from None
 
-    def _answer(self, reply: Reply, if_none_match: str | None) -> Response:
+    def _answer(self, reply: Reply, http: Request) -> Response:
         row = self.row
         headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
         if row.status == 204:
@@ -137,11 +137,13 @@ class Endpoint:
         value: dict[str, Any] = reply.value or {}
         if "version" in value:
             headers["ETag"] = f'"{value["version"]}"'
-            if row.method == "GET" and unchanged(if_none_match, headers["ETag"]):
+            if row.method == "GET" and unchanged(
+                http.headers.get("if-none-match"), headers["ETag"]
+            ):
                 return Response(status_code=304, headers=headers)
         if row.status == 201:
             template = row.location or row.path + "/{id}"
-            headers["Location"] = PREFIX + template.format(id=value.get("id"))
+            headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))
         content = orjson.dumps(value)
         return Response(content, row.status, headers=headers, media_type="application/json")
 

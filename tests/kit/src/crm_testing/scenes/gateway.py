@@ -1,0 +1,86 @@
+"""What the tests of the gateway's REST API share: the API with a bus that only listens."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.problems import edge
+from crm_gateway.rest import api
+from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.table import Row
+from crm_gateway.settings import GatewaySettings
+from fastapi import FastAPI
+from service_kit.database import Database
+from service_kit.request_client import RequestClient
+from shared_events.requests import Reply
+from shared_events.requests import Request as BusRequest
+
+ID = str(uuid4())
+
+
+class Bus(RequestClient):
+    """Keeps what is asked, and answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("amqp://nobody")
+        self.asked: list[BusRequest[Any]] = []
+        self.said: dict[str, Any] = {}
+
+    async def call(self, request: BusRequest[Any], **said: Any) -> Reply:
+        self.asked.append(request)
+        self.said = said
+        return Reply(value={"id": ID, "version": 3})
+
+
+class Rest:
+    """The REST API by itself: what it asks the bus, and how it refuses."""
+
+    def __init__(self, settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> None:
+        self.bus = Bus()
+        self.app = FastAPI(openapi_url=None)
+        self._tokens = AccessTokens(settings)
+        database = Database("postgresql://nobody", "gateway")
+        own = OwnRequests(database)
+        api.add_to(self.app, rows, tokens=self._tokens, own=own, bus=self.bus)
+        edge.install(self.app)
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Ask as a company's admin from now on."""
+        self.token = self._tokens.issue(user_id=uuid4(), tenant_id=str(uuid4()), role="admin")
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        content_type: str = "application/json",
+        **more: str,
+    ) -> httpx.Response:
+        """One request of a company's admin; `more` are headers."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1") as client:
+            headers = {
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": content_type,
+                **{name.replace("_", "-"): value for name, value in more.items()},
+            }
+            return await client.request(method, path, content=raw, headers=headers)
+
+    async def asks(self, method: str, path: str, *given: Any) -> BusRequest[Any]:
+        """What the bus is asked by a request that is in order."""
+        response = await self.send(method, path, *given)
+        assert response.is_success, response.text
+        return self.bus.asked[-1]
+
+    async def refuses(self, method: str, path: str, *given: Any) -> tuple[int, str]:
+        """Status and code of a refusal; nothing is asked."""
+        response = await self.send(method, path, *given)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert self.bus.asked == []
+        return response.status_code, response.json()["code"]
