@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact
+from shared_events.contacts import contact, note
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -28,6 +28,9 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
     Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
     Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),
+    Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
+    Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
+    Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",
