@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact
+from shared_events.contacts import contact, note
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -176,6 +176,10 @@ CONTACTS_CHANNEL_EVENTS = EventQueue(
 CONTACT_ENRICHMENT = EventQueue(
     "contact.events.enrichment", CONTACT_EVENTS, ["contact.*"], service=CONTACTS
 )
+CONTACTS_TIMELINE = EventQueue(
+    "contacts.timeline", DOMAIN_EVENTS, _keys(note.NoteAdded), service=CONTACTS
+)
+"""What happens to a contact, told by others than the contact itself."""
 CONTACT_WEBHOOK = EventQueue(
     "contact.events.webhook", CONTACT_EVENTS, ["contact.*"], service=WEBHOOKS
 )
@@ -193,6 +197,7 @@ QUEUES = (
     MESSAGING_WORKFLOWS,
     CONTACTS_CHANNEL_EVENTS,
     CONTACT_ENRICHMENT,
+    CONTACTS_TIMELINE,
     CONTACT_WEBHOOK,
     WEBHOOKS_DELIVERY,
     DOMAIN_EVENTS_ALL,

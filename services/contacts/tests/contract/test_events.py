@@ -20,6 +20,7 @@ from shared_events.contacts.contact import (
     Identity,
     PatchContact,
 )
+from shared_events.contacts.note import CreateNote, Note, NoteAdded
 
 NOW = "2026-01-01T12:00:00Z"
 CONTACT = Contact.model_validate(
@@ -33,6 +34,21 @@ CONTACT = Contact.model_validate(
     }
 )
 
+NOTE = Note.model_validate(
+    {
+        "id": UUID(int=6),
+        "contact_id": CONTACT.id,
+        "content": "Ligar amanhã",
+        "type": "general",
+        "priority": "normal",
+        "pinned": False,
+        "author_type": "agent",
+        "version": 1,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+)
+
 
 class TestPublished:
     async def test_every_event_can_be_read_back(
@@ -40,6 +56,7 @@ class TestPublished:
     ) -> None:
         created = await company.value(CreateContact(name="Maria"))
         await company.value(PatchContact(contact_id=created["id"], phone="11 98888-0001"))
+        await company.value(CreateNote(contact_id=created["id"], content="Ligar amanhã"))
         await company.value(DeleteContact(contact_id=created["id"]))
         heard: list[Any] = []
         async with asyncio.timeout(15), overheard.iterator() as messages:
@@ -47,7 +64,7 @@ class TestPublished:
                 await message.ack()
                 if message.headers["tenant_id"] == company.id:
                     heard.append(message)
-                if len(heard) == 4:
+                if len(heard) == 5:
                     break
         envelopes = []
         for message in heard:
@@ -63,6 +80,7 @@ class TestPublished:
             ContactCreated,
             ContactIdentityLinked,
             ContactUpdated,
+            NoteAdded,
             ContactDeleted,
         ]
         sequence = [e.aggregate_seq for e in envelopes]
@@ -79,6 +97,7 @@ class TestConsumed:
             ContactIdentityLinked(
                 contact_id=CONTACT.id, identity=Identity(kind="lid", value="123")
             ),
+            NoteAdded(note=NOTE),
         ],
         ids=lambda data: data.event_type,
     )

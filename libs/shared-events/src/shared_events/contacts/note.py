@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared_events import bounds
-from shared_events.envelope import Contract
+from shared_events.envelope import Contract, EventData
 from shared_events.requests import Command, ListQuery, Query
 
 AuthorType = Literal["agent", "system"]
@@ -68,3 +68,9 @@ class ListContactNotes(ListQuery[Note], key="contacts.note.list"):
 
     contact_id: UUID
     pinned: bool | None = Field(default=None, description="Only those pinned, or only the others.")
+
+
+class NoteAdded(EventData, type="note.added", aggregate="contact", public=True):
+    """A note was written about a contact."""
+
+    note: Note

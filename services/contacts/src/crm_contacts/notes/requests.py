@@ -8,7 +8,7 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
 from shared_events.contacts import note as contract
-from shared_events.contacts.note import CreateNote, GetNote, ListContactNotes
+from shared_events.contacts.note import CreateNote, GetNote, ListContactNotes, NoteAdded
 from shared_events.requests import Page
 
 from crm_contacts.contacts import repository as contacts
@@ -17,7 +17,7 @@ from crm_contacts.notes.models import Note
 
 
 async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.Note:
-    """Write a note in the caller's name; raises NotFoundError."""
+    """Write a note in the caller's name, and tell of it; raises NotFoundError."""
     await _check_contact(tx, request.contact_id)
     now = datetime.now(UTC)
     note = Note(
@@ -30,7 +30,9 @@ async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.N
         updated_at=now,
     )
     await repository.insert(tx, note)
-    return repository.to_resource(note)
+    written = repository.to_resource(note)
+    tx.outbox.add(NoteAdded(note=written), note.contact_id)
+    return written
 
 
 async def get(tx: Transaction, request: GetNote, call: Call) -> contract.Note:

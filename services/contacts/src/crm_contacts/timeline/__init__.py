@@ -8,6 +8,7 @@ from shared_events.contacts.contact import (
     ContactIdentityLinked,
     ContactUpdated,
 )
+from shared_events.contacts.note import NoteAdded
 
 from crm_contacts.timeline.consumers import on_contact_event
 
@@ -18,3 +19,4 @@ def add_to(service: Service) -> None:
     service.on(topology.CONTACT_ENRICHMENT, ContactUpdated, on_contact_event)
     service.on(topology.CONTACT_ENRICHMENT, ContactDeleted, on_contact_event)
     service.on(topology.CONTACT_ENRICHMENT, ContactIdentityLinked, on_contact_event)
+    service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event)

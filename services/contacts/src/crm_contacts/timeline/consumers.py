@@ -1,4 +1,4 @@
-"""Every contact event becomes one entry of its contact's timeline."""
+"""Every event about a contact becomes one entry of its timeline."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from shared_events.contacts.contact import (
     ContactIdentityLinked,
     ContactUpdated,
 )
+from shared_events.contacts.note import NoteAdded
 from shared_events.envelope import EventData
 
 from crm_contacts.timeline.models import ContactEvent
@@ -52,5 +53,8 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
             return "general", "Contact deleted", {}
         case ContactIdentityLinked(identity=identity):
             return "general", "WhatsApp identity linked", identity.model_dump(mode="json")
+        case NoteAdded(note=note):
+            shown = note.model_dump(mode="json", include={"id", "type", "priority", "author_id"})
+            return "note", "Note added", shown
         case _:
             return "general", data.description(), {}
