@@ -30,7 +30,10 @@ MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played
 
 
 class Message(Contract):
-    """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time."""
+    """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time.
+
+    One that was deleted for everyone has `revoked_at`; what it said is kept.
+    """
 
     id: UUID
     contact_id: UUID
@@ -53,6 +56,7 @@ class Message(Contract):
     played_at: datetime | None = None
     failed_at: datetime | None = None
     failure_reason: bounds.Reason | None = None
+    revoked_at: datetime | None = None
     seq: int
     created_at: datetime
     updated_at: datetime

@@ -62,6 +62,7 @@ class Message(Base, table=True):
     played_at: datetime | None = columns.maybe_moment()
     failed_at: datetime | None = columns.maybe_moment()
     failure_reason: str | None = columns.maybe_text()
+    revoked_at: datetime | None = columns.maybe_moment()
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 
