@@ -131,12 +131,15 @@ async def _store(
             started.add(session.id)
             event = SessionStarted(session=session, contact=arrival.contact, channel=channel)
             tx.outbox.add(event, session.id, cause=arrival.cause)
-        tx.outbox.add(telling(message, conversation), session.id, cause=arrival.cause)
+        tx.outbox.add(
+            telling(message, message.status, conversation), session.id, cause=arrival.cause
+        )
         for receipt in parked.get(arrival.key, ()):
             progress = advance(message, receipt, in_group=arrival.data.is_group)
             message = progress.message
             if progress.raised:
-                tx.outbox.add(telling(message, conversation), session.id, cause=arrival.cause)
+                told = telling(message, receipt.status, conversation)
+                tx.outbox.add(told, session.id, cause=arrival.cause)
         stored.append(message)
     await repository.insert(tx, stored, [arrival.data.chat_id for arrival in arrivals])
 

@@ -38,7 +38,7 @@ class _Journey:
         message, conversation = progress.message, stored.conversation
         self._now[message.id] = Stored(message, stored.chat_id, conversation)
         if progress.raised:
-            event = telling(message, conversation)
+            event = telling(message, receipt.status, conversation)
             self._tx.outbox.add(event, conversation.session.id, cause=cause)
 
     def name(self, stored: Stored, external_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The event that tells of a message's status."""
+"""The event that tells of a step a message took."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ from shared_events.messaging.message import (
     MessageRead,
     MessageReceived,
     MessageSent,
-    MessageStatus,
 )
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
-_EVENTS: dict[MessageStatus, type[MessageEvent]] = {
+from crm_messaging.messages.receipts import Step
+
+_EVENTS: dict[Step, type[MessageEvent]] = {
     "received": MessageReceived,
     "sent": MessageSent,
     "delivered": MessageDelivered,
@@ -35,9 +36,9 @@ class Conversation:
     channel: ChannelSummary
 
 
-def telling(message: Message, conversation: Conversation) -> MessageEvent:
-    """The event for the status the message has just got."""
-    return _EVENTS[message.status](
+def telling(message: Message, step: Step, conversation: Conversation) -> MessageEvent:
+    """The event for the step the message has just taken."""
+    return _EVENTS[step](
         message=message,
         contact=conversation.contact,
         session=conversation.session,

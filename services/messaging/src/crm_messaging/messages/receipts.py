@@ -4,11 +4,15 @@ One total order: queued < sent < failed < delivered < read < played. The status 
 ever reported, and each step keeps the time it was first reported, in whatever order they come.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared_events.channels.traffic import ChannelMessageStatusReported
 from shared_events.messaging.message import Message, MessageStatus
+
+Step = MessageStatus
+"""What a message goes through."""
 
 RECEIPTS = "receipts"
 """The key of a message's metadata that is ours: how far it got with each member of a group."""
@@ -23,7 +27,7 @@ _RANK: dict[str, int] = {
 class Receipt:
     """A step a message took. `reason` says why it failed; `participant` is a group's member."""
 
-    status: MessageStatus
+    status: Step
     at: datetime
     reason: str | None = None
     participant: str | None = None
@@ -79,7 +83,7 @@ def _member_step(message: Message, participant: str, receipt: Receipt) -> dict[s
     return {"metadata": {**message.metadata, RECEIPTS: {**receipts, participant: steps}}}
 
 
-def _noted(message: Message, update: dict[str, object], *, raised: bool = False) -> Progress:
+def _noted(message: Message, update: Mapping[str, object], *, raised: bool = False) -> Progress:
     if not update:
         return Progress(message, changed=False, raised=False)
     message = message.model_copy(update={**update, "updated_at": datetime.now(UTC)})

@@ -9,13 +9,13 @@ from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message, MessageStatus
+from shared_events.messaging.message import Message
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
-from crm_messaging.messages.receipts import Receipt
+from crm_messaging.messages.receipts import Receipt, Step
 
 MessageKey = tuple[UUID, str]
 """Channel and WhatsApp's id of the message: unique together."""
@@ -52,7 +52,7 @@ _RECEIPTS = Rows(models.ParkedReceipt)
 _ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
 _SAVED = (
     *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "metadata_", "updated_at"),
+    *("failed_at", "failure_reason", "revoked_at", "metadata_", "updated_at"),
 )
 
 
@@ -198,7 +198,7 @@ async def take_parked(
     taken: dict[MessageKey, list[Receipt]] = {}
     rows = await _RECEIPTS.find(tx, _TAKE_PARKED, *_keys(keys))
     for row in sorted(rows, key=lambda row: row.id or 0):
-        status = cast(MessageStatus, row.status)
+        status = cast(Step, row.status)
         receipt = Receipt(status, row.occurred_at, row.error_code, row.participant)
         taken.setdefault((row.channel_id, row.external_id), []).append(receipt)
     return taken
