@@ -140,6 +140,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         traffic.ChannelMessageSent,
         traffic.ChannelMessageFailed,
         traffic.ChannelMessageStatusReported,
+        traffic.ChannelMessageRevoked,
     ),
     service=MESSAGING,
 )

@@ -47,6 +47,7 @@ class TestEventTypes:
             "channel.deleted",
             "channel.message_failed",
             "channel.message_received",
+            "channel.message_revoked",
             "channel.message_sent",
             "channel.message_status_reported",
             "channel.updated",

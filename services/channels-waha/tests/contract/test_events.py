@@ -15,6 +15,7 @@ TOLD = {
     "channel.message_received",
     "channel.message_sent",
     "channel.message_failed",
+    "channel.message_revoked",
     "channel.message_status_reported",
 }
 

@@ -71,8 +71,10 @@ class TestMessages:
         assert "message.reaction" in unhandled
         heard = len(await company.told("channel.message_received"))
         receipts = len(await company.told("channel.message_status_reported"))
+        (revoked,) = await company.told("channel.message_revoked")
+        assert revoked["external_id"] == "3A5577AA11CC22DD33EE"
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 1 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""

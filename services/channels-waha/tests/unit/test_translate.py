@@ -13,6 +13,7 @@ from crm_channels_waha.waha.translate import (
     Kept,
     Listener,
     Receipt,
+    Revocation,
     SessionReport,
     Translation,
     translate,
@@ -102,6 +103,14 @@ class TestExamples:
         assert receipt.report.participant == expected.get("participant")
         assert receipt.chat_id == expected["chat_id"]
 
+    @pytest.mark.parametrize("example", by_action("mark_deleted"))
+    def test_deletion_for_everyone_names_the_message_not_the_act(self, example: Example) -> None:
+        revocation = translate(example.body, LISTENER, RECEIVED_AT)
+        assert isinstance(revocation, Revocation)
+        assert revocation.report.external_id == example.expected["target_key"]
+        assert revocation.report.revoked_at.timestamp() == example.body["timestamp"] / 1000
+        assert revocation.chat_id == example.expected["chat_id"]
+
     @pytest.mark.parametrize("example", by_action("update_session"))
     def test_session_status_is_reported_as_expected(self, example: Example) -> None:
         expected = example.expected
@@ -124,7 +133,6 @@ class TestExamples:
             "poll_vote",
             "poll_vote_unreadable",
             "set_reaction",
-            "mark_deleted",
             "edit_message",
             "call_event",
             "presence",
@@ -183,6 +191,28 @@ class TestOddShapes:
     def test_receipt_of_unknown_level_is_kept(self, ack: Any) -> None:
         assert isinstance(webhook({"id": "true_1@c.us_A", "ack": ack}, "message.ack"), Kept)
 
+    @pytest.mark.parametrize(
+        ("payload", "target"),
+        [
+            ({"revokedMessageId": "A1", "after": {"id": "false_55119@c.us_B2"}}, "A1"),
+            (
+                {"before": {"id": "false_55119@c.us_A1"}, "after": {"id": "false_55119@c.us_B2"}},
+                "A1",
+            ),
+            ({"before": None, "after": {"id": "false_55119@c.us_A1"}}, "A1"),
+        ],
+    )
+    def test_deleted_message_is_found_in_every_form(self, payload: Any, target: str) -> None:
+        found = webhook(payload, "message.revoked")
+        assert isinstance(found, Revocation)
+        assert (found.report.external_id, found.chat_id) == (target, "55119@c.us")
+        assert found.report.revoked_at == RECEIVED_AT
+
+    @pytest.mark.parametrize("payload", [None, {}, {"after": {}}, {"revokedMessageId": {}}])
+    def test_deletion_of_nothing_is_kept(self, payload: Any) -> None:
+        kept = webhook(payload, "message.revoked")
+        assert kept == Kept("unhandled", "revoked message without id")
+
     def test_chat_too_long_to_be_anybody_is_ignored(self) -> None:
         found = webhook({"id": f"false_{'1' * 80}@lid_A", "body": "oi"})
         assert found == Kept("ignored", "not a conversation")
@@ -194,6 +224,9 @@ class TestOddShapes:
         off = replace(LISTENER, allow_groups=False)
         body = examples.by_name("group_message_inbound_lid_participant_gows").body
         assert translate(body, off, RECEIVED_AT) == Kept("ignored", "groups are off")
+        deleted = {"revokedMessageId": "A", "after": {"id": "false_120363@g.us_B_1@c.us"}}
+        kept = translate({"event": "message.revoked", "payload": deleted}, off, RECEIVED_AT)
+        assert kept == Kept("ignored", "groups are off")
         receipt = {"id": "true_120363@g.us_A_1@c.us", "ack": 3, "participant": "1@c.us"}
         acked = {"event": "message.ack.group", "payload": receipt}
         assert isinstance(translate(acked, LISTENER, RECEIVED_AT), Receipt)

@@ -89,3 +89,11 @@ class ChannelMessageStatusReported(
     participant: bounds.ChatId | None = None
     error_code: bounds.ErrorCode | None = None
     occurred_at: datetime
+
+
+class ChannelMessageRevoked(EventData, type="channel.message_revoked", aggregate="conversation"):
+    """A message was deleted for everyone, by who wrote it or by a group's admin."""
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    revoked_at: datetime

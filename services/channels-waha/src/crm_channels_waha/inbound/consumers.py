@@ -30,6 +30,7 @@ from crm_channels_waha.waha.translate import (
     Kept,
     Listener,
     Receipt,
+    Revocation,
     SessionReport,
     Translation,
     translate,
@@ -115,6 +116,9 @@ class WahaInbox:
                 case Receipt(report, chat_id):
                     aggregate = conversation_id(one.channel_id, chat_id)
                     tx.outbox.add(report, aggregate, cause=one.incoming.cause)
+                case Revocation(revoked, chat_id):
+                    aggregate = conversation_id(one.channel_id, chat_id)
+                    tx.outbox.add(revoked, aggregate, cause=one.incoming.cause)
                 case SessionReport():
                     await self._status.report(tx, one.channel_id, one.meaning, one.incoming.cause)
 

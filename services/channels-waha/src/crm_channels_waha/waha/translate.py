@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared_events.channels.traffic import (
     ChannelMessageReceived,
+    ChannelMessageRevoked,
     ChannelMessageStatusReported,
     Person,
     TrafficChannel,
@@ -64,6 +65,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocation:
+    """A message was deleted for everyone; `chat_id` is where."""
+
+    report: ChannelMessageRevoked
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReport:
     """What WAHA says of its session.
 
@@ -86,7 +95,7 @@ class Kept:
     reason: str
 
 
-Translation = Heard | Receipt | SessionReport | Kept
+Translation = Heard | Receipt | Revocation | SessionReport | Kept
 
 
 def translate(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
@@ -214,6 +223,25 @@ def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> 
     )
 
 
+def _read_revocation(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
+    payload = mapping(envelope.get("payload"))
+    # `after` is the act of deleting, with an id of its own; WEBJS gives it the message's.
+    before, after = mapping(payload.get("before")), mapping(payload.get("after"))
+    seen = [found for one in (before, after) if (found := read_message_id(one.get("id")))]
+    target = bare_id(payload.get("revokedMessageId")) or next((s.bare for s in seen), None)
+    if target is None:
+        return Kept("unhandled", "revoked message without id")
+    where = next((s.chat for s in seen if s.chat), None)
+    chat = conversation(where or before.get("from") or after.get("from"))
+    if chat is None:
+        return Kept("ignored", "not a conversation")
+    if chat.kind == "group" and not listener.allow_groups:
+        return Kept("ignored", "groups are off")
+    at = _told_at(envelope, received_at)
+    report = ChannelMessageRevoked(channel_id=listener.id, external_id=target, revoked_at=at)
+    return Revocation(report, chat.chat_id)
+
+
 def _read_session(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
     del listener
     payload = mapping(envelope.get("payload"))
@@ -254,12 +282,13 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
     "message.any": _read_message,
     "message.ack": _read_receipt,
     "message.ack.group": _read_receipt,
+    "message.revoked": _read_revocation,
     "session.status": _read_session,
 }
 KNOWN_EVENTS = frozenset(
     (
         *_READERS,
-        *("message.reaction", "message.edited", "message.revoked", "message.waiting"),
+        *("message.reaction", "message.edited", "message.waiting"),
         *("poll.vote", "poll.vote.failed", "event.response", "event.response.failed"),
         *("call.received", "call.accepted", "call.rejected", "presence.update", "chat.archive"),
         *("label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted"),

@@ -29,3 +29,6 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     service.on(
         MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageStatusReported, consumers.on_status_reported
     )
+    service.on(
+        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageRevoked, consumers.on_message_revoked
+    )

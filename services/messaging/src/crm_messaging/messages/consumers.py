@@ -10,13 +10,14 @@ from service_kit.incoming import Event
 from shared_events import bounds
 from shared_events.channels.traffic import (
     ChannelMessageFailed,
+    ChannelMessageRevoked,
     ChannelMessageSent,
     ChannelMessageStatusReported,
 )
 
 from crm_messaging.messages import repository
 from crm_messaging.messages.events import telling
-from crm_messaging.messages.receipts import Receipt, advance, from_report
+from crm_messaging.messages.receipts import Receipt, advance, from_report, from_revocation
 from crm_messaging.messages.repository import MessageKey, Stored
 
 log = structlog.get_logger()
@@ -106,6 +107,27 @@ async def on_status_reported(
         for event in events
         if (receipt := from_report(event.data)) is not None
     ]
+    await _take(tx, reported)
+
+
+async def on_message_revoked(
+    tx: Transaction, events: Sequence[Event[ChannelMessageRevoked]]
+) -> None:
+    """Messages deleted for everyone; what is told of one we do not know yet is kept for it."""
+    await _take(
+        tx,
+        [
+            (
+                (event.data.channel_id, event.data.external_id),
+                from_revocation(event.data),
+                event.cause,
+            )
+            for event in events
+        ],
+    )
+
+
+async def _take(tx: Transaction, reported: Sequence[tuple[MessageKey, Receipt, Cause]]) -> None:
     ours = await repository.lock_reported(tx, (key for key, _, _ in reported))
     journey = _Journey(tx)
     early = []

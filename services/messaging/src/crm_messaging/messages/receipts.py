@@ -1,18 +1,19 @@
-"""How far a message got. Nothing here does I/O.
+"""How far a message got, and whether it was taken back. Nothing here does I/O.
 
 One total order: queued < sent < failed < delivered < read < played. The status is the highest step
-ever reported, and each step keeps the time it was first reported, in whatever order they come.
+ever reported, and each step keeps the time it was first reported, in whatever order they come. One
+that was deleted for everyone keeps its status: `revoked_at` stands beside it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
-from shared_events.channels.traffic import ChannelMessageStatusReported
+from shared_events.channels.traffic import ChannelMessageRevoked, ChannelMessageStatusReported
 from shared_events.messaging.message import Message, MessageStatus
 
-Step = MessageStatus
-"""What a message goes through."""
+Step = MessageStatus | Literal["revoked"]
 
 RECEIPTS = "receipts"
 """The key of a message's metadata that is ours: how far it got with each member of a group."""
@@ -41,6 +42,11 @@ def from_report(report: ChannelMessageStatusReported) -> Receipt | None:
     return Receipt(report.status, report.occurred_at, reason, report.participant)
 
 
+def from_revocation(report: ChannelMessageRevoked) -> Receipt:
+    """The step of being deleted for everyone."""
+    return Receipt("revoked", report.revoked_at)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The message afterwards; `changed`: it must be stored; `raised`: worth an event."""
@@ -56,6 +62,9 @@ def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
     An inbound message only learns that it was read on the company's phone. In a group each
     member's receipt is noted in `metadata.receipts`, and the message's own status stays.
     """
+    if receipt.status == "revoked":
+        revoked = {} if message.revoked_at else {"revoked_at": receipt.at}
+        return _noted(message, revoked)
     if message.direction == "inbound":
         if receipt.status not in ("read", "played"):
             return Progress(message, changed=False, raised=False)
