@@ -9,6 +9,7 @@ from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import (
     on_message_failed,
+    on_message_revoked,
     on_message_sent,
     on_status_reported,
 )
@@ -18,7 +19,11 @@ from crm_messaging.settings import MessagingSettings
 from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
 from shared_events import examples, registry, topology
-from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
+from shared_events.channels.traffic import (
+    ChannelMessageFailed,
+    ChannelMessageRevoked,
+    ChannelMessageSent,
+)
 from shared_events.messaging.message import MessageEvent, SendMessage
 from shared_events.messaging.session import SessionEvent
 
@@ -45,6 +50,10 @@ async def tell_everything(scene: Scene) -> None:
             await scene.apply(on_message_sent, sent)
             for status in ("delivered", "read", "played"):
                 await scene.apply(on_status_reported, scene.receipt("A", status))
+            revoked = ChannelMessageRevoked(
+                channel_id=channel_id, external_id="A", revoked_at=message.created_at
+            )
+            await scene.apply(on_message_revoked, revoked)
         else:
             failed = ChannelMessageFailed.model_validate(
                 {**values, "code": "c", "reason": "r", "failed_at": at}

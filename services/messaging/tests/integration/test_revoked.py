@@ -19,19 +19,24 @@ def revoked(scene: Scene, external_id: str, at: datetime = AT) -> ChannelMessage
 
 
 class TestRevoked:
-    async def test_keeps_what_was_said_and_when_it_was_deleted_first(self, scene: Scene) -> None:
+    async def test_keeps_what_was_said_and_is_told_once(self, scene: Scene) -> None:
         await scene.apply(on_message_received, scene.received(external_id="IN1", content="Opa"))
         for minute in (0, 5):
             await scene.apply(on_message_revoked, revoked(scene, "IN1", AT.replace(minute=minute)))
         (message,) = await scene.messages()
         assert (message["content"], message["status"]) == ("Opa", "received")
         assert message["revoked_at"] == AT
+        told = await scene.outbox()
+        assert [row["event_type"] for row in told] == [*RECEIVED, "message.revoked"]
+        shown = told[-1]["payload"]["message"]
+        assert (shown["revoked_at"], shown["content"]) == ("2026-03-01T12:00:00Z", "Opa")
 
     async def test_before_its_message_it_waits_for_it(self, scene: Scene) -> None:
         await scene.apply(on_message_revoked, revoked(scene, "IN1"), revoked(scene, "IN1"))
         assert await scene.told() == []
         await scene.apply(on_message_received, scene.received(external_id="IN1"), scene.received())
         assert [m["revoked_at"] for m in await scene.messages()] == [AT, None]
+        assert (await scene.told()).count("message.revoked") == 1
         assert await scene.rows("SELECT 1 FROM parked_receipts") == []
 
     async def test_still_learns_how_far_it_got(self, scene: Scene) -> None:

@@ -146,3 +146,7 @@ class MessagePlayed(MessageEvent, type="message.played", public=True):
 
 class MessageFailed(MessageEvent, type="message.failed", public=True):
     """An outbound message failed; `message.failure_reason` says why."""
+
+
+class MessageRevoked(MessageEvent, type="message.revoked", public=True):
+    """A message was deleted for everyone; what it said is kept."""

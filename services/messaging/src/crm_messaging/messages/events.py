@@ -10,6 +10,7 @@ from shared_events.messaging.message import (
     MessagePlayed,
     MessageRead,
     MessageReceived,
+    MessageRevoked,
     MessageSent,
 )
 from shared_events.messaging.session import SessionSummary
@@ -24,6 +25,7 @@ _EVENTS: dict[Step, type[MessageEvent]] = {
     "read": MessageRead,
     "played": MessagePlayed,
     "failed": MessageFailed,
+    "revoked": MessageRevoked,
 }
 
 

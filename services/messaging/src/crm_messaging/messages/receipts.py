@@ -64,7 +64,7 @@ def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
     """
     if receipt.status == "revoked":
         revoked = {} if message.revoked_at else {"revoked_at": receipt.at}
-        return _noted(message, revoked)
+        return _noted(message, revoked, raised=True)
     if message.direction == "inbound":
         if receipt.status not in ("read", "played"):
             return Progress(message, changed=False, raised=False)
