@@ -4,6 +4,7 @@ When one of these fails after an upgrade, read `service_kit.bus` and `service_ki
 a precaution there may have become wrong, or needless.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -205,3 +206,22 @@ class TestPublisher:
     async def test_declares_again_without_a_change(self, publisher: Publisher) -> None:
         await publisher.declare(topology.QUEUES, (0.05, 0.1))
         await publisher.declare(topology.QUEUES, (0.05, 0.1))
+
+
+class TestShortChannel:
+    async def test_lets_go_of_whoever_is_cancelled_while_it_closes(
+        self, publisher: Publisher
+    ) -> None:
+        """aiormq by itself drops a cancellation that meets the broker's answer."""
+
+        async def probe() -> None:
+            while True:
+                await publisher.ping()
+
+        for turns in range(120):
+            probing = asyncio.create_task(probe())
+            for _ in range(turns % 60):
+                await asyncio.sleep(0)
+            probing.cancel()
+            done, _ = await asyncio.wait({probing}, timeout=2)
+            assert done, f"still at work, cancelled after {turns} turns"
