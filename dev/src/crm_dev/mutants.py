@@ -25,6 +25,8 @@ from shared_events.services import SERVICES, ServiceName
 ROOT = Path(__file__).parents[3]
 # A `|` is nearly always of an annotation: whatever takes its place fails at import, told by nobody.
 _BESIDE_THE_POINT = ("BitOr", "RemoveDecorator")
+# Frozen or not, with slots or without: a dataclass says so to its readers and to mypy.
+_DECLARATION = "@dataclass"
 _DESCRIPTIONS = frozenset({"__init__.py", "models.py", "metrics.py", "tables.py", "settings.py"})
 """Modules that only describe: what they say is compared with migrations and contracts."""
 
@@ -116,8 +118,10 @@ def _sample(source: Path, folders: Sequence[str], count: int, seed: int) -> list
 
 
 def _is_telling(item: WorkItem) -> bool:
-    names = [mutation.operator_name for mutation in item.mutations]
-    return not any(word in name for name in names for word in _BESIDE_THE_POINT)
+    mutation = item.mutations[0]
+    line = Path(mutation.module_path).read_text().splitlines()[mutation.start_pos[0] - 1]
+    beside = any(word in mutation.operator_name for word in _BESIDE_THE_POINT)
+    return not beside and not line.startswith(_DECLARATION)
 
 
 def _place(item: WorkItem) -> tuple[str, str, int]:

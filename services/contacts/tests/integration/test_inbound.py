@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from crm_contacts.contacts.consumers import on_message_received
 from crm_testing.scenes.contacts import Shop
+from crm_testing.services import eventually
 from service_kit.cause import Cause
 from service_kit.incoming import Event
 from shared_events import identity
@@ -84,6 +85,17 @@ class TestKnownPerson:
         assert contact["name"] == "Dona Maria"
         (row,) = await company.rows("SELECT push_name FROM contacts")
         assert row["push_name"] == "Mari"
+
+    async def test_keeps_the_name_an_agent_gives_at_the_very_moment(self, company: Shop) -> None:
+        await company.receive(PHONE)
+        (contact,) = await company.contacts()
+        async with company.database.tenant(company.id) as tx:
+            await tx.execute("UPDATE contacts SET name = 'Maria' WHERE id = $1", contact["id"])
+            arriving = asyncio.create_task(company.receive(PHONE, push_name="Mari"))
+            await eventually(company.waits_for_a_lock)
+        await arriving
+        (contact,) = await company.contacts()
+        assert contact["name"] == "Maria"
 
     async def test_gets_the_push_name_while_it_has_only_a_placeholder(self, company: Shop) -> None:
         await company.receive(PHONE)
@@ -165,6 +177,20 @@ class TestIdentities:
         assert contact["identities"] == [{"kind": "phone", "value": "5215512043001"}]
         same = PatchContact(contact_id=UUID(contact["id"]), phone=contact["phone"])
         assert (await company.value(same))["version"] == contact["version"]
+
+    async def test_who_comes_back_without_the_phone_does_not_take_it_back(
+        self, company: Shop
+    ) -> None:
+        """Their phone was given to somebody else while they were deleted."""
+        hidden = ("lid", "182736451928374")
+        await company.receive(PHONE, hidden, push_name="Maria")
+        (maria,) = await company.contacts()
+        await company.value(DeleteContact(contact_id=maria["id"]))
+        ana = await company.value(CreateContact(name="Ana"))
+        await company.value(PatchContact(contact_id=ana["id"], phone=maria["phone"]))
+        await company.receive(hidden)
+        phones = {c["name"]: c["phone"] for c in await company.contacts()}
+        assert phones == {"Maria": None, "Ana": maria["phone"]}
 
     async def test_of_two_on_record_the_strongest_decides(self, company: Shop) -> None:
         await company.receive(LID, push_name="Oculta")

@@ -226,10 +226,13 @@ class TestRoles:
             return (await client.request(row.method, path, headers=headers)).status_code
 
         prefixes = {
-            "supervisor": ("contacts.", "messages.", "sessions."),
+            "supervisor": ("contacts.", "messages.", "sessions.", "notes."),
             "agent": ("messages.", "sessions."),
         }[role]
-        also = {"supervisor": {"agents.read"}, "agent": {"contacts.read", "contacts.update"}}[role]
+        also = {
+            "supervisor": {"agents.read", "pipelines.read"},
+            "agent": {"contacts.read", "contacts.update", "notes.create", "notes.read"},
+        }[role]
         for row in ROUTES:
             if row.permission in (PUBLIC, AUTHENTICATED):
                 continue

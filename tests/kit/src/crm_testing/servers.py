@@ -16,6 +16,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+import structlog
 from crm_dev import logs, process
 from crm_dev.piece import Piece, PieceMissingError
 from crm_dev.ports import free_ports
@@ -23,6 +24,18 @@ from crm_dev.postgres import postgres
 from crm_dev.process import StartFailedError
 from crm_dev.rabbitmq import USER, RabbitPorts, rabbitmq
 from crm_dev.temporal import TemporalPorts, temporal
+
+# Where rich is installed structlog's default quotes all locals of all frames, for seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 PASSWORD = "only-for-this-test-run"
 

@@ -49,6 +49,14 @@ class Shop(Company):
         )
         return bool(rows)
 
+    async def waits_for_a_lock(self) -> bool:
+        """Whether somebody on this database waits for a row or a key of another transaction."""
+        waiting = await self.rows(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(waiting)
+
     async def contacts(self, **query: Any) -> list[dict[str, Any]]:
         """The contacts a list shows."""
         data: list[dict[str, Any]] = (await self.value(ListContacts(**query)))["data"]
