@@ -3,7 +3,8 @@
 The messages of a batch are applied in one transaction with their inbox rows; FastStream then
 acknowledges them together. What goes wrong decides what happens next:
 
-- the database or broker is away: the batch waits unacknowledged and is tried again;
+- the database or broker is away: the batch waits unacknowledged and is tried again. While the
+  database answers others, that is believed of a batch only a few times;
 - the message cannot be read (`PoisonError`): to the dead letters at once, with the reason;
 - anything else: the batch is halved until the one that fails is alone; it goes through the delay
   queues (`consumer_retry_delays_seconds`) and after the last of them to the dead letters.
@@ -30,6 +31,8 @@ from service_kit.incoming import Decoder, Incoming, Read
 log = structlog.get_logger()
 
 _MAX_BACKOFF_SECONDS = 10.0
+_PATIENCE = 4
+"""How often a batch may find the database away that is not; 0.7 s of waiting in all."""
 _LONGEST_KEPT_HEADER = 1000
 """Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
 _MAX_ATTEMPTS = 1000
@@ -95,17 +98,21 @@ class Consumer:
 
     async def _settle(self, batch: Sequence[_Delivery]) -> None:
         """Apply a batch, however long the database takes to come back."""
-        backoff = 0.1
+        backoff, failures = 0.1, 0
         while True:
             try:
                 await self._apply(batch)
                 return
             except Exception as error:
                 if is_infrastructure(error):
-                    log.warning("consumer_waits", consumer=self.name, error=type(error).__name__)
-                    await asyncio.sleep(backoff)
-                    backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
-                    continue
+                    failures += 1
+                    if failures < _PATIENCE or not await self._database.answers():
+                        log.warning(
+                            "consumer_waits", consumer=self.name, error=type(error).__name__
+                        )
+                        await asyncio.sleep(backoff)
+                        backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+                        continue
                 if len(batch) == 1:
                     await self._postpone(batch[0], error)
                     return

@@ -9,7 +9,7 @@ of the tables compare it with each row, so a query that forgot its tenant sees n
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import asyncpg
@@ -30,26 +30,35 @@ _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _SCOPE = re.compile(r"[a-z]+")
 
 _INFRASTRUCTURE: tuple[type[BaseException], ...] = (
+    ConnectionError,  # NotConnectedError and the bus' BrokerDownError included
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash recovery, cannot connect now
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,  # too many connections, out of memory
     asyncpg.TransactionRollbackError,  # deadlock, serialization failure
-    OSError,  # ConnectionError and TimeoutError included
 )
+
+
+_BROKEN: tuple[type[BaseException], ...] = (
+    *_INFRASTRUCTURE,
+    asyncpg.InterfaceError,
+    TimeoutError,
+)
+"""What BEGIN and ROLLBACK raise on a connection that is no more."""
 
 
 def is_infrastructure(error: BaseException) -> bool:
     """Whether a dependency is away or busy, so that the same work may well succeed later.
 
-    asyncpg reports a value that does not fit as an InterfaceError that is also a ValueError: that
-    is the message's fault and never gets better.
+    A statement that takes too long, one asyncpg cannot send and a file that is missing are no such
+    thing: however often they are tried, what is asked stays as it is.
     """
-    return isinstance(error, _INFRASTRUCTURE) and not isinstance(error, ValueError)
+    return isinstance(error, _INFRASTRUCTURE)
 
 
 class NotConnectedError(ConnectionError):
-    """The pool is not open yet, or not any more."""
+    """There is no connection: the pool is not open, or could give none, or it broke in use."""
 
 
 class _Connection(asyncpg.Connection):
@@ -166,22 +175,25 @@ class Database:
         self._pool: asyncpg.Pool | None = None
 
     async def connect(self) -> None:
-        """Open the pool, once; what it raises when the database is away `is_infrastructure`.
+        """Open the pool, once; raises NotConnectedError while the database is away.
 
         An open pool heals by itself: a second one would only keep its connections as well.
         """
         if self._pool is not None:
             return
-        self._pool = await asyncpg.create_pool(
-            self.dsn,
-            min_size=1,
-            max_size=self._pool_size,
-            init=_prepare,
-            connection_class=_Connection,
-            server_settings=self._server_settings("pool"),
-            command_timeout=30,
-            timeout=5,
-        )
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=1,
+                max_size=self._pool_size,
+                init=_prepare,
+                connection_class=_Connection,
+                server_settings=self._server_settings("pool"),
+                command_timeout=30,
+                timeout=5,
+            )
+        except (OSError, asyncpg.PostgresError) as error:
+            raise NotConnectedError(f"no connection: {error}") from error
 
     async def close(self) -> None:
         """Close the pool, waiting a little for what is still running."""
@@ -199,10 +211,26 @@ class Database:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         """A pooled connection without a transaction (health checks)."""
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise NotConnectedError("the database is not connected")
-        async with self._pool.acquire(timeout=5) as connection:
+        try:
+            connection = await pool.acquire(timeout=5)
+        except Exception as error:  # whatever it is, nothing was asked yet
+            raise NotConnectedError(f"no connection: {type(error).__name__}") from error
+        try:
             yield connection
+        finally:
+            await pool.release(connection)
+
+    async def answers(self) -> bool:
+        """Whether the database carries out a statement right now."""
+        try:
+            async with asyncio.timeout(5), self.acquire() as connection:
+                await connection.fetchval("SELECT 1")
+        except Exception:
+            return False
+        return True
 
     async def dedicated(self, purpose: str) -> asyncpg.Connection:
         """A connection outside the pool, for LISTEN or an advisory lock; the caller closes it."""
@@ -241,15 +269,22 @@ class Database:
 async def _begun(
     connection: Connection, begin: str, cause: Cause | None
 ) -> AsyncIterator[Transaction]:
-    await connection.execute(begin)  # one round trip for BEGIN and the tenant
+    try:
+        await connection.execute(begin)  # one round trip for BEGIN and the tenant
+    except _BROKEN as error:
+        raise NotConnectedError(f"the connection broke: {type(error).__name__}") from error
     tx = Transaction(connection, cause or Cause())
     try:
         yield tx
         await tx.write_events()
         await connection.execute("COMMIT")
-    except BaseException:
-        with suppress(*_INFRASTRUCTURE):  # the connection is gone, and so is its work
+    except BaseException as error:
+        try:
             await asyncio.shield(connection.execute("ROLLBACK"))
+        except _BROKEN:
+            # The connection is gone, and so is its work: that was it, whatever it looked like.
+            if isinstance(error, asyncpg.InterfaceError | TimeoutError):
+                raise NotConnectedError("the connection broke") from error
         raise
     for callback in tx._committed:
         callback()

@@ -133,6 +133,8 @@ class RequestServer:
             return await self._execute(envelope, asked, tracing.following(trace))
         except ProblemError as error:
             return Reply(problem=error.problem)
+        except TimeoutError:
+            return _problem("timeout", "deadline_exceeded", "It took longer than there was time.")
         except Exception as error:
             if is_infrastructure(error):
                 return _problem("unavailable", "database_unavailable", "Try again shortly.")

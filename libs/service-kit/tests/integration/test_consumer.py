@@ -265,6 +265,59 @@ async def nothing(tx: Transaction, events: Sequence[Any]) -> None:
     """No effect at all."""
 
 
+async def _two_values_for_one(tx: Transaction) -> None:
+    await tx.fetchval("SELECT $1::int", 1, 2)
+
+
+async def _an_end_of_the_connection(tx: Transaction) -> None:
+    await tx.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+async def _a_missing_file(tx: Transaction) -> None:
+    del tx
+    raise FileNotFoundError("template.txt")
+
+
+async def _a_statement_without_end(tx: Transaction) -> None:
+    await tx.execute("SET LOCAL statement_timeout = 50")
+    await tx.execute("SELECT pg_sleep(10)")
+
+
+class TestCulprit:
+    @pytest.mark.parametrize(
+        "does",
+        [
+            _two_values_for_one,
+            _an_end_of_the_connection,
+            _a_missing_file,
+            _a_statement_without_end,
+        ],
+    )
+    async def test_is_parted_from_its_neighbours_whatever_it_looks_like(
+        self,
+        database: Database,
+        bus: Bus,
+        consuming: Callable[..., Awaitable[None]],
+        does: Callable[[Transaction], Awaitable[None]],
+    ) -> None:
+        """The database is there, so what the message does to it is no outage."""
+        culprit = uuid4()
+
+        async def handle(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            await store_deleted(tx, events)
+            if any(event.data.channel_id == culprit for event in events):
+                await does(tx)
+
+        await bus.send(*(deleted() for _ in range(11)), deleted(culprit))
+        await bus.send(*(deleted(tenant_id=OTHER_TENANT) for _ in range(12)))
+        await consuming(handle)
+        letter = headers(await bus.dead_letter())
+        assert letter["x-dead-reason"] == "retries_exhausted"
+        assert len(await names(database)) == 11
+        async with database.tenant(OTHER_TENANT) as tx:
+            assert await tx.fetchval("SELECT count(*) FROM things") == 12
+
+
 class TestReadBytes:
     async def test_hands_over_the_bytes_as_they_came(
         self, database: Database, bus: Bus, consuming: Callable[..., Awaitable[None]]

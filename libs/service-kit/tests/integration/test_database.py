@@ -228,6 +228,25 @@ class TestIsInfrastructure:
                 pass
         assert is_infrastructure(away.value)
 
+    async def test_is_not_what_a_caller_did_wrong(self, database: Database) -> None:
+        with pytest.raises(asyncpg.InterfaceError) as too_many:
+            async with database.tenant(TENANT) as tx:
+                await tx.fetchval("SELECT $1::int", 1, 2)
+        with pytest.raises(asyncpg.QueryCanceledError) as too_long:
+            async with database.tenant(TENANT) as tx:
+                await tx.execute("SET LOCAL statement_timeout = 50")
+                await tx.execute("SELECT pg_sleep(10)")
+        for error in (too_many.value, too_long.value, TimeoutError(), FileNotFoundError()):
+            assert not is_infrastructure(error)
+        assert await database.answers()
+
+    async def test_counts_a_database_that_nobody_reaches(self) -> None:
+        away = Database("postgresql://nobody:x@127.0.0.1:1/nowhere", "kit")
+        with pytest.raises(NotConnectedError) as refused:
+            await away.connect()
+        assert is_infrastructure(refused.value)
+        assert not await away.answers()
+
     async def test_counts_a_connection_cut_by_the_server(
         self, database: Database, admin_url: str
     ) -> None:

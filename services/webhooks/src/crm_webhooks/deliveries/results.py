@@ -147,7 +147,8 @@ class Results:
                 await self._flush()
                 backoff = 0.1
             except Exception as error:
-                if not is_infrastructure(error):
+                # A statement that took too long is tried again as well: nobody else has these.
+                if not is_infrastructure(error) and not isinstance(error, TimeoutError):
                     raise
                 log.warning("results_wait", error=type(error).__name__)
                 self._wake.set()
