@@ -57,20 +57,28 @@ def run(name: str, *, folders: Sequence[str], count: int, seed: int, minutes: fl
         os.chdir(copy)
         source = Path("services") / name / "src" / service.package
         os.environ["PYTHONPATH"] = str(copy / source.parent)
-        command, patience = _tests(service), _healthy(_tests(service))
-        chosen = _sample(source, folders, count, seed)
-        tried, survivors = 0, []
-        for item in chosen:
-            if time.monotonic() > ends:
-                break
-            result = mutate_and_test(item.mutations, command, patience)
-            if result.worker_outcome != WorkerOutcome.NORMAL:
-                continue
-            tried += 1
-            if not result.is_killed:
-                survivors.append(_told(item, result.diff or ""))
-            print(f"{tried}/{len(chosen)}: {len(survivors)} survived", end="\r", flush=True)
+        score = trial(sample(source, folders, count, seed), _tests(service), ends)
         os.chdir(ROOT)
+    return score
+
+
+def trial(mutants: Sequence[WorkItem], command: str, ends: float) -> Score:
+    """Run the tests once as they are, then under each mutant until `time.monotonic()` is `ends`.
+
+    Raises RuntimeError when the tests fail without any mutant.
+    """
+    patience = _healthy(command)
+    tried, survivors = 0, []
+    for item in mutants:
+        if time.monotonic() > ends:
+            break
+        result = mutate_and_test(item.mutations, command, patience)
+        if result.worker_outcome != WorkerOutcome.NORMAL:
+            continue
+        tried += 1
+        if not result.is_killed:
+            survivors.append(_told(item, result.diff or ""))
+        print(f"{tried}/{len(mutants)}: {len(survivors)} survived", end="\r", flush=True)
     return Score(tried, survivors)
 
 
@@ -99,7 +107,8 @@ def _healthy(command: str) -> float:
     return 30 + 2 * (time.monotonic() - began)
 
 
-def _sample(source: Path, folders: Sequence[str], count: int, seed: int) -> list[WorkItem]:
+def sample(source: Path, folders: Sequence[str], count: int, seed: int) -> list[WorkItem]:
+    """At most `count` mutants of the modules below `source` that do more than describe."""
     modules = [
         path
         for path in sorted(source.rglob("*.py"))
