@@ -11,11 +11,11 @@ import pytest
 from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
 from pydantic import SecretStr
 from service_kit import migrations
-from service_kit.batch import Router
 from service_kit.bus import Publisher, make_broker
 from service_kit.consumer import Consumer
 from service_kit.database import Database
 from service_kit.incoming import Decoder, EventHandler
+from service_kit.router import Router
 from service_kit.settings import ServiceSettings
 from shared_events.channels.channel import ChannelDeleted
 

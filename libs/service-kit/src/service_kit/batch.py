@@ -1,6 +1,6 @@
 """A batch subscriber for RabbitMQ, in the shape of FastStream's own for Kafka.
 
-    router = Router()
+    router = Router()  # service_kit.router
 
     @router.batch_subscriber(queue, exchange, max_records=100)
     async def handle(messages: list[IncomingMessage]) -> None: ...
@@ -17,14 +17,8 @@ from contextlib import suppress
 from typing import Any, cast
 
 from aio_pika import IncomingMessage
-from faststream import AckPolicy
 from faststream.message import StreamMessage
-from faststream.rabbit import Channel, RabbitExchange, RabbitQueue, RabbitRouter
-from faststream.rabbit.broker.registrator import RabbitRegistrator
-from faststream.rabbit.configs import RabbitBrokerConfig
 from faststream.rabbit.subscriber import RabbitSubscriber
-from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
-from faststream.rabbit.subscriber.factory import create_subscriber
 
 Batch = tuple[IncomingMessage, ...]
 
@@ -117,22 +111,39 @@ class BatchSubscriber(RabbitSubscriber):
 
     _arrived: asyncio.Queue[IncomingMessage]
     _full: asyncio.Event
+    _in_hand: asyncio.Lock
     _gathering: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Subscribe, and begin to gather."""
         self._arrived = asyncio.Queue()
         self._full = asyncio.Event()
+        self._in_hand = asyncio.Lock()
         await super().start()
         self._gathering = asyncio.create_task(self._gather(), name=f"batches-{self.queue.name}")
 
+    async def finish(self) -> None:
+        """Begin no other batch; returns when the one in hand is settled.
+
+        What waits here returns to the queue when the connection is closed, in its place. Cancelling
+        the consumer before that would break the order: the broker would have the next consumer
+        begin with what comes behind it.
+        """
+        gathering, self._gathering = self._gathering, None
+        if gathering is not None:
+            async with self._in_hand:
+                gathering.cancel()
+            await asyncio.gather(gathering, return_exceptions=True)
+
     async def stop(self) -> None:
-        """Let the batch in hand finish, then leave; what waits returns to the queue."""
+        """Let the batch in hand finish, then leave."""
+        await self.finish()
         await super().stop()
-        if self._gathering is not None:
-            self._gathering.cancel()
-            await asyncio.gather(self._gathering, return_exceptions=True)
-            self._gathering = None
+
+    def check(self) -> None:
+        """Raise what ended the gathering, if anything did."""
+        if self._gathering is not None and self._gathering.done():
+            self._gathering.result()
 
     async def consume(self, msg: IncomingMessage) -> None:
         """Take a delivery. It never awaits: deliveries start in order and so must queue."""
@@ -150,7 +161,8 @@ class BatchSubscriber(RabbitSubscriber):
                 batch.append(self._arrived.get_nowait())
             pace.note(len(batch))
             # The pipeline is typed for one message and never looks into it; the parser does.
-            await super().consume(cast(IncomingMessage, tuple(batch)))
+            async with self._in_hand:
+                await super().consume(cast(IncomingMessage, tuple(batch)))
 
     async def _wait_for_company(self, seconds: float) -> None:
         """So long at most, and no longer than until the batch is full."""
@@ -159,55 +171,3 @@ class BatchSubscriber(RabbitSubscriber):
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._full.wait()
-
-
-class Router(RabbitRouter):
-    """FastStream's router, with subscribers that take batches."""
-
-    def batch_subscriber(
-        self,
-        queue: RabbitQueue,
-        exchange: RabbitExchange,
-        *,
-        max_records: int = 100,
-        batch_timeout_ms: int | None = None,
-        consume_args: dict[str, Any] | None = None,
-        title: str | None = None,
-        description: str | None = None,
-    ) -> BatchSubscriber:
-        """As `subscriber`, for a handler that takes a list of up to `max_records` messages.
-
-        `batch_timeout_ms` is how long a batch is gathered; by default that follows from the rate.
-        A batch whose handler raises returns to the queue.
-        """
-        channel = Channel(prefetch_count=2 * max_records)
-        broker = cast(RabbitBrokerConfig, self.config)
-        single = create_subscriber(
-            queue=queue,
-            exchange=exchange,
-            consume_args=consume_args,
-            channel=channel,
-            no_reply=True,
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            config=broker,
-            title_=title,
-            description_=description,
-            include_in_schema=True,
-        )
-        subscriber = BatchSubscriber(
-            RabbitSubscriberConfig(
-                queue=queue,
-                exchange=exchange,
-                consume_args=consume_args,
-                channel=channel,
-                no_reply=True,
-                _ack_policy=single.ack_policy,
-                _outer_config=broker,
-            ),
-            single.specification,
-            single.calls,
-        )
-        subscriber.max_records = max_records
-        subscriber.batch_timeout_ms = batch_timeout_ms
-        super(RabbitRegistrator, self).subscriber(subscriber)
-        return subscriber.add_call(parser_=parse_batch, decoder_=decode_batch, dependencies_=())

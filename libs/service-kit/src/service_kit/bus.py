@@ -1,4 +1,4 @@
-"""RabbitMQ through FastStream: declaring the topology, publishing so that nothing is lost.
+"""RabbitMQ through FastStream: publishing so that nothing is lost.
 
 FastStream's traps this module is built around (each has a canary test): publishes are transient
 by default, an unroutable one does not raise by default, `publish(timeout=)` is ignored, and two
@@ -8,18 +8,18 @@ messages with one message id in flight confuse which of them was returned.
 import asyncio
 import logging
 import struct
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 import aiormq
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection, DeliveryMode
-from aio_pika.exceptions import (
-    AMQPException,
-    ChannelPreconditionFailed,
-    DeliveryError,
-    PublishError,
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractRobustChannel,
+    AbstractRobustConnection,
+    DeliveryMode,
 )
+from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
 from aio_pika.message import encode_expiration
 from faststream.rabbit import (
     Channel,
@@ -27,6 +27,7 @@ from faststream.rabbit import (
     RabbitExchange,
     RabbitMessage,
     RabbitPublishCommand,
+    RabbitQueue,
     RabbitRouter,
 )
 from faststream.rabbit.helpers import ChannelManager
@@ -37,16 +38,26 @@ from shared_events import topology
 from shared_events.envelope import Envelope, EventData
 
 from service_kit import bus_telemetry
+from service_kit.connection import (
+    BrokerDownError,
+    ConnectionLostError,
+    connect,
+    discard,
+    held,
+    short_channel,
+    watch,
+)
+from service_kit.declaring import declare_topology, renew_queues
 
 _log = logging.getLogger("faststream")
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
+_DECLARE_SECONDS = 60.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """What RabbitMQ 4 takes unless it is told otherwise (`max_message_size`)."""
 MAX_HEADER_CHARACTERS = 16 * 1024
 """All headers travel in one frame, which AMQP cannot split; RabbitMQ's has 128 KiB."""
-_CONNECT_SECONDS = 30.0
-_CLOSE_SECONDS = 5.0
+
 
 BROKER_ERRORS: tuple[type[BaseException], ...] = (
     AMQPException,
@@ -64,14 +75,6 @@ class UnroutableError(Exception):
 
 class UnpublishableError(Exception):
     """AMQP cannot carry this message, now or ever: too large, or its headers are no text."""
-
-
-class BrokerDownError(ConnectionError):
-    """The broker did not confirm. The message may still have arrived: consumers deduplicate."""
-
-
-class ConnectionLostError(BrokerDownError):
-    """The connection broke with the message on its way, which may have been the reason."""
 
 
 async def undecoded(message: RabbitMessage) -> RabbitMessage:
@@ -156,46 +159,6 @@ def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
     return broker
 
 
-async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
-    """Start a new broker object, or close it for good and raise.
-
-    One whose start failed half-way never heals (its publishes and consumers hang after the
-    reconnect), so whoever tries again makes a new one.
-    """
-    connection: AbstractRobustConnection | None = None
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            connection = await broker.connect()
-            await broker.start()
-    except BaseException:
-        await discard(broker, connection)
-        raise
-    return connection
-
-
-async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | None) -> None:
-    """Close a broker object in whatever state it is, so that nothing of it reconnects."""
-    with suppress(Exception):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await broker.stop()
-    if connection is not None:
-        with suppress(Exception):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await connection.close()
-
-
-@asynccontextmanager
-async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[AbstractChannel]:
-    """A channel for declaring and probing."""
-    channel = await connection.channel()
-    try:
-        yield channel
-    finally:
-        # Shielded: aiormq drops a cancellation that arrives while a channel is closing,
-        # and whoever was cancelled would work on for ever.
-        await asyncio.shield(channel.close())
-
-
 class Publisher:
     """Publishes on a connection of its own, persistent, mandatory and confirmed.
 
@@ -205,6 +168,8 @@ class Publisher:
     def __init__(self, url: str, events: Iterable[type[EventData]] = ()) -> None:
         self._url = url
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
+        self.declared = asyncio.Event()
+        """Set while it is connected and the bus is declared (`run`)."""
         self.router = RabbitRouter()
         self._events = {event.event_type: self._event_publisher(event) for event in events}
 
@@ -220,12 +185,36 @@ class Publisher:
             schema=Envelope.__class_getitem__(event),
         )
 
+    async def run(
+        self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
+    ) -> None:
+        """Connect, declare the bus and watch; raises when the connection or the bus is lost."""
+        broker = self._broker()
+        async with held(broker) as connection:
+            async with asyncio.timeout(_DECLARE_SECONDS):
+                await declare_topology(broker, connection, queues, retry_delays)
+            # Not before: what is published to a bus half declared has nowhere to go.
+            self._open = broker, connection
+            self.declared.set()
+            try:
+                await watch(connection, _look)
+            finally:
+                self._open = None
+                self.declared.clear()
+
     async def connect(self) -> None:
-        """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away."""
+        """Connect, anew each time; raises one of BROKER_ERRORS when the broker is away.
+
+        For whoever needs no watch: short commands, and tests.
+        """
         await self.close()
+        broker = self._broker()
+        self._open = broker, await connect(broker)
+
+    def _broker(self) -> RabbitBroker:
         broker = make_broker(self._url)
         broker.include_router(self.router)
-        self._open = broker, await connect(broker)
+        return broker
 
     async def close(self) -> None:
         """Close the connection."""
@@ -243,8 +232,14 @@ class Publisher:
     ) -> None:
         """Declare the bus with these queues. Declaring again changes nothing."""
         broker, connection = self._connected()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(_DECLARE_SECONDS):
             await declare_topology(broker, connection, queues, retry_delays)
+
+    async def renew(self, queues: Iterable[RabbitQueue]) -> None:
+        """Declare request queues; one of other arguments goes first, if nobody consumes from it."""
+        _, connection = self._connected()
+        async with asyncio.timeout(10):
+            await renew_queues(connection, queues)
 
     async def ping(self) -> None:
         """Prove that the broker answers; raises one of BROKER_ERRORS when it does not."""
@@ -316,6 +311,12 @@ class Publisher:
         return self._open
 
 
+async def _look(channel: AbstractRobustChannel) -> None:
+    """Whether what is published to is there."""
+    # Not robust: aio-pika would answer from its own notes the next time.
+    await channel.declare_exchange(topology.DOMAIN_EVENTS.name, passive=True, robust=False)
+
+
 async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: float) -> None:
     """What FastStream, aio-pika and aiormq raise, as one of our faults."""
     try:
@@ -331,46 +332,3 @@ async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: floa
         raise ConnectionLostError(type(error).__name__) from error
     except (ValueError, TypeError, struct.error) as error:  # pamqp cannot encode it
         raise UnpublishableError(str(error)) from error
-
-
-async def declare_topology(
-    broker: RabbitBroker,
-    connection: AbstractRobustConnection,
-    queues: Iterable[topology.EventQueue],
-    retry_delays: Sequence[float],
-) -> None:
-    """Declare the exchanges of the bus, these queues with their dead letters, the delay queues.
-
-    aio-pika declares them again by itself whenever it reconnects.
-    """
-    for exchange in (*topology.EXCHANGES, topology.CRM_REQUESTS):
-        await broker.declare_exchange(exchange)
-    for exchange in topology.EXCHANGES:
-        declared = await broker.declare_exchange(exchange)
-        for source, key in exchange.sources:
-            await declared.bind(source.name, key)
-        await broker.declare_exchange(exchange.dead_letters)
-    for queue in queues:
-        live = await broker.declare_queue(queue)
-        for key in queue.keys:
-            await live.bind(queue.exchange.name, key)
-        await _declare_dead_letters(connection, queue)
-    for delay in retry_delays:
-        waiting_room, waiting = topology.retry(int(delay * 1000))
-        await broker.declare_exchange(waiting_room)
-        await (await broker.declare_queue(waiting)).bind(waiting_room.name, "#")
-
-
-async def _declare_dead_letters(
-    connection: AbstractRobustConnection, queue: topology.EventQueue
-) -> None:
-    letters = queue.dead_letters
-    try:
-        async with short_channel(connection) as channel:
-            dead = await channel.declare_queue(
-                letters.name, durable=True, arguments=dict(letters.arguments)
-            )
-            await dead.bind(queue.exchange.dead_letters.name, queue.name)
-    except ChannelPreconditionFailed:
-        # Declared before letters were kept for ever; docs/operations.md says how to renew it.
-        _log.warning("%s exists with other arguments", letters.name)

@@ -23,7 +23,8 @@ from aio_pika import IncomingMessage
 from shared_events import topology
 
 from service_kit import inbox, metrics, tracing
-from service_kit.bus import BrokerDownError, Publisher, UnroutableError
+from service_kit.bus import Publisher, UnroutableError
+from service_kit.connection import BrokerDownError
 from service_kit.database import Database, Transaction, is_infrastructure, is_tenant_id
 from service_kit.errors import PoisonError
 from service_kit.incoming import Decoder, Incoming, Read
@@ -68,9 +69,21 @@ class Consumer:
         self._database = database
         self._publisher = publisher
         self._retry_delays = tuple(retry_delays)
+        self._in_hand: dict[int, float] = {}
+
+    def oldest_seconds(self) -> float:
+        """How long the longest of what is in hand has been there."""
+        return max((time.monotonic() - since for since in self._in_hand.values()), default=0.0)
 
     async def handle(self, messages: Sequence[IncomingMessage]) -> None:
         """Settle every message: applied, delayed or among the dead letters."""
+        self._in_hand[id(messages)] = time.monotonic()
+        try:
+            await self._handle(messages)
+        finally:
+            del self._in_hand[id(messages)]
+
+    async def _handle(self, messages: Sequence[IncomingMessage]) -> None:
         metrics.CONSUMER_BATCH_SIZE.labels(self.name).observe(len(messages))
         deliveries: list[_Delivery] = []
         poisoned: list[tuple[IncomingMessage, PoisonError]] = []

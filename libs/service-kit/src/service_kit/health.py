@@ -36,9 +36,8 @@ class Health:
         """A hard dependency: without it the process is unhealthy and not ready."""
         self._checks[name] = (check, "unhealthy")
 
-    def tolerate(self, name: str, check: Check) -> None:
-        """A hard dependency without which the process is unhealthy, but still takes traffic."""
-        self.require(name, check)
+    def tolerate(self, name: str) -> None:
+        """Without this hard dependency the process is unhealthy, but still takes traffic."""
         self._tolerated.add(name)
 
     def prefer(self, name: str, check: Check) -> None:

@@ -30,6 +30,9 @@ OUTBOX_OLDEST_SECONDS = Gauge(
 )
 OUTBOX_FAILED = Gauge("crm_outbox_failed", "Events parked after too many failures")
 RELAY_LEADER = Gauge("crm_outbox_relay_leader", "1 while this process drives the outbox")
+TASK_RESTARTS = Counter(
+    "crm_task_restarts_total", "Standing tasks that raised and were started over", ["task"]
+)
 REQUEST_SECONDS = Histogram(
     "crm_bus_request_duration_seconds", "Bus requests answered", ["key", "outcome"]
 )

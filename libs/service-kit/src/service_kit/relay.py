@@ -25,14 +25,8 @@ import orjson
 import structlog
 
 from service_kit import metrics, tracing
-from service_kit.bus import (
-    BROKER_ERRORS,
-    BrokerDownError,
-    ConnectionLostError,
-    Publisher,
-    UnpublishableError,
-    UnroutableError,
-)
+from service_kit.bus import BROKER_ERRORS, Publisher, UnpublishableError, UnroutableError
+from service_kit.connection import BrokerDownError, ConnectionLostError
 from service_kit.database import Database
 
 log = structlog.get_logger()
@@ -66,13 +60,20 @@ _STATE = """
 SELECT count(*) FILTER (WHERE failed_at IS NULL) AS pending,
     count(*) FILTER (WHERE failed_at IS NOT NULL) AS failed,
     coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE failed_at IS NULL)), 0)
-        AS oldest
+        AS oldest,
+    coalesce(extract(epoch FROM now()
+        - min(created_at) FILTER (WHERE failed_at IS NULL AND retry_count = 0)), 0) AS waiting
 FROM outbox_events WHERE processed_at IS NULL
 """
 _SCOPE = "SET app.scope = 'relay'"
 _STATE_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
 _LOST_ROUNDS = 3
+_STUCK_SECONDS = 60.0
+
+
+class OutboxStuckError(Exception):
+    """Events that nothing is wrong with are not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ class Relay:
         self.options = options or RelayOptions()
         self._wake = asyncio.Event()
         self._state_at = 0.0
+        self._waiting_seconds = 0.0
+
+    async def check(self) -> None:
+        """Raise while it leads and events that could go do not."""
+        if self._waiting_seconds > _STUCK_SECONDS:
+            raise OutboxStuckError(f"an event waits for {self._waiting_seconds:.0f} s")
 
     async def run(self) -> None:
         """Lead whenever possible, until cancelled; raises when the database connection is lost."""
@@ -122,6 +129,7 @@ class Relay:
                 await self._sleep()
         finally:
             metrics.RELAY_LEADER.set(0)
+            self._waiting_seconds = 0.0
             with suppress(Exception):
                 await asyncio.shield(connection.close(timeout=5))
 
@@ -265,6 +273,7 @@ class Relay:
         self._state_at = time.monotonic()
         state = await connection.fetchrow(_STATE)
         if state is not None:
+            self._waiting_seconds = float(state["waiting"])
             metrics.OUTBOX_PENDING.set(state["pending"])
             metrics.OUTBOX_FAILED.set(state["failed"])
             metrics.OUTBOX_OLDEST_SECONDS.set(float(state["oldest"]))

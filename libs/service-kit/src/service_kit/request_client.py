@@ -2,7 +2,7 @@
 
 One exclusive reply queue and a map of who waits for what, so many calls are in flight at once
 (FastStream's own `request()` allows one). Nobody waits for nothing: an absent broker or service is
-told at once, and every call has a deadline.
+told at once, every call has a deadline, and a service that is slow takes no other's place.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 from aio_pika.exceptions import PublishError
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue, RabbitRouter
@@ -20,10 +20,11 @@ from shared_events.registry import BY_KEY
 from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 
 from service_kit import tracing
-from service_kit.bus import BROKER_ERRORS, connect, discard, make_broker, undecoded
+from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
+from service_kit.circuits import Circuits
+from service_kit.connection import connect, discard, held, watch
 from service_kit.errors import DeadlineError, UnavailableError
 
-MAX_IN_FLIGHT = 256
 DEFAULT_TIMEOUT_SECONDS = 5.0
 
 
@@ -34,6 +35,7 @@ class RequestClient:
         self._amqp_url = amqp_url
         self._reply_queue = ""
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._circuits = Circuits()
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
 
     def router(self, reply_queue: str = "replies") -> RabbitRouter:
@@ -58,25 +60,55 @@ class RequestClient:
         subscriber(self._on_reply)
         return router
 
+    async def run(self) -> None:
+        """Connect, open the reply queue and watch it; raises when either is lost."""
+        broker = self._broker()
+        async with held(broker) as connection:
+            self._open = broker, connection
+            try:
+                await watch(connection, self._look)
+            finally:
+                self._open = None
+                self._give_up()
+
     async def start(self) -> None:
-        """Connect and open the reply queue; raises when the broker is away. May be tried again."""
+        """Connect and open the reply queue; raises when the broker is away. May be tried again.
+
+        For whoever needs no watch, such as tests.
+        """
         await self._disconnect()
-        # Another name each time: a broker may still hold a lost connection's queue.
-        self._reply_queue = f"replies.{uuid4()}"
-        broker = make_broker(self._amqp_url)
-        broker.include_router(self.router(self._reply_queue))
+        broker = self._broker()
         self._open = broker, await connect(broker)
 
     async def stop(self) -> None:
         """Disconnect; whoever still waits is told at once."""
-        for future in self._waiting.values():
-            future.cancel()
+        self._give_up()
         await self._disconnect()
+
+    def _broker(self) -> RabbitBroker:
+        # Another name each time: a broker may still hold a lost connection's queue.
+        self._reply_queue = f"replies.{uuid4()}"
+        broker = make_broker(self._amqp_url)
+        broker.include_router(self.router(self._reply_queue))
+        return broker
+
+    def _give_up(self) -> None:
+        """No reply can come any more: the queue it would come to is lost."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(
+                    DeadlineError("no_answer", "The connection was lost before an answer came.")
+                )
 
     async def _disconnect(self) -> None:
         opened, self._open = self._open, None
         if opened is not None:
             await discard(*opened)
+
+    async def _look(self, channel: AbstractRobustChannel) -> None:
+        """Whether the reply queue is there and still ours."""
+        # Not robust: aio-pika would answer from its own notes the next time.
+        await channel.declare_queue(self._reply_queue, passive=True, robust=False)
 
     async def check(self) -> None:
         """Raise UnavailableError while nothing can be asked: not connected yet, or not any more."""
@@ -108,31 +140,37 @@ class RequestClient:
     ) -> Reply:
         """Ask the service that owns `request.key`; a reply may hold a problem.
 
-        Raises UnavailableError when the broker or the service is away (at once) and DeadlineError
-        when no answer came within `timeout` seconds (the outcome is then unknown).
+        Raises UnavailableError when the broker or the service is away or too busy (at once) and
+        DeadlineError when no answer came within `timeout` seconds (the outcome is then unknown).
         """
         await self.check()
-        if len(self._waiting) >= MAX_IN_FLIGHT:
-            raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         envelope = RequestEnvelope[dict[str, Any]](
             key=request.key,
             principal=principal,
             deadline=datetime.now(UTC) + timedelta(seconds=timeout),
+            timeout_ms=int(timeout * 1000),
             correlation_id=correlation_id,
             idempotency_key=idempotency_key,
             expected_version=expected_version,
             body=request.model_dump(mode="json", exclude_unset=True, by_alias=True),
         )
+        try:
+            with self._circuits.call(request.key.partition(".")[0]):
+                return await self._ask(envelope, timeout, trace or {})
+        except TimeoutError:
+            raise DeadlineError("no_answer", "The service did not answer in time.") from None
+
+    async def _ask(
+        self, envelope: RequestEnvelope[dict[str, Any]], timeout: float, trace: Mapping[str, str]
+    ) -> Reply:
         call_id = str(uuid4())
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = future
         try:
             async with asyncio.timeout(timeout):
-                with tracing.continued(trace or {}):
-                    await self._send(envelope, call_id, timeout, trace or {})
+                with tracing.continued(trace):
+                    await self._send(envelope, call_id, timeout, trace)
                 return await future
-        except TimeoutError:
-            raise DeadlineError("no_answer", "The service did not answer in time.") from None
         finally:
             del self._waiting[call_id]
 
@@ -157,7 +195,7 @@ class RequestClient:
             )
         except PublishError:
             raise UnavailableError(
-                "service_not_deployed", "The service behind this is not running."
+                "service_unavailable", "The service behind this is not running."
             ) from None
         except TimeoutError:
             raise

@@ -9,22 +9,21 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
-from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitResponse
+from faststream.rabbit import RabbitBroker, RabbitMessage, RabbitQueue, RabbitResponse
 from pydantic import ValidationError
 from shared_events import topology
 from shared_events.requests import Kind, Problem, ProblemKind, Reply, Request, RequestEnvelope
 from shared_events.services import ServiceName
 
 from service_kit import metrics, tracing
-from service_kit.batch import Router
-from service_kit.bus import undecoded
 from service_kit.calls import Call, ExternalHandler, RequestHandler
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
-from service_kit.handling import carry_out, reply_with
+from service_kit.handling import carry_out, claim, reply_with
+from service_kit.router import Router
 from service_kit.settings import ConfigurationError
 
 log = structlog.get_logger()
@@ -70,16 +69,16 @@ class RequestServer:
             if not asked:
                 continue
             queue = topology.request_queue(self._service, kind)
-            subscriber = router.subscriber(
-                queue,
-                channel=Channel(prefetch_count=_PREFETCH, publisher_confirms=False),
-                ack_policy=AckPolicy.ACK,
-                decoder=undecoded,
-                title=queue.name,
-            )
+            subscriber = router.request_subscriber(queue, prefetch=_PREFETCH, title=queue.name)
             for request in asked:
                 subscriber(self._serving(request), filter=_for_key(request.key))
             subscriber(self._refusing())
+
+    @property
+    def queues(self) -> tuple[RabbitQueue, ...]:
+        """The queues it takes them from."""
+        kinds = {request.kind for request in self.requests}
+        return tuple(topology.request_queue(self._service, kind) for kind in sorted(kinds))
 
     async def bind(self, broker: RabbitBroker) -> None:
         """Have the requests brought to the queues."""
@@ -91,7 +90,12 @@ class RequestServer:
     def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:
         async def serve(message: RabbitMessage) -> RabbitResponse:
             begun = time.perf_counter()
-            reply = await self.reply(request, message.body, tracing.accepted(message.headers))
+            reply = await self.reply(
+                request,
+                message.body,
+                _call_id(message.message_id),
+                tracing.accepted(message.headers),
+            )
             outcome = reply.problem.kind if reply.problem else "ok"
             metrics.REQUEST_SECONDS.labels(request.key, outcome).observe(
                 time.perf_counter() - begun
@@ -113,8 +117,13 @@ class RequestServer:
 
         return unknown_request
 
-    async def reply(self, request: AnyRequest, body: bytes, trace: Mapping[str, str]) -> Reply:
-        """Carry out one request; whatever happens becomes a reply."""
+    async def reply(
+        self, request: AnyRequest, body: bytes, call_id: UUID | None, trace: Mapping[str, str]
+    ) -> Reply:
+        """Carry out one request; whatever happens becomes a reply.
+
+        `call_id` is the same each time the broker delivers the same call.
+        """
         try:
             envelope = RequestEnvelope[dict[str, Any]].model_validate_json(body)
             asked = request.model_validate(envelope.body)
@@ -127,10 +136,12 @@ class RequestServer:
                     errors=field_errors(error),
                 )
             )
-        if datetime.now(UTC) > envelope.deadline:
+        seconds = _seconds_left(envelope)
+        if seconds <= 0:
             return _problem("timeout", "deadline_exceeded", "The caller no longer waits.")
         try:
-            return await self._execute(envelope, asked, tracing.following(trace))
+            async with asyncio.timeout(seconds):
+                return await self._execute(envelope, asked, call_id, tracing.following(trace))
         except ProblemError as error:
             return Reply(problem=error.problem)
         except TimeoutError:
@@ -145,22 +156,39 @@ class RequestServer:
         self,
         envelope: RequestEnvelope[dict[str, Any]],
         request: Request[Any],
+        call_id: UUID | None,
         trace: Mapping[str, str],
     ) -> Reply:
         call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
-        seconds = (envelope.deadline - datetime.now(UTC)).total_seconds()
-        async with asyncio.timeout(max(seconds, 0.05)):
-            if external := self._external.get(type(request)):
-                return reply_with(await external(request, call))
-            return await carry_out(
-                self._database,
-                self._handlers[type(request)],
-                request,
-                call,
-                body=envelope.body,
-                idempotency_key=envelope.idempotency_key,
-                trace=trace,
-            )
+        if external := self._external.get(type(request)):
+            if request.kind == "command" and call_id is not None:
+                async with self._database.tenant(call.principal.tenant_id) as tx:
+                    await claim(tx, call_id)
+            return reply_with(await external(request, call))
+        return await carry_out(
+            self._database,
+            self._handlers[type(request)],
+            request,
+            call,
+            body=envelope.body,
+            idempotency_key=envelope.idempotency_key,
+            trace=trace,
+            call_id=call_id,
+        )
+
+
+def _seconds_left(envelope: RequestEnvelope[dict[str, Any]]) -> float:
+    """How long its caller will still wait; no more than that may be worked on it."""
+    if envelope.timeout_ms is not None:
+        return envelope.timeout_ms / 1000
+    return (envelope.deadline - datetime.now(UTC)).total_seconds()
+
+
+def _call_id(message_id: str | None) -> UUID | None:
+    try:
+        return UUID(message_id)
+    except (TypeError, ValueError):  # not sent by our client
+        return None
 
 
 def _for_key(key: str) -> Callable[[RabbitMessage], bool]:

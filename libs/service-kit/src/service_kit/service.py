@@ -12,26 +12,27 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import structlog
-from aio_pika.abc import AbstractRobustConnection
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from faststream.rabbit import RabbitBroker, RabbitRouter
+from faststream.rabbit import RabbitRouter
 from shared_events import topology
 from shared_events.envelope import Data, EventData
 from shared_events.registry import EVENTS
 from shared_events.services import ServiceName
 
 from service_kit import health, tracing
-from service_kit.batch import Router
-from service_kit.bus import Publisher, connect, discard, make_broker
+from service_kit.bus import Publisher
 from service_kit.calls import Asked, ExternalHandler, RequestHandler, RequestType, Value
+from service_kit.consuming import Consuming
 from service_kit.database import Database, NotConnectedError
 from service_kit.incoming import Body, EventHandler, Handler, Reader
 from service_kit.relay import Relay, RelayOptions, purge
 from service_kit.request_server import AnyRequest, RequestServer
 from service_kit.revisions import check_revision
+from service_kit.router import Router
 from service_kit.settings import ConfigurationError, ServiceSettings
 from service_kit.subscriptions import Subscriptions
+from service_kit.supervision import Supervisor
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fa
 
 
 class NotStartedError(Exception):
-    """The process is up, but does not answer or consume yet."""
+    """The process is up, but what it stands on is not there yet, or not any more."""
 
 
 class Service:
@@ -67,27 +68,36 @@ class Service:
                 settings.outbox_retry_backoff_seconds,
             ),
         )
-        self.health = health.Health(name.name)
-        self.health.require("database", self._check_database)
-        self.health.require("rabbitmq", self.publisher.ping)
-        self.health.require("startup", self.check_started)
-        if settings.temporal_address is not None:
-            self.health.prefer("temporal", self._check_temporal)
         self.app = FastAPI(
             title=name.name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
         )
         tracing.instrument_app(self.app)
-        self.app.include_router(health.router(self.health))
         self._requests = RequestServer(name, self.database)
         self._subscriptions = Subscriptions(self.database, self.publisher, settings, self._requests)
-        self._consuming: tuple[RabbitBroker, AbstractRobustConnection] | None = None
-        self._background: dict[str, Background] = {"relay": self.relay.run, "purge": self._purge}
-        self._tasks: list[asyncio.Task[None]] = []
+        self.consuming = Consuming(settings, self.publisher, self._subscriptions, self._requests)
         self._on_stop: list[OnStop] = []
         self._spoken: list[RabbitRouter] = []
         self.migrated = asyncio.Event()
-        self.started = asyncio.Event()
-        """Set once it answers and consumes, for whoever starts it to wait for."""
+        self._tasks = Supervisor()
+        self._tasks.add("database", self._bring_up_database)
+        self._tasks.add("publishing", self._publish)
+        self._tasks.add("consuming", self._when_migrated(self.consuming.run))
+        self.background("relay", self.relay.run)
+        self.background("purge", self._purge)
+        self.health = self._make_health()
+        self.app.include_router(health.router(self.health))
+
+    def _make_health(self) -> health.Health:
+        checks = health.Health(self.name.name)
+        checks.require("database", self._check_database)
+        checks.require("rabbitmq", self.publisher.ping)
+        checks.require("topology", self.check_topology)
+        checks.require("publishing", self.relay.check)
+        checks.require("consuming", self.consuming.check)
+        checks.prefer("tasks", self._tasks.check)
+        if self.settings.temporal_address is not None:
+            checks.prefer("temporal", self._check_temporal)
+        return checks
 
     def answer(
         self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
@@ -127,9 +137,10 @@ class Service:
 
     def background(self, name: str, task: Background) -> None:
         """Run a task once the database is migrated; when it raises, again after a pause."""
-        if name in self._background:
-            raise ConfigurationError([f"there are two background tasks {name}"])
-        self._background[name] = task
+        try:
+            self._tasks.add(name, self._when_migrated(task))
+        except ValueError as error:
+            raise ConfigurationError([str(error)]) from None
 
     def on_stop(self, callback: OnStop) -> None:
         """Await this when nothing runs any more (to close an HTTP client); the last added first.
@@ -158,33 +169,11 @@ class Service:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         del app
         self.router()
-        self._tasks = [
-            asyncio.create_task(self._keep(name, task), name=name)
-            for name, task in {
-                "database": self._bring_up_database,
-                "broker": self._bring_up_broker,
-                **{n: self._when_migrated(t) for n, t in self._background.items()},
-            }.items()
-        ]
+        self._tasks.start()
         try:
             yield
         finally:
             await self._stop()
-
-    async def _keep(self, name: str, task: Background) -> None:
-        """Run a task to its end, starting it over with a growing pause whenever it raises."""
-        pause = 0.2
-        while True:
-            started = asyncio.get_running_loop().time()
-            try:
-                await task()
-                return
-            except Exception as error:
-                if asyncio.get_running_loop().time() - started > 30:
-                    pause = 0.2
-                log.warning("task_restarts", task=name, error=repr(error), pause=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
 
     def _when_migrated(self, task: Background) -> Background:
         async def run() -> None:
@@ -200,46 +189,24 @@ class Service:
         self.migrated.set()
         log.info("database_ready")
 
-    async def _bring_up_broker(self) -> None:
-        await self.publisher.connect()
+    async def _publish(self) -> None:
         # Others' queues too: what is told before its consumer was ever deployed waits for it.
         queues = {*topology.QUEUES, *self._subscriptions.queues}
-        await self.publisher.declare(queues, self.settings.consumer_retry_delays_seconds)
-        log.info("broker_ready")
-        await self.migrated.wait()
-        await self._stop_consuming()
-        broker = make_broker(self.settings.amqp_url, confirms=False)
-        broker.include_router(self.router())
-        self._consuming = broker, await connect(broker)
-        await self._requests.bind(broker)
-        self.started.set()
-        log.info("service_ready")
-
-    async def _stop_consuming(self) -> None:
-        opened, self._consuming = self._consuming, None
-        if opened is not None:
-            broker, connection = opened
-            with suppress(Exception):
-                await broker.stop()  # lets what is in hand finish
-            await discard(broker, connection)
+        await self.publisher.run(queues, self.settings.consumer_retry_delays_seconds)
 
     async def _stop(self) -> None:
         """Take nothing new, finish what is in hand, hand over what is written, disconnect."""
         self.health.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
-                await self._stop_consuming()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self.consuming.leave()
+        await self._tasks.stop()
         for callback in reversed(self._on_stop):
             try:
                 async with asyncio.timeout(_ON_STOP_SECONDS):
                     await callback()
             except Exception as error:
                 log.warning("on_stop_failed", error=repr(error))
-        with suppress(Exception):
-            await self.publisher.close()
         await self.database.close()
         tracing.shutdown()
         log.info("service_stopped")
@@ -250,10 +217,10 @@ class Service:
         async with self.database.acquire() as connection:
             await connection.fetchval("SELECT 1")
 
-    async def check_started(self) -> None:
-        """Raise until it has answered and consumed for the first time."""
-        if not self.started.is_set():
-            raise NotStartedError("not subscribed yet")
+    async def check_topology(self) -> None:
+        """Raise while the bus is not declared."""
+        if not self.publisher.declared.is_set():
+            raise NotStartedError("not declared")
 
     async def _check_temporal(self) -> None:
         address = urlsplit(f"//{self.settings.temporal_address}")

@@ -9,14 +9,16 @@ from faststream.rabbit import Channel, RabbitMessage
 from shared_events import topology
 from shared_events.envelope import Envelope, EventData
 
-from service_kit.batch import Router
 from service_kit.bus import Publisher
 from service_kit.consumer import Consumer
 from service_kit.database import Database
 from service_kit.incoming import Decoder, EventDecoder, Handler, Reader, taken_by
 from service_kit.request_server import RequestServer
+from service_kit.router import Router
 from service_kit.settings import ConfigurationError, ServiceSettings
 
+STUCK_SECONDS = 60.0
+"""How long the same messages may be in hand before health says so."""
 _AT_ONCE = 20
 """Messages of an unordered queue that are applied side by side."""
 
@@ -37,6 +39,7 @@ class Subscriptions:
         self._requests = requests
         self._decoders: dict[topology.EventQueue, EventDecoder | Decoder] = {}
         self._lingers: dict[topology.EventQueue, float] = {}
+        self._consumers: list[Consumer] = []
 
     def on(self, queue: topology.EventQueue, event: type[EventData], handler: Any) -> None:
         """Apply events of this type, or ignore them (None)."""
@@ -67,6 +70,7 @@ class Subscriptions:
     def router(self) -> Router:
         """A subscriber for every queue, with all of them checked; raises ConfigurationError."""
         router = Router()
+        self._consumers = []
         for queue, decoder in self._decoders.items():
             if isinstance(decoder, EventDecoder):
                 decoder.check()
@@ -78,18 +82,24 @@ class Subscriptions:
                 publisher=self._publisher,
                 retry_delays=self._settings.consumer_retry_delays_seconds,
             )
+            self._consumers.append(consumer)
             self._subscribe(router, consumer, _payload(decoder))
         self._requests.subscribe(router)
         return router
 
+    def stuck(self) -> list[str]:
+        """The queues whose consumer has had the same messages in hand for a minute."""
+        return [c.name for c in self._consumers if c.oldest_seconds() > STUCK_SECONDS]
+
     def _subscribe(self, router: Router, consumer: Consumer, payload: Any) -> None:
         queue = consumer.queue
-        if queue.in_batches:
+        # One after the other takes our own subscriber, too: it alone leaves in order.
+        if queue.in_batches or queue.single_active:
             linger = self._lingers.get(queue)
             subscriber = router.batch_subscriber(
                 queue,
                 queue.exchange,
-                max_records=self._settings.consumer_batch_size,
+                max_records=self._settings.consumer_batch_size if queue.in_batches else 1,
                 batch_timeout_ms=None if linger is None else int(linger * 1000),
                 title=queue.name,
             )
@@ -98,7 +108,7 @@ class Subscriptions:
         single = router.subscriber(
             queue,
             queue.exchange,
-            channel=Channel(prefetch_count=1 if queue.single_active else _AT_ONCE),
+            channel=Channel(prefetch_count=_AT_ONCE),
             ack_policy=AckPolicy.NACK_ON_ERROR,
             decoder=_as_list,
             no_reply=True,

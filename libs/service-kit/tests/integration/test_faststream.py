@@ -21,14 +21,16 @@ from faststream.middlewares import BaseMiddleware
 from faststream.rabbit import (
     Channel,
     ExchangeType,
+    QueueType,
     RabbitBroker,
     RabbitExchange,
     RabbitMessage,
     RabbitQueue,
 )
 from pamqp.commands import Basic
-from service_kit.batch import Router
 from service_kit.bus import Publisher, UnroutableError, make_broker
+from service_kit.connection import connect, discard
+from service_kit.router import Router
 from shared_events import topology
 
 
@@ -109,6 +111,38 @@ class TestBatchSubscriber:
         assert [number for batch in batches for number in batch] == list(range(1000))
         assert max(map(len, batches)) > 1
         assert await bus.depth("ordered") == 0
+
+    async def test_leaves_in_order(self, vhost: str, bus: Bus) -> None:
+        """The next consumer of an ordered queue begins with what the first did not settle."""
+        queue = RabbitQueue(
+            "handed over",
+            queue_type=QueueType.QUORUM,
+            arguments={"x-single-active-consumer": True},
+        )
+        seen: list[int] = []
+        begun = asyncio.Event()
+
+        async def slowly(messages: list[IncomingMessage]) -> None:
+            begun.set()
+            await asyncio.sleep(0.05)
+            seen.extend(int(message.body) for message in messages)
+
+        brokers = []
+        for _ in range(2):
+            router = Router()
+            router.batch_subscriber(queue, RabbitExchange(), max_records=10)(slowly)
+            broker = make_broker(vhost, confirms=False)
+            broker.include_router(router)
+            brokers.append((broker, await connect(broker)))
+        for number in range(200):
+            await bus.channel.default_exchange.publish(
+                aio_pika.Message(str(number).encode()), queue.name
+            )
+        await begun.wait()
+        await discard(*brokers[0])
+        await eventually(lambda: len(set(seen)) == 200)
+        await discard(*brokers[1])
+        assert list(dict.fromkeys(seen)) == list(range(200))
 
     async def test_gives_a_batch_back_whose_handler_raises(self, vhost: str, bus: Bus) -> None:
         sizes: list[int] = []

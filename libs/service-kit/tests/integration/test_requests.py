@@ -1,6 +1,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,12 +24,16 @@ from crm_scratch.things import (
     make_thing,
 )
 from crm_testing.services import answering
+from crm_testing.wire import Wire
 from faststream.rabbit import RabbitBroker
+from service_kit.bus import Publisher
 from service_kit.calls import Call
+from service_kit.circuits import MOST_IN_FLIGHT
 from service_kit.database import Database, Transaction
-from service_kit.errors import DeadlineError, UnavailableError
-from service_kit.request_client import MAX_IN_FLIGHT, RequestClient
+from service_kit.errors import DeadlineError, ProblemError, UnavailableError
+from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
+from service_kit.supervision import Supervisor
 from shared_events import topology
 from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 
@@ -146,14 +151,14 @@ class TestAnswering:
         self, server: RequestServer, database: Database
     ) -> None:
         body = _envelope({"name": 5511987654321}).model_dump_json().encode()
-        reply = await server.reply(MakeThing, body, {})
+        reply = await server.reply(MakeThing, body, None, {})
         assert code(reply) == ("invalid", "validation_failed")
         assert reply.problem is not None
         assert reply.problem.errors[0].pointer == "/name"
         assert "5511987654321" not in reply.model_dump_json()
 
     async def test_answers_an_envelope_that_cannot_be_read(self, server: RequestServer) -> None:
-        assert code(await server.reply(MakeThing, b"not json", {}))[0] == "invalid"
+        assert code(await server.reply(MakeThing, b"not json", None, {}))[0] == "invalid"
 
     async def test_answers_a_request_it_does_not_know(self, bus: Bus) -> None:
         await bus.channel.declare_queue("answers", durable=True)
@@ -187,7 +192,7 @@ class TestDeadline:
         self, server: RequestServer, database: Database
     ) -> None:
         late = _envelope({"name": "late"}, seconds=-0.001)
-        reply = await server.reply(MakeThing, late.model_dump_json().encode(), {})
+        reply = await server.reply(MakeThing, late.model_dump_json().encode(), None, {})
         assert code(reply) == ("timeout", "deadline_exceeded")
         assert await things(database) == 0
 
@@ -200,23 +205,71 @@ class TestDeadline:
     async def test_frees_the_servers_connection(
         self, client: RequestClient, database: Database
     ) -> None:
-        waits = [ask(client, WaitForThing(), timeout=0.3) for _ in range(8)]
+        waits = [ask(client, WaitForThing(), timeout=0.3) for _ in range(4)]
         results = await asyncio.gather(*waits, return_exceptions=True)
         assert {type(result) for result in results} == {DeadlineError}
         assert (await ask(client, MakeThing(name="next"))).problem is None
 
-    async def test_of_a_request_waiting_in_the_queue_removes_it(
-        self, client: RequestClient, bus: Bus, serving: RabbitBroker, database: Database
+    async def test_is_counted_by_one_clock(self, server: RequestServer, database: Database) -> None:
+        early = _envelope({"name": "their clock is late"}, seconds=-60)
+        early = early.model_copy(update={"timeout_ms": 5000})
+        reply = await server.reply(MakeThing, early.model_dump_json().encode(), None, {})
+        assert reply.problem is None
+        assert await things(database) == 1
+
+    async def test_by_that_clock_ends_the_work(self, server: RequestServer) -> None:
+        brief = _envelope({}, seconds=60).model_copy(update={"timeout_ms": 50})
+        reply = await server.reply(WaitForThing, brief.model_dump_json().encode(), None, {})
+        assert code(reply) == ("timeout", "deadline_exceeded")
+
+
+class TestQueue:
+    async def test_drops_a_request_nobody_took_in_time(
+        self, client: RequestClient, bus: Bus
     ) -> None:
-        await serving.stop()
+        queue = topology.request_queue(SCRATCH, "command")
+        await bus.exchange(topology.CRM_REQUESTS.name)
+        held = await bus.channel.declare_queue(queue.name, durable=True, auto_delete=True)
+        await held.bind(topology.CRM_REQUESTS.name, MakeThing.key)
         with pytest.raises(DeadlineError):
             await ask(client, MakeThing(name="nobody listens"), timeout=0.3)
-        queue = topology.request_queue(SCRATCH, "command").name
 
         async def gone() -> bool:
-            return await bus.depth(queue) == 0
+            return await bus.depth(queue.name) == 0
 
         await eventually(gone)
+
+    async def test_of_earlier_code_makes_way(
+        self,
+        server: RequestServer,
+        publisher: Publisher,
+        client: RequestClient,
+        vhost: str,
+        bus: Bus,
+    ) -> None:
+        for queue in server.queues:
+            await bus.channel.declare_queue(queue.name, durable=True)
+        await publisher.renew(server.queues)
+        async with answering(server, vhost):
+            assert (await ask(client, MakeThing(name="x"))).problem is None
+
+
+@pytest.mark.usefixtures("serving")
+class TestRedelivery:
+    async def test_of_a_command_carries_it_out_once(self, bus: Bus, database: Database) -> None:
+        """Lost between the commit and the acknowledgement, without an Idempotency-Key."""
+        await bus.channel.declare_queue("answers", durable=True)
+        body = _envelope({"name": "Zé"}).model_dump_json().encode()
+        call_id = str(uuid4())
+        exchange = await bus.channel.get_exchange(topology.CRM_REQUESTS.name)
+        for _ in range(2):
+            asked = aio_pika.Message(
+                body, message_id=call_id, correlation_id=call_id, reply_to="answers"
+            )
+            await exchange.publish(asked, MakeThing.key)
+        replies = [Reply.model_validate_json((await bus.take("answers")).body) for _ in range(2)]
+        assert [code(r) for r in replies if r.problem] == [("timeout", "answer_lost")]
+        assert await things(database) == 1
 
 
 class TestAbsence:
@@ -225,7 +278,7 @@ class TestAbsence:
         begun = time.monotonic()
         with pytest.raises(UnavailableError) as raised:
             await ask(client, MakeThing(name="x"))
-        assert raised.value.problem.code == "service_not_deployed"
+        assert raised.value.problem.code == "service_unavailable"
         assert time.monotonic() - begun < 0.5
 
     async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
@@ -234,7 +287,7 @@ class TestAbsence:
         await bus.exchange(topology.CRM_REQUESTS.name)  # and the client recovers
         with pytest.raises(UnavailableError) as raised:
             await ask(client, MakeThing(name="x"))
-        assert raised.value.problem.code == "service_not_deployed"
+        assert raised.value.problem.code == "service_unavailable"
 
     async def test_of_a_connection_is_told_at_once(self, vhost: str) -> None:
         with pytest.raises(UnavailableError):
@@ -248,8 +301,19 @@ class TestAbsence:
         waiting = asyncio.create_task(ask(client, WaitForThing()))
         await asyncio.sleep(0.1)
         await client.stop()
-        with pytest.raises((UnavailableError, asyncio.CancelledError)):
+        with pytest.raises(DeadlineError):
             await waiting
+
+    async def test_of_a_service_that_stopped_is_told_at_once(
+        self, serving: RabbitBroker, client: RequestClient
+    ) -> None:
+        assert (await ask(client, MakeThing(name="x"))).problem is None
+        await serving.stop()
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_unavailable"
+        assert time.monotonic() - begun < 0.5
 
 
 @pytest.mark.usefixtures("serving")
@@ -317,12 +381,12 @@ class TestConcurrency:
         gate.set()
         assert (await slow).value is not None
 
-    async def test_holds_256_in_flight_and_refuses_one_more(
+    async def test_holds_so_many_in_flight_and_refuses_one_more(
         self, client: RequestClient, gate: asyncio.Event
     ) -> None:
         waits = [
             asyncio.create_task(ask(client, LookOutside(), timeout=20))
-            for _ in range(MAX_IN_FLIGHT)
+            for _ in range(MOST_IN_FLIGHT)
         ]
         await asyncio.sleep(0.2)
         with pytest.raises(UnavailableError):
@@ -330,11 +394,11 @@ class TestConcurrency:
         gate.set()
         replies = await asyncio.gather(*waits)
         assert {r.value["name"] for r in replies if r.value} == {TENANT}
-        assert len(replies) == MAX_IN_FLIGHT
+        assert len(replies) == MOST_IN_FLIGHT
 
     async def test_gives_each_caller_its_own_answer(self, client: RequestClient) -> None:
-        replies = await asyncio.gather(*(ask(client, MakeThing(name=f"n{n}")) for n in range(200)))
-        assert [r.value["name"] for r in replies if r.value] == [f"n{n}" for n in range(200)]
+        replies = await asyncio.gather(*(ask(client, MakeThing(name=f"n{n}")) for n in range(100)))
+        assert [r.value["name"] for r in replies if r.value] == [f"n{n}" for n in range(100)]
 
 
 class TestStop:
@@ -348,3 +412,65 @@ class TestStop:
         gate.set()
         assert (await waiting).value is not None
         await stopping
+
+    async def test_of_one_of_two_replicas_loses_no_query(
+        self, server: RequestServer, client: RequestClient, vhost: str, gate: asyncio.Event
+    ) -> None:
+        async with answering(server, vhost) as leaving, answering(server, vhost):
+            slow = [asyncio.create_task(ask(client, LookOutside())) for _ in range(2)]
+            await asyncio.sleep(0.2)
+            stopping = asyncio.create_task(leaving.stop())
+            queries = []
+            for _ in range(60):
+                queries.append(asyncio.create_task(ask(client, GetThing(thing_id=uuid4()))))
+                await asyncio.sleep(0.01)
+            replies = await asyncio.gather(*queries)
+            gate.set()
+            assert {code(reply) for reply in replies} == {("not_found", "thing_not_found")}
+            assert all(reply.value for reply in await asyncio.gather(*slow))
+            await stopping
+
+
+class TestLostConnection:
+    """A client that is kept by `run`."""
+
+    @pytest.mark.usefixtures("serving")
+    async def test_is_replaced_and_whoever_waited_is_told(
+        self, vhost: str, gate: asyncio.Event
+    ) -> None:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+            waiting = asyncio.create_task(ask(client, WaitForThing()))
+            await asyncio.sleep(0.2)
+            begun = time.monotonic()
+            wire.cut()
+            with pytest.raises(DeadlineError):
+                await waiting
+            await eventually(lambda: answers(client))
+            assert time.monotonic() - begun < 3
+
+    @pytest.mark.usefixtures("serving")
+    async def test_that_says_nothing_costs_less_than_five_seconds(self, vhost: str) -> None:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+            begun = time.monotonic()
+            wire.fall_silent()
+            await eventually(lambda: answers(client))
+            assert time.monotonic() - begun < 5
+
+
+@asynccontextmanager
+async def kept(client: RequestClient) -> AsyncIterator[RequestClient]:
+    """The client as a service runs it, once it answers."""
+    supervisor = Supervisor()
+    supervisor.add("requests", client.run)
+    supervisor.start()
+    await eventually(lambda: answers(client))
+    yield client
+    await supervisor.stop()
+
+
+async def answers(client: RequestClient) -> bool:
+    try:
+        await ask(client, GetThing(thing_id=uuid4()), timeout=1)
+    except ProblemError:
+        return False
+    return True

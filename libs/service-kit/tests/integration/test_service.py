@@ -1,9 +1,10 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
 from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, away, deleted, looking_into
 from crm_scratch.things import (
@@ -17,13 +18,19 @@ from crm_scratch.things import (
     store_deleted,
 )
 from crm_testing.servers import RabbitServer
+from crm_testing.wire import Wire
 from faststream.rabbit import RabbitBroker
 from httpx import ASGITransport, AsyncClient
 from pydantic import SecretStr
+from service_kit import subscriptions
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from service_kit.incoming import Event
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings
+from shared_events import topology
 from shared_events.channels.channel import ChannelDeleted
 from shared_events.requests import Principal
 
@@ -52,6 +59,10 @@ async def living(service: Service) -> AsyncIterator[AsyncClient]:
 
 async def ready(http: AsyncClient) -> bool:
     return (await http.get("/health/ready")).status_code == 200
+
+
+async def down(http: AsyncClient) -> bool:
+    return not await ready(http)
 
 
 async def rows(service: Service) -> int:
@@ -111,7 +122,7 @@ class TestService:
         async with living(scratch(make_settings())) as http:
             await asked.wait()
             checks = (await http.get("/health")).json()["checks"]
-            assert [n for n, c in checks.items() if not c["healthy"]] == ["startup"]
+            assert [n for n, c in checks.items() if not c["healthy"]] == ["consuming"]
             assert not await ready(http)
             gate.set()
             await eventually(lambda: ready(http))
@@ -245,7 +256,10 @@ async def _consumed(url: str) -> bool:
     if not await _declared(url):
         return False
     async with looking_into(url) as bus:
-        return await bus.consumers(QUEUE.name) == 1
+        try:
+            return await bus.consumers(QUEUE.name) == 1
+        except ChannelNotFoundEntity:
+            return False
 
 
 class TestBrokerOutage:
@@ -262,7 +276,7 @@ class TestBrokerOutage:
             client = await life.enter_async_context(asking(mortal_vhost))
             await self._makes(client, service, 2)
             async with away(mortal_server, suddenly=True):
-                await eventually(lambda: self._down(http))
+                await eventually(lambda: down(http))
                 assert not await made(client, "meanwhile")
             await eventually(lambda: ready(http), seconds=30)
             await self._makes(client, service, 4)
@@ -298,8 +312,85 @@ class TestBrokerOutage:
         await eventually(lambda: made(client, "x"), seconds=30)
         await eventually(lambda: _has(service, expected), seconds=30)
 
-    async def _down(self, http: AsyncClient) -> bool:
-        return not await ready(http)
+
+class TestBusLost:
+    """The broker answers, but is not what it was."""
+
+    async def test_with_the_virtual_host_made_anew_heals_and_delivers_what_was_accepted(
+        self, make_settings: MakeSettings, mortal_server: RabbitServer, mortal_vhost: str
+    ) -> None:
+        service = scratch(make_settings(rabbitmq_url=SecretStr(mortal_vhost)))
+        async with living(service) as http:
+            await eventually(lambda: ready(http))
+            await mortal_server.delete_vhost(mortal_vhost)
+            await eventually(lambda: down(http))
+            async with service.database.tenant(TENANT) as tx:
+                await make_thing(tx, MakeThing(name="accepted meanwhile"), Call(ME, "req-1"))
+            await mortal_server.restore_vhost(mortal_vhost)
+            # The thing, and the one made by the event that tells of it.
+            await eventually(lambda: _has(service, 2), seconds=30)
+            await eventually(lambda: ready(http))
+
+    async def test_with_a_queue_deleted_is_noticed_and_heals(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        async with living(service) as http, asking(vhost) as client:
+            await eventually(lambda: ready(http))
+            await eventually(lambda: _consumed(vhost))
+            async with looking_into(vhost) as bus:
+                await bus.channel.queue_delete(QUEUE.name)
+            await eventually(lambda: _consumed(vhost), seconds=30)
+            await eventually(lambda: made(client, "x"), seconds=30)
+            await eventually(lambda: _has(service, 2))
+
+    async def test_with_an_exchange_deleted_is_noticed_and_heals(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        service = scratch(make_settings())
+        async with living(service) as http, asking(vhost) as client:
+            await eventually(lambda: ready(http))
+            async with looking_into(vhost) as bus:
+                await bus.channel.exchange_delete(topology.DOMAIN_EVENTS.name)
+            await eventually(lambda: made(client, "x"), seconds=30)
+            await eventually(lambda: _has(service, 2), seconds=30)
+
+
+class TestSilentBroker:
+    async def test_is_left_for_another_connection(
+        self, make_settings: MakeSettings, vhost: str
+    ) -> None:
+        async with Wire(vhost) as wire:
+            service = scratch(make_settings(rabbitmq_url=SecretStr(wire.url)))
+            async with living(service) as http, asking(vhost) as client:
+                await eventually(lambda: ready(http))
+                wire.fall_silent()
+                await eventually(lambda: down(http))
+                await eventually(lambda: ready(http), seconds=30)
+                await eventually(lambda: made(client, "x"), seconds=30)
+                await eventually(lambda: _has(service, 2), seconds=30)
+
+
+class TestStuckConsumer:
+    async def test_is_told_by_health(
+        self, make_settings: MakeSettings, vhost: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate = asyncio.Event()
+
+        async def wait(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+            await gate.wait()
+
+        monkeypatch.setattr(subscriptions, "STUCK_SECONDS", 0.2)
+        service = Service(SCRATCH, make_settings())
+        service.on(QUEUE, ChannelDeleted, wait)
+        async with living(service) as http, looking_into(vhost) as bus:
+            await eventually(lambda: ready(http))
+            await bus.send(deleted())
+            await eventually(lambda: down(http))
+            checks = (await http.get("/health")).json()["checks"]
+            assert [name for name, check in checks.items() if not check["healthy"]] == ["consuming"]
+            gate.set()
+            await eventually(lambda: ready(http))
 
 
 class TestDatabaseOutage:

@@ -127,14 +127,18 @@ Body = TypeVar("Body")
 
 
 class RequestEnvelope(Contract, Generic[Body]):
-    """A request on the wire. `deadline` is absolute: after it nobody waits, so nobody works.
+    """A request on the wire. `timeout_ms` is how long its caller waits: nobody works for longer.
 
+    It counts from the arrival, by the clock of who carries the request out; while the request waits
+    in a queue, the broker counts (its expiration). `deadline` says the same by the caller's clock,
+    for a service that knows no `timeout_ms`.
     `expected_version` comes from If-Match; `body` holds only the fields the caller set.
     """
 
     key: str
     principal: Principal
     deadline: datetime
+    timeout_ms: int | None = Field(default=None, ge=1)
     correlation_id: CorrelationId
     idempotency_key: str | None = None
     expected_version: int | None = None

@@ -228,8 +228,14 @@ CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, durable=T
 
 
 def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
-    """Where a service takes its queries or its commands, e.g. `contacts.queries`."""
-    return RabbitQueue(f"{service.noun}.{'queries' if kind == 'query' else 'commands'}")
+    """Where a service takes its queries or its commands, e.g. `contacts.queries`.
+
+    It goes with its last consumer, so that who asks a service that is away is told at once: no
+    queue is there to take the request. It is not replicated, because requests live for seconds: a
+    node that is lost takes those on it along, and the service declares the queue anew.
+    """
+    name = f"{service.noun}.{'queries' if kind == 'query' else 'commands'}"
+    return RabbitQueue(name, durable=True, auto_delete=True)
 
 
 def event_exchange(event_type: str) -> TopicExchange:

@@ -58,9 +58,10 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     event_types.add_to(own)
     bus = RequestClient(settings.amqp_url)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
-    service.health.tolerate("rabbitmq", service.publisher.ping)
-    service.health.tolerate("startup", service.check_started)
-    service.health.tolerate("requests", bus.check)
+    for name in ("rabbitmq", "topology", "publishing", "consuming"):
+        service.health.tolerate(name)
+    service.health.require("requests", bus.check)
+    service.health.tolerate("requests")
     service.speaks(bus.router())
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
@@ -73,14 +74,6 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies]
     )
 
-    async def keep_asking() -> None:
-        """Hold the reply queue open for as long as the process lives."""
-        try:
-            await bus.start()
-            await asyncio.get_running_loop().create_future()
-        finally:
-            await bus.stop()
-
     async def purge() -> None:
         """Forget expired logins and old failures."""
         while True:
@@ -89,7 +82,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
                 await throttle.purge(tx)
             await asyncio.sleep(_PURGE_SECONDS)
 
-    service.background("requests", keep_asking)
+    service.background("requests", bus.run)
     service.background("spool", spool.run)
     service.background("purge-logins", purge)
     return service

@@ -145,7 +145,7 @@ class TestRefusals:
             ("POST", "/contacts", {"content": b"{"}, 400, "invalid_json"),
             ("POST", "/contacts", {"content": b" " * 1_048_577}, 413, "body_too_large"),
             ("POST", "/contacts", {"json": {"nmae": "x"}}, 422, "validation_failed"),
-            ("GET", "/sessions", {}, 503, "service_not_deployed"),
+            ("GET", "/sessions", {}, 503, "service_unavailable"),
         ],
     )
     async def test_each_has_its_status_and_is_a_problem(

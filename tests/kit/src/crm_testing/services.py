@@ -14,13 +14,14 @@ from uuid import UUID, uuid4
 
 from asyncpg import Record
 from faststream.rabbit import RabbitBroker
-from service_kit.batch import Router
-from service_kit.bus import Publisher, connect, make_broker
+from service_kit.bus import Publisher, make_broker
+from service_kit.connection import connect
 from service_kit.database import Database
 from service_kit.errors import UnavailableError
 from service_kit.relay import envelope
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
+from service_kit.router import Router
 from service_kit.service import Service
 from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
@@ -45,7 +46,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
     """The service in this process, from when it answers and consumes to its clean stop."""
     async with service.app.router.lifespan_context(service.app):
         async with asyncio.timeout(30):
-            await service.started.wait()
+            await service.consuming.subscribed.wait()
         yield service
 
 

@@ -18,14 +18,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Gauge
 from service_kit import tracing
-from service_kit.bus import (
-    BROKER_ERRORS,
-    BrokerDownError,
-    ConnectionLostError,
-    Publisher,
-    UnpublishableError,
-    UnroutableError,
-)
+from service_kit.bus import BROKER_ERRORS, Publisher, UnpublishableError, UnroutableError
+from service_kit.connection import BrokerDownError, ConnectionLostError
 from service_kit.database import Database
 from service_kit.rows import Rows, Shape
 

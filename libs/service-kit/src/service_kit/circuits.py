@@ -1,0 +1,59 @@
+"""Bulkheads and breakers: a service that is slow or away costs its own callers alone."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service_kit.errors import UnavailableError
+
+MOST_IN_FLIGHT = 128
+"""Calls to one service that wait at the same time: what two replicas take at once."""
+MOST_SILENCES = 5
+"""Calls in a row without any answer, after which a service counts as away."""
+OPEN_SECONDS = 1.0
+"""How long a service that is away is left alone; then one call tries it."""
+
+
+@dataclass(slots=True)
+class _Circuit:
+    in_flight: int = 0
+    silences: int = 0
+    closed_again_at: float = 0.0
+
+
+class Circuits:
+    """One circuit for each service."""
+
+    def __init__(self) -> None:
+        self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
+
+    @contextmanager
+    def call(self, service: str) -> Iterator[None]:
+        """Around one call, which raises TimeoutError when nobody answered.
+
+        An answer of any kind, even a problem, says that the service is there.
+        Raises UnavailableError at once when too many calls wait for it already, or when it has
+        not been answering.
+        """
+        circuit = self._circuits[service]
+        if circuit.in_flight >= MOST_IN_FLIGHT:
+            raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
+        if circuit.silences >= MOST_SILENCES:
+            if time.monotonic() < circuit.closed_again_at:
+                raise UnavailableError(
+                    "service_unavailable", "The service behind this does not answer."
+                )
+            circuit.closed_again_at = time.monotonic() + OPEN_SECONDS  # for all but this call
+        circuit.in_flight += 1
+        try:
+            yield
+        except TimeoutError:
+            circuit.silences += 1
+            circuit.closed_again_at = time.monotonic() + OPEN_SECONDS
+            raise
+        else:
+            circuit.silences = 0
+        finally:
+            circuit.in_flight -= 1

@@ -1,0 +1,128 @@
+"""Connections to RabbitMQ: opened, watched and closed; one that was lost is never used again.
+
+aio-pika would reconnect by itself, to what the broker was: queues that are gone meanwhile stay
+gone, an exclusive queue is still held by the connection that was lost, and a broker that says
+nothing is noticed after minutes. So each connection belongs to a standing task that watches it,
+and ends when it is lost or silent; the supervisor then begins anew, and everything is declared
+anew (docs/adr/0012).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from aio_pika.abc import AbstractChannel, AbstractRobustChannel, AbstractRobustConnection
+from faststream.rabbit import RabbitBroker
+
+_CONNECT_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
+
+Look = Callable[[AbstractRobustChannel], Awaitable[None]]
+"""Asks the broker something; raises when the answer shows that something is missing."""
+
+_leaving: set[asyncio.Task[None]] = set()
+
+
+class BrokerDownError(ConnectionError):
+    """The broker did not confirm. The message may still have arrived: consumers deduplicate."""
+
+
+class ConnectionLostError(BrokerDownError):
+    """The connection broke with the message on its way, which may have been the reason."""
+
+
+async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
+    """Start a new broker object, or close it for good and raise.
+
+    One whose start failed half-way never heals (its publishes and consumers hang after the
+    reconnect), so whoever tries again makes a new one.
+    """
+    connection: AbstractRobustConnection | None = None
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            connection = await broker.connect()
+            await broker.start()
+    except BaseException:
+        await discard(broker, connection)
+        raise
+    return connection
+
+
+async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | None) -> None:
+    """Close a broker object in whatever state it is, so that nothing of it reconnects.
+
+    The connection goes first: what its consumers hold returns to the queues in its place. A
+    consumer that is cancelled before would let the next one begin behind that.
+    """
+    if connection is not None:
+        with suppress(Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await connection.close()
+    with suppress(Exception):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await broker.stop()
+
+
+@asynccontextmanager
+async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[AbstractChannel]:
+    """A channel for declaring and probing."""
+    channel = await connection.channel()
+    try:
+        yield channel
+    finally:
+        # Shielded: aiormq drops a cancellation that arrives while a channel is closing,
+        # and whoever was cancelled would work on for ever.
+        await asyncio.shield(channel.close())
+
+
+@asynccontextmanager
+async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
+    """A connection while it is good. One that was lost is closed behind the caller's back: a
+    broker that is silent lets nobody go, and the next connection need not wait for that.
+    """
+    connection = await connect(broker)
+    try:
+        yield connection
+    except Exception:
+        closing = asyncio.create_task(discard(broker, connection))
+        _leaving.add(closing)
+        closing.add_done_callback(_leaving.discard)
+        raise
+    except BaseException:
+        await discard(broker, connection)
+        raise
+    await discard(broker, connection)
+
+
+async def watch(
+    connection: AbstractRobustConnection, look: Look, over: asyncio.Event | None = None
+) -> None:
+    """Look once a second while the connection lives; returns when the caller sets `over`.
+
+    Raises BrokerDownError as soon as the connection is lost, or when the broker has not answered
+    for two seconds, and whatever `look` raises.
+    """
+    over = over or asyncio.Event()
+    is_lost = not connection.connected.is_set()
+
+    def lost(*_: object) -> None:
+        nonlocal is_lost
+        is_lost = True
+        over.set()
+
+    connection.close_callbacks.add(lost)
+    channel: AbstractRobustChannel | None = None
+    while not is_lost and not over.is_set():
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                channel = channel or await connection.channel()
+                await look(channel)
+        except TimeoutError:
+            raise BrokerDownError("the broker does not answer") from None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await over.wait()
+    if is_lost:
+        raise BrokerDownError("the connection was lost")

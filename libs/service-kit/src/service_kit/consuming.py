@@ -1,0 +1,124 @@
+"""All that a service hears and answers, on one connection: subscribed, watched, left in order."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+
+import structlog
+from aio_pika.abc import AbstractRobustChannel
+from faststream.rabbit import RabbitQueue
+
+from service_kit.batch import BatchSubscriber
+from service_kit.bus import Publisher, make_broker
+from service_kit.connection import held, watch
+from service_kit.request_server import RequestServer
+from service_kit.router import RequestSubscriber, Router
+from service_kit.settings import ServiceSettings
+from service_kit.subscriptions import Subscriptions
+
+log = structlog.get_logger()
+
+
+class NotConsumingError(Exception):
+    """Nothing is taken from the queues, or from one of them."""
+
+
+class Consuming:
+    """The consuming half of a service; `run` is a standing task."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        publisher: Publisher,
+        subscriptions: Subscriptions,
+        requests: RequestServer,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._subscriptions = subscriptions
+        self._requests = requests
+        self._runs = 0
+        self._is_leaving = False
+        self._over = asyncio.Event()
+        self._left = asyncio.Event()
+        self._left.set()
+        self.subscribed = asyncio.Event()
+        """Set while it answers and consumes."""
+
+    async def run(self) -> None:
+        """Subscribe once the bus is declared, and watch; raises when something is lost.
+
+        Returns after `leave`, once what was in hand is settled.
+        """
+        await self._publisher.declared.wait()
+        if self._runs:  # whatever was lost may be what it stood on
+            await self._publisher.declare(
+                self._subscriptions.queues, self._settings.consumer_retry_delays_seconds
+            )
+        self._runs += 1
+        await self._publisher.renew(self._requests.queues)
+        self._over = asyncio.Event()
+        if self._is_leaving:
+            return
+        router = self._subscriptions.router()
+        broker = make_broker(self._settings.amqp_url, confirms=False)
+        broker.include_router(router)
+        self._left.clear()
+        try:
+            async with held(broker) as connection:
+                await self._requests.bind(broker)
+                self.subscribed.set()
+                await watch(connection, self._looking(router), self._over)
+                await _finish(router)
+        finally:
+            self.subscribed.clear()
+            self._left.set()
+
+    async def leave(self) -> None:
+        """Take nothing new; returns when what was in hand is settled and the connection closed."""
+        self._is_leaving = True
+        self._over.set()
+        await self._left.wait()
+
+    def _looking(self, router: Router) -> "_Look":
+        return _Look(router, [*self._subscriptions.queues, *self._requests.queues])
+
+    async def check(self) -> None:
+        """Raise unless it consumes, and none of its batches has been in hand for too long."""
+        if not self.subscribed.is_set():
+            raise NotConsumingError("not subscribed")
+        stuck = self._subscriptions.stuck()
+        if stuck:
+            raise NotConsumingError(f"stuck: {', '.join(stuck)}")
+
+
+class _Look:
+    """Asks of one queue after the other whether it is there and has a consumer."""
+
+    def __init__(self, router: Router, queues: list[RabbitQueue]) -> None:
+        self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
+        self._queues: Iterator[RabbitQueue] = itertools.cycle(queues)
+        self._has_queues = bool(queues)
+
+    async def __call__(self, channel: AbstractRobustChannel) -> None:
+        for subscriber in self._batches:
+            subscriber.check()
+        if not self._has_queues:
+            return
+        queue = next(self._queues)
+        # Not robust: aio-pika would answer from its own notes the next time.
+        found = await channel.declare_queue(queue.name, passive=True, robust=False)
+        if not found.declaration_result.consumer_count:
+            raise NotConsumingError(f"{queue.name} has no consumer")
+
+
+async def _finish(router: Router) -> None:
+    """Settle what is in hand: batches, and the requests, whose callers wait."""
+    finishing = [
+        subscriber.finish() if isinstance(subscriber, BatchSubscriber) else subscriber.stop()
+        for subscriber in router.subscribers
+        if isinstance(subscriber, BatchSubscriber | RequestSubscriber)
+    ]
+    with suppress(Exception):
+        await asyncio.gather(*finishing)

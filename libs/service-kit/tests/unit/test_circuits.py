@@ -1,0 +1,77 @@
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+from service_kit import circuits
+from service_kit.circuits import MOST_IN_FLIGHT, MOST_SILENCES, Circuits
+from service_kit.errors import UnavailableError
+
+
+def silence(all_of_them: Circuits, service: str, times: int = MOST_SILENCES) -> None:
+    for _ in range(times):
+        with suppress(TimeoutError), all_of_them.call(service):
+            raise TimeoutError
+
+
+def refusal(all_of_them: Circuits, service: str) -> str | None:
+    """The code of the refusal, or None for a call that may go and is answered."""
+    try:
+        with all_of_them.call(service):
+            return None
+    except UnavailableError as error:
+        return error.problem.code
+
+
+class TestBulkhead:
+    def test_is_each_services_own(self) -> None:
+        them = Circuits()
+        with ExitStack() as waiting:
+            for _ in range(MOST_IN_FLIGHT):
+                waiting.enter_context(them.call("contacts"))
+            assert refusal(them, "contacts") == "too_busy"
+            assert refusal(them, "messaging") is None
+        assert refusal(them, "contacts") is None
+
+
+class TestBreaker:
+    def test_opens_after_so_many_silences_for_that_service_alone(self) -> None:
+        them = Circuits()
+        silence(them, "contacts", MOST_SILENCES - 1)
+        assert refusal(them, "contacts") is None
+        silence(them, "contacts")
+        assert refusal(them, "contacts") == "service_unavailable"
+        assert refusal(them, "messaging") is None
+
+    def test_counts_silences_in_a_row(self) -> None:
+        them = Circuits()
+        for _ in range(3):
+            silence(them, "contacts", MOST_SILENCES - 1)
+            assert refusal(them, "contacts") is None
+
+    def test_tries_with_one_call_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 100.0
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        them = Circuits()
+        silence(them, "contacts")
+        now += circuits.OPEN_SECONDS
+        with them.call("contacts"):
+            assert refusal(them, "contacts") == "service_unavailable"
+        assert refusal(them, "contacts") is None
+
+    def test_stays_open_when_the_trial_is_not_answered(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 100.0
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        them = Circuits()
+        silence(them, "contacts")
+        now += circuits.OPEN_SECONDS
+        silence(them, "contacts", 1)
+        assert refusal(them, "contacts") == "service_unavailable"
+
+    def test_is_not_moved_by_other_failures(self) -> None:
+        them = Circuits()
+        for _ in range(2 * MOST_SILENCES):
+            with suppress(UnavailableError), them.call("contacts"):
+                raise UnavailableError("broker_unavailable", "away")
+        assert refusal(them, "contacts") is None
