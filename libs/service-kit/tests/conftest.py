@@ -1,29 +1,49 @@
 """A migrated database and a virtual host for each test, from the run's real servers."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import pytest
 from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
+from crm_testing.services import answering
+from faststream.rabbit import RabbitBroker
 from pydantic import SecretStr
 from service_kit import migrations
 from service_kit.bus import Publisher, make_broker
+from service_kit.calls import Call
 from service_kit.consumer import Consumer
-from service_kit.database import Database
+from service_kit.database import Database, Transaction
 from service_kit.incoming import Decoder, EventHandler
+from service_kit.request_client import RequestClient
+from service_kit.request_server import RequestServer
 from service_kit.router import Router
 from service_kit.settings import ServiceSettings
 from shared_events.channels.channel import ChannelDeleted
 
 sys.path.insert(0, str(Path(__file__).parent / "scratch"))
 
+from crm_scratch.asking import LookOutside
 from crm_scratch.bus import RETRY_DELAYS, Bus, looking_into
 from crm_scratch.consuming import deleted_to
-from crm_scratch.things import QUEUE, store_deleted
+from crm_scratch.things import (
+    QUEUE,
+    SCRATCH,
+    BreakThing,
+    GetThing,
+    MakeThing,
+    Thing,
+    WaitForThing,
+    break_thing,
+    get_thing,
+    make_thing,
+    store_deleted,
+)
 
 
 def runtime_url(admin_url: str, database_url: str | None = None) -> str:
@@ -157,3 +177,49 @@ def make_settings(admin_url: str, vhost: str) -> Callable[..., ServiceSettings]:
         return ServiceSettings.model_validate(values)
 
     return make
+
+
+@pytest.fixture
+def gate() -> asyncio.Event:
+    """What WaitForThing waits for."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def server(database: Database, gate: asyncio.Event) -> RequestServer:
+    """A server that answers all of the scratch service's requests."""
+
+    async def wait_for_thing(tx: Transaction, request: WaitForThing, call: Call) -> Thing:
+        await gate.wait()
+        return Thing(id=uuid4(), name="late")
+
+    async def outside(request: LookOutside, call: Call) -> Thing:
+        await gate.wait()
+        return Thing(id=uuid4(), name=call.principal.tenant_id)
+
+    server = RequestServer(SCRATCH, database)
+    server.answer(MakeThing, make_thing)
+    server.answer(GetThing, get_thing)
+    server.answer(BreakThing, break_thing)
+    server.answer(WaitForThing, wait_for_thing)
+    server.answer_external(LookOutside, outside)
+    return server
+
+
+@pytest.fixture
+async def serving(
+    server: RequestServer, vhost: str, gate: asyncio.Event
+) -> AsyncIterator[RabbitBroker]:
+    """The broker through which the server answers."""
+    async with answering(server, vhost) as broker:
+        yield broker
+        gate.set()
+
+
+@pytest.fixture
+async def client(vhost: str) -> AsyncIterator[RequestClient]:
+    """Who asks the server."""
+    client = RequestClient(vhost)
+    await client.start()
+    yield client
+    await client.stop()

@@ -27,7 +27,6 @@ from faststream.rabbit import (
     RabbitExchange,
     RabbitMessage,
     RabbitPublishCommand,
-    RabbitQueue,
     RabbitRouter,
 )
 from faststream.rabbit.helpers import ChannelManager
@@ -47,7 +46,7 @@ from service_kit.connection import (
     short_channel,
     watch,
 )
-from service_kit.declaring import declare_topology, renew_queues
+from service_kit.declaring import declare_topology
 
 _log = logging.getLogger("faststream")
 
@@ -189,10 +188,12 @@ class Publisher:
         self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
     ) -> None:
         """Connect, declare the bus and watch; raises when the connection or the bus is lost."""
+
+        async def declare(broker: RabbitBroker, connection: AbstractRobustConnection) -> None:
+            await declare_topology(broker, connection, queues, retry_delays)
+
         broker = self._broker()
-        async with held(broker) as connection:
-            async with asyncio.timeout(_DECLARE_SECONDS):
-                await declare_topology(broker, connection, queues, retry_delays)
+        async with held(broker, declare) as connection:
             # Not before: what is published to a bus half declared has nowhere to go.
             self._open = broker, connection
             self.declared.set()
@@ -234,12 +235,6 @@ class Publisher:
         broker, connection = self._connected()
         async with asyncio.timeout(_DECLARE_SECONDS):
             await declare_topology(broker, connection, queues, retry_delays)
-
-    async def renew(self, queues: Iterable[RabbitQueue]) -> None:
-        """Declare request queues; one of other arguments goes first, if nobody consumes from it."""
-        _, connection = self._connected()
-        async with asyncio.timeout(10):
-            await renew_queues(connection, queues)
 
     async def ping(self) -> None:
         """Prove that the broker answers; raises one of BROKER_ERRORS when it does not."""

@@ -14,13 +14,16 @@ from contextlib import asynccontextmanager, suppress
 from aio_pika.abc import AbstractChannel, AbstractRobustChannel, AbstractRobustConnection
 from faststream.rabbit import RabbitBroker
 
-_CONNECT_SECONDS = 30.0
+_CONNECT_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 
 Look = Callable[[AbstractRobustChannel], Awaitable[None]]
 """Asks the broker something; raises when the answer shows that something is missing."""
+
+Prepare = Callable[[RabbitBroker, AbstractRobustConnection], Awaitable[None]]
+"""Declares what the subscribers of a broker stand on."""
 
 _leaving: set[asyncio.Task[None]] = set()
 
@@ -33,9 +36,10 @@ class ConnectionLostError(BrokerDownError):
     """The connection broke with the message on its way, which may have been the reason."""
 
 
-async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
+async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> AbstractRobustConnection:
     """Start a new broker object, or close it for good and raise.
 
+    `prepare` comes between connecting and subscribing.
     One whose start failed half-way never heals (its publishes and consumers hang after the
     reconnect), so whoever tries again makes a new one.
     """
@@ -43,6 +47,8 @@ async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await broker.connect()
+            if prepare is not None:
+                await prepare(broker, connection)
             await broker.start()
     except BaseException:
         await discard(broker, connection)
@@ -78,11 +84,13 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
 
 
 @asynccontextmanager
-async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
+async def held(
+    broker: RabbitBroker, prepare: Prepare | None = None
+) -> AsyncIterator[AbstractRobustConnection]:
     """A connection while it is good. One that was lost is closed behind the caller's back: a
     broker that is silent lets nobody go, and the next connection need not wait for that.
     """
-    connection = await connect(broker)
+    connection = await connect(broker, prepare)
     try:
         yield connection
     except Exception:

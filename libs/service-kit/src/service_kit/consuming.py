@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
-from aio_pika.abc import AbstractRobustChannel
-from faststream.rabbit import RabbitQueue
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
+from faststream.rabbit import RabbitBroker, RabbitQueue
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import held, watch
+from service_kit.declaring import declare_topology, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
 from service_kit.settings import ServiceSettings
@@ -38,7 +39,6 @@ class Consuming:
         self._publisher = publisher
         self._subscriptions = subscriptions
         self._requests = requests
-        self._runs = 0
         self._is_leaving = False
         self._over = asyncio.Event()
         self._left = asyncio.Event()
@@ -52,12 +52,6 @@ class Consuming:
         Returns after `leave`, once what was in hand is settled.
         """
         await self._publisher.declared.wait()
-        if self._runs:  # whatever was lost may be what it stood on
-            await self._publisher.declare(
-                self._subscriptions.queues, self._settings.consumer_retry_delays_seconds
-            )
-        self._runs += 1
-        await self._publisher.renew(self._requests.queues)
         self._over = asyncio.Event()
         if self._is_leaving:
             return
@@ -66,7 +60,7 @@ class Consuming:
         broker.include_router(router)
         self._left.clear()
         try:
-            async with held(broker) as connection:
+            async with held(broker, self._declare) as connection:
                 await self._requests.bind(broker)
                 self.subscribed.set()
                 await watch(connection, self._looking(router), self._over)
@@ -74,6 +68,12 @@ class Consuming:
         finally:
             self.subscribed.clear()
             self._left.set()
+
+    async def _declare(self, broker: RabbitBroker, connection: AbstractRobustConnection) -> None:
+        """Its own queues once more: what was lost may be what it stood on."""
+        delays = self._settings.consumer_retry_delays_seconds
+        await declare_topology(broker, connection, self._subscriptions.queues, delays)
+        await renew_queues(connection, self._requests.queues)
 
     async def leave(self) -> None:
         """Take nothing new; returns when what was in hand is settled and the connection closed."""

@@ -1,116 +1,30 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
 from crm_scratch import eventually
+from crm_scratch.asking import ME, SOMEBODY_ELSE, LookOutside, ask, code, things
 from crm_scratch.bus import Bus
 from crm_scratch.things import (
-    OTHER_TENANT,
     SCRATCH,
     TENANT,
     BreakThing,
     GetThing,
     MakeThing,
-    Thing,
     WaitForThing,
-    break_thing,
-    get_thing,
-    make_thing,
 )
 from crm_testing.services import answering
-from crm_testing.wire import Wire
-from faststream.rabbit import RabbitBroker
-from service_kit.bus import Publisher
-from service_kit.calls import Call
 from service_kit.circuits import MOST_IN_FLIGHT
-from service_kit.database import Database, Transaction
-from service_kit.errors import DeadlineError, ProblemError, UnavailableError
+from service_kit.database import Database
+from service_kit.declaring import renew_queues
+from service_kit.errors import DeadlineError, UnavailableError
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
-from service_kit.supervision import Supervisor
 from shared_events import topology
-from shared_events.requests import Principal, Reply, Request, RequestEnvelope
-
-ME = Principal(tenant_id=TENANT, user_id=UUID(int=1))
-SOMEBODY_ELSE = Principal(tenant_id=OTHER_TENANT, user_id=UUID(int=2))
-
-
-@pytest.fixture
-def gate() -> asyncio.Event:
-    """What WaitForThing waits for."""
-    return asyncio.Event()
-
-
-@pytest.fixture
-def server(database: Database, gate: asyncio.Event) -> RequestServer:
-    """A server that answers all of the scratch service's requests."""
-
-    async def wait_for_thing(tx: Transaction, request: WaitForThing, call: Call) -> Thing:
-        await gate.wait()
-        return Thing(id=uuid4(), name="late")
-
-    async def outside(request: LookOutside, call: Call) -> Thing:
-        await gate.wait()
-        return Thing(id=uuid4(), name=call.principal.tenant_id)
-
-    server = RequestServer(SCRATCH, database)
-    server.answer(MakeThing, make_thing)
-    server.answer(GetThing, get_thing)
-    server.answer(BreakThing, break_thing)
-    server.answer(WaitForThing, wait_for_thing)
-    server.answer_external(LookOutside, outside)
-    return server
-
-
-@pytest.fixture
-async def serving(
-    server: RequestServer, vhost: str, gate: asyncio.Event
-) -> AsyncIterator[RabbitBroker]:
-    """The broker through which the server answers."""
-    async with answering(server, vhost) as broker:
-        yield broker
-        gate.set()
-
-
-@pytest.fixture
-async def client(vhost: str) -> AsyncIterator[RequestClient]:
-    client = RequestClient(vhost)
-    await client.start()
-    yield client
-    await client.stop()
-
-
-class LookOutside(WaitForThing, key="scratch.thing.look"):
-    """A query whose handler talks to somebody outside."""
-
-
-async def ask(
-    client: RequestClient,
-    request: Request[Any],
-    *,
-    principal: Principal = ME,
-    key: str | None = None,
-    timeout: float = 5.0,
-) -> Reply:
-    return await client.call(
-        request, principal=principal, correlation_id="req-1", idempotency_key=key, timeout=timeout
-    )
-
-
-async def things(database: Database) -> int:
-    async with database.tenant(TENANT) as tx:
-        return int(await tx.fetchval("SELECT count(*) FROM things"))
-
-
-def code(reply: Reply) -> tuple[str, str]:
-    assert reply.problem is not None
-    return reply.problem.kind, reply.problem.code
+from shared_events.requests import Principal, Reply, RequestEnvelope
 
 
 @pytest.mark.usefixtures("serving")
@@ -242,14 +156,14 @@ class TestQueue:
     async def test_of_earlier_code_makes_way(
         self,
         server: RequestServer,
-        publisher: Publisher,
         client: RequestClient,
         vhost: str,
         bus: Bus,
     ) -> None:
         for queue in server.queues:
             await bus.channel.declare_queue(queue.name, durable=True)
-        await publisher.renew(server.queues)
+        async with await aio_pika.connect_robust(vhost) as connection:
+            await renew_queues(connection, server.queues)
         async with answering(server, vhost):
             assert (await ask(client, MakeThing(name="x"))).problem is None
 
@@ -270,50 +184,6 @@ class TestRedelivery:
         replies = [Reply.model_validate_json((await bus.take("answers")).body) for _ in range(2)]
         assert [code(r) for r in replies if r.problem] == [("timeout", "answer_lost")]
         assert await things(database) == 1
-
-
-class TestAbsence:
-    async def test_of_the_service_is_told_at_once(self, client: RequestClient, bus: Bus) -> None:
-        await bus.exchange(topology.CRM_REQUESTS.name)
-        begun = time.monotonic()
-        with pytest.raises(UnavailableError) as raised:
-            await ask(client, MakeThing(name="x"))
-        assert raised.value.problem.code == "service_unavailable"
-        assert time.monotonic() - begun < 0.5
-
-    async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
-        with pytest.raises(UnavailableError):
-            await ask(client, MakeThing(name="x"))
-        await bus.exchange(topology.CRM_REQUESTS.name)  # and the client recovers
-        with pytest.raises(UnavailableError) as raised:
-            await ask(client, MakeThing(name="x"))
-        assert raised.value.problem.code == "service_unavailable"
-
-    async def test_of_a_connection_is_told_at_once(self, vhost: str) -> None:
-        with pytest.raises(UnavailableError):
-            await ask(RequestClient(vhost), MakeThing(name="x"))
-
-    async def test_ends_a_call_in_flight_when_the_client_stops(
-        self, serving: RabbitBroker, vhost: str
-    ) -> None:
-        client = RequestClient(vhost)
-        await client.start()
-        waiting = asyncio.create_task(ask(client, WaitForThing()))
-        await asyncio.sleep(0.1)
-        await client.stop()
-        with pytest.raises(DeadlineError):
-            await waiting
-
-    async def test_of_a_service_that_stopped_is_told_at_once(
-        self, serving: RabbitBroker, client: RequestClient
-    ) -> None:
-        assert (await ask(client, MakeThing(name="x"))).problem is None
-        await serving.stop()
-        begun = time.monotonic()
-        with pytest.raises(UnavailableError) as raised:
-            await ask(client, MakeThing(name="x"))
-        assert raised.value.problem.code == "service_unavailable"
-        assert time.monotonic() - begun < 0.5
 
 
 @pytest.mark.usefixtures("serving")
@@ -399,78 +269,3 @@ class TestConcurrency:
     async def test_gives_each_caller_its_own_answer(self, client: RequestClient) -> None:
         replies = await asyncio.gather(*(ask(client, MakeThing(name=f"n{n}")) for n in range(100)))
         assert [r.value["name"] for r in replies if r.value] == [f"n{n}" for n in range(100)]
-
-
-class TestStop:
-    async def test_finishes_what_is_being_answered(
-        self, serving: RabbitBroker, client: RequestClient, gate: asyncio.Event
-    ) -> None:
-        waiting = asyncio.create_task(ask(client, WaitForThing()))
-        await asyncio.sleep(0.2)
-        stopping = asyncio.create_task(serving.stop())
-        await asyncio.sleep(0.2)
-        gate.set()
-        assert (await waiting).value is not None
-        await stopping
-
-    async def test_of_one_of_two_replicas_loses_no_query(
-        self, server: RequestServer, client: RequestClient, vhost: str, gate: asyncio.Event
-    ) -> None:
-        async with answering(server, vhost) as leaving, answering(server, vhost):
-            slow = [asyncio.create_task(ask(client, LookOutside())) for _ in range(2)]
-            await asyncio.sleep(0.2)
-            stopping = asyncio.create_task(leaving.stop())
-            queries = []
-            for _ in range(60):
-                queries.append(asyncio.create_task(ask(client, GetThing(thing_id=uuid4()))))
-                await asyncio.sleep(0.01)
-            replies = await asyncio.gather(*queries)
-            gate.set()
-            assert {code(reply) for reply in replies} == {("not_found", "thing_not_found")}
-            assert all(reply.value for reply in await asyncio.gather(*slow))
-            await stopping
-
-
-class TestLostConnection:
-    """A client that is kept by `run`."""
-
-    @pytest.mark.usefixtures("serving")
-    async def test_is_replaced_and_whoever_waited_is_told(
-        self, vhost: str, gate: asyncio.Event
-    ) -> None:
-        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
-            waiting = asyncio.create_task(ask(client, WaitForThing()))
-            await asyncio.sleep(0.2)
-            begun = time.monotonic()
-            wire.cut()
-            with pytest.raises(DeadlineError):
-                await waiting
-            await eventually(lambda: answers(client))
-            assert time.monotonic() - begun < 3
-
-    @pytest.mark.usefixtures("serving")
-    async def test_that_says_nothing_costs_less_than_five_seconds(self, vhost: str) -> None:
-        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
-            begun = time.monotonic()
-            wire.fall_silent()
-            await eventually(lambda: answers(client))
-            assert time.monotonic() - begun < 5
-
-
-@asynccontextmanager
-async def kept(client: RequestClient) -> AsyncIterator[RequestClient]:
-    """The client as a service runs it, once it answers."""
-    supervisor = Supervisor()
-    supervisor.add("requests", client.run)
-    supervisor.start()
-    await eventually(lambda: answers(client))
-    yield client
-    await supervisor.stop()
-
-
-async def answers(client: RequestClient) -> bool:
-    try:
-        await ask(client, GetThing(thing_id=uuid4()), timeout=1)
-    except ProblemError:
-        return False
-    return True

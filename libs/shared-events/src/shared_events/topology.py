@@ -6,6 +6,9 @@ expires, is rejected or exceeds the delivery limit goes to `<exchange>.dlx` unde
 and rests in `<queue>.dlq`, which drops nothing.
 
 Queue arguments cannot be changed in place: a change needs a new name (suffix `.v2`).
+
+None of them is `robust`: aio-pika would make what was lost anew by itself, without its bindings
+(docs/adr/0012).
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,13 +44,15 @@ class TopicExchange(RabbitExchange):
     """A topic exchange; `sources` are the exchanges that feed it, each with the keys it takes."""
 
     def __init__(self, name: str, sources: Sequence[tuple["TopicExchange", str]] = ()) -> None:
-        super().__init__(name, type=ExchangeType.TOPIC, durable=True)
+        super().__init__(name, type=ExchangeType.TOPIC, durable=True, robust=False)
         self.sources = tuple(sources)
 
     @property
     def dead_letters(self) -> RabbitExchange:
         """Where its queues' dead letters go."""
-        return RabbitExchange(f"{self.name}.dlx", type=ExchangeType.TOPIC, durable=True)
+        return RabbitExchange(
+            f"{self.name}.dlx", type=ExchangeType.TOPIC, durable=True, robust=False
+        )
 
 
 class EventQueue(RabbitQueue):
@@ -70,7 +75,8 @@ class EventQueue(RabbitQueue):
         super().__init__(
             name,
             queue_type=QueueType.QUORUM,
-            routing_key=keys[0],  # the subscriber binds one, `service_kit.bus` all of them
+            routing_key=keys[0],  # the subscriber binds one, `service_kit.declaring` all of them
+            robust=False,
             arguments={
                 "x-message-ttl": MESSAGE_TTL_MS,
                 "x-delivery-limit": DELIVERY_LIMIT,
@@ -93,6 +99,7 @@ class EventQueue(RabbitQueue):
         return RabbitQueue(
             f"{self.name}.dlq",
             queue_type=QueueType.QUORUM,
+            robust=False,
             arguments={"x-delivery-limit": NEVER},
         )
 
@@ -214,6 +221,7 @@ def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
     queue = RabbitQueue(
         name,
         queue_type=QueueType.QUORUM,
+        robust=False,
         arguments={
             "x-message-ttl": delay_ms,
             "x-dead-letter-exchange": "",
@@ -221,10 +229,10 @@ def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
             "x-overflow": "reject-publish",
         },
     )
-    return RabbitExchange(name, type=ExchangeType.TOPIC), queue
+    return RabbitExchange(name, type=ExchangeType.TOPIC, robust=False), queue
 
 
-CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, durable=True)
+CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, durable=True, robust=False)
 
 
 def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
@@ -235,7 +243,7 @@ def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
     node that is lost takes those on it along, and the service declares the queue anew.
     """
     name = f"{service.noun}.{'queries' if kind == 'query' else 'commands'}"
-    return RabbitQueue(name, durable=True, auto_delete=True)
+    return RabbitQueue(name, durable=True, auto_delete=True, robust=False)
 
 
 def event_exchange(event_type: str) -> TopicExchange:

@@ -1,0 +1,145 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from crm_scratch import eventually
+from crm_scratch.asking import LookOutside, ask, code
+from crm_scratch.bus import Bus
+from crm_scratch.things import (
+    GetThing,
+    MakeThing,
+    WaitForThing,
+)
+from crm_testing.services import answering
+from crm_testing.wire import Wire
+from faststream.rabbit import RabbitBroker
+from service_kit.errors import DeadlineError, ProblemError, UnavailableError
+from service_kit.request_client import RequestClient
+from service_kit.request_server import RequestServer
+from service_kit.supervision import Supervisor
+from shared_events import topology
+from shared_events.requests import Reply
+
+
+class TestAbsence:
+    async def test_of_the_service_is_told_at_once(self, client: RequestClient, bus: Bus) -> None:
+        await bus.exchange(topology.CRM_REQUESTS.name)
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_unavailable"
+        assert time.monotonic() - begun < 0.5
+
+    async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
+        with pytest.raises(UnavailableError):
+            await ask(client, MakeThing(name="x"))
+        await bus.exchange(topology.CRM_REQUESTS.name)  # and the client recovers
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_unavailable"
+
+    async def test_of_a_connection_is_told_at_once(self, vhost: str) -> None:
+        with pytest.raises(UnavailableError):
+            await ask(RequestClient(vhost), MakeThing(name="x"))
+
+    async def test_ends_a_call_in_flight_when_the_client_stops(
+        self, serving: RabbitBroker, vhost: str
+    ) -> None:
+        client = RequestClient(vhost)
+        await client.start()
+        waiting = asyncio.create_task(ask(client, WaitForThing()))
+        await asyncio.sleep(0.1)
+        await client.stop()
+        with pytest.raises(DeadlineError):
+            await waiting
+
+    async def test_of_a_service_that_stopped_is_told_at_once(
+        self, serving: RabbitBroker, client: RequestClient
+    ) -> None:
+        assert (await ask(client, MakeThing(name="x"))).problem is None
+        await serving.stop()
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError) as raised:
+            await ask(client, MakeThing(name="x"))
+        assert raised.value.problem.code == "service_unavailable"
+        assert time.monotonic() - begun < 0.5
+
+
+class TestStop:
+    async def test_finishes_what_is_being_answered(
+        self, serving: RabbitBroker, client: RequestClient, gate: asyncio.Event
+    ) -> None:
+        waiting = asyncio.create_task(ask(client, WaitForThing()))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(serving.stop())
+        await asyncio.sleep(0.2)
+        gate.set()
+        assert (await waiting).value is not None
+        await stopping
+
+    async def test_of_one_of_two_replicas_loses_no_query(
+        self, server: RequestServer, client: RequestClient, vhost: str, gate: asyncio.Event
+    ) -> None:
+        async with answering(server, vhost) as leaving, answering(server, vhost):
+            slow = [asyncio.create_task(ask(client, LookOutside())) for _ in range(2)]
+            await asyncio.sleep(0.2)
+            stopping = asyncio.create_task(leaving.stop())
+            queries = []
+            for _ in range(60):
+                queries.append(asyncio.create_task(ask(client, GetThing(thing_id=uuid4()))))
+                await asyncio.sleep(0.01)
+            answered = await asyncio.gather(*queries, return_exceptions=True)
+            gate.set()
+            replies = [reply for reply in answered if isinstance(reply, Reply)]
+            assert len(replies) == 60
+            assert {code(reply) for reply in replies} == {("not_found", "thing_not_found")}
+            assert all(reply.value for reply in await asyncio.gather(*slow))
+            await stopping
+
+
+class TestLostConnection:
+    """A client that is kept by `run`."""
+
+    @pytest.mark.usefixtures("serving")
+    async def test_is_replaced_and_whoever_waited_is_told(
+        self, vhost: str, gate: asyncio.Event
+    ) -> None:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+            waiting = asyncio.create_task(ask(client, WaitForThing()))
+            await asyncio.sleep(0.2)
+            begun = time.monotonic()
+            wire.cut()
+            with pytest.raises(DeadlineError):
+                await waiting
+            await eventually(lambda: answers(client))
+            assert time.monotonic() - begun < 3
+
+    @pytest.mark.usefixtures("serving")
+    async def test_that_says_nothing_costs_less_than_five_seconds(self, vhost: str) -> None:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+            begun = time.monotonic()
+            wire.fall_silent()
+            await eventually(lambda: answers(client))
+            assert time.monotonic() - begun < 5
+
+
+@asynccontextmanager
+async def kept(client: RequestClient) -> AsyncIterator[RequestClient]:
+    """The client as a service runs it, once it answers."""
+    supervisor = Supervisor()
+    supervisor.add("requests", client.run)
+    supervisor.start()
+    await eventually(lambda: answers(client))
+    yield client
+    await supervisor.stop()
+
+
+async def answers(client: RequestClient) -> bool:
+    try:
+        await ask(client, GetThing(thing_id=uuid4()), timeout=1)
+    except ProblemError:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""Asking the scratch service: who asks, and what for."""
+
+from typing import Any
+from uuid import UUID
+
+from service_kit.database import Database
+from service_kit.request_client import RequestClient
+from shared_events.requests import Principal, Reply, Request
+
+from crm_scratch.things import (
+    OTHER_TENANT,
+    TENANT,
+    WaitForThing,
+)
+
+ME = Principal(tenant_id=TENANT, user_id=UUID(int=1))
+
+ME = Principal(tenant_id=TENANT, user_id=UUID(int=1))
+SOMEBODY_ELSE = Principal(tenant_id=OTHER_TENANT, user_id=UUID(int=2))
+
+
+class LookOutside(WaitForThing, key="scratch.thing.look"):
+    """A query whose handler talks to somebody outside."""
+
+
+async def ask(
+    client: RequestClient,
+    request: Request[Any],
+    *,
+    principal: Principal = ME,
+    key: str | None = None,
+    timeout: float = 5.0,
+) -> Reply:
+    """Ask, and give the answer."""
+    return await client.call(
+        request, principal=principal, correlation_id="req-1", idempotency_key=key, timeout=timeout
+    )
+
+
+async def things(database: Database) -> int:
+    """How many things the tenant has."""
+    async with database.tenant(TENANT) as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM things"))
+
+
+def code(reply: Reply) -> tuple[str, str]:
+    """Kind and code of the problem a reply must be."""
+    assert reply.problem is not None
+    return reply.problem.kind, reply.problem.code

@@ -1,0 +1,98 @@
+"""What the ledger allows, and when a sender looks at it."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from crm_channels_waha.outbound import channel_sender, ledger
+from crm_fakes.waha import WahaSimulator
+from crm_testing.scenes.channels import Shop
+from crm_testing.services import eventually
+from service_kit.cause import Cause
+
+LOCKS = """
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database
+    WHERE datname = current_database())
+    AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
+"""
+
+
+async def sender_runs(company: Shop) -> bool:
+    """Whether a process holds the lock of the company's channel."""
+    (row,) = await company.rows(LOCKS, f"channels_waha/send/{company.channel_id}")
+    return bool(row["count"])
+
+
+async def sender_rests(company: Shop) -> bool:
+    return not await sender_runs(company)
+
+
+class TestMarks:
+    async def test_sending_is_for_what_was_pending_alone(
+        self, company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        message_id = await company.write()
+        await company.until_state(message_id, "sent")
+        async with company.database.tenant(company.id) as tx:
+            assert not await ledger.mark_sending(tx, message_id, None)
+            assert not await ledger.mark_sending(tx, UUID(int=0), None)
+            assert not await ledger.mark_sent(tx, message_id, None)
+            assert not await ledger.may_have_left(tx, message_id)
+
+
+class TestSender:
+    async def test_leaves_a_channel_that_owes_nothing_and_returns_to_it(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 0.02)
+        monkeypatch.setattr(channel_sender, "_IDLE_POLLS", 3)
+        await company.connect()
+        for text in ("um", "dois"):
+            message_id = await company.write(text)
+            await company.until_state(message_id, "sent")
+            await eventually(lambda: sender_rests(company))
+        assert [m.text for m in waha.sent.values()] == ["um", "dois"]
+
+    async def test_stays_with_a_channel_that_owes_something(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 0.01)
+        monkeypatch.setattr(channel_sender, "_IDLE_POLLS", 3)
+        await company.connect()
+        waha.echo = False
+        waha.faults.add("timeout_after_accept", times=1)
+        message_id = await company.write()
+        await company.until_state(message_id, "unknown")
+        async with company.database.tenant(company.id) as tx:
+            await ledger.mark_waiting(tx, message_id, "unknown", 60, "not yet")
+        # Longer than a sender without work stays.
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            assert await sender_runs(company)
+
+    async def test_is_woken_by_the_echo_of_what_it_waits_for(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What stands behind a message of unknown outcome goes as soon as that is settled."""
+        monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 60.0)
+        await company.connect()
+        waha.echo = False
+        waha.faults.add("timeout_after_accept", times=1)
+        first = await company.write("primeira")
+        await company.until_state(first, "unknown")
+        async with company.database.tenant(company.id) as tx:
+            await ledger.mark_waiting(tx, first, "unknown", 60, "not yet")
+        second = await company.write("segunda")
+        await company.until_state(second, "pending")
+        async with company.database.tenant(company.id) as tx:
+            echo = ledger.Echo(
+                channel_id=company.channel_id,
+                external_id=str((await company.ledger(first))["external_id"]),
+                at=datetime.now(UTC),
+                cause=Cause(),
+            )
+            assert await ledger.confirm(tx, [echo])
+        await company.until_state(second, "sent")
