@@ -28,10 +28,11 @@ Rule = Callable[[Manifests], Iterator[str]]
 
 # Made by other parts of a cluster: the certificate issuer makes this one.
 EXTERNAL_SECRETS = {"gateway-tls"}
-MAX_CONNECTIONS = 200  # docker-compose.yml and deploy/k8s/README.md ask PostgreSQL for as many
+MAX_CONNECTIONS = 300  # docker-compose.yml and deploy/k8s/README.md ask PostgreSQL for as many
 RESERVED_CONNECTIONS = 20  # migrations, backups, people
 FLUSH_SECONDS = 5
-DEDICATED_CONNECTIONS = 3  # a process's listeners and locks, beside its pool
+DEDICATED_CONNECTIONS = 4  # a process's listeners, locks and health, beside its pools
+PURPOSES = 3  # requests, events, all else (service_kit.service)
 NEVER_DIALLED = (
     "0.1.2.3",
     "10.1.2.3",
@@ -203,7 +204,7 @@ def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
         pool = settings_of(service_of(deployment)).model_fields["db_pool_size"].default
         spec = deployment["spec"]
         processes = spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"]
-        total += processes * (pool + DEDICATED_CONNECTIONS)
+        total += processes * (PURPOSES * pool + DEDICATED_CONNECTIONS)
     if total > MAX_CONNECTIONS - RESERVED_CONNECTIONS:
         yield f"{total} connections do not fit into {MAX_CONNECTIONS}"
 

@@ -35,7 +35,7 @@ def postgres(directory: Path, port: int, password: str, *, durable: bool = True)
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": "",
-        "max_connections": "200",
+        "max_connections": "300",
         "log_line_prefix": "%m [%p] %q%u ",
         **({} if durable else CARELESS),
     }

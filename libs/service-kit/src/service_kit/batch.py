@@ -27,8 +27,31 @@ _LINGER_FROM, _LINGER_STEP = 30.0, 0.0003
 _RATE_MEMORY_SECONDS = 0.5
 
 
+class Records(list[IncomingMessage]):
+    """A batch as handlers get it. What a handler keeps it settles later, by itself."""
+
+    def __init__(self, messages: Batch, kept: set[IncomingMessage]) -> None:
+        super().__init__(messages)
+        self._kept = kept
+
+    def keep(self, message: IncomingMessage) -> None:
+        """Leave a message unacknowledged when the handler returns."""
+        self._kept.add(message)
+
+    async def settle(self, message: IncomingMessage) -> None:
+        """Acknowledge a message that was kept; a lost channel redelivers it."""
+        if not message.channel.is_closed:
+            await message.ack()
+        self._kept.discard(message)
+
+
 class BatchMessage(StreamMessage[Batch]):
-    """A batch as FastStream's pipeline sees it: one message, settled as one."""
+    """A batch as FastStream's pipeline sees it: one message, settled as one.
+
+    `kept` is what handlers of this subscriber settle by themselves, of earlier batches too.
+    """
+
+    kept: set[IncomingMessage]
 
     async def ack(self, **_: Any) -> None:
         """Acknowledge everything up to the last: all came, and were settled, in order.
@@ -36,12 +59,20 @@ class BatchMessage(StreamMessage[Batch]):
         A lost channel takes no acknowledgement and redelivers.
         """
         await super().ack()
+        if self.kept:
+            for message in self._not_kept():
+                await message.ack()
+            return
         for last in self._last_of_each_channel():
             await last.ack(multiple=True)
 
     async def nack(self, **_: Any) -> None:
         """Give all of them back to the queue."""
         await super().nack()
+        if self.kept:
+            for message in self._not_kept():
+                await message.nack(requeue=True)
+            return
         for last in self._last_of_each_channel():
             await last.nack(multiple=True, requeue=True)
 
@@ -49,15 +80,22 @@ class BatchMessage(StreamMessage[Batch]):
         """As `nack`: what is wrong with one message is no reason to drop a batch."""
         await self.nack()
 
+    def _not_kept(self) -> list[IncomingMessage]:
+        return [
+            message
+            for message in self.raw_message
+            if message not in self.kept and not message.channel.is_closed
+        ]
+
     def _last_of_each_channel(self) -> list[IncomingMessage]:
         last = {id(message.channel): message for message in self.raw_message}
         return [message for message in last.values() if not message.channel.is_closed]
 
 
-async def parse_batch(messages: Batch) -> BatchMessage:
+def _parse(messages: Batch, kept: set[IncomingMessage]) -> BatchMessage:
     """What the messages have in common is the first one's; each keeps its headers."""
     first = messages[0]
-    return BatchMessage(
+    batch = BatchMessage(
         messages,
         [message.body for message in messages],
         headers=dict(first.headers),
@@ -70,11 +108,8 @@ async def parse_batch(messages: Batch) -> BatchMessage:
         correlation_id=first.correlation_id,
         message_id=first.message_id,
     )
-
-
-async def decode_batch(message: BatchMessage) -> list[IncomingMessage]:
-    """Handlers take the messages themselves: each needs its own headers."""
-    return list(message.raw_message)
+    batch.kept = kept
+    return batch
 
 
 class Pace:
@@ -108,6 +143,7 @@ class BatchSubscriber(RabbitSubscriber):
 
     max_records: int
     batch_timeout_ms: int | None
+    kept: set[IncomingMessage]
 
     _arrived: asyncio.Queue[IncomingMessage]
     _full: asyncio.Event
@@ -121,6 +157,14 @@ class BatchSubscriber(RabbitSubscriber):
         self._in_hand = asyncio.Lock()
         await super().start()
         self._gathering = asyncio.create_task(self._gather(), name=f"batches-{self.queue.name}")
+
+    async def parse(self, messages: Batch) -> BatchMessage:
+        """The parser of its handlers."""
+        return _parse(messages, self.kept)
+
+    async def decode(self, message: BatchMessage) -> Records:
+        """The decoder of its handlers: they take the messages, each with its own headers."""
+        return Records(message.raw_message, self.kept)
 
     async def finish(self) -> None:
         """Begin no other batch; returns when the one in hand is settled.

@@ -6,8 +6,10 @@ acknowledges them together. What goes wrong decides what happens next:
 - the database or broker is away: the batch waits unacknowledged and is tried again. While the
   database answers others, that is believed of a batch only a few times;
 - the message cannot be read (`PoisonError`): to the dead letters at once, with the reason;
-- anything else: the batch is halved until the one that fails is alone; it goes through the delay
-  queues (`consumer_retry_delays_seconds`) and after the last of them to the dead letters.
+- somebody holds a row for too long: the company's messages are set aside (`service_kit.aside`);
+- anything else: the others go on without the company that failed, and its messages are halved
+  until the one that fails is alone; that goes through the delay queues
+  (`consumer_retry_delays_seconds`) and after the last of them to the dead letters.
 """
 
 import asyncio
@@ -23,9 +25,17 @@ from aio_pika import IncomingMessage
 from shared_events import topology
 
 from service_kit import inbox, metrics, tracing
+from service_kit.aside import Aside
+from service_kit.batch import Records
 from service_kit.bus import Publisher, UnroutableError
 from service_kit.connection import BrokerDownError
-from service_kit.database import Database, Transaction, is_infrastructure, is_tenant_id
+from service_kit.database import (
+    Database,
+    Transaction,
+    is_busy,
+    is_infrastructure,
+    is_tenant_id,
+)
 from service_kit.errors import PoisonError
 from service_kit.incoming import Decoder, Incoming, Read
 
@@ -44,10 +54,25 @@ _MAX_ATTEMPTS = 1000
 class _Delivery:
     message: IncomingMessage
     read: Read
+    source: Sequence[IncomingMessage]
+    """The batch it came in, which can keep it."""
 
     @property
     def incoming(self) -> Incoming[Any]:
         return self.read.incoming
+
+
+class HeldTooLongError(Exception):
+    """Somebody held what was wanted for as long as messages may be set aside."""
+
+
+class _TenantFailedError(Exception):
+    """What one company's messages in a batch ran into."""
+
+    def __init__(self, tenant_id: str, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.tenant_id = tenant_id
+        self.error = error
 
 
 class Consumer:
@@ -70,10 +95,16 @@ class Consumer:
         self._publisher = publisher
         self._retry_delays = tuple(retry_delays)
         self._in_hand: dict[int, float] = {}
+        self._aside = Aside[_Delivery](name, self._apply_aside, self._give_up)
 
     def oldest_seconds(self) -> float:
         """How long the longest of what is in hand has been there."""
-        return max((time.monotonic() - since for since in self._in_hand.values()), default=0.0)
+        in_hand = (time.monotonic() - since for since in self._in_hand.values())
+        return max(self._aside.oldest_seconds(), *in_hand, 0.0)
+
+    async def leave(self) -> None:
+        """Let go of what was set aside; it returns to the queue with the connection."""
+        await self._aside.leave()
 
     async def handle(self, messages: Sequence[IncomingMessage]) -> None:
         """Settle every message: applied, delayed or among the dead letters."""
@@ -89,7 +120,7 @@ class Consumer:
         poisoned: list[tuple[IncomingMessage, PoisonError]] = []
         for message in messages:
             try:
-                deliveries.append(_Delivery(message, self._read(message)))
+                deliveries.append(_Delivery(message, self._read(message), messages))
             except PoisonError as error:
                 poisoned.append((message, error))
         if deliveries:
@@ -111,13 +142,19 @@ class Consumer:
 
     async def _settle(self, batch: Sequence[_Delivery]) -> None:
         """Apply a batch, however long the database takes to come back."""
+        batch = self._without_those_aside(batch)
+        if not batch:
+            return
         backoff, failures = 0.1, 0
         while True:
             try:
                 await self._apply(batch)
                 return
             except Exception as error:
-                if is_infrastructure(error):
+                if isinstance(error, _TenantFailedError):
+                    await self._settle_apart(batch, error)
+                    return
+                if is_infrastructure(error) or is_busy(error):
                     failures += 1
                     if failures < _PATIENCE or not await self._database.answers():
                         log.warning(
@@ -126,13 +163,75 @@ class Consumer:
                         await asyncio.sleep(backoff)
                         backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
                         continue
-                if len(batch) == 1:
-                    await self._postpone(batch[0], error)
-                    return
-                middle = len(batch) // 2  # the good ones still go together
-                await self._settle(batch[:middle])
-                await self._settle(batch[middle:])
+                await self._settle_halves(batch, error)
                 return
+
+    async def _settle_apart(self, batch: Sequence[_Delivery], failed: "_TenantFailedError") -> None:
+        """The others first, together; then the company that failed."""
+        others = [d for d in batch if d.incoming.tenant_id != failed.tenant_id]
+        theirs = [d for d in batch if d.incoming.tenant_id == failed.tenant_id]
+        if is_busy(failed.error) and all(isinstance(d.source, Records) for d in theirs):
+            self._set_aside(failed.tenant_id, theirs)
+            await self._settle(others)
+        else:
+            await self._settle(others)
+            await self._settle_halves(theirs, failed.error)
+
+    async def _settle_halves(self, batch: Sequence[_Delivery], error: Exception) -> None:
+        """The good ones still go together."""
+        if len(batch) == 1:
+            await self._postpone(batch[0], error)
+            return
+        middle = len(batch) // 2
+        await self._settle(batch[:middle])
+        await self._settle(batch[middle:])
+
+    def _without_those_aside(self, batch: Sequence[_Delivery]) -> Sequence[_Delivery]:
+        """What is of a company that waits aside already waits there too, in its place."""
+        rest = []
+        for delivery in batch:
+            tenant_id = delivery.incoming.tenant_id
+            if tenant_id in self._aside:
+                self._set_aside(tenant_id, [delivery])
+            else:
+                rest.append(delivery)
+        return rest
+
+    def _set_aside(self, tenant_id: str, deliveries: Sequence[_Delivery]) -> None:
+        for delivery in deliveries:
+            if isinstance(delivery.source, Records):
+                delivery.source.keep(delivery.message)
+        self._aside.add(tenant_id, deliveries)
+
+    async def _apply_aside(self, deliveries: Sequence[_Delivery]) -> bool:
+        try:
+            await self._apply(deliveries)
+        except Exception as error:
+            cause = error.error if isinstance(error, _TenantFailedError) else error
+            if is_busy(cause) or is_infrastructure(cause):
+                return False
+            for delivery in deliveries:  # each on its own: few wait here
+                await self._apply_or_postpone(delivery)
+        await self._settle_kept(deliveries)
+        return True
+
+    async def _apply_or_postpone(self, delivery: _Delivery) -> None:
+        try:
+            await self._apply([delivery])
+        except Exception as error:
+            cause = error.error if isinstance(error, _TenantFailedError) else error
+            await self._postpone(delivery, cause)
+
+    async def _give_up(self, deliveries: Sequence[_Delivery]) -> None:
+        """They waited for too long: to the delay queues, in order."""
+        for delivery in deliveries:
+            await self._postpone(delivery, HeldTooLongError("a row was held for too long"))
+        await self._settle_kept(deliveries)
+
+    async def _settle_kept(self, deliveries: Sequence[_Delivery]) -> None:
+        for delivery in deliveries:
+            if isinstance(delivery.source, Records):
+                await delivery.source.settle(delivery.message)
 
     async def _apply(self, batch: Sequence[_Delivery]) -> None:
         begun = time.perf_counter()
@@ -149,8 +248,13 @@ class Consumer:
         async with self._database.system("consume") as tx:
             fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
             for tenant_id, handler, messages in _runs(batch, fresh):
-                await tx.act_for(tenant_id)
-                await handler(tx, messages)
+                try:
+                    await tx.act_for(tenant_id)
+                    await handler(tx, messages)
+                except Exception as error:
+                    if is_infrastructure(error):
+                        raise
+                    raise _TenantFailedError(tenant_id, error) from error
 
     def _record(self, status: str, count: int, seconds: float) -> None:
         observed = metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status)

@@ -65,8 +65,10 @@ class Consuming:
                 self.subscribed.set()
                 await watch(connection, self._looking(router), self._over)
                 await _finish(router)
+                await self._subscriptions.leave()
         finally:
             self.subscribed.clear()
+            await self._subscriptions.leave()
             self._left.set()
 
     async def _declare(self, broker: RabbitBroker, connection: AbstractRobustConnection) -> None:

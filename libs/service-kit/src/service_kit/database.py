@@ -40,6 +40,10 @@ _INFRASTRUCTURE: tuple[type[BaseException], ...] = (
 )
 
 
+_STATEMENT_SECONDS = 30.0
+_BEGIN_SECONDS = 5.0
+_DEDICATED_SECONDS = 15.0
+
 _BROKEN: tuple[type[BaseException], ...] = (
     *_INFRASTRUCTURE,
     asyncpg.InterfaceError,
@@ -55,6 +59,11 @@ def is_infrastructure(error: BaseException) -> bool:
     thing: however often they are tried, what is asked stays as it is.
     """
     return isinstance(error, _INFRASTRUCTURE)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else held what was wanted for too long: the same may go well in a moment."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
 
 
 class NotConnectedError(ConnectionError):
@@ -149,6 +158,10 @@ class Transaction:
         return int(count) if count.isdigit() else 0
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
+
+
 def _compiled(statement: ClauseElement) -> tuple[str, tuple[Any, ...]]:
     text, values = compile_statement(statement)
     return text, tuple(values)
@@ -168,10 +181,23 @@ def _set_tenant(tenant_id: str) -> str:
 class Database:
     """The service's own schema in PostgreSQL, reached as its runtime role."""
 
-    def __init__(self, dsn: str, schema: str, *, pool_size: int = 8) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        schema: str,
+        *,
+        pool_size: int = 8,
+        purpose: str = "pool",
+        statement_seconds: float = _STATEMENT_SECONDS,
+        lock_seconds: float = 0.0,
+    ) -> None:
+        """`lock_seconds` is how long a statement may wait for a lock, 0 for as long as it takes."""
         self.dsn = dsn
         self.schema = schema
         self._pool_size = pool_size
+        self._purpose = purpose
+        self._statement_seconds = statement_seconds
+        self._lock_seconds = lock_seconds
         self._pool: asyncpg.Pool | None = None
 
     async def connect(self) -> None:
@@ -188,8 +214,9 @@ class Database:
                 max_size=self._pool_size,
                 init=_prepare,
                 connection_class=_Connection,
-                server_settings=self._server_settings("pool"),
-                command_timeout=30,
+                server_settings=self._server_settings(self._purpose),
+                # A little later than the server's, so that one hears what took too long.
+                command_timeout=self._statement_seconds + 1,
                 timeout=5,
             )
         except (OSError, asyncpg.PostgresError) as error:
@@ -206,7 +233,17 @@ class Database:
                 pool.terminate()
 
     def _server_settings(self, purpose: str) -> dict[str, str]:
-        return {"search_path": self.schema, "application_name": f"crm-{self.schema}-{purpose}"}
+        return {
+            "search_path": self.schema,
+            "application_name": f"crm-{self.schema}-{purpose}",
+            "statement_timeout": _milliseconds(self._statement_seconds),
+            "lock_timeout": _milliseconds(self._lock_seconds),
+            "idle_in_transaction_session_timeout": _milliseconds(_STATEMENT_SECONDS),
+            # The server's side: it must let go of the locks of a client that vanished.
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        }
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -235,7 +272,11 @@ class Database:
     async def dedicated(self, purpose: str) -> asyncpg.Connection:
         """A connection outside the pool, for LISTEN or an advisory lock; the caller closes it."""
         connection: asyncpg.Connection = await asyncpg.connect(
-            self.dsn, server_settings=self._server_settings(purpose), timeout=5
+            self.dsn,
+            server_settings=self._server_settings(purpose),
+            timeout=5,
+            # A database that fails over in silence is noticed by the first statement.
+            command_timeout=_DEDICATED_SECONDS,
         )
         await _prepare(connection)
         return connection
@@ -270,8 +311,10 @@ async def _begun(
     connection: Connection, begin: str, cause: Cause | None
 ) -> AsyncIterator[Transaction]:
     try:
-        await connection.execute(begin)  # one round trip for BEGIN and the tenant
+        # One round trip for BEGIN and the tenant; a connection that is silent is no connection.
+        await connection.execute(begin, timeout=_BEGIN_SECONDS)
     except _BROKEN as error:
+        connection.terminate()
         raise NotConnectedError(f"the connection broke: {type(error).__name__}") from error
     tx = Transaction(connection, cause or Cause())
     try:

@@ -5,9 +5,11 @@ import asyncio
 import gc
 import json
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 import uvicorn
@@ -66,7 +68,7 @@ def _serve(service: Service) -> None:
     # What was imported stays for good: the collector need not walk it over and over.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    config = uvicorn.Config(
         service.app,
         host=service.settings.server_host,
         port=service.settings.server_port,
@@ -78,6 +80,27 @@ def _serve(service: Service) -> None:
         proxy_headers=False,  # whose word to take is the gateway's to say
         timeout_graceful_shutdown=int(service.settings.shutdown_grace_seconds),
     )
+    _Server(config, service).run()
+
+
+class _Server(uvicorn.Server):
+    """Says that it stops before it refuses connections, so that load balancers look elsewhere.
+
+    uvicorn closes its sockets first and tells the application after that. A second signal ends the
+    waiting.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        seconds = self._service.settings.drain_seconds
+        if seconds and not self._service.health.draining:
+            self._service.health.draining = True
+            threading.Timer(seconds, super().handle_exit, (sig, frame)).start()
+        else:
+            super().handle_exit(sig, frame)
 
 
 async def _redrive_outbox(settings: ServiceSettings, schema: str) -> int:

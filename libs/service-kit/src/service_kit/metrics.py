@@ -21,6 +21,9 @@ CONSUMER_BATCH_SIZE = Histogram(
 DEAD_LETTERED = Counter(
     "crm_dead_lettered_total", "Messages given up on, by reason", ["consumer", "reason"]
 )
+SET_ASIDE = Counter(
+    "crm_consumer_set_aside_total", "Messages that made room because of a lock", ["consumer"]
+)
 OUTBOX_PUBLISHED = Counter(
     "crm_outbox_published_total", "Events published by the relay", ["result"]
 )

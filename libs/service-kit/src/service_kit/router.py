@@ -12,7 +12,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
 from faststream.rabbit.subscriber.factory import create_subscriber
 
-from service_kit.batch import BatchSubscriber, decode_batch, parse_batch
+from service_kit.batch import BatchSubscriber
 from service_kit.bus import undecoded
 
 _RETURN_SECONDS = 0.02
@@ -64,7 +64,10 @@ class Router(RabbitRouter):
         )
         subscriber.max_records = max_records
         subscriber.batch_timeout_ms = batch_timeout_ms
-        return subscriber.add_call(parser_=parse_batch, decoder_=decode_batch, dependencies_=())
+        subscriber.kept = set()
+        return subscriber.add_call(
+            parser_=subscriber.parse, decoder_=subscriber.decode, dependencies_=()
+        )
 
     def request_subscriber(
         self, queue: RabbitQueue, *, prefetch: int, title: str | None = None

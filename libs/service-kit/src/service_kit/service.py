@@ -40,6 +40,9 @@ Background = Callable[[], Awaitable[None]]
 OnStop = Callable[[], Awaitable[None]]
 _PURGE_EVERY_SECONDS = 3600.0
 _ON_STOP_SECONDS = 5.0
+_EVENT_SECONDS = 10.0
+_LOCK_SECONDS = 0.5
+"""How long events may wait for a row that somebody holds, before they make room for others."""
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own; spans are OpenTelemetry's instrumentation's (`service_kit.tracing`)."""
 
@@ -54,8 +57,14 @@ class Service:
     def __init__(self, name: ServiceName, settings: ServiceSettings) -> None:
         self.name = name
         self.settings = settings
-        self.database = Database(
-            settings.postgres_dsn, name.schema, pool_size=settings.db_pool_size
+        # Pools by purpose: what one holds, none of the others waits for.
+        self.database = self._pool("pool")
+        self._for_requests = self._pool("requests")
+        self._for_events = self._pool(
+            "events", statement_seconds=_EVENT_SECONDS, lock_seconds=_LOCK_SECONDS
+        )
+        self._for_health = Database(
+            settings.postgres_dsn, name.schema, pool_size=1, purpose="health"
         )
         self.publisher = Publisher(settings.amqp_url, EVENTS.get(name, ()))
         self.relay = Relay(
@@ -72,8 +81,10 @@ class Service:
             title=name.name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
         )
         tracing.instrument_app(self.app)
-        self._requests = RequestServer(name, self.database)
-        self._subscriptions = Subscriptions(self.database, self.publisher, settings, self._requests)
+        self._requests = RequestServer(name, self._for_requests)
+        self._subscriptions = Subscriptions(
+            self._for_events, self.publisher, settings, self._requests
+        )
         self.consuming = Consuming(settings, self.publisher, self._subscriptions, self._requests)
         self._on_stop: list[OnStop] = []
         self._spoken: list[RabbitRouter] = []
@@ -86,6 +97,24 @@ class Service:
         self.background("purge", self._purge)
         self.health = self._make_health()
         self.app.include_router(health.router(self.health))
+
+    def _pool(self, purpose: str, **limits: float) -> Database:
+        return Database(
+            self.settings.postgres_dsn,
+            self.name.schema,
+            pool_size=self.settings.db_pool_size,
+            purpose=purpose,
+            **limits,
+        )
+
+    @property
+    def _pools(self) -> tuple[Database, ...]:
+        pools = [self.database, self._for_health]
+        if self._requests.requests:
+            pools.append(self._for_requests)
+        if self._subscriptions.queues:
+            pools.append(self._for_events)
+        return tuple(pools)
 
     def _make_health(self) -> health.Health:
         checks = health.Health(self.name.name)
@@ -183,7 +212,8 @@ class Service:
         return run
 
     async def _bring_up_database(self) -> None:
-        await self.database.connect()
+        for pool in self._pools:
+            await pool.connect()
         async with self.database.acquire() as connection:
             await check_revision(connection, self.name.package)
         self.migrated.set()
@@ -207,14 +237,15 @@ class Service:
                     await callback()
             except Exception as error:
                 log.warning("on_stop_failed", error=repr(error))
-        await self.database.close()
+        for pool in self._pools:
+            await pool.close()
         tracing.shutdown()
         log.info("service_stopped")
 
     async def _check_database(self) -> None:
         if not self.migrated.is_set():
             raise NotConnectedError("not connected or not migrated")
-        async with self.database.acquire() as connection:
+        async with self._for_health.acquire() as connection:
             await connection.fetchval("SELECT 1")
 
     async def check_topology(self) -> None:

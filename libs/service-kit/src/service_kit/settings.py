@@ -109,7 +109,12 @@ class ServiceSettings(BaseSettings):
     db_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer", description="how far TLS to PostgreSQL must go"
     )
-    db_pool_size: int = Field(default=8, ge=2, le=100, description="connections per process")
+    db_pool_size: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="connections of a process for each purpose: requests, events, all else",
+    )
 
     rabbitmq_url: SecretStr | None = Field(
         default=None, description="RabbitMQ, as `amqp://` or `amqps://`; instead of `RABBITMQ_*`"
@@ -150,6 +155,12 @@ class ServiceSettings(BaseSettings):
     )
     consumer_batch_size: int = Field(
         default=100, ge=1, le=1000, description="events applied in one transaction at most"
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="a process told to stop says so at `/health/ready` for so long, and serves on",
     )
     shutdown_grace_seconds: float = Field(
         default=15.0, description="what is in hand may take to finish at a stop"

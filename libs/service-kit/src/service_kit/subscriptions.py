@@ -91,6 +91,11 @@ class Subscriptions:
         """The queues whose consumer has had the same messages in hand for a minute."""
         return [c.name for c in self._consumers if c.oldest_seconds() > STUCK_SECONDS]
 
+    async def leave(self) -> None:
+        """Let go of what consumers hold beside their queues."""
+        for consumer in self._consumers:
+            await consumer.leave()
+
     def _subscribe(self, router: Router, consumer: Consumer, payload: Any) -> None:
         queue = consumer.queue
         # One after the other takes our own subscriber, too: it alone leaves in order.

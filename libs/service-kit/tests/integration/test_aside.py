@@ -1,0 +1,192 @@
+"""Somebody holds a company's row: its messages wait, in order, and nobody else's do."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from crm_scratch import eventually
+from crm_scratch.bus import RETRY_DELAYS, Bus, deleted
+from crm_scratch.consuming import deleted_to, inbox_rows
+from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT
+from service_kit import aside
+from service_kit.bus import Publisher, make_broker
+from service_kit.connection import connect, discard
+from service_kit.consumer import Consumer
+from service_kit.database import Database, Transaction
+from service_kit.incoming import Event
+from service_kit.router import Router
+from shared_events.channels.channel import ChannelDeleted
+
+Seen = dict[str, list[UUID]]
+
+
+@pytest.fixture
+async def hasty(database: Database) -> AsyncIterator[Database]:
+    """The database as consumers reach it: nobody waits long for a lock."""
+    hasty = Database(database.dsn, "scratch", pool_size=4, purpose="events", lock_seconds=0.2)
+    await hasty.connect()
+    yield hasty
+    await hasty.close()
+
+
+@pytest.fixture
+async def holder(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """What took effect, in this order, by company."""
+    return {TENANT: [], OTHER_TENANT: []}
+
+
+@pytest.fixture
+def start(
+    hasty: Database, declared: Publisher, vhost: str, seen: Seen
+) -> Callable[[], Awaitable[Callable[[], Awaitable[None]]]]:
+    """Start a consumer whose handler takes its company's lock; gives what stops it."""
+
+    async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", tx.tenant_id)
+        ids = [event.data.channel_id for event in events]
+        tx.after_commit(partial(seen[tx.tenant_id].extend, ids))
+
+    async def start() -> Callable[[], Awaitable[None]]:
+        consumer = Consumer(
+            QUEUE,
+            "scratch",
+            deleted_to(note),
+            database=hasty,
+            publisher=declared,
+            retry_delays=RETRY_DELAYS,
+        )
+        router = Router()
+        router.batch_subscriber(QUEUE, QUEUE.exchange)(consumer.handle)
+        broker = make_broker(vhost, confirms=False)
+        broker.include_router(router)
+        connection = await connect(broker)
+
+        async def stop() -> None:
+            await consumer.leave()
+            await discard(broker, connection)
+
+        return stop
+
+    return start
+
+
+@asynccontextmanager
+async def held(holder: asyncpg.Connection, tenant_id: str) -> AsyncIterator[None]:
+    """Meanwhile somebody holds what the company's messages need."""
+    async with holder.transaction():
+        await holder.execute("SELECT pg_advisory_xact_lock(hashtext($1))", tenant_id)
+        yield
+
+
+async def send(bus: Bus, ids: Sequence[UUID], tenant_id: str) -> None:
+    await bus.send(*(deleted(each, tenant_id=tenant_id) for each in ids))
+
+
+class TestHeldRow:
+    async def test_makes_its_own_company_wait_alone_and_in_order(
+        self,
+        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        holder: asyncpg.Connection,
+        bus: Bus,
+        seen: Seen,
+        database: Database,
+    ) -> None:
+        theirs, others = [uuid4() for _ in range(12)], [uuid4() for _ in range(40)]
+        stop = await start()
+        async with held(holder, TENANT):
+            await bus.send(
+                *(
+                    deleted(each, tenant_id=tenant_id)
+                    for pair in zip(theirs[:6], others[:6], strict=True)
+                    for each, tenant_id in zip(pair, (TENANT, OTHER_TENANT), strict=True)
+                )
+            )
+            begun = time.monotonic()
+            await eventually(lambda: seen[OTHER_TENANT] == others[:6])
+            assert time.monotonic() - begun < 1.0
+            await send(bus, theirs[6:], TENANT)
+            begun = time.monotonic()
+            await send(bus, others[6:], OTHER_TENANT)
+            await eventually(lambda: seen[OTHER_TENANT] == others)
+            assert time.monotonic() - begun < 1.0
+            assert seen[TENANT] == []
+        await eventually(lambda: seen[TENANT] == theirs)
+        await stop()
+        assert await bus.depth(QUEUE.name) == 0  # all was acknowledged, the kept ones too
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
+        assert await inbox_rows(database) == len(theirs) + len(others)
+
+    async def test_for_too_long_sends_them_through_the_delay_queues(
+        self,
+        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        holder: asyncpg.Connection,
+        bus: Bus,
+        seen: Seen,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(aside, "LONGEST_SECONDS", 0.3)
+        theirs = [uuid4() for _ in range(3)]
+        stop = await start()
+        async with held(holder, TENANT):
+            await send(bus, theirs, TENANT)
+            # After the last delay they rest among the dead letters, with the reason.
+            letters = [await bus.dead_letter() for _ in theirs]
+        assert {letter.headers["x-last-error"] for letter in letters} == {"HeldTooLongError"}
+        await send(bus, [last := uuid4()], TENANT)
+        await eventually(lambda: seen[TENANT] == [last])
+        await stop()
+        assert await bus.depth(QUEUE.name) == 0
+
+    async def test_by_too_many_messages_frees_the_queue(
+        self,
+        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        holder: asyncpg.Connection,
+        bus: Bus,
+        seen: Seen,
+    ) -> None:
+        """More than the prefetch: kept for ever, they would stop everybody."""
+        theirs, other = [uuid4() for _ in range(400)], uuid4()
+        stop = await start()
+        async with held(holder, TENANT):
+            await send(bus, theirs, TENANT)
+            await send(bus, [other], OTHER_TENANT)
+            await eventually(lambda: seen[OTHER_TENANT] == [other])
+
+        async def settled() -> bool:
+            letters = await bus.depth(QUEUE.dead_letters.name)
+            return letters + len(set(seen[TENANT])) == len(theirs)
+
+        await eventually(settled, seconds=30)
+        await stop()
+
+    async def test_returns_them_to_the_queue_in_order_when_the_consumer_leaves(
+        self,
+        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        holder: asyncpg.Connection,
+        bus: Bus,
+        seen: Seen,
+    ) -> None:
+        theirs, other = [uuid4() for _ in range(10)], uuid4()
+        stop = await start()
+        async with held(holder, TENANT):
+            await send(bus, theirs, TENANT)
+            await send(bus, [other], OTHER_TENANT)
+            await eventually(lambda: seen[OTHER_TENANT] == [other])
+            await stop()
+        stop_second = await start()
+        await eventually(lambda: seen[TENANT] == theirs)
+        await asyncio.sleep(0)
+        await stop_second()
+        assert seen == {TENANT: theirs, OTHER_TENANT: [other]}
