@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
-from aio_pika import RobustChannel
 from crm_scratch import eventually
 from crm_scratch.bus import away, deleted, looking_into
 from crm_scratch.living import (
@@ -30,10 +29,10 @@ from crm_scratch.things import (
 )
 from crm_testing.servers import RabbitServer
 from crm_testing.wire import Wire
-from pamqp.commands import Queue
 from pydantic import SecretStr
-from service_kit import subscriptions
+from service_kit import consuming, subscriptions, supervision
 from service_kit.calls import Call
+from service_kit.consuming import NotConsumingError
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.request_client import RequestClient
@@ -135,26 +134,6 @@ class TestBusLost:
             await eventually(lambda: made(client, "x"), seconds=30)
             await eventually(lambda: has(service, 2))
 
-    async def test_with_its_consumer_gone_is_noticed(self, make_settings: MakeSettings) -> None:
-        """However that came about: nobody takes anything from the queue."""
-        service = scratch(make_settings())
-        async with living(service) as http:
-            await eventually(lambda: ready(http))
-            counted: list[int] = []
-
-            class Nobody:
-                declaration_result = Queue.DeclareOk(QUEUE.name, 0, 0)
-
-            async def declare_queue(*_: object, **__: object) -> Nobody:
-                counted.append(1)
-                return Nobody()
-
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(RobustChannel, "declare_queue", declare_queue)
-                await eventually(lambda: bool(counted))
-                await eventually(lambda: down(http))
-            await eventually(lambda: ready(http), seconds=30)
-
     async def test_with_an_exchange_deleted_is_noticed_and_heals(
         self, make_settings: MakeSettings, vhost: str
     ) -> None:
@@ -165,6 +144,32 @@ class TestBusLost:
                 await bus.channel.exchange_delete(topology.DOMAIN_EVENTS.name)
             await eventually(lambda: made(client, "x"), seconds=30)
             await eventually(lambda: has(service, 2), seconds=30)
+
+
+class TestConsumingRestarted:
+    async def test_over_and_over_under_load_loses_and_doubles_nothing(
+        self, make_settings: MakeSettings, vhost: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(supervision, "_LONGEST_PAUSE_SECONDS", 0.05)
+        service, restarts = scratch(make_settings(consumer_batch_size=10)), 0
+
+        async def unlucky(*_: object) -> None:
+            nonlocal restarts
+            if restarts < 10:
+                restarts += 1
+                raise NotConsumingError("so it seems")
+
+        monkeypatch.setattr(consuming.Look, "__call__", unlucky)
+        async with living(service), looking_into(vhost) as bus:
+            await eventually(lambda: consumed(vhost))
+            for _ in range(30):
+                await bus.send(*(deleted() for _ in range(10)))
+            await eventually(lambda: has(service, 300), seconds=30)
+            assert restarts == 10
+            await eventually(lambda: consumed(vhost))
+        async with looking_into(vhost) as bus:
+            assert await bus.depth(QUEUE.name) == 0
+            assert await bus.depth(QUEUE.dead_letters.name) == 0
 
 
 class TestSilentBroker:
