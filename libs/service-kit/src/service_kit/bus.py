@@ -188,12 +188,10 @@ class Publisher:
         self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
     ) -> None:
         """Connect, declare the bus and watch; raises when the connection or the bus is lost."""
-
-        async def declare(broker: RabbitBroker, connection: AbstractRobustConnection) -> None:
-            await declare_topology(broker, connection, queues, retry_delays)
-
         broker = self._broker()
-        async with held(broker, declare) as connection:
+        async with held(broker) as connection:
+            async with asyncio.timeout(_DECLARE_SECONDS):
+                await declare_topology(broker, connection, queues, retry_delays)
             # Not before: what is published to a bus half declared has nowhere to go.
             self._open = broker, connection
             self.declared.set()

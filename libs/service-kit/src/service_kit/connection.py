@@ -22,9 +22,6 @@ _ANSWER_SECONDS = 2.0
 Look = Callable[[AbstractRobustChannel], Awaitable[None]]
 """Asks the broker something; raises when the answer shows that something is missing."""
 
-Prepare = Callable[[RabbitBroker, AbstractRobustConnection], Awaitable[None]]
-"""Declares what the subscribers of a broker stand on."""
-
 _leaving: set[asyncio.Task[None]] = set()
 
 
@@ -36,10 +33,9 @@ class ConnectionLostError(BrokerDownError):
     """The connection broke with the message on its way, which may have been the reason."""
 
 
-async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> AbstractRobustConnection:
+async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
     """Start a new broker object, or close it for good and raise.
 
-    `prepare` comes between connecting and subscribing.
     One whose start failed half-way never heals (its publishes and consumers hang after the
     reconnect), so whoever tries again makes a new one.
     """
@@ -47,8 +43,6 @@ async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> Abstr
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await broker.connect()
-            if prepare is not None:
-                await prepare(broker, connection)
             await broker.start()
     except BaseException:
         await discard(broker, connection)
@@ -84,13 +78,11 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
 
 
 @asynccontextmanager
-async def held(
-    broker: RabbitBroker, prepare: Prepare | None = None
-) -> AsyncIterator[AbstractRobustConnection]:
+async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
     """A connection while it is good. One that was lost is closed behind the caller's back: a
     broker that is silent lets nobody go, and the next connection need not wait for that.
     """
-    connection = await connect(broker, prepare)
+    connection = await connect(broker)
     try:
         yield connection
     except Exception:

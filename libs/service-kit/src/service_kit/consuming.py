@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
-from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
-from faststream.rabbit import RabbitBroker, RabbitQueue
+from aio_pika.abc import AbstractRobustChannel
+from faststream.rabbit import RabbitQueue
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
@@ -52,6 +52,7 @@ class Consuming:
         Returns after `leave`, once what was in hand is settled.
         """
         await self._publisher.declared.wait()
+        await self._declare()
         self._over = asyncio.Event()
         if self._is_leaving:
             return
@@ -60,7 +61,7 @@ class Consuming:
         broker.include_router(router)
         self._left.clear()
         try:
-            async with held(broker, self._declare) as connection:
+            async with held(broker) as connection:
                 await self._requests.bind(broker)
                 self.subscribed.set()
                 await watch(connection, self._looking(router), self._over)
@@ -71,11 +72,17 @@ class Consuming:
             await self._subscriptions.leave()
             self._left.set()
 
-    async def _declare(self, broker: RabbitBroker, connection: AbstractRobustConnection) -> None:
-        """Its own queues once more: what was lost may be what it stood on."""
+    async def _declare(self) -> None:
+        """Its own queues once more: what was lost may be what it stood on.
+
+        Not by the broker that consumes: its subscribers would all share the channel a queue was
+        declared on.
+        """
         delays = self._settings.consumer_retry_delays_seconds
-        await declare_topology(broker, connection, self._subscriptions.queues, delays)
-        await renew_queues(connection, self._requests.queues)
+        broker = make_broker(self._settings.amqp_url)
+        async with held(broker) as connection:
+            await declare_topology(broker, connection, self._subscriptions.queues, delays)
+            await renew_queues(connection, self._requests.queues)
 
     async def leave(self) -> None:
         """Take nothing new; returns when what was in hand is settled and the connection closed."""

@@ -19,6 +19,7 @@ from crm_scratch.living import (
 from crm_scratch.things import (
     QUEUE,
 )
+from crm_testing.servers import RabbitServer
 from faststream.rabbit import RabbitBroker
 from pydantic import SecretStr
 from service_kit.request_server import RequestServer
@@ -125,6 +126,26 @@ class TestService:
             await eventually(lambda: has(again, 300))
         async with looking_into(vhost) as bus:
             assert await bus.depth(QUEUE.dead_letters.name) == 0
+
+
+class TestConsumers:
+    async def test_have_each_a_channel_with_a_limit_of_its_own(
+        self, make_settings: MakeSettings, vhost: str, rabbitmq_server: RabbitServer
+    ) -> None:
+        """On one channel, acknowledging many at once would acknowledge each other's messages."""
+        service = scratch(make_settings(consumer_batch_size=30))
+        async with living(service) as http, rabbitmq_server.management() as management:
+            await eventually(lambda: ready(http))
+            consumers: dict[str, Any] = {}
+
+            async def seen() -> bool:
+                found = await management.get(f"/api/consumers/{vhost.rpartition('/')[2]}")
+                consumers.update({c["queue"]["name"]: c for c in found.json()})
+                return len(consumers) == 3
+
+            await eventually(seen)
+            assert len({c["channel_details"]["number"] for c in consumers.values()}) == 3
+            assert consumers[QUEUE.name]["prefetch_count"] == 60
 
 
 class TestOnStop:
