@@ -36,7 +36,8 @@ from service_kit.database import (
     is_infrastructure,
     is_tenant_id,
 )
-from service_kit.errors import PoisonError
+from service_kit.dead_letters import DIED_AT
+from service_kit.errors import PoisonError, UnknownEventError
 from service_kit.incoming import Decoder, Incoming, Read
 
 log = structlog.get_logger()
@@ -117,21 +118,21 @@ class Consumer:
     async def _handle(self, messages: Sequence[IncomingMessage]) -> None:
         metrics.CONSUMER_BATCH_SIZE.labels(self.name).observe(len(messages))
         deliveries: list[_Delivery] = []
-        poisoned: list[tuple[IncomingMessage, PoisonError]] = []
+        unread: list[tuple[IncomingMessage, PoisonError | UnknownEventError]] = []
         for message in messages:
             try:
                 deliveries.append(_Delivery(message, self._read(message), messages))
-            except PoisonError as error:
-                poisoned.append((message, error))
+            except (PoisonError, UnknownEventError) as error:
+                unread.append((message, error))
         if deliveries:
             await self._settle(deliveries)
-        for message, poison in poisoned:
-            await self._dead_letter(message, poison.reason, poison.detail)
+        for message, reason in unread:
+            await self._postpone(message, reason)
 
     def _read(self, message: IncomingMessage) -> Read:
         try:
             read = self._decode(message)
-        except PoisonError:
+        except (PoisonError, UnknownEventError):
             raise
         except Exception as error:  # reading does no I/O, so trying again cannot help
             log.exception("undecodable", consumer=self.name)
@@ -180,7 +181,7 @@ class Consumer:
     async def _settle_halves(self, batch: Sequence[_Delivery], error: Exception) -> None:
         """The good ones still go together."""
         if len(batch) == 1:
-            await self._postpone(batch[0], error)
+            await self._postpone(batch[0].message, error)
             return
         middle = len(batch) // 2
         await self._settle(batch[:middle])
@@ -220,12 +221,13 @@ class Consumer:
             await self._apply([delivery])
         except Exception as error:
             cause = error.error if isinstance(error, _TenantFailedError) else error
-            await self._postpone(delivery, cause)
+            await self._postpone(delivery.message, cause)
 
     async def _give_up(self, deliveries: Sequence[_Delivery]) -> None:
         """They waited for too long: to the delay queues, in order."""
         for delivery in deliveries:
-            await self._postpone(delivery, HeldTooLongError("a row was held for too long"))
+            held = HeldTooLongError("a row was held for too long")
+            await self._postpone(delivery.message, held)
         await self._settle_kept(deliveries)
 
     async def _settle_kept(self, deliveries: Sequence[_Delivery]) -> None:
@@ -262,17 +264,19 @@ class Consumer:
             observed.observe(seconds)
         metrics.MESSAGE_PROCESSING.labels(self.name, status).inc(count)
 
-    async def _postpone(self, delivery: _Delivery, error: Exception) -> None:
+    async def _postpone(self, message: IncomingMessage, error: Exception) -> None:
         """Send a copy through the next delay queue, or to the dead letters after the last."""
         self._record("error", 1, 0.0)
-        message = delivery.message
         if isinstance(error, PoisonError):
             await self._dead_letter(message, error.reason, error.detail)
             return
         attempt = _attempts(message) + 1
         log.exception("consumer_failed", consumer=self.name, attempt=attempt, exc_info=error)
         if attempt > len(self._retry_delays):
-            await self._dead_letter(message, "retries_exhausted", type(error).__name__)
+            if isinstance(error, UnknownEventError):
+                await self._dead_letter(message, error.reason, error.detail)
+            else:
+                await self._dead_letter(message, "retries_exhausted", type(error).__name__)
             return
         delay_ms = int(self._retry_delays[attempt - 1] * 1000)
         headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
@@ -281,7 +285,11 @@ class Consumer:
     async def _dead_letter(self, message: IncomingMessage, reason: str, detail: str) -> None:
         metrics.DEAD_LETTERED.labels(self.name, reason).inc()
         log.error("dead_lettered", consumer=self.name, reason=reason, detail=detail)
-        headers = {"x-dead-reason": reason, "x-last-error": detail[:500]}
+        headers = {
+            "x-dead-reason": reason,
+            "x-last-error": detail[:500],
+            DIED_AT: int(time.time()),
+        }
         await self._copy(message, self.queue.exchange.dead_letters.name, "dead", headers)
 
     async def _copy(

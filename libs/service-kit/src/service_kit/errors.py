@@ -11,6 +11,9 @@ class ProblemError(Exception):
 
     kind: ProblemKind = "internal"
 
+    may_come = False
+    """Whether what is missing may be on its way: worth another look in a moment."""
+
     def __init__(
         self,
         code: str,
@@ -42,8 +45,9 @@ class NotFoundError(ProblemError):
 
     kind = "not_found"
 
-    def __init__(self, noun: str) -> None:
+    def __init__(self, noun: str, *, may_come: bool = False) -> None:
         super().__init__(f"{noun}_not_found", f"There is no such {noun.replace('_', ' ')}.")
+        self.may_come = may_come
 
 
 class ConflictError(ProblemError):
@@ -58,13 +62,15 @@ class InvalidError(ProblemError):
     kind = "invalid"
 
     @classmethod
-    def field(cls, name: str, code: str, message: str) -> "InvalidError":
+    def field(cls, name: str, code: str, message: str, *, may_come: bool = False) -> "InvalidError":
         """One wrong field of the request body."""
-        return cls(
+        error = cls(
             "validation_failed",
             message,
             errors=[FieldError(pointer=f"/{name}", code=code, message=message)],
         )
+        error.may_come = may_come
+        return error
 
 
 class MalformedError(ProblemError):
@@ -109,6 +115,15 @@ class DeadlineError(ProblemError):
     """No answer in time; the outcome is unknown."""
 
     kind = "timeout"
+
+
+class UnknownEventError(Exception):
+    """An event this code does not know. In a rolling update the next replica may: it is delayed."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 class PoisonError(Exception):

@@ -13,7 +13,7 @@ from shared_events.envelope import Data, Envelope, EventData
 from service_kit import tracing
 from service_kit.cause import Cause
 from service_kit.database import Transaction
-from service_kit.errors import PoisonError
+from service_kit.errors import PoisonError, UnknownEventError
 from service_kit.settings import ConfigurationError
 
 Body = TypeVar("Body")
@@ -96,14 +96,16 @@ class EventDecoder:
         return tuple(t for t, handler in self._handlers.items() if handler is not None)
 
     def __call__(self, message: AbstractIncomingMessage) -> Read:
-        """Read one delivery; raises PoisonError."""
-        event_type = str(message.headers.get("event_type"))
+        """Read one delivery; raises PoisonError, and UnknownEventError."""
+        if "event_type" not in message.headers:
+            raise PoisonError("unknown_event", "it has no type")
+        event_type = str(message.headers["event_type"])
         version = str(message.headers.get("event_version"))
         data_type = registry.BY_TYPE.get((event_type, version))
         if data_type is None:
             known = any(known_type == event_type for known_type, _ in registry.BY_TYPE)
             reason = "unsupported_version" if known else "unknown_event"
-            raise PoisonError(reason, f"{event_type} version {version}")
+            raise UnknownEventError(reason, f"{event_type} version {version}")
         try:
             envelope: Envelope[Any] = registry.parse(data_type, message.body)
         except ValidationError as error:

@@ -37,10 +37,7 @@ def run_service(
     commands.add_parser("healthcheck", help="exit 0 when the local process is ready")
     commands.add_parser("asyncapi", help="print what it says and hears on the bus")
     commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
-    dlq = commands.add_parser("dlq", help="look at dead letters and send them back")
-    dlq.add_argument("action", choices=["list", "redrive"])
-    dlq.add_argument("queue", choices=sorted(_QUEUES), help="the live queue's name")
-    dlq.add_argument("--limit", type=int, default=100)
+    _add_dlq(commands.add_parser("dlq", help="dead letters: look, send back, drop"), name)
     arguments = parser.parse_args()
 
     settings = load(settings_type)
@@ -61,7 +58,7 @@ def run_service(
     elif arguments.command == "redrive-outbox":
         print(asyncio.run(_redrive_outbox(settings, name.schema)))  # noqa: T201
     else:
-        _dead_letters(settings, arguments.action, _QUEUES[arguments.queue], arguments.limit)
+        asyncio.run(_dead_letters(settings, arguments))
 
 
 def _serve(service: Service) -> None:
@@ -112,14 +109,44 @@ async def _redrive_outbox(settings: ServiceSettings, schema: str) -> int:
         await database.close()
 
 
-def _dead_letters(
-    settings: ServiceSettings, action: str, queue: topology.EventQueue, limit: int
-) -> None:
-    if action == "list":
-        for letter in asyncio.run(dead_letters.peek(settings, queue, limit)):
-            print(json.dumps(letter))  # noqa: T201
+def _add_dlq(parser: argparse.ArgumentParser, name: ServiceName) -> None:
+    parser.add_argument("action", choices=["list", "show", "redrive", "drop"])
+    queues = sorted(queue.name for queue in topology.queues_of(name))
+    parser.add_argument("queue", choices=queues, help="the live queue's name")
+    parser.add_argument("--id", help="the one letter with this message id")
+    parser.add_argument("--reason", help="why they died")
+    parser.add_argument("--tenant", help="whose they are")
+    parser.add_argument("--type", help="the event's type")
+    parser.add_argument("--older-than", type=float, metavar="SECONDS", help="dead for longer")
+    parser.add_argument("--younger-than", type=float, metavar="SECONDS", help="dead for less")
+    parser.add_argument("--limit", type=int, default=100, help="letters at most (100)")
+    parser.add_argument("--rate", type=float, metavar="PER_SECOND", help="how fast to redrive")
+
+
+async def _dead_letters(settings: ServiceSettings, asked: argparse.Namespace) -> None:
+    """List, show and drop print a JSON document a line; redrive prints how many."""
+    queue, limit = _QUEUES[asked.queue], asked.limit
+    wanted = dead_letters.Wanted(
+        message_id=asked.id,
+        reason=asked.reason,
+        tenant_id=asked.tenant,
+        event_type=asked.type,
+        older_than=asked.older_than,
+        younger_than=asked.younger_than,
+    )
+    if asked.action == "redrive":
+        done = await dead_letters.redrive(settings, queue, wanted, limit, rate=asked.rate)
+        print(done)  # noqa: T201
+        return
+    if asked.action == "drop":
+        documents = await dead_letters.drop(settings, queue, wanted, limit)
     else:
-        print(asyncio.run(dead_letters.redrive(settings, queue, limit)))  # noqa: T201
+        letters = await dead_letters.look(settings, queue, wanted, limit)
+        documents = [
+            letter.whole() if asked.action == "show" else letter.summary() for letter in letters
+        ]
+    for document in documents:
+        print(json.dumps(document))  # noqa: T201
 
 
 def _healthcheck(settings: ServiceSettings) -> int:

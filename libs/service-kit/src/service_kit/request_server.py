@@ -29,6 +29,8 @@ from service_kit.settings import ConfigurationError
 log = structlog.get_logger()
 
 _PREFETCH = 64
+PATIENCE_SECONDS = 0.5
+_LOOK_SECONDS = 0.05
 
 AnyRequest = type[Request[Any]]
 
@@ -141,7 +143,7 @@ class RequestServer:
             return _problem("timeout", "deadline_exceeded", "The caller no longer waits.")
         try:
             async with asyncio.timeout(seconds):
-                return await self._execute(envelope, asked, call_id, tracing.following(trace))
+                return await self._patiently(envelope, asked, call_id, tracing.following(trace))
         except ProblemError as error:
             return Reply(problem=error.problem)
         except TimeoutError:
@@ -151,6 +153,27 @@ class RequestServer:
                 return _problem("unavailable", "database_unavailable", "Try again shortly.")
             log.exception("request_failed", key=envelope.key)
             return _problem("internal", "internal_error", "Something went wrong on our side.")
+
+    async def _patiently(
+        self,
+        envelope: RequestEnvelope[dict[str, Any]],
+        request: Request[Any],
+        call_id: UUID | None,
+        trace: Mapping[str, str],
+    ) -> Reply:
+        """Look again for half a second for what another service may just have told.
+
+        Between two looks there is no transaction and no connection, so that waiting costs nobody
+        else anything.
+        """
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._execute(envelope, request, call_id, trace)
+            except ProblemError as error:
+                if not error.may_come or time.monotonic() > gives_up_at:
+                    raise
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _execute(
         self,

@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from crm_scratch import eventually
-from crm_scratch.bus import Bus, deleted, headers, message
+from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, headers, message
 from crm_scratch.consuming import inbox_rows, names, settled, stored
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT, insert_thing, store_deleted
 from service_kit.database import Database, Transaction
@@ -19,6 +19,7 @@ from service_kit.incoming import (
     read_bytes,
     taken_by,
 )
+from shared_events import registry
 from shared_events.channels.channel import ChannelDeleted
 
 
@@ -220,6 +221,30 @@ class TestPoison:
         detail = headers(await bus.dead_letter())["x-last-error"]
         assert "aggregate_seq" in detail
         assert "5511987654321" not in detail
+
+
+class TestUnknownEvent:
+    async def test_is_left_to_replicas_that_may_know_it(
+        self,
+        database: Database,
+        bus: Bus,
+        consuming: Callable[..., Awaitable[None]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """In a rolling update old code meets new events: they wait, and new code takes them."""
+        known = dict(registry.BY_TYPE)
+        monkeypatch.delitem(registry.BY_TYPE, (ChannelDeleted.event_type, "1"))
+        await consuming()
+        await bus.send(deleted())
+        retry = f"retry.{int(RETRY_DELAYS[1] * 1000)}ms"
+        await eventually(lambda: delayed(bus, retry))
+        monkeypatch.setattr(registry, "BY_TYPE", known)
+        await eventually(stored(database, 1))
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
+
+
+async def delayed(bus: Bus, queue: str) -> bool:
+    return await bus.depth(queue) > 0
 
 
 class TestFailingHandler:

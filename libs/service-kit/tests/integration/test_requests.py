@@ -14,15 +14,18 @@ from crm_scratch.things import (
     BreakThing,
     GetThing,
     MakeThing,
+    Thing,
     WaitForThing,
+    make_thing,
 )
 from crm_testing.services import answering
+from service_kit.calls import Call
 from service_kit.circuits import MOST_IN_FLIGHT
-from service_kit.database import Database
+from service_kit.database import Database, Transaction
 from service_kit.declaring import renew_queues
-from service_kit.errors import DeadlineError, UnavailableError
+from service_kit.errors import DeadlineError, NotFoundError, UnavailableError
 from service_kit.request_client import RequestClient
-from service_kit.request_server import RequestServer
+from service_kit.request_server import PATIENCE_SECONDS, RequestServer
 from shared_events import topology
 from shared_events.requests import Principal, Reply, RequestEnvelope
 
@@ -166,6 +169,52 @@ class TestQueue:
             await renew_queues(connection, server.queues)
         async with answering(server, vhost):
             assert (await ask(client, MakeThing(name="x"))).problem is None
+
+
+class TestPatience:
+    async def test_with_what_may_come_holds_no_connection(
+        self, database: Database, vhost: str, client: RequestClient
+    ) -> None:
+        looks: list[float] = []
+
+        async def find(tx: Transaction, request: GetThing, call: Call) -> Thing:
+            looks.append(time.monotonic())
+            if request.thing_id == UUID(int=1) and len(looks) > 60:
+                return Thing(id=request.thing_id, name="came")
+            raise NotFoundError("thing", may_come=True)
+
+        server = RequestServer(SCRATCH, database)
+        server.answer(GetThing, find)
+        server.answer(MakeThing, make_thing)
+        async with answering(server, vhost):
+            ids = [1, *[2] * 19]
+            waiting = [
+                asyncio.create_task(ask(client, GetThing(thing_id=UUID(int=n)))) for n in ids
+            ]
+            await eventually(lambda: len(looks) >= 20)
+            # Far more wait than there are connections; another request goes right through.
+            begun = time.monotonic()
+            assert (await ask(client, MakeThing(name="x"))).problem is None
+            assert time.monotonic() - begun < PATIENCE_SECONDS / 2
+            assert not any(task.done() for task in waiting)
+            came, *missing = await asyncio.gather(*waiting)
+        assert came.value is not None
+        assert {code(reply) for reply in missing} == {("not_found", "thing_not_found")}
+
+    async def test_is_for_what_may_come_alone(
+        self, database: Database, vhost: str, client: RequestClient
+    ) -> None:
+        looks: list[int] = []
+
+        async def find(tx: Transaction, request: GetThing, call: Call) -> Thing:
+            looks.append(1)
+            raise NotFoundError("thing")
+
+        server = RequestServer(SCRATCH, database)
+        server.answer(GetThing, find)
+        async with answering(server, vhost):
+            await ask(client, GetThing(thing_id=uuid4()))
+        assert looks == [1]
 
 
 @pytest.mark.usefixtures("serving")

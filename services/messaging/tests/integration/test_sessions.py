@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_messaging.messages.arrival import on_message_received
-from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import service
 from crm_messaging.sessions.activities import SessionActivities
 from crm_messaging.sessions.lifecycles import Lifecycles
@@ -135,15 +134,14 @@ class TestAssign:
         last = (await scene.outbox())[-1]["payload"]
         assert last["previous_agent_id"] == str(agent)
 
-    async def test_messages_do_not_wait_for_an_agent_nobody_knows(self, scene: Scene) -> None:
+    async def test_looks_again_for_an_agent_nobody_told_of_yet(self, scene: Scene) -> None:
         session_id = await opened(scene)
-        assigning = asyncio.create_task(assign(scene, session_id, uuid4()))
-        async with asyncio.timeout(replicas.PATIENCE_SECONDS / 2):
-            for _ in range(5):
-                await opened(scene)
-        assert not assigning.done()
-        with pytest.raises(InvalidError):
-            await assigning
+        with pytest.raises(InvalidError) as refused:
+            await assign(scene, session_id, uuid4())
+        assert refused.value.may_come
+        with pytest.raises(InvalidError) as refused:
+            await assign(scene, session_id, await hire(scene, active=False))
+        assert not refused.value.may_come
 
     async def test_refuses_who_is_unknown_or_gone(self, scene: Scene) -> None:
         session_id = await opened(scene)

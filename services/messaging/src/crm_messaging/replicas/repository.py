@@ -1,9 +1,8 @@
-"""Reading the replicas. They lag behind their owner by milliseconds; reads may be patient."""
+"""Reading the replicas. They lag behind their owner by milliseconds: what is missing may come."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
@@ -20,20 +19,6 @@ IDENTITIES = Rows(IdentityRef)
 CHANNELS = Rows(ChannelRef)
 AGENTS = Rows(AgentRef)
 
-PATIENCE_SECONDS = 0.5
-_STEPS = 25
-
-Found = TypeVar("Found")
-
-
-async def _patiently(look: Callable[[], Awaitable[Found | None]]) -> Found | None:
-    """Look until something is there, for half a second: who just created it may ask at once."""
-    for _ in range(_STEPS):
-        if (found := await look()) is not None:
-            return found
-        await asyncio.sleep(PATIENCE_SECONDS / _STEPS)
-    return await look()
-
 
 async def get_contact(tx: Transaction, contact_id: UUID) -> ContactSummary:
     """A contact that can be written to; NotFoundError when missing or deleted."""
@@ -45,16 +30,14 @@ async def get_contact(tx: Transaction, contact_id: UUID) -> ContactSummary:
 
 async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
     """A contact whose messages can be read, deleted ones included; else NotFoundError."""
-    row = await _patiently(
-        lambda: CONTACTS.first(
-            tx,
-            "SELECT * FROM contact_refs WHERE contact_id = $1 AND tenant_id = $2",
-            contact_id,
-            tx.tenant_id,
-        )
+    row = await CONTACTS.first(
+        tx,
+        "SELECT * FROM contact_refs WHERE contact_id = $1 AND tenant_id = $2",
+        contact_id,
+        tx.tenant_id,
     )
     if row is None:
-        raise NotFoundError("contact")
+        raise NotFoundError("contact", may_come=True)
     return row
 
 
@@ -68,31 +51,27 @@ class KnownChannel:
 
 async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
     """A channel; NotFoundError when missing or deleted."""
-    row = await _patiently(
-        lambda: CHANNELS.first(
-            tx,
-            "SELECT * FROM channel_refs WHERE channel_id = $1 AND tenant_id = $2",
-            channel_id,
-            tx.tenant_id,
-        )
+    row = await CHANNELS.first(
+        tx,
+        "SELECT * FROM channel_refs WHERE channel_id = $1 AND tenant_id = $2",
+        channel_id,
+        tx.tenant_id,
     )
     if row is None or row.deleted:
-        raise NotFoundError("channel")
+        raise NotFoundError("channel", may_come=row is None)
     return KnownChannel(
         ChannelSummary(id=row.channel_id, name=row.name), row.session_timeout_seconds
     )
 
 
-async def agent_is_active(tx: Transaction, agent_id: UUID) -> bool:
-    """Whether sessions can be given to this agent."""
-    active = await _patiently(
-        lambda: tx.fetchval(
-            "SELECT active FROM agent_refs WHERE agent_id = $1 AND tenant_id = $2",
-            agent_id,
-            tx.tenant_id,
-        )
+async def is_active_agent(tx: Transaction, agent_id: UUID) -> bool | None:
+    """Whether sessions can be given to this agent; None for one nobody has told of yet."""
+    active: bool | None = await tx.fetchval(
+        "SELECT active FROM agent_refs WHERE agent_id = $1 AND tenant_id = $2",
+        agent_id,
+        tx.tenant_id,
     )
-    return active is True
+    return active
 
 
 async def remember_channels(tx: Transaction, channels: Mapping[UUID, TrafficChannel]) -> None:

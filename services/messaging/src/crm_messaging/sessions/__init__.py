@@ -30,7 +30,7 @@ def add_to(service: "Service", settings: "MessagingSettings", temporal: "Tempora
     service.answer(session.ListContactSessions, requests.list_contact_sessions)
     service.answer(session.AssignSession, requests.assign_session)
     service.answer(session.CloseSession, requests.SessionClosing(lifecycles.ended).close_session)
-    starter = SessionStarter(lifecycles)
+    starter = SessionStarter(lifecycles, service.database)
     service.on(MESSAGING_WORKFLOWS, session.SessionStarted, starter.on_session_started)
     sweep = Sweep(
         service.database,
@@ -39,6 +39,7 @@ def add_to(service: "Service", settings: "MessagingSettings", temporal: "Tempora
         grace_seconds=settings.sweep_grace_seconds,
     )
     service.background("sweep", sweep.run)
+    service.background("session-starter", starter.run)
     if temporal is not None:
         temporal.worker(session_worker(SessionActivities(service.database), settings.db_pool_size))
         service.background("signal-ended", lifecycles.signal_ended)

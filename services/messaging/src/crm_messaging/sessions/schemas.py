@@ -9,6 +9,8 @@ SESSION_QUEUE = "session-queue"
 CLOSE_SESSION_IF_IDLE = "close_session_if_idle"
 INACTIVITY = "inactivity"
 CANCELLED = "cancelled"
+CLOSED = "closed"
+"""The reason of a close that gave none."""
 
 
 class _Told(BaseModel):

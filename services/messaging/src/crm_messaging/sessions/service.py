@@ -66,16 +66,21 @@ async def assign(
     tx: Transaction, session_id: UUID, agent_id: UUID | None, *, expected_version: int | None
 ) -> Session:
     """Give the session to an active agent, or to nobody; the same agent again changes nothing."""
-    # Asked before the lock: an agent nobody knows is waited for, and messages wait for the lock.
-    is_agent = agent_id is None or await replicas.agent_is_active(tx, agent_id)
+    # Asked before the lock, for which messages wait.
+    is_active = True if agent_id is None else await replicas.is_active_agent(tx, agent_id)
     session = await repository.get(tx, session_id, lock=True)
     PreconditionFailedError.check(expected_version, session.version)
     if session.status != "active":
         raise ConflictError("session_ended", "The session has ended.")
     if session.assigned_agent_id == agent_id:
         return session
-    if not is_agent:
-        raise InvalidError.field("agent_id", "unknown_agent", "There is no such active agent.")
+    if not is_active:
+        raise InvalidError.field(
+            "agent_id",
+            "unknown_agent",
+            "There is no such active agent.",
+            may_come=is_active is None,
+        )
     assigned = await repository.assign(tx, session_id, agent_id)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     tx.outbox.add(

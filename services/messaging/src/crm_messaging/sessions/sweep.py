@@ -1,13 +1,13 @@
 """The sweep: what Temporal missed. It works with Temporal down."""
 
 import asyncio
-from collections import defaultdict
 from uuid import UUID
 
 import structlog
 from service_kit.database import Database, is_infrastructure
 
 from crm_messaging.sessions import repository, service
+from crm_messaging.sessions.consumers import watch
 from crm_messaging.sessions.lifecycles import Lifecycles
 from crm_messaging.sessions.schemas import INACTIVITY
 
@@ -56,7 +56,7 @@ class Sweep:
             unwatched = await repository.without_workflow(tx, _BATCH)
         if expired:
             log.info("sweep_expired_sessions", count=len(expired))
-        watched = await self._watch(unwatched)
+        watched = await watch(self._lifecycles, self._database, unwatched)
         return len(overdue) == _BATCH or watched == _BATCH
 
     async def _expire(self, session: repository.Watched) -> bool:
@@ -70,13 +70,3 @@ class Sweep:
             log.exception("session_not_expired", session=str(session.id))
             return False
         return ended is not None
-
-    async def _watch(self, sessions: list[repository.Watched]) -> int:
-        tenants = {session.id: session.tenant_id for session in sessions}
-        started: dict[str, list[UUID]] = defaultdict(list)
-        for session_id in await self._lifecycles.start(sessions):
-            started[tenants[session_id]].append(session_id)
-        for tenant_id, session_ids in started.items():
-            async with self._database.tenant(tenant_id) as tx:
-                await repository.mark_watched(tx, session_ids)
-        return sum(map(len, started.values()))

@@ -6,6 +6,7 @@ activity ends the session only if no message came since, or answers with how it 
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -15,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from crm_messaging.sessions.schemas import (
         CANCELLED,
         CLOSE_SESSION_IF_IDLE,
+        CLOSED,
         INACTIVITY,
         Ending,
         Outcome,
@@ -89,9 +91,12 @@ class SessionLifecycleWorkflow:
         return self._watch.last_interaction_at + timedelta(seconds=self._watch.timeout_seconds)
 
     @workflow.signal
-    def close_session(self, reason: str = "closed") -> None:
-        """End the session now. The first reason stands."""
-        self._reason = self._reason or reason
+    def close_session(self, reason: Any = CLOSED) -> None:
+        """End the session now, for a reason: a text, or `{"reason": text}`. The first stands."""
+        if isinstance(reason, dict):
+            reason = reason.get("reason", reason.get("Reason"))
+        given = reason.strip() if isinstance(reason, str) else ""
+        self._reason = self._reason or given or CLOSED
 
     @workflow.signal
     def new_message(self) -> None:
