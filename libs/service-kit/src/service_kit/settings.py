@@ -130,6 +130,19 @@ class ServiceSettings(BaseSettings):
         description="Temporal's `host:port`; messaging works with it, the others report it",
     )
     temporal_namespace: str = Field(default="default", description="Temporal's namespace")
+    temporal_tls: bool = Field(
+        default=False, description="speak TLS with Temporal; an API key or certificate implies it"
+    )
+    temporal_api_key: SecretStr | None = Field(
+        default=None, description="API key for Temporal, such as Temporal Cloud's"
+    )
+    temporal_tls_ca: str | None = Field(
+        default=None, description="certificate of Temporal's authority, PEM, unless a public one"
+    )
+    temporal_tls_cert: str | None = Field(
+        default=None, description="our certificate for Temporal, PEM"
+    )
+    temporal_tls_key: SecretStr | None = Field(default=None, description="its private key, PEM")
 
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None, description="where traces are exported to, by OTLP over HTTP"

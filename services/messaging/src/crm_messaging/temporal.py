@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from service_kit import tracing
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, TLSConfig
 from temporalio.worker import Worker
 
 from crm_messaging.settings import MessagingSettings
@@ -34,6 +34,21 @@ MakeWorker = Callable[[Client], Worker]
 OnConnect = Callable[[Client], Awaitable[None]]
 
 
+def _tls(settings: MessagingSettings) -> TLSConfig | bool:
+    ca, cert, key = (
+        settings.temporal_tls_ca,
+        settings.temporal_tls_cert,
+        settings.temporal_tls_key,
+    )
+    if ca is None and cert is None:
+        return settings.temporal_tls or settings.temporal_api_key is not None
+    return TLSConfig(
+        server_root_ca_cert=None if ca is None else ca.encode(),
+        client_cert=None if cert is None else cert.encode(),
+        client_private_key=None if key is None else key.get_secret_value().encode(),
+    )
+
+
 def _interceptors() -> Sequence[Interceptor]:
     """Spans of workflows and activities, while somebody takes them."""
     if not tracing.is_recording():
@@ -47,9 +62,18 @@ def _interceptors() -> Sequence[Interceptor]:
 class Temporal:
     """One client and the workers behind it, which the features add."""
 
-    def __init__(self, address: str, namespace: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        namespace: str,
+        *,
+        tls: TLSConfig | bool = False,
+        api_key: str | None = None,
+    ) -> None:
         self._address = address
         self._namespace = namespace
+        self._tls = tls
+        self._api_key = api_key
         self._workers: list[MakeWorker] = []
         self._on_connect: list[OnConnect] = []
         self.client: Client | None = None
@@ -59,7 +83,13 @@ class Temporal:
         """The connection these settings name; None when they name no address."""
         if settings.temporal_address is None:
             return None
-        return cls(settings.temporal_address, settings.temporal_namespace)
+        key = settings.temporal_api_key
+        return cls(
+            settings.temporal_address,
+            settings.temporal_namespace,
+            tls=_tls(settings),
+            api_key=None if key is None else key.get_secret_value(),
+        )
 
     def worker(self, make: MakeWorker) -> None:
         """Run this worker while connected."""
@@ -74,6 +104,8 @@ class Temporal:
         client = await Client.connect(
             self._address,
             namespace=self._namespace,
+            tls=self._tls,
+            api_key=self._api_key,
             data_converter=pydantic_data_converter,
             interceptors=_interceptors(),
         )
