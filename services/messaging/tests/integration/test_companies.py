@@ -15,6 +15,7 @@ from crm_messaging.replicas.consumers import on_contact_changed
 from crm_testing.scenes.messaging import Scene
 from crm_testing.schemas import MigratedDatabase
 from crm_testing.services import eventually
+from service_kit import metrics
 from service_kit.batch import Records
 from service_kit.bus import Publisher
 from service_kit.consumer import Consumer
@@ -98,6 +99,16 @@ def companies(database: Database) -> list[Scene]:
     return [Scene(database) for _ in range(COMPANIES)]
 
 
+def set_aside() -> float:
+    """How many messages ever made room because of a lock."""
+    return sum(
+        sample.value
+        for metric in metrics.SET_ASIDE.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )
+
+
 def created(company: Scene, phone: str) -> ContactCreated:
     """The person who writes from this phone, as contacts tells of them."""
     owner = contact_id(company.tenant_id, WhatsAppId("phone", phone))
@@ -121,7 +132,7 @@ class TestManyCompanies:
         own_database: MigratedDatabase,
     ) -> None:
         """First messages beside their contact.created, which come in any order."""
-        random = Random(7)
+        random, before = Random(7), set_aside()
         admin = await asyncpg.connect(own_database.admin_url)
         for number in range(ROUNDS):
             phone = f"55119{number:08d}"
@@ -132,6 +143,7 @@ class TestManyCompanies:
             async with asyncio.timeout(30):
                 await asyncio.gather(messages.handle(batch(written)), replicas.handle(batch(told)))
         assert await admin.fetchval(_DEADLOCKS) == 0
+        assert set_aside() == before  # nor did one wait for the other for long
         await admin.close()
         for company in companies:
             assert len(await company.messages()) == ROUNDS
