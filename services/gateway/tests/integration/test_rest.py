@@ -290,14 +290,14 @@ class TestBrokerAway:
         async with (
             run_gateway(vhost, database_url=database_url) as service,
             http_client(service) as client,
-            answering(Contacts().server(service.database), vhost),
         ):
             account = await register(client)
 
             async def works() -> bool:
                 return (await client.get("/contacts", headers=account.bearer)).is_success
 
-            await until(works)
+            async with answering(Contacts().server(service.database), vhost):
+                await until(works)
             await rabbitmq_outage.stop()
             async with asyncio.timeout(1):
                 response = await client.get("/contacts", headers=account.bearer)
@@ -314,4 +314,5 @@ class TestBrokerAway:
 
             await until(unhealthy)
             await rabbitmq_outage.start()
-            await until(works)
+            async with answering(Contacts().server(service.database), vhost):
+                await until(works)
