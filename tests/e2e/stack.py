@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -76,6 +77,10 @@ class Platform:
     def kill(self, name: str) -> None:
         """`kill -9` a process; the supervisor starts it again."""
         os.kill(self.piece(name)["pid"], signal.SIGKILL)
+
+    def forget(self, name: str) -> None:
+        """Take a stopped piece's disk away."""
+        shutil.rmtree(self._directory / name)
 
     async def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status code and body of `/health`; (0, {}) when the process does not answer."""

@@ -6,6 +6,7 @@ messages with one message id in flight confuse which of them was returned.
 """
 
 import asyncio
+import itertools
 import logging
 import struct
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -40,6 +41,7 @@ from service_kit import bus_telemetry
 from service_kit.connection import (
     BrokerDownError,
     ConnectionLostError,
+    Look,
     connect,
     discard,
     held,
@@ -196,7 +198,7 @@ class Publisher:
             self._open = broker, connection
             self.declared.set()
             try:
-                await watch(connection, _look)
+                await watch(connection, _looking())
             finally:
                 self._open = None
                 self.declared.clear()
@@ -304,10 +306,21 @@ class Publisher:
         return self._open
 
 
-async def _look(channel: AbstractRobustChannel) -> None:
-    """Whether what is published to is there."""
-    # Not robust: aio-pika would answer from its own notes the next time.
-    await channel.declare_exchange(topology.DOMAIN_EVENTS.name, passive=True, robust=False)
+def _looking() -> Look:
+    """Whether what is published to is there, one exchange after the other; each is fed once more.
+
+    Bindings cannot be asked for, and are lost with an exchange that somebody else declares anew.
+    """
+    exchanges = itertools.cycle(topology.EXCHANGES)
+
+    async def look(channel: AbstractRobustChannel) -> None:
+        wanted = next(exchanges)
+        # Not robust: aio-pika would answer from its own notes the next time.
+        found = await channel.declare_exchange(wanted.name, passive=True, robust=False)
+        for source, key in wanted.sources:
+            await found.bind(source.name, key)
+
+    return look
 
 
 async def _confirmed(sending: Awaitable[object], routing_key: str, timeout: float) -> None:

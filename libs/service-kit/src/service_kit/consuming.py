@@ -2,12 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 from aio_pika.abc import AbstractRobustChannel
-from faststream.rabbit import RabbitQueue
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
@@ -91,7 +90,11 @@ class Consuming:
         await self._left.wait()
 
     def _looking(self, router: Router) -> "Look":
-        return Look(router, [*self._subscriptions.queues, *self._requests.queues])
+        events = {
+            queue.name: [(queue.exchange.name, key) for key in queue.keys]
+            for queue in self._subscriptions.queues
+        }
+        return Look(router, {**events, **self._requests.bindings})
 
     async def check(self) -> None:
         """Raise unless it consumes, and none of its batches has been in hand for too long."""
@@ -103,25 +106,29 @@ class Consuming:
 
 
 class Look:
-    """Asks of one queue after the other whether it is there.
+    """Asks of one queue after the other whether it is there, and binds it once more.
 
-    Not how many consumers it has: of a quorum queue RabbitMQ knows that only seconds later, and one
-    it cancels while the queue stays is subscribed again by aio-pika.
+    Bindings cannot be asked for, and are lost with an exchange that somebody else declares anew.
+    Not asked is how many consumers a queue has: of a quorum queue RabbitMQ knows that only seconds
+    later, and one it cancels while the queue stays is subscribed again by aio-pika.
     """
 
-    def __init__(self, router: Router, queues: list[RabbitQueue]) -> None:
+    def __init__(self, router: Router, bindings: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """`bindings` are the exchanges and keys of each queue, by its name."""
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
-        self._queues: Iterator[RabbitQueue] = itertools.cycle(queues)
-        self._has_queues = bool(queues)
+        self._bindings = itertools.cycle(bindings.items()) if bindings else None
 
     async def __call__(self, channel: AbstractRobustChannel) -> None:
         """Raise when something is amiss."""
         for subscriber in self._batches:
             subscriber.check()
-        if not self._has_queues:
+        if self._bindings is None:
             return
+        name, bindings = next(self._bindings)
         # Not robust: aio-pika would answer from its own notes the next time.
-        await channel.declare_queue(next(self._queues).name, passive=True, robust=False)
+        queue = await channel.declare_queue(name, passive=True, robust=False)
+        for exchange, key in bindings:
+            await queue.bind(exchange, key)
 
 
 async def _finish(router: Router) -> None:

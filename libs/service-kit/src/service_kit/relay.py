@@ -5,8 +5,9 @@ connection loses the lead and rolls the marks back together. It is woken by the 
 committed transaction and looks every `poll_seconds` anyway.
 
 A broker outage burns no retries. An event that itself cannot be published (no queue wants it) is
-tried again after `retry_backoff_seconds`, its aggregate's later events wait behind it, and after
-`max_retries` it is parked: `failed_at` is set, the successors go on, an operator can redrive it.
+tried again after a pause that grows to `retry_backoff_seconds` (a bus that is being declared anew
+takes it in a moment), its aggregate's later events wait behind it, and after `max_retries` it is
+parked: `failed_at` is set, the successors go on, an operator can redrive it.
 One that AMQP cannot carry is parked at once. One that makes the broker close the connection looks
 like an outage and takes its whole batch along; after a few of those, events go one at a time, and
 a connection lost over a single one counts as its own failure.
@@ -52,7 +53,7 @@ _FAIL = """
 UPDATE outbox_events SET
     retry_count = retry_count + 1,
     error_message = $2,
-    next_attempt_at = now() + make_interval(secs => $3),
+    next_attempt_at = now() + make_interval(secs => $3 * least(1, power(4, retry_count) / 16)),
     failed_at = CASE WHEN retry_count + 1 >= $4 THEN now() END
 WHERE seq = $1
 """

@@ -82,12 +82,22 @@ class RequestServer:
         kinds = {request.kind for request in self.requests}
         return tuple(topology.request_queue(self._service, kind) for kind in sorted(kinds))
 
+    @property
+    def bindings(self) -> dict[str, list[tuple[str, str]]]:
+        """The exchange and keys by which requests reach each queue, by its name."""
+        found: dict[str, list[tuple[str, str]]] = {queue.name: [] for queue in self.queues}
+        for request in self.requests:
+            queue = topology.request_queue(self._service, request.kind)
+            found[queue.name].append((topology.CRM_REQUESTS.name, request.key))
+        return found
+
     async def bind(self, broker: RabbitBroker) -> None:
         """Have the requests brought to the queues."""
-        exchange = await broker.declare_exchange(topology.CRM_REQUESTS)
-        for request in self.requests:
-            queue = await broker.declare_queue(topology.request_queue(self._service, request.kind))
-            await queue.bind(exchange, request.key)
+        await broker.declare_exchange(topology.CRM_REQUESTS)
+        for queue in self.queues:
+            declared = await broker.declare_queue(queue)
+            for exchange, key in self.bindings[queue.name]:
+                await declared.bind(exchange, key)
 
     def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:
         async def serve(message: RabbitMessage) -> RabbitResponse:

@@ -155,7 +155,8 @@ class ServiceSettings(BaseSettings):
         default=1.0, description="the relay looks this often when nobody wakes it"
     )
     outbox_retry_backoff_seconds: float = Field(
-        default=30.0, description="before an event that no queue took is tried again"
+        default=30.0,
+        description="at most, before an event that no queue took is tried again",
     )
     outbox_max_retries: int = Field(default=5, description="then such an event is parked")
     outbox_retention_days: float = Field(default=7.0, description="published events are kept")

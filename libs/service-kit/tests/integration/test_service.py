@@ -142,7 +142,10 @@ class TestConsumers:
             async def seen() -> bool:
                 found = await management.get(f"/api/consumers/{vhost.rpartition('/')[2]}")
                 consumers.update({c["queue"]["name"]: c for c in found.json()})
-                return len(consumers) == 3
+                # The management API knows the channels a little later than the consumers.
+                return len(consumers) == 3 and all(
+                    isinstance(c["channel_details"], dict) for c in consumers.values()
+                )
 
             await eventually(seen)
             assert len({c["channel_details"]["number"] for c in consumers.values()}) == 3
