@@ -44,7 +44,8 @@ async def throughput(state: StackState) -> list[Figure]:
                 for number in range(start, start + 1000):
                     tx.outbox.add(event, UUID(int=number % AGGREGATES))
         begun = time.perf_counter()
-        published = await Relay(database, publisher).drain_while_leader_is_away()
+        async with Relay(database, publisher).standby() as drain:
+            published = await drain()
         seconds = time.perf_counter() - begun
     finally:
         await publisher.close()

@@ -18,6 +18,9 @@ _CONNECT_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
+BIND_EVERY = 11
+"""Looks: bindings cannot be asked for, so now and then they are made once more. A prime, so that
+whoever looks at one thing after the other comes to each."""
 
 Look = Callable[[AbstractRobustChannel], Awaitable[None]]
 """Asks the broker something; raises when the answer shows that something is missing."""

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractRobustChannel
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
-from service_kit.connection import held, watch
+from service_kit.connection import BIND_EVERY, held, watch
 from service_kit.declaring import declare_topology, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
@@ -106,17 +106,18 @@ class Consuming:
 
 
 class Look:
-    """Asks of one queue after the other whether it is there, and binds it once more.
+    """Asks of one queue after the other whether it is there, and binds it now and then.
 
-    Bindings cannot be asked for, and are lost with an exchange that somebody else declares anew.
-    Not asked is how many consumers a queue has: of a quorum queue RabbitMQ knows that only seconds
-    later, and one it cancels while the queue stays is subscribed again by aio-pika.
+    Bindings are lost with an exchange that somebody else declares anew. Not asked is how many
+    consumers a queue has: of a quorum queue RabbitMQ knows that only seconds later, and one it
+    cancels while the queue stays is subscribed again by aio-pika.
     """
 
     def __init__(self, router: Router, bindings: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """`bindings` are the exchanges and keys of each queue, by its name."""
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
         self._bindings = itertools.cycle(bindings.items()) if bindings else None
+        self._turns = itertools.cycle(range(BIND_EVERY))
 
     async def __call__(self, channel: AbstractRobustChannel) -> None:
         """Raise when something is amiss."""
@@ -127,8 +128,9 @@ class Look:
         name, bindings = next(self._bindings)
         # Not robust: aio-pika would answer from its own notes the next time.
         queue = await channel.declare_queue(name, passive=True, robust=False)
-        for exchange, key in bindings:
-            await queue.bind(exchange, key)
+        if next(self._turns) == 0:
+            for exchange, key in bindings:
+                await queue.bind(exchange, key)
 
 
 async def _finish(router: Router) -> None:

@@ -16,8 +16,8 @@ a connection lost over a single one counts as its own failure.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,8 @@ SELECT count(*) FILTER (WHERE failed_at IS NULL) AS pending,
 FROM outbox_events WHERE processed_at IS NULL
 """
 _SCOPE = "SET app.scope = 'relay'"
+_TAKE = "SELECT pg_try_advisory_lock(hashtext('outbox_' || current_schema()))"
+_LET_GO = "SELECT pg_advisory_unlock(hashtext('outbox_' || current_schema()))"
 _STATE_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
 _LOST_ROUNDS = 3
@@ -85,6 +87,10 @@ class RelayOptions:
     poll_seconds: float = 1.0
     max_retries: int = 5
     retry_backoff_seconds: float = 30.0
+
+
+Drain = Callable[[], Awaitable[int | None]]
+"""Drains once; returns how many events, or None while somebody else leads."""
 
 
 @dataclass(slots=True)
@@ -134,20 +140,29 @@ class Relay:
             with suppress(Exception):
                 await asyncio.shield(connection.close(timeout=5))
 
-    async def drain_while_leader_is_away(self) -> int | None:
-        """Drain once if no relay leads; returns how many events, or None when one does.
+    @asynccontextmanager
+    async def standby(self) -> AsyncIterator[Drain]:
+        """What drains once while no relay leads, on one connection for as long as it is held.
 
         For a second, durable driver (the OutboxProcessorWorkflow): order would break if two
         drained at the same time.
         """
         connection = await self._database.dedicated("drain")
-        try:
-            await connection.execute(_SCOPE)
+
+        async def drain() -> int | None:
             if not await self._lead(connection):
                 return None
-            return await self._drain(connection)
+            try:
+                return await self._drain(connection)
+            finally:
+                await connection.execute(_LET_GO)
+
+        try:
+            await connection.execute(_SCOPE)
+            yield drain
         finally:
-            await connection.close(timeout=5)
+            with suppress(Exception):
+                await asyncio.shield(connection.close(timeout=5))
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener(
@@ -156,9 +171,7 @@ class Relay:
         connection.add_termination_listener(lambda *_: self._wake.set())
 
     async def _lead(self, connection: asyncpg.Connection) -> bool:
-        leads: bool = await connection.fetchval(
-            "SELECT pg_try_advisory_lock(hashtext('outbox_' || current_schema()))"
-        )
+        leads: bool = await connection.fetchval(_TAKE)
         return leads
 
     async def _sleep(self) -> None:

@@ -36,9 +36,9 @@ class OutboxActivities:
         beat = asyncio.create_task(_beat())  # a drain may wait long for the broker
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(window.seconds):
+                async with asyncio.timeout(window.seconds), self._relay.standby() as drain:
                     while not activity.is_worker_shutdown():
-                        drained += await self._relay.drain_while_leader_is_away() or 0
+                        drained += await drain() or 0
                         await _sleep(window.poll_seconds)
         finally:
             beat.cancel()
