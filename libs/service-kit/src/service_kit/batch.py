@@ -22,7 +22,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 
 Batch = tuple[IncomingMessage, ...]
 
-_LINGER_SECONDS = (0.002, 0.05)
+_LONGEST_LINGER_SECONDS = 0.05
 _LINGER_FROM, _LINGER_STEP = 30.0, 0.0003
 _RATE_MEMORY_SECONDS = 0.5
 
@@ -113,7 +113,7 @@ def _parse(messages: Batch, kept: set[IncomingMessage]) -> BatchMessage:
 
 
 class Pace:
-    """How long to gather: hardly at all when little comes, longer when a batch pays.
+    """How long to gather: not at all when little comes, longer when a batch pays.
 
     A transaction costs the same for one message and for ten. Below 30 messages a second nothing
     is gained by waiting; above it the linger grows to 50 ms, what a batch of several needs.
@@ -126,9 +126,8 @@ class Pace:
     @property
     def linger(self) -> float:
         """Seconds to wait for company."""
-        shortest, longest = _LINGER_SECONDS
         busy = max(0.0, self._rate - _LINGER_FROM)
-        return min(longest, shortest + busy * _LINGER_STEP)
+        return min(_LONGEST_LINGER_SECONDS, busy * _LINGER_STEP)
 
     def note(self, count: int) -> None:
         """So many messages have come since the last note."""
@@ -210,8 +209,9 @@ class BatchSubscriber(RabbitSubscriber):
 
     async def _wait_for_company(self, seconds: float) -> None:
         """So long at most, and no longer than until the batch is full."""
+        await asyncio.sleep(0)  # what was read together with the first is on its way here
         self._full.clear()
-        if self._arrived.qsize() < self.max_records - 1:
+        if seconds and self._arrived.qsize() < self.max_records - 1:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._full.wait()
