@@ -2,7 +2,8 @@
 
 An ordered queue has one consumer for all companies. What meets a lock that is not let go in time is
 taken out of the way, with everything that follows for the same company, and tried again beside the
-queue, in order. It stays unacknowledged meanwhile.
+queue, in order. It stays unacknowledged meanwhile
+(docs/adr/0013).
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """Somebody holds a company's row: its messages wait, in order, and nobody else's do."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -113,14 +112,10 @@ class TestHeldRow:
                     for each, tenant_id in zip(pair, (TENANT, OTHER_TENANT), strict=True)
                 )
             )
-            begun = time.monotonic()
             await eventually(lambda: seen[OTHER_TENANT] == others[:6])
-            assert time.monotonic() - begun < 1.0
             await send(bus, theirs[6:], TENANT)
-            begun = time.monotonic()
             await send(bus, others[6:], OTHER_TENANT)
             await eventually(lambda: seen[OTHER_TENANT] == others)
-            assert time.monotonic() - begun < 1.0
             assert seen[TENANT] == []
         await eventually(lambda: seen[TENANT] == theirs)
         await stop()

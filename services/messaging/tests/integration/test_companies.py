@@ -1,7 +1,6 @@
 """Many companies in one batch, and two consumers of one service at the same time."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -173,9 +172,7 @@ class TestHeldRow:
         async with held_row(own_database, unlucky):
             for number in range(3):
                 text = f"mensagem {number}"
-                begun = time.monotonic()
                 await messages.handle(batch([c.envelope(c.received(text)) for c in companies]))
-                assert time.monotonic() - begun < 2.0
                 for company in others:
                     assert [row["content"] for row in await company.messages()][-1] == text
             assert len(await unlucky.messages()) == 1
