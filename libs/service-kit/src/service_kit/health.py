@@ -100,7 +100,11 @@ def router(health: Health) -> APIRouter:
         _, checks = await health.status()
         takes_traffic = await health.ready()
         return JSONResponse(
-            {"status": "healthy" if takes_traffic else "unhealthy", "checks": checks},
+            {
+                "status": "healthy" if takes_traffic else "unhealthy",
+                "draining": health.draining,
+                "checks": checks,
+            },
             status_code=200 if takes_traffic else 503,
         )
 
