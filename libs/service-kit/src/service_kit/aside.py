@@ -2,8 +2,7 @@
 
 An ordered queue has one consumer for all companies. What meets a lock that is not let go in time is
 taken out of the way, with everything that follows for the same company, and tried again beside the
-queue, in order. It stays unacknowledged meanwhile
-(docs/adr/0013).
+queue, in order. It stays unacknowledged meanwhile (docs/adr/0013).
 """
 
 import asyncio
@@ -58,6 +57,12 @@ class Aside(Generic[Item]):
     def oldest_seconds(self) -> float:
         """How long the company that waits longest has waited."""
         return max((time.monotonic() - lane.since for lane in self._lanes.values()), default=0.0)
+
+    def check(self) -> None:
+        """Raise what ended the work on a company's messages, if anything did."""
+        for lane in self._lanes.values():
+            if lane.task is not None and lane.task.done():
+                lane.task.result()
 
     def add(self, tenant_id: str, items: Sequence[Item]) -> None:
         """Set these aside, behind those of the same company that wait already."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from aio_pika import IncomingMessage
+from aio_pika.exceptions import ChannelInvalidStateError
 from faststream.message import StreamMessage
 from faststream.rabbit.subscriber import RabbitSubscriber
 
@@ -25,6 +26,14 @@ Batch = tuple[IncomingMessage, ...]
 _LONGEST_LINGER_SECONDS = 0.05
 _LINGER_FROM, _LINGER_STEP = 30.0, 0.0003
 _RATE_MEMORY_SECONDS = 0.5
+
+
+def _is_open(message: IncomingMessage) -> bool:
+    """Whether it can be settled: not once its channel is lost, which aio-pika tells by raising."""
+    try:
+        return not message.channel.is_closed
+    except ChannelInvalidStateError:
+        return False
 
 
 class Records(list[IncomingMessage]):
@@ -40,9 +49,9 @@ class Records(list[IncomingMessage]):
 
     async def settle(self, message: IncomingMessage) -> None:
         """Acknowledge a message that was kept; a lost channel redelivers it."""
-        if not message.channel.is_closed:
-            await message.ack()
         self._kept.discard(message)
+        if _is_open(message):
+            await message.ack()
 
 
 class BatchMessage(StreamMessage[Batch]):
@@ -84,12 +93,12 @@ class BatchMessage(StreamMessage[Batch]):
         return [
             message
             for message in self.raw_message
-            if message not in self.kept and not message.channel.is_closed
+            if message not in self.kept and _is_open(message)
         ]
 
     def _last_of_each_channel(self) -> list[IncomingMessage]:
-        last = {id(message.channel): message for message in self.raw_message}
-        return [message for message in last.values() if not message.channel.is_closed]
+        still_open = filter(_is_open, self.raw_message)
+        return list({id(message.channel): message for message in still_open}.values())
 
 
 def _parse(messages: Batch, kept: set[IncomingMessage]) -> BatchMessage:

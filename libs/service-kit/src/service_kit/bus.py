@@ -45,6 +45,7 @@ from service_kit.connection import (
     Look,
     connect,
     discard,
+    existing_exchange,
     held,
     short_channel,
     watch,
@@ -317,8 +318,7 @@ def _looking() -> Look:
 
     async def look(channel: AbstractRobustChannel) -> None:
         wanted = next(exchanges)
-        # Not robust: aio-pika would answer from its own notes the next time.
-        found = await channel.declare_exchange(wanted.name, passive=True, robust=False)
+        found = await existing_exchange(channel, wanted.name)
         if next(turns) == 0:
             for source, key in wanted.sources:
                 await found.bind(source.name, key)

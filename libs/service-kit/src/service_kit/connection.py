@@ -11,10 +11,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from aio_pika.abc import AbstractChannel, AbstractRobustChannel, AbstractRobustConnection
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractRobustChannel,
+    AbstractRobustConnection,
+    AbstractRobustExchange,
+    AbstractRobustQueue,
+)
 from faststream.rabbit import RabbitBroker
 
-_CONNECT_SECONDS = 60.0
+_CONNECT_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
@@ -82,8 +88,10 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
 
 @asynccontextmanager
 async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
-    """A connection while it is good. One that was lost is closed behind the caller's back: a
-    broker that is silent lets nobody go, and the next connection need not wait for that.
+    """A connection for as long as it is good.
+
+    One that was lost is closed behind the caller's back: a broker that is silent lets nobody go,
+    and the next connection need not wait for that.
     """
     connection = await connect(broker)
     try:
@@ -129,3 +137,14 @@ async def watch(
                 await over.wait()
     if is_lost:
         raise BrokerDownError("the connection was lost")
+
+
+async def existing_queue(channel: AbstractRobustChannel, name: str) -> AbstractRobustQueue:
+    """A queue the broker has; raises ChannelNotFoundEntity when it has not."""
+    # Not robust: aio-pika would answer from its own notes the next time.
+    return await channel.declare_queue(name, passive=True, robust=False)
+
+
+async def existing_exchange(channel: AbstractRobustChannel, name: str) -> AbstractRobustExchange:
+    """An exchange the broker has; raises ChannelNotFoundEntity when it has not."""
+    return await channel.declare_exchange(name, passive=True, robust=False)

@@ -45,6 +45,7 @@ log = structlog.get_logger()
 _MAX_BACKOFF_SECONDS = 10.0
 _PATIENCE = 4
 """How often a batch may find the database away that is not; 0.7 s of waiting in all."""
+_ASIDE_BACKOFF_SECONDS = 1.0
 _LONGEST_KEPT_HEADER = 1000
 """Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
 _MAX_ATTEMPTS = 1000
@@ -55,12 +56,20 @@ _MAX_ATTEMPTS = 1000
 class _Delivery:
     message: IncomingMessage
     read: Read
-    source: Sequence[IncomingMessage]
-    """The batch it came in, which can keep it."""
+    batch: Records | None
+    """What it came in, and can be kept by; None where messages come one by one."""
 
     @property
     def incoming(self) -> Incoming[Any]:
         return self.read.incoming
+
+    def keep(self) -> None:
+        if self.batch is not None:
+            self.batch.keep(self.message)
+
+    async def settle(self) -> None:
+        if self.batch is not None:
+            await self.batch.settle(self.message)
 
 
 class HeldTooLongError(Exception):
@@ -107,6 +116,10 @@ class Consumer:
         """Let go of what was set aside; it returns to the queue with the connection."""
         await self._aside.leave()
 
+    def check(self) -> None:
+        """Raise what ended the work on messages set aside, if anything did."""
+        self._aside.check()
+
     async def handle(self, messages: Sequence[IncomingMessage]) -> None:
         """Settle every message: applied, delayed or among the dead letters."""
         self._in_hand[id(messages)] = time.monotonic()
@@ -117,11 +130,12 @@ class Consumer:
 
     async def _handle(self, messages: Sequence[IncomingMessage]) -> None:
         metrics.CONSUMER_BATCH_SIZE.labels(self.name).observe(len(messages))
+        batch = messages if isinstance(messages, Records) else None
         deliveries: list[_Delivery] = []
         unread: list[tuple[IncomingMessage, PoisonError | UnknownEventError]] = []
         for message in messages:
             try:
-                deliveries.append(_Delivery(message, self._read(message), messages))
+                deliveries.append(_Delivery(message, self._read(message), batch))
             except (PoisonError, UnknownEventError) as error:
                 unread.append((message, error))
         if deliveries:
@@ -171,7 +185,7 @@ class Consumer:
         """The others first, together; then the company that failed."""
         others = [d for d in batch if d.incoming.tenant_id != failed.tenant_id]
         theirs = [d for d in batch if d.incoming.tenant_id == failed.tenant_id]
-        if is_busy(failed.error) and all(isinstance(d.source, Records) for d in theirs):
+        if is_busy(failed.error) and all(d.batch is not None for d in theirs):
             self._set_aside(failed.tenant_id, theirs)
             await self._settle(others)
         else:
@@ -200,40 +214,38 @@ class Consumer:
 
     def _set_aside(self, tenant_id: str, deliveries: Sequence[_Delivery]) -> None:
         for delivery in deliveries:
-            if isinstance(delivery.source, Records):
-                delivery.source.keep(delivery.message)
+            delivery.keep()
         self._aside.add(tenant_id, deliveries)
 
     async def _apply_aside(self, deliveries: Sequence[_Delivery]) -> bool:
-        try:
-            await self._apply(deliveries)
-        except Exception as error:
-            cause = error.error if isinstance(error, _TenantFailedError) else error
-            if is_busy(cause) or is_infrastructure(cause):
-                return False
-            for delivery in deliveries:  # each on its own: few wait here
-                await self._apply_or_postpone(delivery)
-        await self._settle_kept(deliveries)
+        """Apply them; False while the lock is held. While the database is away it waits."""
+        while (error := await self._failure(deliveries)) and is_infrastructure(error):  # noqa: ASYNC110
+            await asyncio.sleep(_ASIDE_BACKOFF_SECONDS)
+        if error is not None and is_busy(error):
+            return False
+        for delivery in deliveries if error is not None else ():  # each on its own: few wait here
+            if alone := await self._failure([delivery]):
+                await self._postpone(delivery.message, alone)
+        for delivery in deliveries:
+            await delivery.settle()
         return True
 
-    async def _apply_or_postpone(self, delivery: _Delivery) -> None:
+    async def _failure(self, deliveries: Sequence[_Delivery]) -> Exception | None:
+        """Apply them; what went wrong, or None."""
         try:
-            await self._apply([delivery])
+            await self._apply(deliveries)
+        except _TenantFailedError as failed:
+            return failed.error
         except Exception as error:
-            cause = error.error if isinstance(error, _TenantFailedError) else error
-            await self._postpone(delivery.message, cause)
+            return error
+        return None
 
     async def _give_up(self, deliveries: Sequence[_Delivery]) -> None:
         """They waited for too long: to the delay queues, in order."""
         for delivery in deliveries:
             held = HeldTooLongError("a row was held for too long")
             await self._postpone(delivery.message, held)
-        await self._settle_kept(deliveries)
-
-    async def _settle_kept(self, deliveries: Sequence[_Delivery]) -> None:
-        for delivery in deliveries:
-            if isinstance(delivery.source, Records):
-                await delivery.source.settle(delivery.message)
+            await delivery.settle()
 
     async def _apply(self, batch: Sequence[_Delivery]) -> None:
         begun = time.perf_counter()

@@ -3,21 +3,17 @@
 import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
-import structlog
 from aio_pika.abc import AbstractRobustChannel
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
-from service_kit.connection import BIND_EVERY, held, watch
+from service_kit.connection import BIND_EVERY, existing_queue, held, watch
 from service_kit.declaring import declare_topology, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
 from service_kit.settings import ServiceSettings
 from service_kit.subscriptions import Subscriptions
-
-log = structlog.get_logger()
 
 
 class NotConsumingError(Exception):
@@ -61,14 +57,15 @@ class Consuming:
         self._left.clear()
         try:
             async with held(broker) as connection:
-                await self._requests.bind(broker)
-                self.subscribed.set()
-                await watch(connection, self._looking(router), self._over)
-                await _finish(router)
-                await self._subscriptions.leave()
+                try:
+                    await self._requests.bind(broker)
+                    self.subscribed.set()
+                    await watch(connection, self._looking(router), self._over)
+                    await _finish(router)
+                finally:
+                    self.subscribed.clear()
+                    await self._subscriptions.leave()
         finally:
-            self.subscribed.clear()
-            await self._subscriptions.leave()
             self._left.set()
 
     async def _declare(self) -> None:
@@ -94,7 +91,7 @@ class Consuming:
             queue.name: [(queue.exchange.name, key) for key in queue.keys]
             for queue in self._subscriptions.queues
         }
-        return Look(router, {**events, **self._requests.bindings})
+        return Look(router, self._subscriptions, {**events, **self._requests.bindings})
 
     async def check(self) -> None:
         """Raise unless it consumes, and none of its batches has been in hand for too long."""
@@ -113,8 +110,14 @@ class Look:
     cancels while the queue stays is subscribed again by aio-pika.
     """
 
-    def __init__(self, router: Router, bindings: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        subscriptions: Subscriptions,
+        bindings: Mapping[str, Sequence[tuple[str, str]]],
+    ) -> None:
         """`bindings` are the exchanges and keys of each queue, by its name."""
+        self._subscriptions = subscriptions
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
         self._bindings = itertools.cycle(bindings.items()) if bindings else None
         self._turns = itertools.cycle(range(BIND_EVERY))
@@ -123,11 +126,11 @@ class Look:
         """Raise when something is amiss."""
         for subscriber in self._batches:
             subscriber.check()
+        self._subscriptions.check()
         if self._bindings is None:
             return
         name, bindings = next(self._bindings)
-        # Not robust: aio-pika would answer from its own notes the next time.
-        queue = await channel.declare_queue(name, passive=True, robust=False)
+        queue = await existing_queue(channel, name)
         if next(self._turns) == 0:
             for exchange, key in bindings:
                 await queue.bind(exchange, key)
@@ -140,5 +143,4 @@ async def _finish(router: Router) -> None:
         for subscriber in router.subscribers
         if isinstance(subscriber, BatchSubscriber | RequestSubscriber)
     ]
-    with suppress(Exception):
-        await asyncio.gather(*finishing)
+    await asyncio.gather(*finishing, return_exceptions=True)

@@ -90,14 +90,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._draining: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         seconds = self._service.settings.drain_seconds
-        if seconds and not self._service.health.draining:
+        if seconds and self._draining is None:
             self._service.health.draining = True
-            threading.Timer(seconds, super().handle_exit, (sig, frame)).start()
-        else:
-            super().handle_exit(sig, frame)
+            self._draining = threading.Timer(seconds, super().handle_exit, (sig, frame))
+            self._draining.daemon = True
+            self._draining.start()
+            return
+        if self._draining is not None:
+            self._draining.cancel()
+        super().handle_exit(sig, frame)
 
 
 async def _redrive_outbox(settings: ServiceSettings, schema: str) -> int:

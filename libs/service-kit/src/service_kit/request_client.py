@@ -22,7 +22,7 @@ from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 from service_kit import tracing
 from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
 from service_kit.circuits import Circuits
-from service_kit.connection import connect, discard, held, watch
+from service_kit.connection import connect, discard, existing_queue, held, watch
 from service_kit.errors import DeadlineError, UnavailableError
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
@@ -107,8 +107,7 @@ class RequestClient:
 
     async def _look(self, channel: AbstractRobustChannel) -> None:
         """Whether the reply queue is there and still ours."""
-        # Not robust: aio-pika would answer from its own notes the next time.
-        await channel.declare_queue(self._reply_queue, passive=True, robust=False)
+        await existing_queue(channel, self._reply_queue)
 
     async def check(self) -> None:
         """Raise UnavailableError while nothing can be asked: not connected yet, or not any more."""

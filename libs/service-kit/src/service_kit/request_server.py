@@ -153,7 +153,7 @@ class RequestServer:
             return _problem("timeout", "deadline_exceeded", "The caller no longer waits.")
         try:
             async with asyncio.timeout(seconds):
-                return await self._patiently(envelope, asked, call_id, tracing.following(trace))
+                return await self._execute(envelope, asked, call_id, tracing.following(trace))
         except ProblemError as error:
             return Reply(problem=error.problem)
         except TimeoutError:
@@ -164,27 +164,6 @@ class RequestServer:
             log.exception("request_failed", key=envelope.key)
             return _problem("internal", "internal_error", "Something went wrong on our side.")
 
-    async def _patiently(
-        self,
-        envelope: RequestEnvelope[dict[str, Any]],
-        request: Request[Any],
-        call_id: UUID | None,
-        trace: Mapping[str, str],
-    ) -> Reply:
-        """Look again for half a second for what another service may just have told.
-
-        Between two looks there is no transaction and no connection, so that waiting costs nobody
-        else anything.
-        """
-        gives_up_at = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return await self._execute(envelope, request, call_id, trace)
-            except ProblemError as error:
-                if not error.may_come or time.monotonic() > gives_up_at:
-                    raise
-            await asyncio.sleep(_LOOK_SECONDS)
-
     async def _execute(
         self,
         envelope: RequestEnvelope[dict[str, Any]],
@@ -192,22 +171,34 @@ class RequestServer:
         call_id: UUID | None,
         trace: Mapping[str, str],
     ) -> Reply:
+        """Carry it out; look again for half a second for what another service may just have told.
+
+        Between two looks there is no transaction and no connection, so that waiting costs nobody
+        else anything.
+        """
         call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
         if external := self._external.get(type(request)):
             if request.kind == "command" and call_id is not None:
                 async with self._database.tenant(call.principal.tenant_id) as tx:
                     await claim(tx, call_id)
             return reply_with(await external(request, call))
-        return await carry_out(
-            self._database,
-            self._handlers[type(request)],
-            request,
-            call,
-            body=envelope.body,
-            idempotency_key=envelope.idempotency_key,
-            trace=trace,
-            call_id=call_id,
-        )
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await carry_out(
+                    self._database,
+                    self._handlers[type(request)],
+                    request,
+                    call,
+                    body=envelope.body,
+                    idempotency_key=envelope.idempotency_key,
+                    trace=trace,
+                    call_id=call_id,
+                )
+            except ProblemError as error:
+                if not error.may_come or time.monotonic() > gives_up_at:
+                    raise
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _seconds_left(envelope: RequestEnvelope[dict[str, Any]]) -> float:

@@ -174,7 +174,7 @@ class Service:
     def on_stop(self, callback: OnStop) -> None:
         """Await this when nothing runs any more (to close an HTTP client); the last added first.
 
-        Database and publisher are still there. A callback has 5 seconds; what it raises is logged.
+        The database is still there. A callback has 5 seconds; what it raises is logged.
         """
         self._on_stop.append(callback)
 
@@ -225,7 +225,7 @@ class Service:
         await self.publisher.run(queues, self.settings.consumer_retry_delays_seconds)
 
     async def _stop(self) -> None:
-        """Take nothing new, finish what is in hand, hand over what is written, disconnect."""
+        """Take nothing new, finish what is in hand, disconnect."""
         self.health.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):

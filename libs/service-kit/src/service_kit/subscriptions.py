@@ -91,6 +91,11 @@ class Subscriptions:
         """The queues whose consumer has had the same messages in hand for a minute."""
         return [c.name for c in self._consumers if c.oldest_seconds() > STUCK_SECONDS]
 
+    def check(self) -> None:
+        """Raise what ended the work beside a queue, if anything did."""
+        for consumer in self._consumers:
+            consumer.check()
+
     async def leave(self) -> None:
         """Let go of what consumers hold beside their queues."""
         for consumer in self._consumers:

@@ -12,6 +12,7 @@ from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, Bus, deleted
 from crm_scratch.consuming import deleted_to, inbox_rows
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT
+from crm_testing.wire import Wire
 from service_kit import aside
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import connect, discard
@@ -22,6 +23,7 @@ from service_kit.router import Router
 from shared_events.channels.channel import ChannelDeleted
 
 Seen = dict[str, list[UUID]]
+Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @pytest.fixture
@@ -47,9 +49,7 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-def start(
-    hasty: Database, declared: Publisher, vhost: str, seen: Seen
-) -> Callable[[], Awaitable[Callable[[], Awaitable[None]]]]:
+def start(hasty: Database, declared: Publisher, vhost: str, seen: Seen) -> Start:
     """Start a consumer whose handler takes its company's lock; gives what stops it."""
 
     async def note(tx: Transaction, events: Sequence[Event[ChannelDeleted]]) -> None:
@@ -57,7 +57,7 @@ def start(
         ids = [event.data.channel_id for event in events]
         tx.after_commit(partial(seen[tx.tenant_id].extend, ids))
 
-    async def start() -> Callable[[], Awaitable[None]]:
+    async def start(url: str = vhost) -> Callable[[], Awaitable[None]]:
         consumer = Consumer(
             QUEUE,
             "scratch",
@@ -68,11 +68,12 @@ def start(
         )
         router = Router()
         router.batch_subscriber(QUEUE, QUEUE.exchange)(consumer.handle)
-        broker = make_broker(vhost, confirms=False)
+        broker = make_broker(url, confirms=False)
         broker.include_router(router)
         connection = await connect(broker)
 
         async def stop() -> None:
+            consumer.check()
             await consumer.leave()
             await discard(broker, connection)
 
@@ -96,7 +97,7 @@ async def send(bus: Bus, ids: Sequence[UUID], tenant_id: str) -> None:
 class TestHeldRow:
     async def test_makes_its_own_company_wait_alone_and_in_order(
         self,
-        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        start: Start,
         holder: asyncpg.Connection,
         bus: Bus,
         seen: Seen,
@@ -125,7 +126,7 @@ class TestHeldRow:
 
     async def test_for_too_long_sends_them_through_the_delay_queues(
         self,
-        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        start: Start,
         holder: asyncpg.Connection,
         bus: Bus,
         seen: Seen,
@@ -146,7 +147,7 @@ class TestHeldRow:
 
     async def test_by_too_many_messages_frees_the_queue(
         self,
-        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        start: Start,
         holder: asyncpg.Connection,
         bus: Bus,
         seen: Seen,
@@ -168,7 +169,7 @@ class TestHeldRow:
 
     async def test_returns_them_to_the_queue_in_order_when_the_consumer_leaves(
         self,
-        start: Callable[[], Awaitable[Callable[[], Awaitable[None]]]],
+        start: Start,
         holder: asyncpg.Connection,
         bus: Bus,
         seen: Seen,
@@ -185,3 +186,23 @@ class TestHeldRow:
         await asyncio.sleep(0)
         await stop_second()
         assert seen == {TENANT: theirs, OTHER_TENANT: [other]}
+
+    async def test_outlives_the_channel_they_came_by(
+        self, start: Start, holder: asyncpg.Connection, bus: Bus, seen: Seen, vhost: str
+    ) -> None:
+        """What took effect is acknowledged nowhere: it comes again and changes nothing."""
+        theirs, other = [uuid4() for _ in range(5)], uuid4()
+        async with Wire(vhost) as wire:
+            stop = await start(wire.url)
+            async with held(holder, TENANT):
+                await send(bus, theirs, TENANT)
+                await send(bus, [other], OTHER_TENANT)
+                await eventually(lambda: seen[OTHER_TENANT] == [other])
+                wire.cut()
+            await eventually(lambda: seen[TENANT] == theirs)
+            await stop()
+        stop = await start()
+        await send(bus, [last := uuid4()], TENANT)
+        await eventually(lambda: seen[TENANT] == [*theirs, last])
+        await stop()
+        assert await bus.depth(QUEUE.name) == 0

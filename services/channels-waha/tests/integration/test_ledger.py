@@ -29,6 +29,17 @@ async def sender_rests(company: Shop) -> bool:
     return not await sender_runs(company)
 
 
+async def unsettled(company: Shop, waha: WahaSimulator) -> UUID:
+    """A message of unknown outcome, that is not looked for yet; returns its id."""
+    waha.echo = False
+    waha.faults.add("timeout_after_accept", times=1)
+    message_id = await company.write("primeira")
+    await company.until_state(message_id, "unknown")
+    async with company.database.tenant(company.id) as tx:
+        await ledger.mark_waiting(tx, message_id, "unknown", 60, "not yet")
+    return message_id
+
+
 class TestMarks:
     async def test_sending_is_for_what_was_pending_alone(
         self, company: Shop, waha: WahaSimulator
@@ -62,12 +73,7 @@ class TestSender:
         monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 0.01)
         monkeypatch.setattr(channel_sender, "_IDLE_POLLS", 3)
         await company.connect()
-        waha.echo = False
-        waha.faults.add("timeout_after_accept", times=1)
-        message_id = await company.write()
-        await company.until_state(message_id, "unknown")
-        async with company.database.tenant(company.id) as tx:
-            await ledger.mark_waiting(tx, message_id, "unknown", 60, "not yet")
+        await unsettled(company, waha)
         # Longer than a sender without work stays.
         for _ in range(20):
             await asyncio.sleep(0.01)
@@ -79,12 +85,7 @@ class TestSender:
         """What stands behind a message of unknown outcome goes as soon as that is settled."""
         monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 60.0)
         await company.connect()
-        waha.echo = False
-        waha.faults.add("timeout_after_accept", times=1)
-        first = await company.write("primeira")
-        await company.until_state(first, "unknown")
-        async with company.database.tenant(company.id) as tx:
-            await ledger.mark_waiting(tx, first, "unknown", 60, "not yet")
+        first = await unsettled(company, waha)
         second = await company.write("segunda")
         await company.until_state(second, "pending")
         async with company.database.tenant(company.id) as tx:

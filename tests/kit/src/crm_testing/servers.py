@@ -11,7 +11,6 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -107,15 +106,6 @@ class RabbitServer(Server):
         async with self.management() as client:
             (await client.put(f"/api/vhosts/{name}")).raise_for_status()
         return f"{self.url.rstrip('/')}/{name}"
-
-    async def close_connections(self, vhost_url: str) -> int:
-        """Close every connection to a virtual host, as an operator would; returns how many."""
-        name = vhost_url.rpartition("/")[2]
-        async with self.management() as client:
-            found = await client.get(f"/api/vhosts/{name}/connections")
-            for connection in found.json():
-                await client.delete(f"/api/connections/{quote(connection['name'], safe='')}")
-        return len(found.json())
 
     async def delete_vhost(self, vhost_url: str) -> None:
         """Delete a virtual host with all that is in it."""
