@@ -7,7 +7,7 @@ because their connection draining makes that 6 s.
 """
 
 import functools
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,13 @@ from crm_dev.piece import Piece
 from crm_dev.probes import answers_amqp, answers_tcp
 from crm_dev.process import own_directory
 
+ROOT = os.environ.get("CRM_RABBITMQ_ROOT", "/")
+"""Where Debian's package is installed; `tools/rabbitmq4` makes a root with a newer one."""
 DEBIAN_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HOW_TO_GET = "RabbitMQ is missing: apt-get install rabbitmq-server (as root), or set RABBITMQ_URL"
 USER = "crm"
+PARTITIONING = "rabbitmq_consistent_hash_exchange"
+"""The plugin that spreads messages over partitions; every RabbitMQ comes with it."""
 
 # The node registers with the port mapper at once and gives up when nobody is there, so the mapper
 # comes first. It lives exactly as long as the broker it was started for.
@@ -25,6 +29,12 @@ START = (
     "setpriv --pdeathsig KILL epmd -address 127.0.0.1 & "
     "until epmd -names >/dev/null 2>&1; do sleep 0.05; done; "
     f"exec {DEBIAN_SCRIPT}"
+)
+
+# Erlang reads its memory from /proc. The mount is seen by these processes alone and goes with them.
+ENTER = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --rbind /proc "$0/proc" && exec chroot "$0" sh -c "$1"',
 )
 
 
@@ -41,11 +51,12 @@ class RabbitPorts:
 def rabbitmq(directory: Path, ports: RabbitPorts, password: str) -> Piece:
     """Declare a broker that keeps its data in `directory`, with the one user `crm`."""
     home = directory.absolute()
-    present = DEBIAN_SCRIPT.exists() and shutil.which("epmd") is not None
+    present = Path(ROOT, "usr/bin/epmd").exists() and Path(ROOT, *DEBIAN_SCRIPT.parts[1:]).exists()
+    inside = Path("/", home.relative_to(ROOT)) if ROOT != "/" else home
     return Piece(
         name="rabbitmq",
-        command=("sh", "-c", START),
-        environment=_environment(home, ports),
+        command=("sh", "-c", START) if ROOT == "/" else (*ENTER, ROOT, START),
+        environment=_environment(inside, ports),
         ready=functools.partial(answers_amqp, ports.amqp),
         # The broker logs a warning for every greeting that is not followed by a login.
         healthy=functools.partial(answers_tcp, ports.amqp),
@@ -87,12 +98,12 @@ async def _configure(home: Path, ports: RabbitPorts, password: str) -> None:
         "log.console.use_colors = off",
         "log.file = false",
     ]
-    plugins = ""
+    plugins = [PARTITIONING]
     if ports.management:
-        plugins = "rabbitmq_management"
+        plugins.append("rabbitmq_management")
         lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {ports.management}"]
     for name, text in {
         "rabbitmq.conf": "\n".join(lines) + "\n",
-        "enabled_plugins": f"[{plugins}].\n",
+        "enabled_plugins": f"[{','.join(plugins)}].\n",
     }.items():
         (home / name).write_text(text)

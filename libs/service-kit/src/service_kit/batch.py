@@ -152,6 +152,8 @@ class BatchSubscriber(RabbitSubscriber):
     max_records: int
     batch_timeout_ms: int | None
     kept: set[IncomingMessage]
+    joins: "BatchSubscriber | None"
+    """Whose batches its deliveries go into: one gathers for all partitions of a queue."""
 
     _arrived: asyncio.Queue[IncomingMessage]
     _full: asyncio.Event
@@ -160,6 +162,9 @@ class BatchSubscriber(RabbitSubscriber):
 
     async def start(self) -> None:
         """Subscribe, and begin to gather."""
+        if self.joins is not None:
+            await super().start()
+            return
         self._arrived = asyncio.Queue()
         self._full = asyncio.Event()
         self._in_hand = asyncio.Lock()
@@ -199,6 +204,9 @@ class BatchSubscriber(RabbitSubscriber):
 
     async def consume(self, msg: IncomingMessage) -> None:
         """Take a delivery. It never awaits: deliveries start in order and so must queue."""
+        if self.joins is not None:
+            await self.joins.consume(msg)
+            return
         self._arrived.put_nowait(msg)
         if self._arrived.qsize() >= self.max_records - 1:
             self._full.set()

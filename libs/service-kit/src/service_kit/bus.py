@@ -189,13 +189,16 @@ class Publisher:
         )
 
     async def run(
-        self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
+        self,
+        queues: Iterable[topology.EventQueue],
+        retry_delays: Sequence[float],
+        partitions: int = topology.PARTITIONS,
     ) -> None:
         """Connect, declare the bus and watch; raises when the connection or the bus is lost."""
         broker = self._broker()
         async with held(broker) as connection:
             async with asyncio.timeout(_DECLARE_SECONDS):
-                await declare_topology(broker, connection, queues, retry_delays)
+                await declare_topology(broker, connection, queues, retry_delays, partitions)
             # Not before: what is published to a bus half declared has nowhere to go.
             self._open = broker, connection
             self.declared.set()
@@ -231,12 +234,15 @@ class Publisher:
         return short_channel(connection)
 
     async def declare(
-        self, queues: Iterable[topology.EventQueue], retry_delays: Sequence[float]
+        self,
+        queues: Iterable[topology.EventQueue],
+        retry_delays: Sequence[float],
+        partitions: int = topology.PARTITIONS,
     ) -> None:
         """Declare the bus with these queues. Declaring again changes nothing."""
         broker, connection = self._connected()
         async with asyncio.timeout(_DECLARE_SECONDS):
-            await declare_topology(broker, connection, queues, retry_delays)
+            await declare_topology(broker, connection, queues, retry_delays, partitions)
 
     async def ping(self) -> None:
         """Prove that the broker answers; raises one of BROKER_ERRORS when it does not."""

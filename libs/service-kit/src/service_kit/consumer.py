@@ -22,6 +22,7 @@ from uuid import UUID
 
 import structlog
 from aio_pika import IncomingMessage
+from faststream.rabbit import RabbitExchange
 from shared_events import topology
 
 from service_kit import inbox, metrics, tracing
@@ -292,7 +293,7 @@ class Consumer:
             return
         delay_ms = int(self._retry_delays[attempt - 1] * 1000)
         headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
-        await self._copy(message, f"retry.{delay_ms}ms", f"{attempt}", headers)
+        await self._copy(message, topology.retry(delay_ms)[0], f"{attempt}", headers)
 
     async def _dead_letter(self, message: IncomingMessage, reason: str, detail: str) -> None:
         metrics.DEAD_LETTERED.labels(self.name, reason).inc()
@@ -302,10 +303,14 @@ class Consumer:
             "x-last-error": detail[:500],
             DIED_AT: int(time.time()),
         }
-        await self._copy(message, self.queue.exchange.dead_letters.name, "dead", headers)
+        await self._copy(message, self.queue.exchange.dead_letters, "dead", headers)
 
     async def _copy(
-        self, message: IncomingMessage, exchange: str, suffix: str, headers: Mapping[str, Any]
+        self,
+        message: IncomingMessage,
+        exchange: RabbitExchange,
+        suffix: str,
+        headers: Mapping[str, Any],
     ) -> None:
         """Publish a copy until the broker has it; only then is the original acknowledged."""
         kept = {

@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from aio_pika.abc import AbstractRobustChannel
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustExchange, AbstractRobustQueue
+from faststream.rabbit import RabbitQueue
+from shared_events import topology
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
-from service_kit.connection import BIND_EVERY, existing_queue, held, watch
+from service_kit.connection import BIND_EVERY, existing_exchange, existing_queue, held, watch
 from service_kit.declaring import declare_topology, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
@@ -77,7 +79,13 @@ class Consuming:
         delays = self._settings.consumer_retry_delays_seconds
         broker = make_broker(self._settings.amqp_url)
         async with held(broker) as connection:
-            await declare_topology(broker, connection, self._subscriptions.queues, delays)
+            await declare_topology(
+                broker,
+                connection,
+                self._subscriptions.queues,
+                delays,
+                self._settings.bus_partitions,
+            )
             await renew_queues(connection, self._requests.queues)
 
     async def leave(self) -> None:
@@ -87,11 +95,10 @@ class Consuming:
         await self._left.wait()
 
     def _looking(self, router: Router) -> "Look":
-        events = {
-            queue.name: [(queue.exchange.name, key) for key in queue.keys]
-            for queue in self._subscriptions.queues
-        }
-        return Look(router, self._subscriptions, {**events, **self._requests.bindings})
+        partitions = self._settings.bus_partitions
+        events = [list(queue.parts(partitions)) for queue in self._subscriptions.queues]
+        requests = [[part] for part in self._requests.parts]
+        return Look(router, self._subscriptions, [*events, *requests])
 
     async def check(self) -> None:
         """Raise unless it consumes, and none of its batches has been in hand for too long."""
@@ -103,7 +110,7 @@ class Consuming:
 
 
 class Look:
-    """Asks of one queue after the other whether it is there, and binds it now and then.
+    """Asks of one queue after the other whether all of it is there, and binds it now and then.
 
     Bindings are lost with an exchange that somebody else declares anew. Not asked is how many
     consumers a queue has: of a quorum queue RabbitMQ knows that only seconds later, and one it
@@ -114,12 +121,12 @@ class Look:
         self,
         router: Router,
         subscriptions: Subscriptions,
-        bindings: Mapping[str, Sequence[tuple[str, str]]],
+        things: Sequence[Sequence[topology.Part]],
     ) -> None:
-        """`bindings` are the exchanges and keys of each queue, by its name."""
+        """`things` are looked at one after the other, each with all its parts at once."""
         self._subscriptions = subscriptions
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
-        self._bindings = itertools.cycle(bindings.items()) if bindings else None
+        self._things = itertools.cycle(things) if things else None
         self._turns = itertools.cycle(range(BIND_EVERY))
 
     async def __call__(self, channel: AbstractRobustChannel) -> None:
@@ -127,13 +134,17 @@ class Look:
         for subscriber in self._batches:
             subscriber.check()
         self._subscriptions.check()
-        if self._bindings is None:
+        if self._things is None:
             return
-        name, bindings = next(self._bindings)
-        queue = await existing_queue(channel, name)
-        if next(self._turns) == 0:
-            for exchange, key in bindings:
-                await queue.bind(exchange, key)
+        binding = next(self._turns) == 0
+        for part, sources in next(self._things):
+            found: AbstractRobustQueue | AbstractRobustExchange
+            if isinstance(part, RabbitQueue):
+                found = await existing_queue(channel, part.name)
+            else:
+                found = await existing_exchange(channel, part.name)
+            for exchange, key in sources if binding else ():
+                await found.bind(exchange, key)
 
 
 async def _finish(router: Router) -> None:

@@ -7,7 +7,7 @@ heals by itself.
 import logging
 from collections.abc import Iterable, Sequence
 
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection, AbstractRobustExchange, AbstractRobustQueue
 from aio_pika.exceptions import ChannelPreconditionFailed
 from faststream.rabbit import RabbitBroker, RabbitQueue
 from shared_events import topology
@@ -22,9 +22,10 @@ async def declare_topology(
     connection: AbstractRobustConnection,
     queues: Iterable[topology.EventQueue],
     retry_delays: Sequence[float],
+    partitions: int = topology.PARTITIONS,
 ) -> None:
     """Declare the exchanges of the bus, these queues with their dead letters, the delay queues."""
-    for exchange in (*topology.EXCHANGES, topology.CRM_REQUESTS):
+    for exchange in (*topology.EXCHANGES, topology.CRM_REQUESTS, topology.RETURNS):
         await broker.declare_exchange(exchange)
     for exchange in topology.EXCHANGES:
         declared = await broker.declare_exchange(exchange)
@@ -32,14 +33,26 @@ async def declare_topology(
             await declared.bind(source.name, key)
         await broker.declare_exchange(exchange.dead_letters)
     for queue in queues:
-        live = await broker.declare_queue(queue)
-        for key in queue.keys:
-            await live.bind(queue.exchange.name, key)
+        await _declare_queue(broker, queue, partitions)
         await _declare_dead_letters(connection, queue)
     for delay in retry_delays:
         waiting_room, waiting = topology.retry(int(delay * 1000))
         await broker.declare_exchange(waiting_room)
         await (await broker.declare_queue(waiting)).bind(waiting_room.name, "#")
+
+
+async def _declare_queue(broker: RabbitBroker, queue: topology.EventQueue, partitions: int) -> None:
+    """From the end to the source: what is bound always leads somewhere."""
+    if queue.spread is not None:
+        await broker.declare_exchange(queue.spread)
+    for part, sources in queue.parts(partitions):
+        declared: AbstractRobustQueue | AbstractRobustExchange
+        if isinstance(part, RabbitQueue):
+            declared = await broker.declare_queue(part)
+        else:
+            declared = await broker.declare_exchange(part)
+        for exchange, key in sources:
+            await declared.bind(exchange, key)
 
 
 async def renew_queues(connection: AbstractRobustConnection, queues: Iterable[RabbitQueue]) -> None:

@@ -32,7 +32,7 @@ OUTBOX_OLDEST_SECONDS = Gauge(
     "crm_outbox_oldest_pending_age_seconds", "Age of the oldest event not published yet"
 )
 OUTBOX_FAILED = Gauge("crm_outbox_failed", "Events parked after too many failures")
-RELAY_LEADER = Gauge("crm_outbox_relay_leader", "1 while this process drives the outbox")
+RELAY_SHARDS = Gauge("crm_outbox_relay_shards", "Shards of the outbox that this process leads")
 TASK_RESTARTS = Counter(
     "crm_task_restarts_total", "Standing tasks that raised and were started over", ["task"]
 )

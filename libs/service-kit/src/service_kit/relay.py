@@ -1,8 +1,8 @@
 """The relay: hands the outbox to the broker, in order per aggregate.
 
-One leader per service, by an advisory lock on the very connection that marks the rows: a lost
-connection loses the lead and rolls the marks back together. It is woken by the NOTIFY of a
-committed transaction and looks every `poll_seconds` anyway.
+One leader for each shard of the outbox (`service_kit.shards`), by locks on the very connection that
+marks the rows: a lost connection loses the lead and rolls the marks back together. It is woken by
+the NOTIFY of a committed transaction and looks every `poll_seconds` anyway.
 
 A broker outage burns no retries. An event that itself cannot be published (no queue wants it) is
 tried again after a pause that grows to `retry_backoff_seconds` (a bus that is being declared anew
@@ -29,25 +29,27 @@ from service_kit import metrics, tracing
 from service_kit.bus import BROKER_ERRORS, Publisher, UnpublishableError, UnroutableError
 from service_kit.connection import BrokerDownError, ConnectionLostError
 from service_kit.database import Database
+from service_kit.shards import OF_AGGREGATE, REBALANCE_SECONDS, Shards
 
 log = structlog.get_logger()
 
 # Rows behind a waiting predecessor of the same aggregate are held back. The inner condition
 # repeats the predicate of idx_outbox_retried, so it costs nothing while nothing has failed.
-_CLAIM = """
+_CLAIM = f"""
 SELECT o.seq, o.event_id, o.event_type, o.event_version, o.aggregate_id, o.aggregate_type,
     o.tenant_id, o.occurred_at, o.correlation_id, o.causation_id, o.trace_context,
     o.payload, o.retry_count
 FROM outbox_events o
 WHERE o.processed_at IS NULL AND o.failed_at IS NULL
     AND (o.next_attempt_at IS NULL OR o.next_attempt_at <= now())
+    AND {OF_AGGREGATE} = ANY($2::int[])
     AND NOT EXISTS (
         SELECT 1 FROM outbox_events f
         WHERE f.processed_at IS NULL AND f.failed_at IS NULL AND f.retry_count > 0
             AND f.next_attempt_at > now() AND f.aggregate_id = o.aggregate_id AND f.seq < o.seq)
 ORDER BY o.seq
 LIMIT $1
-"""
+"""  # noqa: S608 - a constant
 _MARK = "UPDATE outbox_events SET processed_at = now() WHERE seq = ANY($1::bigint[])"
 _FAIL = """
 UPDATE outbox_events SET
@@ -57,18 +59,16 @@ UPDATE outbox_events SET
     failed_at = CASE WHEN retry_count + 1 >= $4 THEN now() END
 WHERE seq = $1
 """
-_STATE = """
+_STATE = f"""
 SELECT count(*) FILTER (WHERE failed_at IS NULL) AS pending,
     count(*) FILTER (WHERE failed_at IS NOT NULL) AS failed,
     coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE failed_at IS NULL)), 0)
         AS oldest,
     coalesce(extract(epoch FROM now()
         - min(created_at) FILTER (WHERE failed_at IS NULL AND retry_count = 0)), 0) AS waiting
-FROM outbox_events WHERE processed_at IS NULL
-"""
+FROM outbox_events o WHERE processed_at IS NULL AND {OF_AGGREGATE} = ANY($1::int[])
+"""  # noqa: S608 - a constant
 _SCOPE = "SET app.scope = 'relay'"
-_TAKE = "SELECT pg_try_advisory_lock(hashtext('outbox_' || current_schema()))"
-_LET_GO = "SELECT pg_advisory_unlock(hashtext('outbox_' || current_schema()))"
 _STATE_SECONDS = 5.0
 _STANDBY_SECONDS = 0.5
 _LOST_ROUNDS = 3
@@ -104,7 +104,7 @@ class _Outcome:
 
 
 class Relay:
-    """Drains one service's outbox. Several may run; one leads, the others stand by."""
+    """Drains one service's outbox. Several may run; they share its shards."""
 
     def __init__(
         self, database: Database, publisher: Publisher, options: RelayOptions | None = None
@@ -117,7 +117,7 @@ class Relay:
         self._waiting_seconds = 0.0
 
     async def check(self) -> None:
-        """Raise while it leads and events that could go do not."""
+        """Raise while events that it leads and that could go do not."""
         if self._waiting_seconds > _STUCK_SECONDS:
             raise OutboxStuckError(f"an event waits for {self._waiting_seconds:.0f} s")
 
@@ -126,16 +126,16 @@ class Relay:
         connection = await self._database.dedicated("relay")
         try:
             await connection.execute(_SCOPE)
-            while not await self._lead(connection):  # noqa: ASYNC110 - the lock is elsewhere
+            shards = Shards(connection)
+            while not await shards.join():  # noqa: ASYNC110 - the lock is elsewhere
                 await asyncio.sleep(_STANDBY_SECONDS)
             await self._listen(connection)
-            metrics.RELAY_LEADER.set(1)
-            log.info("relay_leads")
+            log.info("relay_joined")
             while True:
-                await self._drain(connection)
-                await self._sleep()
+                await self._drain(connection, shards)
+                await self._sleep(shards)
         finally:
-            metrics.RELAY_LEADER.set(0)
+            metrics.RELAY_SHARDS.set(0)
             self._waiting_seconds = 0.0
             with suppress(Exception):
                 await asyncio.shield(connection.close(timeout=5))
@@ -148,14 +148,15 @@ class Relay:
         drained at the same time.
         """
         connection = await self._database.dedicated("drain")
+        shards = Shards(connection)
 
         async def drain() -> int | None:
-            if not await self._lead(connection):
+            if not await shards.take_all():
                 return None
             try:
-                return await self._drain(connection)
+                return await self._drain(connection, shards)
             finally:
-                await connection.execute(_LET_GO)
+                await shards.give_all()
 
         try:
             await connection.execute(_SCOPE)
@@ -170,23 +171,26 @@ class Relay:
         )
         connection.add_termination_listener(lambda *_: self._wake.set())
 
-    async def _lead(self, connection: asyncpg.Connection) -> bool:
-        leads: bool = await connection.fetchval(_TAKE)
-        return leads
+    async def _sleep(self, shards: Shards) -> None:
+        """Until woken, for `poll_seconds`, or until it leads what it did not before."""
+        end = time.monotonic() + self.options.poll_seconds
+        while (left := end - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, REBALANCE_SECONDS)):
+                    await self._wake.wait()
+                    return
+            if await shards.rebalance():
+                return
 
-    async def _sleep(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.options.poll_seconds):
-                await self._wake.wait()
-
-    async def _drain(self, connection: asyncpg.Connection) -> int:
+    async def _drain(self, connection: asyncpg.Connection, shards: Shards) -> int:
         """Publish until the outbox is empty or the broker is away; returns how many events."""
         total, backoff, lost, alone = 0, 0.2, 0, 0
         while True:
             self._wake.clear()
-            outcome, full = await self._publish_batch(connection, alone=alone > 0)
+            await shards.rebalance()
+            outcome, full = await self._publish_batch(connection, shards, alone=alone > 0)
             total += len(outcome.published)
-            await self._observe(connection)
+            await self._observe(connection, shards)
             alone = max(alone - len(outcome.published), 0)
             if outcome.published or outcome.failed:
                 backoff = 0.2
@@ -205,10 +209,10 @@ class Relay:
                 return total
 
     async def _publish_batch(
-        self, connection: asyncpg.Connection, *, alone: bool
+        self, connection: asyncpg.Connection, shards: Shards, *, alone: bool
     ) -> tuple[_Outcome, bool]:
         limit = 1 if alone else self.options.batch_size
-        rows = await connection.fetch(_CLAIM, limit)
+        rows = await connection.fetch(_CLAIM, limit, shards.held) if shards.held else []
         outcome = await (self._publish_alone(rows) if alone else self._publish(rows))
         if outcome.published:
             await connection.execute(_MARK, outcome.published)
@@ -281,11 +285,12 @@ class Relay:
                 },
             )
 
-    async def _observe(self, connection: asyncpg.Connection) -> None:
+    async def _observe(self, connection: asyncpg.Connection, shards: Shards) -> None:
         if time.monotonic() - self._state_at < _STATE_SECONDS:
             return
         self._state_at = time.monotonic()
-        state = await connection.fetchrow(_STATE)
+        metrics.RELAY_SHARDS.set(len(shards.held))
+        state = await connection.fetchrow(_STATE, shards.held)
         if state is not None:
             self._waiting_seconds = float(state["waiting"])
             metrics.OUTBOX_PENDING.set(state["pending"])

@@ -6,7 +6,7 @@ idempotency key is carried out once.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -83,20 +83,20 @@ class RequestServer:
         return tuple(topology.request_queue(self._service, kind) for kind in sorted(kinds))
 
     @property
-    def bindings(self) -> dict[str, list[tuple[str, str]]]:
-        """The exchange and keys by which requests reach each queue, by its name."""
+    def parts(self) -> list[tuple[RabbitQueue, Sequence[tuple[str, str]]]]:
+        """The queues, with the exchange and keys by which requests reach each."""
         found: dict[str, list[tuple[str, str]]] = {queue.name: [] for queue in self.queues}
         for request in self.requests:
             queue = topology.request_queue(self._service, request.kind)
             found[queue.name].append((topology.CRM_REQUESTS.name, request.key))
-        return found
+        return [(queue, found[queue.name]) for queue in self.queues]
 
     async def bind(self, broker: RabbitBroker) -> None:
         """Have the requests brought to the queues."""
         await broker.declare_exchange(topology.CRM_REQUESTS)
-        for queue in self.queues:
+        for queue, sources in self.parts:
             declared = await broker.declare_queue(queue)
-            for exchange, key in self.bindings[queue.name]:
+            for exchange, key in sources:
                 await declared.bind(exchange, key)
 
     def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:

@@ -42,13 +42,16 @@ class Router(RabbitRouter):
         *,
         max_records: int = 100,
         batch_timeout_ms: int | None = None,
+        joins: BatchSubscriber | None = None,
         consume_args: dict[str, Any] | None = None,
         title: str | None = None,
         description: str | None = None,
+        include_in_schema: bool = True,
     ) -> BatchSubscriber:
         """As `subscriber`, for a handler that takes a list of up to `max_records` messages.
 
         `batch_timeout_ms` is how long a batch is gathered; by default that follows from the rate.
+        One that `joins` an earlier one has its deliveries gathered there, into common batches.
         A batch whose handler raises returns to the queue.
         """
         subscriber = self._register(
@@ -61,9 +64,11 @@ class Router(RabbitRouter):
             no_reply=True,
             title=title,
             description=description,
+            include_in_schema=include_in_schema,
         )
         subscriber.max_records = max_records
         subscriber.batch_timeout_ms = batch_timeout_ms
+        subscriber.joins = joins
         subscriber.kept = set()
         return subscriber.add_call(
             parser_=subscriber.parse, decoder_=subscriber.decode, dependencies_=()
@@ -95,6 +100,7 @@ class Router(RabbitRouter):
         no_reply: bool = False,
         title: str | None = None,
         description: str | None = None,
+        include_in_schema: bool = True,
     ) -> Kind:
         """What `subscriber` does, with a class of one's own."""
         broker = cast(RabbitBrokerConfig, self.config)
@@ -108,7 +114,7 @@ class Router(RabbitRouter):
             config=broker,
             title_=title,
             description_=description,
-            include_in_schema=True,
+            include_in_schema=include_in_schema,
         )
         subscriber = kind(
             RabbitSubscriberConfig(

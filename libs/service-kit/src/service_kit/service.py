@@ -222,7 +222,9 @@ class Service:
     async def _publish(self) -> None:
         # Others' queues too: what is told before its consumer was ever deployed waits for it.
         queues = {*topology.QUEUES, *self._subscriptions.queues}
-        await self.publisher.run(queues, self.settings.consumer_retry_delays_seconds)
+        await self.publisher.run(
+            queues, self.settings.consumer_retry_delays_seconds, self.settings.bus_partitions
+        )
 
     async def _stop(self) -> None:
         """Take nothing new, finish what is in hand, disconnect."""

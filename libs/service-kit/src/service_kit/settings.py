@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+from shared_events import topology
 
 _WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
 MIN_SECRET_LENGTH = 32
@@ -169,6 +170,12 @@ class ServiceSettings(BaseSettings):
     )
     consumer_batch_size: int = Field(
         default=100, ge=1, le=1000, description="events applied in one transaction at most"
+    )
+    bus_partitions: int = Field(
+        default=topology.PARTITIONS,
+        ge=1,
+        le=64,
+        description="queues that each split event queue consists of; the same in every service",
     )
     drain_seconds: float = Field(
         default=0.0,

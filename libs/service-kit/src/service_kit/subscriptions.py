@@ -1,7 +1,9 @@
 """What a service hears and answers, as FastStream subscribers on one router."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Union
+from uuid import uuid4
 
 from aio_pika import IncomingMessage
 from faststream import AckPolicy
@@ -9,6 +11,7 @@ from faststream.rabbit import Channel, RabbitMessage
 from shared_events import topology
 from shared_events.envelope import Envelope, EventData
 
+from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher
 from service_kit.consumer import Consumer
 from service_kit.database import Database
@@ -40,6 +43,7 @@ class Subscriptions:
         self._decoders: dict[topology.EventQueue, EventDecoder | Decoder] = {}
         self._lingers: dict[topology.EventQueue, float] = {}
         self._consumers: list[Consumer] = []
+        self._replica = str(uuid4())
 
     def on(self, queue: topology.EventQueue, event: type[EventData], handler: Any) -> None:
         """Apply events of this type, or ignore them (None)."""
@@ -105,15 +109,7 @@ class Subscriptions:
         queue = consumer.queue
         # One after the other takes our own subscriber, too: it alone leaves in order.
         if queue.in_batches or queue.single_active:
-            linger = self._lingers.get(queue)
-            subscriber = router.batch_subscriber(
-                queue,
-                queue.exchange,
-                max_records=self._settings.consumer_batch_size if queue.in_batches else 1,
-                batch_timeout_ms=None if linger is None else int(linger * 1000),
-                title=queue.name,
-            )
-            subscriber(_documented(consumer.handle, queue.name, list[payload]))
+            self._subscribe_in_batches(router, consumer, payload)
             return
         single = router.subscriber(
             queue,
@@ -125,6 +121,35 @@ class Subscriptions:
             title=queue.name,
         )
         single(_documented(consumer.handle, queue.name, payload))
+
+    def _subscribe_in_batches(self, router: Router, consumer: Consumer, payload: Any) -> None:
+        """One subscriber for each partition; the first gathers for all."""
+        queue = consumer.queue
+        linger = self._lingers.get(queue)
+        first: BatchSubscriber | None = None
+        for partition in queue.partitions(self._settings.bus_partitions):
+            subscriber = router.batch_subscriber(
+                partition,
+                queue.spread or queue.exchange,
+                max_records=self._settings.consumer_batch_size if queue.in_batches else 1,
+                batch_timeout_ms=None if linger is None else int(linger * 1000),
+                joins=first,
+                consume_args={"x-priority": priority(self._replica, partition.name)},
+                title=queue.name,
+                include_in_schema=first is None,
+            )
+            subscriber(_documented(consumer.handle, queue.name, list[payload]))
+            first = first or subscriber
+
+
+def priority(replica: str, queue: str) -> int:
+    """How much this replica wants this queue, 0 to 255, the same whenever it is asked.
+
+    Each replica ranks the queues differently (rendezvous hashing), so that replicas share them
+    without a word between them: RabbitMQ 4 gives a queue with a single active consumer to the one
+    of the highest priority. Before 4.0 it goes to who came first.
+    """
+    return hashlib.sha256(f"{replica} {queue}".encode()).digest()[0]
 
 
 async def _as_list(message: RabbitMessage) -> list[IncomingMessage]:

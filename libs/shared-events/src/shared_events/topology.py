@@ -5,6 +5,9 @@ All exchanges are topic and durable. Event queues are quorum queues with a TTL o
 expires, is rejected or exceeds the delivery limit goes to `<exchange>.dlx` under the queue's name
 and rests in `<queue>.dlq`, which drops nothing.
 
+Queues whose order matters and where much comes are split into partitions, by a hash of what the
+order is kept within: a conversation, a contact, a number (docs/adr/0014).
+
 Queue arguments cannot be changed in place: a change needs a new name (suffix `.v2`).
 
 None of them is `robust`: aio-pika would make what was lost anew by itself, without its bindings
@@ -12,8 +15,10 @@ None of them is `robust`: aio-pika would make what was lost anew by itself, with
 """
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
+from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
 from shared_events.contacts import contact, note
@@ -39,6 +44,13 @@ drops what returned 20 times unless a limit is given; -1, its word for none, is 
 
 MESSAGE_TTL_MS = 86_400_000
 
+PARTITIONS = 4
+"""Of each queue that is split, unless a setting says otherwise."""
+
+
+EQUAL_SHARE = "1"
+"""The key a partition is bound by: to a consistent-hash exchange it is the weight of its share."""
+
 
 class TopicExchange(RabbitExchange):
     """A topic exchange; `sources` are the exchanges that feed it, each with the keys it takes."""
@@ -60,6 +72,8 @@ class EventQueue(RabbitQueue):
 
     `single_active`: one consumer at a time, in order, with the other replicas standing by.
     `in_batches`: its consumer takes many messages in one transaction, which pays where much comes.
+    `ordered_by`: it is split, and this header's value decides which partition a message goes to;
+    what has no such header all goes to one. The queue itself is then never declared.
     """
 
     def __init__(
@@ -71,6 +85,7 @@ class EventQueue(RabbitQueue):
         service: ServiceName,
         single_active: bool = True,
         in_batches: bool = True,
+        ordered_by: str | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -92,6 +107,46 @@ class EventQueue(RabbitQueue):
         self.service = service
         self.single_active = single_active
         self.in_batches = in_batches
+        self.ordered_by = ordered_by
+
+    @property
+    def spread(self) -> RabbitExchange | None:
+        """The exchange that spreads its messages over the partitions; None when it has none."""
+        if self.ordered_by is None:
+            return None
+        return RabbitExchange(
+            self.name,
+            type=ExchangeType.X_CONSISTENT_HASH,
+            durable=True,
+            robust=False,
+            arguments={"hash-header": self.ordered_by},
+        )
+
+    def partitions(self, count: int) -> tuple[RabbitQueue, ...]:
+        """The queues that hold its messages: `count` of them, or itself when it is not split."""
+        if self.ordered_by is None:
+            return (self,)
+        return tuple(
+            RabbitQueue(
+                f"{self.name}.{index}",
+                queue_type=QueueType.QUORUM,
+                routing_key=EQUAL_SHARE,
+                robust=False,
+                arguments=cast(QuorumQueueArgs, self.arguments),
+            )
+            for index in range(count)
+        )
+
+    def parts(self, count: int) -> Iterator["Part"]:
+        """What there is of it on the bus, from the end to the source."""
+        sources = [(self.exchange.name, key) for key in self.keys]
+        sources.append((RETURNS.name, self.name))
+        if self.spread is None:
+            yield self, sources
+            return
+        for partition in self.partitions(count):
+            yield partition, [(self.spread.name, EQUAL_SHARE)]
+        yield self.spread, sources
 
     @property
     def dead_letters(self) -> RabbitQueue:
@@ -102,6 +157,10 @@ class EventQueue(RabbitQueue):
             robust=False,
             arguments={"x-delivery-limit": NEVER},
         )
+
+
+Part = tuple[RabbitQueue | RabbitExchange, Sequence[tuple[str, str]]]
+"""A queue or exchange, with the exchanges it takes from and the keys."""
 
 
 def _keys(*events: type[EventData]) -> tuple[str, ...]:
@@ -122,7 +181,12 @@ WEBHOOKS_OUTBOUND = TopicExchange(
 """The public events, but for contact.*: those reach webhooks by `contact.events.webhook`."""
 EXCHANGES = (WAHA_EVENTS, CONTACT_EVENTS, DOMAIN_EVENTS, WEBHOOKS_OUTBOUND)
 
-WAHA_MESSAGES = EventQueue("waha.messages", WAHA_EVENTS, ["message.#"], service=CHANNELS)
+_AGGREGATE = "aggregate_id"
+"""What producers keep the order within, in the header every event has."""
+
+WAHA_MESSAGES = EventQueue(
+    "waha.messages", WAHA_EVENTS, ["message.#"], service=CHANNELS, ordered_by="channel_id"
+)
 _NOTICES = (
     *("session", "poll", "call", "label", "group", "presence", "chat", "event", "state"),
     *("engine", "unknown"),
@@ -137,7 +201,11 @@ WAHA_NOTICES = EventQueue(
 """Every other WAHA event. The gateway publishes a first word it does not know as `unknown.*`."""
 
 CHANNELS_OUTBOUND = EventQueue(
-    "channels.outbound", DOMAIN_EVENTS, _keys(message.MessageQueued), service=CHANNELS
+    "channels.outbound",
+    DOMAIN_EVENTS,
+    _keys(message.MessageQueued),
+    service=CHANNELS,
+    ordered_by=_AGGREGATE,
 )
 MESSAGING_CHANNEL_EVENTS = EventQueue(
     "messaging.channel_events",
@@ -150,6 +218,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         traffic.ChannelMessageRevoked,
     ),
     service=MESSAGING,
+    ordered_by=_AGGREGATE,
 )
 MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",
@@ -166,6 +235,7 @@ MESSAGING_REPLICAS = EventQueue(
         agent.AgentUpdated,
     ),
     service=MESSAGING,
+    ordered_by=_AGGREGATE,
 )
 MESSAGING_WORKFLOWS = EventQueue(
     "messaging.workflows",
@@ -180,18 +250,29 @@ CONTACTS_CHANNEL_EVENTS = EventQueue(
     DOMAIN_EVENTS,
     _keys(traffic.ChannelMessageReceived),
     service=CONTACTS,
+    ordered_by=_AGGREGATE,
 )
 CONTACT_ENRICHMENT = EventQueue(
-    "contact.events.enrichment", CONTACT_EVENTS, ["contact.*"], service=CONTACTS
+    "contact.events.enrichment",
+    CONTACT_EVENTS,
+    ["contact.*"],
+    service=CONTACTS,
+    ordered_by=_AGGREGATE,
 )
 CONTACTS_TIMELINE = EventQueue(
     "contacts.timeline", DOMAIN_EVENTS, _keys(note.NoteAdded), service=CONTACTS
 )
 """What happens to a contact, told by others than the contact itself."""
 CONTACT_WEBHOOK = EventQueue(
-    "contact.events.webhook", CONTACT_EVENTS, ["contact.*"], service=WEBHOOKS
+    "contact.events.webhook",
+    CONTACT_EVENTS,
+    ["contact.*"],
+    service=WEBHOOKS,
+    ordered_by=_AGGREGATE,
 )
-WEBHOOKS_DELIVERY = EventQueue("webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS)
+WEBHOOKS_DELIVERY = EventQueue(
+    "webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS, ordered_by=_AGGREGATE
+)
 DOMAIN_EVENTS_ALL = EventQueue(
     "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
 )
@@ -212,19 +293,23 @@ QUEUES = (
 )
 
 
+RETURNS = RabbitExchange("crm.returns", type=ExchangeType.DIRECT, durable=True, robust=False)
+"""The way back to an event queue, by its name: from the delay queues and from the dead letters."""
+
+
 def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
-    """Where a message waits for `delay_ms` and returns to the queue it came from.
+    """Where a message waits for `delay_ms` and returns to the event queue it came from.
 
     Publish to the exchange with the name of that queue as the routing key.
     """
-    name = f"retry.{delay_ms}ms"
+    name = f"delay.{delay_ms}ms"
     queue = RabbitQueue(
         name,
         queue_type=QueueType.QUORUM,
         robust=False,
         arguments={
             "x-message-ttl": delay_ms,
-            "x-dead-letter-exchange": "",
+            "x-dead-letter-exchange": RETURNS.name,
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },

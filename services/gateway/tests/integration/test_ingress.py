@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
@@ -62,8 +63,8 @@ async def consuming(
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
-        for queue in queues:
-            await (await channel.get_queue(queue.name)).consume(keep, no_ack=True)
+        for part in itertools.chain(*(q.partitions(topology.PARTITIONS) for q in queues)):
+            await (await channel.get_queue(part.name)).consume(keep, no_ack=True)
         yield arrived
 
 

@@ -22,7 +22,7 @@ from crm_dev.piece import Piece, PieceMissingError
 from crm_dev.ports import free_ports
 from crm_dev.postgres import postgres
 from crm_dev.process import StartFailedError
-from crm_dev.rabbitmq import USER, RabbitPorts, rabbitmq
+from crm_dev.rabbitmq import ROOT, USER, RabbitPorts, rabbitmq
 from crm_dev.temporal import TemporalPorts, temporal
 
 # Where rich is installed structlog's default quotes all locals of all frames, for seconds.
@@ -146,7 +146,7 @@ async def running_postgres() -> AsyncIterator[PostgresServer]:
 @asynccontextmanager
 async def running_rabbitmq() -> AsyncIterator[RabbitServer]:
     """Run a RabbitMQ of one's own; raises PieceMissingError when it is not installed."""
-    with tempfile.TemporaryDirectory(prefix="crm-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="crm-test-", dir=Path(ROOT, "tmp")) as name:
         amqp, erlang, epmd, management = free_ports(4)
         ports = RabbitPorts(amqp=amqp, erlang=erlang, epmd=epmd, management=management)
         piece = rabbitmq(Path(name) / "rabbitmq", ports, PASSWORD)

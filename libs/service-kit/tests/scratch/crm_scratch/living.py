@@ -92,7 +92,7 @@ async def declared(url: str) -> bool:
     """Whether the whole topology is there: the delay queues come last."""
     async with looking_into(url) as bus:
         try:
-            await bus.depth(f"retry.{int(RETRY_DELAYS[-1] * 1000)}ms")
+            await bus.depth(f"delay.{int(RETRY_DELAYS[-1] * 1000)}ms")
         except Exception:  # the channel closes when the queue is not there
             return False
     return True

@@ -86,6 +86,7 @@ def topology_document() -> Document:
                 "service": queue.service.name,
                 "exchange": queue.exchange.name,
                 "keys": list(queue.keys),
+                "ordered_by": queue.ordered_by,
                 "dead_letters": _declared(queue.dead_letters),
             }
             for queue in topology.QUEUES
