@@ -6,16 +6,17 @@ acknowledges them together. What goes wrong decides what happens next:
 - the database or broker is away: the batch waits unacknowledged and is tried again. While the
   database answers others, that is believed of a batch only a few times;
 - the message cannot be read (`PoisonError`): to the dead letters at once, with the reason;
+- anything else that goes wrong with several companies' messages: each company goes by itself;
 - somebody holds a row for too long: the company's messages are set aside (`service_kit.aside`);
-- anything else: the others go on without the company that failed, and its messages are halved
-  until the one that fails is alone; that goes through the delay queues
-  (`consumer_retry_delays_seconds`) and after the last of them to the dead letters.
+- anything else: the company's messages are halved until the one that fails is alone; that goes
+  through the delay queues (`consumer_retry_delays_seconds`) and after the last of them to the dead
+  letters.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,6 @@ from service_kit.bus import Publisher, UnroutableError
 from service_kit.connection import BrokerDownError
 from service_kit.database import (
     Database,
-    Transaction,
     is_busy,
     is_infrastructure,
     is_tenant_id,
@@ -40,6 +40,7 @@ from service_kit.database import (
 from service_kit.dead_letters import DIED_AT
 from service_kit.errors import PoisonError, UnknownEventError
 from service_kit.incoming import Decoder, Incoming, Read
+from service_kit.runs import runs
 
 log = structlog.get_logger()
 
@@ -47,6 +48,8 @@ _MAX_BACKOFF_SECONDS = 10.0
 _PATIENCE = 4
 """How often a batch may find the database away that is not; 0.7 s of waiting in all."""
 _ASIDE_BACKOFF_SECONDS = 1.0
+_LOCK_SECONDS = 0.2
+"""How long several companies may wait for a row that somebody holds; one by itself waits longer."""
 _LONGEST_KEPT_HEADER = 1000
 """Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
 _MAX_ATTEMPTS = 1000
@@ -75,15 +78,6 @@ class _Delivery:
 
 class HeldTooLongError(Exception):
     """Somebody held what was wanted for as long as messages may be set aside."""
-
-
-class _TenantFailedError(Exception):
-    """What one company's messages in a batch ran into."""
-
-    def __init__(self, tenant_id: str, error: Exception) -> None:
-        super().__init__(type(error).__name__)
-        self.tenant_id = tenant_id
-        self.error = error
 
 
 class Consumer:
@@ -167,10 +161,7 @@ class Consumer:
                 await self._apply(batch)
                 return
             except Exception as error:
-                if isinstance(error, _TenantFailedError):
-                    await self._settle_apart(batch, error)
-                    return
-                if is_infrastructure(error) or is_busy(error):
+                if is_infrastructure(error) or (is_busy(error) and batch[0].batch is None):
                     failures += 1
                     if failures < _PATIENCE or not await self._database.answers():
                         log.warning(
@@ -179,19 +170,19 @@ class Consumer:
                         await asyncio.sleep(backoff)
                         backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
                         continue
-                await self._settle_halves(batch, error)
+                await self._settle_apart(batch, error)
                 return
 
-    async def _settle_apart(self, batch: Sequence[_Delivery], failed: "_TenantFailedError") -> None:
-        """The others first, together; then the company that failed."""
-        others = [d for d in batch if d.incoming.tenant_id != failed.tenant_id]
-        theirs = [d for d in batch if d.incoming.tenant_id == failed.tenant_id]
-        if is_busy(failed.error) and all(d.batch is not None for d in theirs):
-            self._set_aside(failed.tenant_id, theirs)
-            await self._settle(others)
+    async def _settle_apart(self, batch: Sequence[_Delivery], error: Exception) -> None:
+        """What went wrong is of one company, and the others' messages are good."""
+        companies = _by_tenant(batch)
+        if len(companies) > 1:
+            for theirs in companies.values():
+                await self._settle(theirs)
+        elif is_busy(error) and all(delivery.batch is not None for delivery in batch):
+            self._set_aside(batch[0].incoming.tenant_id, batch)
         else:
-            await self._settle(others)
-            await self._settle_halves(theirs, failed.error)
+            await self._settle_halves(batch, error)
 
     async def _settle_halves(self, batch: Sequence[_Delivery], error: Exception) -> None:
         """The good ones still go together."""
@@ -235,8 +226,6 @@ class Consumer:
         """Apply them; what went wrong, or None."""
         try:
             await self._apply(deliveries)
-        except _TenantFailedError as failed:
-            return failed.error
         except Exception as error:
             return error
         return None
@@ -260,16 +249,13 @@ class Consumer:
         )
 
     async def _apply_in_one(self, batch: Sequence[_Delivery]) -> None:
-        async with self._database.system("consume") as tx:
+        tenants = sorted({delivery.incoming.tenant_id for delivery in batch})
+        lock_seconds = _LOCK_SECONDS if len(tenants) > 1 else None
+        async with self._database.tenants(tenants, lock_seconds=lock_seconds) as tx:
             fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
-            for tenant_id, handler, messages in _runs(batch, fresh):
-                try:
-                    await tx.act_for(tenant_id)
-                    await handler(tx, messages)
-                except Exception as error:
-                    if is_infrastructure(error):
-                        raise
-                    raise _TenantFailedError(tenant_id, error) from error
+            for run in runs(_fresh(batch, fresh)):
+                await tx.act_for(*(tenants if run.handling.together else [run.tenant_id]))
+                await run.handling.handler(tx, run.messages)
 
     def _record(self, status: str, count: int, seconds: float) -> None:
         observed = metrics.MESSAGE_PROCESSING_SECONDS.labels(self.name, status)
@@ -342,26 +328,16 @@ def _attempts(message: IncomingMessage) -> int:
     return count if isinstance(count, int) and 0 <= count < _MAX_ATTEMPTS else _MAX_ATTEMPTS
 
 
-_Handler = Callable[[Transaction, Sequence[Any]], Awaitable[None]]
-
-
-def _runs(
-    batch: Iterable[_Delivery], fresh: set[UUID]
-) -> Iterable[tuple[str, _Handler, Sequence[Incoming[Any]]]]:
-    """Group what is new by tenant, then into runs of one handler, keeping order in a tenant."""
-    by_tenant: dict[str, list[_Delivery]] = defaultdict(list)
+def _by_tenant(batch: Iterable[_Delivery]) -> dict[str, list[_Delivery]]:
+    found: dict[str, list[_Delivery]] = defaultdict(list)
     for delivery in batch:
-        if delivery.read.handler is not None and delivery.incoming.id in fresh:
-            fresh.discard(delivery.incoming.id)  # the same event twice in one batch
-            by_tenant[delivery.incoming.tenant_id].append(delivery)
-    for tenant_id, deliveries in sorted(by_tenant.items()):
-        run: list[Incoming[Any]] = []
-        handler = deliveries[0].read.handler
-        for delivery in deliveries:
-            if delivery.read.handler is not handler:
-                if handler is not None:
-                    yield tenant_id, handler, run
-                handler, run = delivery.read.handler, []
-            run.append(delivery.incoming)
-        if handler is not None:
-            yield tenant_id, handler, run
+        found[delivery.incoming.tenant_id].append(delivery)
+    return found
+
+
+def _fresh(batch: Iterable[_Delivery], fresh: set[UUID]) -> Iterator[Read]:
+    """What is new; an event that is twice in the batch is new once."""
+    for delivery in batch:
+        if delivery.incoming.id in fresh:
+            fresh.discard(delivery.incoming.id)
+            yield delivery.read

@@ -8,7 +8,7 @@ of the tables compare it with each row, so a query that forgot its tenant sees n
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -105,7 +105,7 @@ class Transaction:
     def __init__(self, connection: Connection, cause: Cause) -> None:
         self.connection = connection
         self.outbox = Outbox(cause)
-        self._tenant_id: str | None = None
+        self._tenants: tuple[str, ...] = ()
         self._committed: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -114,22 +114,24 @@ class Transaction:
 
     @property
     def tenant_id(self) -> str:
-        """The tenant this transaction acts for; RuntimeError when it acts for none."""
-        if self._tenant_id is None:
-            raise RuntimeError("this transaction acts for no tenant")
-        return self._tenant_id
+        """The one tenant this transaction acts for; RuntimeError when it is none, or several."""
+        if len(self._tenants) != 1:
+            many = "several tenants" if self._tenants else "no tenant"
+            raise RuntimeError(f"this transaction acts for {many}")
+        return self._tenants[0]
 
-    async def act_for(self, tenant_id: str) -> None:
-        """Act for another tenant from here on; events added so far are written first."""
-        if tenant_id != self._tenant_id:
+    async def act_for(self, *tenant_ids: str) -> None:
+        """Act for other tenants from here on; events added so far are written first."""
+        if tenant_ids != self._tenants:
             await self.write_events()
-            await self.connection.execute(_set_tenant(tenant_id))
-            self._tenant_id = tenant_id
+            await self.connection.execute(_set_tenants(tenant_ids))
+            self._tenants = tenant_ids
 
     async def write_events(self) -> None:
-        """Write the events added so far, for the tenant the transaction acts for."""
+        """Write the events added so far; those that name no tenant are the transaction's one's."""
         if self.outbox.pending:
-            await self.outbox.write(self.tenant_id, self.connection.execute)
+            only = self._tenants[0] if len(self._tenants) == 1 else None
+            await self.outbox.write(only, self.connection.execute)
 
     async def fetch(self, statement: str | ClauseElement, *values: Any) -> list[asyncpg.Record]:
         """All rows."""
@@ -172,10 +174,12 @@ def is_tenant_id(tenant_id: str) -> bool:
     return _TENANT.fullmatch(tenant_id) is not None
 
 
-def _set_tenant(tenant_id: str) -> str:
-    if not is_tenant_id(tenant_id):
+def _set_tenants(tenant_ids: Iterable[str]) -> str:
+    """What the policies of the tables compare each row with (`service_kit.ddl`)."""
+    tenants = tuple(tenant_ids)
+    if not all(map(is_tenant_id, tenants)):
         raise ValueError("a tenant id has letters, digits, dot, dash and underscore only")
-    return f"SET LOCAL app.tenant_id = '{tenant_id}'"
+    return f"SET LOCAL app.tenant_id = '{','.join(tenants)}'"
 
 
 class Database:
@@ -287,9 +291,25 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """A transaction for one tenant: commits at the end, rolls back on any exception."""
         begin = "BEGIN READ ONLY" if read_only else "BEGIN"
-        begin = f"{begin}; {_set_tenant(tenant_id)}"
+        begin = f"{begin}; {_set_tenants([tenant_id])}"
         async with self.acquire() as connection, _begun(connection, begin, cause) as tx:
-            tx._tenant_id = tenant_id
+            tx._tenants = (tenant_id,)
+            yield tx
+
+    @asynccontextmanager
+    async def tenants(
+        self, tenant_ids: Sequence[str], *, lock_seconds: float | None = None
+    ) -> AsyncIterator[Transaction]:
+        """A transaction for several tenants: it sees and writes their rows and nobody else's.
+
+        Whoever uses it joins by `tenant_id` in every statement, and writes it into every row.
+        `lock_seconds`: how long to wait for a lock, unless that is as ever.
+        """
+        begin = f"BEGIN; {_set_tenants(tenant_ids)}"
+        if lock_seconds is not None:
+            begin += f"; SET LOCAL lock_timeout = {_milliseconds(lock_seconds)}"
+        async with self.acquire() as connection, _begun(connection, begin, None) as tx:
+            tx._tenants = tuple(tenant_ids)
             yield tx
 
     @asynccontextmanager

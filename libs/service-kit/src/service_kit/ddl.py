@@ -1,9 +1,13 @@
 """What a migration calls: the plumbing tables, and row-level security."""
 
 from alembic import op
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
 from service_kit.tables import plumbing
+
+# A list, mostly of one. As a sub-select it is read once a statement, not once a row.
+_SETTING = "current_setting('app.tenant_id', true)"
+_OURS = f"tenant_id = ANY ((SELECT string_to_array({_SETTING}, ','))::text[])"
 
 
 def create_plumbing(schema: str) -> None:
@@ -25,10 +29,19 @@ def protect(table: str) -> None:
     """Row-level security: a row is seen and written only by its own tenant, owner included."""
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY tenant ON {table} "
-        "USING (tenant_id = current_setting('app.tenant_id', true))"
+    op.execute(f"CREATE POLICY tenant ON {table} USING ({_OURS})")
+
+
+def confine_to_many(schema: str) -> None:
+    """Let transactions act for several tenants at once, on all tables of before."""
+    tables = op.get_bind().execute(
+        text(
+            "SELECT tablename FROM pg_policies WHERE schemaname = :schema AND policyname = 'tenant'"
+        ),
+        {"schema": schema},
     )
+    for (table,) in tables.all():
+        op.execute(f"ALTER POLICY tenant ON {schema}.{table} USING ({_OURS})")
 
 
 def allow_scope(table: str, scope: str) -> None:

@@ -40,13 +40,25 @@ class Event(Incoming[Envelope[Data]], Generic[Data]):
 
 
 EventHandler = Callable[[Transaction, Sequence[Event[Data]]], Awaitable[None]]
-"""Applies events of one type and tenant, in order, in the given transaction."""
+"""Applies events of one type, in order, in the given transaction.
+
+They are of one tenant, the transaction's, unless it was registered to take many `together`: then
+each event says whose it is, and what is written must say it too.
+"""
 
 Handler = Callable[[Transaction, Sequence[Incoming[Body]]], Awaitable[None]]
-"""Applies messages of one tenant, in order, in the given transaction."""
+"""As `EventHandler`, for whatever arrives."""
 
 Reader = Callable[[AbstractIncomingMessage], Incoming[Body]]
 """Reads a delivery; raises PoisonError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """A handler, and whether it takes many companies' messages together."""
+
+    handler: Callable[[Transaction, Sequence[Any]], Awaitable[None]]
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class Read:
     """A delivery and who takes it; without a handler it is acknowledged without effect."""
 
     incoming: Incoming[Any]
-    handler: Callable[[Transaction, Sequence[Any]], Awaitable[None]] | None
+    handling: Handling | None
 
 
 Decoder = Callable[[AbstractIncomingMessage], Read]
@@ -65,15 +77,21 @@ class EventDecoder:
 
     def __init__(self, queue: topology.EventQueue) -> None:
         self._queue = queue
-        self._handlers: dict[type[EventData], Any] = {}
+        self._handlers: dict[type[EventData], Handling | None] = {}
 
-    def on(self, data_type: type[Data], handler: EventHandler[Data] | None) -> None:
+    def on(
+        self,
+        data_type: type[Data],
+        handler: EventHandler[Data] | None,
+        *,
+        together: bool = False,
+    ) -> None:
         """Give a type its handler, or None to say that this queue's consumer ignores it."""
         if data_type in self._handlers:
             raise ConfigurationError(
                 [f"{self._queue.name}: {data_type.event_type} has two handlers"]
             )
-        self._handlers[data_type] = handler
+        self._handlers[data_type] = handler and Handling(handler, together)
 
     def check(self) -> None:
         """Raise ConfigurationError for a type that reaches the queue and has no handler.
@@ -115,9 +133,10 @@ class EventDecoder:
         return Read(event, self._handlers.get(data_type))
 
 
-def taken_by(handler: Handler[Body], read: Reader[Body]) -> Decoder:
+def taken_by(handler: Handler[Body], read: Reader[Body], *, together: bool = False) -> Decoder:
     """One reader and one handler for whatever arrives."""
-    return lambda message: Read(read(message), handler)
+    handling = Handling(handler, together)
+    return lambda message: Read(read(message), handling)
 
 
 def read_bytes(message: AbstractIncomingMessage) -> Incoming[bytes]:

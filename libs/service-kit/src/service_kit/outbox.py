@@ -17,11 +17,11 @@ WITH written AS (
     INSERT INTO outbox_events (event_id, event_type, aggregate_id, aggregate_type, event_version,
         payload, tenant_id, occurred_at, correlation_id, causation_id, trace_context)
     SELECT e.event_id, e.event_type, e.aggregate_id, e.aggregate_type, e.event_version,
-        e.payload, $7, e.occurred_at, e.correlation_id, e.causation_id, e.trace_context
+        e.payload, e.tenant_id, e.occurred_at, e.correlation_id, e.causation_id, e.trace_context
     FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[],
-        $8::timestamptz[], $9::text[], $10::uuid[], $11::jsonb[])
+        $7::text[], $8::timestamptz[], $9::text[], $10::uuid[], $11::jsonb[])
         WITH ORDINALITY AS e(event_id, event_type, aggregate_id, aggregate_type, event_version,
-        payload, occurred_at, correlation_id, causation_id, trace_context, place)
+        payload, tenant_id, occurred_at, correlation_id, causation_id, trace_context, place)
     ORDER BY e.place
     RETURNING 1
 )
@@ -34,6 +34,7 @@ class _Pending:
     event_id: UUID
     data: EventData
     aggregate_id: UUID
+    tenant_id: str | None
     occurred_at: datetime
     cause: Cause
 
@@ -54,16 +55,21 @@ class Outbox:
         data: EventData,
         aggregate_id: UUID,
         *,
+        tenant_id: str | None = None,
         cause: Cause | None = None,
         occurred_at: datetime | None = None,
     ) -> UUID:
-        """Say that this happened. Returns the event id; `cause` defaults to the transaction's."""
+        """Say that this happened. Returns the event id; `cause` defaults to the transaction's.
+
+        So does `tenant_id`, where the transaction acts for one.
+        """
         event_id = uuid4()
         self._pending.append(
             _Pending(
                 event_id,
                 data,
                 aggregate_id,
+                tenant_id,
                 occurred_at or datetime.now(UTC),
                 cause or self._cause,
             )
@@ -75,9 +81,14 @@ class Outbox:
         """How many events wait to be written."""
         return len(self._pending)
 
-    async def write(self, tenant_id: str, run: Write) -> None:
-        """Insert what was added for this tenant; the transaction calls it before it commits."""
+    async def write(self, tenant_id: str | None, run: Write) -> None:
+        """Insert what was added; the transaction calls it before it commits.
+
+        `tenant_id` is whose the events are that name none; RuntimeError when that is None.
+        """
         pending, self._pending = self._pending, []
+        if tenant_id is None and any(p.tenant_id is None for p in pending):
+            raise RuntimeError("an event names no tenant, and the transaction acts for several")
         columns: list[list[Any]] = [
             [p.event_id for p in pending],
             [p.data.event_type for p in pending],
@@ -85,9 +96,10 @@ class Outbox:
             [p.data.aggregate_type for p in pending],
             [p.data.event_version for p in pending],
             [p.data.model_dump(mode="json") for p in pending],
+            [p.tenant_id or tenant_id for p in pending],
             [p.occurred_at for p in pending],
             [p.cause.correlation_id for p in pending],
             [p.cause.causation_id for p in pending],
             [dict(p.cause.trace_context) for p in pending],
         ]
-        await run(_INSERT, *columns[:6], tenant_id, *columns[6:])
+        await run(_INSERT, *columns)

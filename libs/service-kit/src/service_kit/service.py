@@ -141,14 +141,23 @@ class Service:
         self._requests.answer_external(cast(AnyRequest, request), handler)
 
     def on(
-        self, queue: topology.EventQueue, event: type[Data], handler: EventHandler[Data]
+        self,
+        queue: topology.EventQueue,
+        event: type[Data],
+        handler: EventHandler[Data],
+        *,
+        together: bool = False,
     ) -> None:
-        """Apply events of this type that arrive in the queue."""
-        self._subscriptions.on(queue, event, handler)
+        """Apply events of this type that arrive in the queue, each company's by themselves.
+
+        `together`: a batch's in one call, whosever they are, so that what it costs does not grow
+        with the number of companies.
+        """
+        self._subscriptions.on(queue, event, handler, together=together)
 
     def ignore(self, queue: topology.EventQueue, event: type[EventData]) -> None:
         """Say that events of this type arrive in the queue and mean nothing to its consumer."""
-        self._subscriptions.on(queue, event, None)
+        self._subscriptions.on(queue, event, None, together=False)
 
     def consume(
         self,
@@ -157,12 +166,13 @@ class Service:
         handler: Handler[Body],
         *,
         linger: float | None = None,
+        together: bool = False,
     ) -> None:
-        """Apply whatever arrives in the queue, read by a reader of one's own.
+        """Apply whatever arrives in the queue, read by a reader of one's own; else as `on`.
 
         `linger` is for queues nobody waits for: seconds to gather a batch, whatever the rate.
         """
-        self._subscriptions.consume(queue, read, handler, linger)
+        self._subscriptions.consume(queue, read, handler, linger, together=together)
 
     def background(self, name: str, task: Background) -> None:
         """Run a task once the database is migrated; when it raises, again after a pause."""

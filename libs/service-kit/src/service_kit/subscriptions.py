@@ -45,12 +45,14 @@ class Subscriptions:
         self._consumers: list[Consumer] = []
         self._replica = str(uuid4())
 
-    def on(self, queue: topology.EventQueue, event: type[EventData], handler: Any) -> None:
+    def on(
+        self, queue: topology.EventQueue, event: type[EventData], handler: Any, *, together: bool
+    ) -> None:
         """Apply events of this type, or ignore them (None)."""
         decoder = self._decoders.setdefault(queue, EventDecoder(queue))
         if not isinstance(decoder, EventDecoder):
             raise ConfigurationError([f"{queue.name} is consumed whole already"])
-        decoder.on(event, handler)
+        decoder.on(event, handler, together=together)
 
     def consume(
         self,
@@ -58,11 +60,13 @@ class Subscriptions:
         read: Reader[Any],
         handler: Handler[Any],
         linger: float | None,
+        *,
+        together: bool,
     ) -> None:
         """Apply whatever arrives."""
         if queue in self._decoders:
             raise ConfigurationError([f"{queue.name} is consumed already"])
-        self._decoders[queue] = taken_by(handler, read)
+        self._decoders[queue] = taken_by(handler, read, together=together)
         if linger is not None:
             self._lingers[queue] = linger
 

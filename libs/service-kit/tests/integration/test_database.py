@@ -113,6 +113,9 @@ class TestPooledConnections:
         assert await count(database, TENANT) == 20
 
 
+STRANGER = "0e5f7a0c-5d0b-4f6e-9d0a-2f4c8b1e6a03"
+
+
 class TestTransaction:
     async def test_act_for_changes_what_is_seen_and_written(self, database: Database) -> None:
         async with database.system("consume") as tx:
@@ -124,6 +127,28 @@ class TestTransaction:
                 tx.outbox.add(ChannelDeleted(channel_id=uuid4()), uuid4())
                 assert await tx.fetchval("SELECT count(*) FROM things") == 1
         assert await count(database, OTHER_TENANT, "outbox_events") == 1
+
+    async def test_for_several_tenants_sees_and_writes_theirs_alone(
+        self, database: Database
+    ) -> None:
+        for tenant_id in (TENANT, OTHER_TENANT, STRANGER):
+            async with database.tenant(tenant_id) as tx:
+                await insert_thing(tx, uuid4(), tenant_id)
+        async with database.tenants([TENANT, OTHER_TENANT]) as tx:
+            with pytest.raises(RuntimeError, match="several"):
+                assert tx.tenant_id
+            seen = await tx.fetch("SELECT tenant_id FROM things ORDER BY 1")
+            assert [row["tenant_id"] for row in seen] == [TENANT, OTHER_TENANT]
+            assert await tx.execute("UPDATE things SET name = 'seen'") == 2
+            tx.outbox.add(ChannelDeleted(channel_id=uuid4()), uuid4(), tenant_id=OTHER_TENANT)
+        assert await count(database, OTHER_TENANT, "outbox_events") == 1
+        assert await count(database, TENANT, "outbox_events") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.tenants([TENANT, OTHER_TENANT]) as tx:
+                await tx.execute("INSERT INTO things VALUES ($1, $2, 'x')", uuid4(), STRANGER)
+        with pytest.raises(RuntimeError, match="names no tenant"):
+            async with database.tenants([TENANT, OTHER_TENANT]) as tx:
+                tx.outbox.add(ChannelDeleted(channel_id=uuid4()), uuid4())
 
     async def test_read_only_refuses_to_write(self, database: Database) -> None:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):

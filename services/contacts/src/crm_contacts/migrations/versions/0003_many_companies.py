@@ -1,0 +1,10 @@
+"""Transactions may act for many companies at once."""
+
+from service_kit.ddl import confine_to_many
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    confine_to_many("contacts")
