@@ -49,7 +49,7 @@ _PATIENCE = 4
 """How often a batch may find the database away that is not; 0.7 s of waiting in all."""
 _ASIDE_BACKOFF_SECONDS = 1.0
 _LOCK_SECONDS = 0.2
-"""How long several companies may wait for a row that somebody holds; one by itself waits longer."""
+"""How long a company that goes by itself, because somebody held a row, may make others wait."""
 _LONGEST_KEPT_HEADER = 1000
 """Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
 _MAX_ATTEMPTS = 1000
@@ -150,7 +150,9 @@ class Consumer:
             raise PoisonError("invalid_tenant", "the tenant id cannot be one")
         return read
 
-    async def _settle(self, batch: Sequence[_Delivery]) -> None:
+    async def _settle(
+        self, batch: Sequence[_Delivery], *, lock_seconds: float | None = None
+    ) -> None:
         """Apply a batch, however long the database takes to come back."""
         batch = self._without_those_aside(batch)
         if not batch:
@@ -158,7 +160,7 @@ class Consumer:
         backoff, failures = 0.1, 0
         while True:
             try:
-                await self._apply(batch)
+                await self._apply(batch, lock_seconds)
                 return
             except Exception as error:
                 if is_infrastructure(error) or (is_busy(error) and batch[0].batch is None):
@@ -178,7 +180,7 @@ class Consumer:
         companies = _by_tenant(batch)
         if len(companies) > 1:
             for theirs in companies.values():
-                await self._settle(theirs)
+                await self._settle(theirs, lock_seconds=_LOCK_SECONDS)
         elif is_busy(error) and all(delivery.batch is not None for delivery in batch):
             self._set_aside(batch[0].incoming.tenant_id, batch)
         else:
@@ -237,20 +239,19 @@ class Consumer:
             await self._postpone(delivery.message, held)
             await delivery.settle()
 
-    async def _apply(self, batch: Sequence[_Delivery]) -> None:
+    async def _apply(self, batch: Sequence[_Delivery], lock_seconds: float | None = None) -> None:
         begun = time.perf_counter()
         # What a batch asks the database is shown in the chain of its first message.
         with tracing.continued(batch[0].incoming.cause.trace_context):
-            await self._apply_in_one(batch)
+            await self._apply_in_one(batch, lock_seconds)
         seconds = time.perf_counter() - begun
         self._record("success", len(batch), seconds)
         tracing.record(
             f"consume {self.name}", (d.incoming.cause.trace_context for d in batch), seconds
         )
 
-    async def _apply_in_one(self, batch: Sequence[_Delivery]) -> None:
+    async def _apply_in_one(self, batch: Sequence[_Delivery], lock_seconds: float | None) -> None:
         tenants = sorted({delivery.incoming.tenant_id for delivery in batch})
-        lock_seconds = _LOCK_SECONDS if len(tenants) > 1 else None
         async with self._database.tenants(tenants, lock_seconds=lock_seconds) as tx:
             fresh = await inbox.claim(tx, self.name, [d.incoming.id for d in batch])
             for run in runs(_fresh(batch, fresh)):

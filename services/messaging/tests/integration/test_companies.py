@@ -69,7 +69,7 @@ def consumer(
     database: Database, queue: topology.EventQueue, event: type[EventData], handler: Any
 ) -> Consumer:
     decoder = EventDecoder(queue)
-    decoder.on(event, handler)  # what else is bound does not come
+    decoder.on(event, handler, together=True)  # what else is bound does not come
     nobody = Publisher("amqp://nobody:x@127.0.0.1:1/")
     return Consumer(
         queue, queue.name, decoder, database=database, publisher=nobody, retry_delays=()

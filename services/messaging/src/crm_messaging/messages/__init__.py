@@ -21,14 +21,10 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     service.answer(message.ListMessages, requests.list_messages)
     service.answer(message.ListContactMessages, requests.list_contact_messages)
     service.answer(message.ListSessionMessages, requests.list_session_messages)
-    service.on(
-        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageReceived, arrival.on_message_received
-    )
-    service.on(MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageSent, consumers.on_message_sent)
-    service.on(MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageFailed, consumers.on_message_failed)
-    service.on(
-        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageStatusReported, consumers.on_status_reported
-    )
-    service.on(
-        MESSAGING_CHANNEL_EVENTS, traffic.ChannelMessageRevoked, consumers.on_message_revoked
-    )
+    queue = MESSAGING_CHANNEL_EVENTS
+    service.on(queue, traffic.ChannelMessageReceived, arrival.on_message_received, together=True)
+    service.on(queue, traffic.ChannelMessageSent, consumers.on_message_sent, together=True)
+    service.on(queue, traffic.ChannelMessageFailed, consumers.on_message_failed, together=True)
+    reported = traffic.ChannelMessageStatusReported
+    service.on(queue, reported, consumers.on_status_reported, together=True)
+    service.on(queue, traffic.ChannelMessageRevoked, consumers.on_message_revoked, together=True)

@@ -20,7 +20,7 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from crm_messaging.messages import repository
 from crm_messaging.messages.events import Conversation, telling
 from crm_messaging.messages.receipts import Receipt, advance
-from crm_messaging.messages.repository import MessageKey
+from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
@@ -30,32 +30,33 @@ Received = Event[ChannelMessageReceived]
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
+    tenant_id: str
     data: ChannelMessageReceived
     contact: ContactSummary
     cause: Cause
 
     @property
     def key(self) -> MessageKey:
-        return self.data.channel.id, self.data.external_id
+        return self.tenant_id, self.data.channel.id, self.data.external_id
 
     @property
     def session_key(self) -> sessions.SessionKey:
-        return self.data.channel.id, self.contact.id
+        return self.tenant_id, self.data.channel.id, self.contact.id
 
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    contacts = await people.resolve(tx, [_sender(event.data) for event in events])
+    contacts = await people.resolve(tx, [_sender(event) for event in events])
     known = await repository.find_ids(tx, _mentioned(events))
     arrivals: dict[MessageKey, _Arrival] = {}
     for event, contact in zip(events, contacts, strict=True):
-        arrival = _Arrival(event.data, contact, event.cause)
+        arrival = _Arrival(event.tenant_id, event.data, contact, event.cause)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
     if not arrivals:
         return
     await replicas.remember_channels(
-        tx, {a.data.channel.id: a.data.channel for a in arrivals.values()}
+        tx, {(a.tenant_id, a.data.channel.id): a.data.channel for a in arrivals.values()}
     )
     parked = await repository.take_parked(tx, arrivals)
     joined = await sessions.join(tx, _openings(list(arrivals.values())))
@@ -65,18 +66,19 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
 def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
     """The messages themselves and those they answer."""
     return [
-        (event.data.channel.id, external_id)
+        (event.tenant_id, event.data.channel.id, external_id)
         for event in events
         for external_id in (event.data.external_id, event.data.reply_to_external_id)
         if external_id is not None
     ]
 
 
-def _sender(data: ChannelMessageReceived) -> people.Sender:
+def _sender(event: Received) -> people.Sender:
+    data = event.data
     # On an outbound message the name is the company's own.
     name = data.person.push_name if data.direction == "inbound" else None
     identities = tuple(WhatsAppId(i.kind, i.value) for i in data.person.identities)
-    return people.Sender(identities, name)
+    return people.Sender(event.tenant_id, identities, name)
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
@@ -85,6 +87,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
         grouped.setdefault(arrival.session_key, []).append(arrival)
     return [
         sessions.Opening(
+            tenant_id=tenant_id,
             channel_id=channel_id,
             contact_id=contact_id,
             chat_id=_reply_chat(group),
@@ -92,7 +95,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
         )
-        for (channel_id, contact_id), group in grouped.items()
+        for (tenant_id, channel_id, contact_id), group in grouped.items()
     ]
 
 
@@ -117,8 +120,9 @@ async def _store(
         counts[arrival.session_key] = counts.get(arrival.session_key, 0) + 1
     last = {key: joined[key].session.total_messages - count for key, count in counts.items()}
     started: set[UUID] = set()
-    stored = []
+    stored: list[Said] = []
     for arrival in arrivals:
+        tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
         last[arrival.session_key] += 1
         message = _message(arrival, session.id, last[arrival.session_key], known)
@@ -130,25 +134,24 @@ async def _store(
         if joined[arrival.session_key].opened and session.id not in started:
             started.add(session.id)
             event = SessionStarted(session=session, contact=arrival.contact, channel=channel)
-            tx.outbox.add(event, session.id, cause=arrival.cause)
-        tx.outbox.add(
-            telling(message, message.status, conversation), session.id, cause=arrival.cause
-        )
+            tx.outbox.add(event, session.id, tenant_id=tenant_id, cause=arrival.cause)
+        arrived = telling(message, message.status, conversation)
+        tx.outbox.add(arrived, session.id, tenant_id=tenant_id, cause=arrival.cause)
         for receipt in parked.get(arrival.key, ()):
             progress = advance(message, receipt, in_group=arrival.data.is_group)
             message = progress.message
             if progress.raised:
                 told = telling(message, receipt.status, conversation)
-                tx.outbox.add(told, session.id, cause=arrival.cause)
-        stored.append(message)
-    await repository.insert(tx, stored, [arrival.data.chat_id for arrival in arrivals])
+                tx.outbox.add(told, session.id, tenant_id=tenant_id, cause=arrival.cause)
+        stored.append(Said(tenant_id, message, arrival.data.chat_id))
+    await repository.insert(tx, stored)
 
 
 def _message(
     arrival: _Arrival, session_id: UUID, seq: int, known: Mapping[MessageKey, UUID]
 ) -> Message:
     data = arrival.data
-    replied = known.get((data.channel.id, data.reply_to_external_id or ""))
+    replied = known.get((arrival.tenant_id, data.channel.id, data.reply_to_external_id or ""))
     now = datetime.now(UTC)
     return Message(
         id=uuid7(),

@@ -1,6 +1,7 @@
 """What channels report of messages that are already ours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -37,16 +38,18 @@ class _Journey:
         if not progress.changed:
             return
         message, conversation = progress.message, stored.conversation
-        self._now[message.id] = Stored(message, stored.chat_id, conversation)
+        self._now[message.id] = replace(stored, message=message)
         if progress.raised:
             event = telling(message, receipt.status, conversation)
-            self._tx.outbox.add(event, conversation.session.id, cause=cause)
+            self._tx.outbox.add(
+                event, conversation.session.id, tenant_id=stored.tenant_id, cause=cause
+            )
 
     def name(self, stored: Stored, external_id: str) -> None:
         """Learn WhatsApp's id of a message."""
         stored = self._now.get(stored.message.id, stored)
         message = stored.message.model_copy(update={"external_id": external_id})
-        self._now[message.id] = Stored(message, stored.chat_id, stored.conversation)
+        self._now[message.id] = replace(stored, message=message)
 
     async def save(self) -> None:
         """Store where the messages got to."""
@@ -54,11 +57,17 @@ class _Journey:
             await repository.save(self._tx, self._now.values())
 
 
+def _theirs(
+    events: Sequence[Event[ChannelMessageSent] | Event[ChannelMessageFailed]],
+) -> list[tuple[str, UUID]]:
+    return [(event.tenant_id, event.data.message_id) for event in events]
+
+
 async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessageSent]]) -> None:
     """WhatsApp took messages of ours; receipts that came early are applied now."""
-    ours = await repository.lock(tx, (event.data.message_id for event in events))
+    ours = await repository.lock(tx, _theirs(events))
     keys: list[MessageKey] = [
-        (event.data.channel_id, event.data.external_id)
+        (event.tenant_id, event.data.channel_id, event.data.external_id)
         for event in events
         if event.data.external_id is not None
     ]
@@ -71,7 +80,7 @@ async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessage
         if stored is None:
             log.warning("unknown_message_sent", message=str(data.message_id))
             continue
-        key = (data.channel_id, data.external_id or "")
+        key = (event.tenant_id, data.channel_id, data.external_id or "")
         if (
             data.external_id is not None
             and taken.setdefault(key, data.message_id) == data.message_id
@@ -85,7 +94,7 @@ async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessage
 
 async def on_message_failed(tx: Transaction, events: Sequence[Event[ChannelMessageFailed]]) -> None:
     """Messages of ours that will not be sent."""
-    ours = await repository.lock(tx, (event.data.message_id for event in events))
+    ours = await repository.lock(tx, _theirs(events))
     journey = _Journey(tx)
     for event in events:
         data = event.data
@@ -103,7 +112,7 @@ async def on_status_reported(
 ) -> None:
     """Receipts from WhatsApp; those for messages we do not know yet are kept for them."""
     reported = [
-        ((event.data.channel_id, event.data.external_id), receipt, event.cause)
+        ((event.tenant_id, event.data.channel_id, event.data.external_id), receipt, event.cause)
         for event in events
         if (receipt := from_report(event.data)) is not None
     ]
@@ -118,7 +127,7 @@ async def on_message_revoked(
         tx,
         [
             (
-                (event.data.channel_id, event.data.external_id),
+                (event.tenant_id, event.data.channel_id, event.data.external_id),
                 from_revocation(event.data),
                 event.cause,
             )

@@ -17,35 +17,43 @@ from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
 from crm_messaging.messages.receipts import Receipt, Step
 
-MessageKey = tuple[UUID, str]
-"""Channel and WhatsApp's id of the message: unique together."""
+MessageKey = tuple[str, UUID, str]
+"""Tenant, channel and WhatsApp's id of the message; the latter two are unique together."""
 
 # Sessions before messages, as where messages arrive. Message events are their session's: without
 # its lock one could be told with a lower sequence, yet after the event that ended the session.
+# LATERAL with LIMIT 1, here and below: one look into an index per message, whatever the planner
+# believes of a table that grew since it was last analysed.
 _LOCK = """
-WITH held AS (
-    SELECT id, status FROM sessions
-    WHERE id IN (SELECT session_id FROM messages WHERE id = ANY($1::uuid[]))
-    ORDER BY channel_id, contact_id FOR UPDATE)
+WITH wanted AS MATERIALIZED (
+    SELECT k.id, m.session_id, m.channel_id, m.contact_id
+    FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+    CROSS JOIN LATERAL (SELECT * FROM messages
+        WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1) AS m),
+held AS MATERIALIZED (
+    SELECT s.id, s.status
+    FROM (SELECT DISTINCT channel_id, contact_id, session_id FROM wanted ORDER BY 1, 2, 3) AS w
+    CROSS JOIN LATERAL (SELECT id, status FROM sessions
+        WHERE id = w.session_id LIMIT 1 FOR UPDATE) AS s)
 SELECT m.*, held.status AS session_status, c.name AS contact_name, c.phone AS contact_phone,
     h.name AS channel_name
-FROM messages m
-JOIN held ON held.id = m.session_id
+FROM (SELECT id, session_id FROM wanted ORDER BY id) AS w
+JOIN held ON held.id = w.session_id
+CROSS JOIN LATERAL (SELECT * FROM messages
+    WHERE id = w.id AND session_id = held.id LIMIT 1 FOR UPDATE) AS m
 LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = m.contact_id
 LEFT JOIN channel_refs h ON h.tenant_id = m.tenant_id AND h.channel_id = m.channel_id
-WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 """
-# One look into the unique index per message, whatever the planner believes of a table that grew
-# since it was last analysed.
 _FIND_IDS = """
-SELECT m.id, k.channel_id, k.external_id
-FROM unnest($1::uuid[], $2::text[]) AS k(channel_id, external_id)
+SELECT m.id, k.tenant_id, k.channel_id, k.external_id
+FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_id)
 CROSS JOIN LATERAL (SELECT id FROM messages
-    WHERE channel_id = k.channel_id AND external_id = k.external_id LIMIT 1) AS m
+    WHERE channel_id = k.channel_id AND external_id = k.external_id AND tenant_id = k.tenant_id
+    LIMIT 1) AS m
 """
 _TAKE_PARKED = """
-DELETE FROM parked_receipts WHERE (channel_id, external_id)
-    IN (SELECT * FROM unnest($1::uuid[], $2::text[])) RETURNING *
+DELETE FROM parked_receipts WHERE (tenant_id, channel_id, external_id)
+    IN (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])) RETURNING *
 """
 MESSAGES = Rows(models.Message)
 _RECEIPTS = Rows(models.ParkedReceipt)
@@ -61,6 +69,7 @@ class _Named:
     """A message by its two ids."""
 
     id: UUID
+    tenant_id: str
     channel_id: UUID
     external_id: str
 
@@ -80,11 +89,18 @@ _AROUND = Shape(_Around)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A message and where it was said."""
+class Said:
+    """A message, whose it is and the chat it was said in."""
 
+    tenant_id: str
     message: Message
     chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Said):
+    """A message with what its events show beside it."""
+
     conversation: Conversation
 
     @property
@@ -102,15 +118,17 @@ def resource(row: models.Message) -> Message:
     return Message.model_validate({**shown, "metadata": row.metadata_})
 
 
-def _row(message: Message, tenant_id: str, chat_id: str) -> models.Message:
+def _row(said: Said) -> models.Message:
+    message = said.message
     shown = {name: getattr(message, name) for name in _SHOWN}
     return models.Message.model_construct(
-        **shown, metadata_=message.metadata, tenant_id=tenant_id, chat_id=chat_id
+        **shown, metadata_=message.metadata, tenant_id=said.tenant_id, chat_id=said.chat_id
     )
 
 
 def _stored(row: models.Message, around: _Around) -> Stored:
     return Stored(
+        row.tenant_id,
         resource(row),
         row.chat_id,
         Conversation(
@@ -123,27 +141,25 @@ def _stored(row: models.Message, around: _Around) -> Stored:
     )
 
 
-def _keys(keys: Iterable[MessageKey]) -> tuple[list[UUID], list[str]]:
+def _keys(keys: Iterable[MessageKey]) -> tuple[list[str], list[UUID], list[str]]:
     unique = sorted(set(keys))
-    return [channel for channel, _ in unique], [external for _, external in unique]
+    return [k[0] for k in unique], [k[1] for k in unique], [k[2] for k in unique]
 
 
-async def insert(tx: Transaction, messages: Sequence[Message], chat_ids: Sequence[str]) -> None:
+async def insert(tx: Transaction, messages: Sequence[Said]) -> None:
     """Store new messages.
 
     Raises SerializationError, which the caller's whole transaction is repeated for, when another
     transaction stored one of them meanwhile: its place in the session must not stay empty.
     """
-    rows = [_row(m, tx.tenant_id, chat) for m, chat in zip(messages, chat_ids, strict=True)]
-    stored = await MESSAGES.insert(tx, rows, unless=_ONCE)
+    stored = await MESSAGES.insert(tx, map(_row, messages), unless=_ONCE)
     if stored != len(messages):
         raise SerializationError("a message was stored twice at once")
 
 
-async def save(tx: Transaction, stored: Iterable[Stored]) -> None:
+async def save(tx: Transaction, messages: Iterable[Said]) -> None:
     """Store how far messages got; their locks are held."""
-    rows = [_row(each.message, tx.tenant_id, each.chat_id) for each in stored]
-    await MESSAGES.update(tx, rows, *_SAVED)
+    await MESSAGES.update(tx, map(_row, messages), *_SAVED)
 
 
 async def get(tx: Transaction, message_id: UUID) -> Message:
@@ -154,9 +170,10 @@ async def get(tx: Transaction, message_id: UUID) -> Message:
     return resource(row)
 
 
-async def lock(tx: Transaction, message_ids: Iterable[UUID]) -> dict[UUID, Stored]:
-    """Messages by our id, nobody else changing them or their sessions until the commit."""
-    found = await tx.fetch(_LOCK, sorted(set(message_ids)))
+async def lock(tx: Transaction, messages: Iterable[tuple[str, UUID]]) -> dict[UUID, Stored]:
+    """Messages by tenant and our id, nobody changing them or their sessions until the commit."""
+    wanted = sorted(set(messages))
+    found = await tx.fetch(_LOCK, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
     stored = [_stored(MESSAGES.value(record), _AROUND.value(record)) for record in found]
     return {each.message.id: each for each in stored}
 
@@ -164,21 +181,21 @@ async def lock(tx: Transaction, message_ids: Iterable[UUID]) -> dict[UUID, Store
 async def lock_reported(tx: Transaction, keys: Iterable[MessageKey]) -> dict[MessageKey, Stored]:
     """Messages by WhatsApp's id, nobody else changing them until the transaction ends."""
     ids = await find_ids(tx, keys)
-    stored = await lock(tx, ids.values()) if ids else {}
+    stored = await lock(tx, [(key[0], id_) for key, id_ in ids.items()]) if ids else {}
     return {key: stored[message_id] for key, message_id in ids.items() if message_id in stored}
 
 
 async def find_ids(tx: Transaction, keys: Iterable[MessageKey]) -> dict[MessageKey, UUID]:
     """Our ids of those messages that are stored."""
     found = await _NAMED.find(tx, _FIND_IDS, *_keys(keys))
-    return {(each.channel_id, each.external_id): each.id for each in found}
+    return {(each.tenant_id, each.channel_id, each.external_id): each.id for each in found}
 
 
 async def park(tx: Transaction, receipts: Sequence[tuple[MessageKey, Receipt]]) -> None:
     """Keep receipts until their message comes."""
     rows = [
         models.ParkedReceipt(
-            tenant_id=tx.tenant_id,
+            tenant_id=tenant_id,
             channel_id=channel_id,
             external_id=external_id,
             status=receipt.status,
@@ -186,7 +203,7 @@ async def park(tx: Transaction, receipts: Sequence[tuple[MessageKey, Receipt]]) 
             error_code=receipt.reason,
             occurred_at=receipt.at,
         )
-        for (channel_id, external_id), receipt in receipts
+        for (tenant_id, channel_id, external_id), receipt in receipts
     ]
     await _RECEIPTS.insert(tx, rows, unless="(channel_id, external_id, status, participant)")
 
@@ -200,5 +217,6 @@ async def take_parked(
     for row in sorted(rows, key=lambda row: row.id or 0):
         status = cast(Step, row.status)
         receipt = Receipt(status, row.occurred_at, row.error_code, row.participant)
-        taken.setdefault((row.channel_id, row.external_id), []).append(receipt)
+        key = row.tenant_id, row.channel_id, row.external_id
+        taken.setdefault(key, []).append(receipt)
     return taken

@@ -37,6 +37,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     if chat_id is None:
         raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
     opening = sessions.Opening(
+        tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
         contact_id=contact.id,
         chat_id=chat_id,
@@ -69,7 +70,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         created_at=now,
         updated_at=now,
     )
-    await repository.insert(tx, [message], [chat_id])
+    await repository.insert(tx, [repository.Said(tx.tenant_id, message, chat_id)])
     queued = MessageQueued(
         message=message,
         contact=contact,

@@ -11,12 +11,13 @@ from crm_messaging.replicas import consumers
 
 def add_to(service: Service) -> None:
     """Contacts, channels and agents as their owners tell of them."""
-    service.on(MESSAGING_REPLICAS, contact.ContactCreated, consumers.on_contact_changed)
-    service.on(MESSAGING_REPLICAS, contact.ContactUpdated, consumers.on_contact_changed)
-    service.on(MESSAGING_REPLICAS, contact.ContactDeleted, consumers.on_contact_deleted)
-    service.on(MESSAGING_REPLICAS, contact.ContactIdentityLinked, consumers.on_identity_linked)
-    service.on(MESSAGING_REPLICAS, channel.ChannelCreated, consumers.on_channel_changed)
-    service.on(MESSAGING_REPLICAS, channel.ChannelUpdated, consumers.on_channel_changed)
-    service.on(MESSAGING_REPLICAS, channel.ChannelDeleted, consumers.on_channel_deleted)
-    service.on(MESSAGING_REPLICAS, agent.AgentCreated, consumers.on_agent_changed)
-    service.on(MESSAGING_REPLICAS, agent.AgentUpdated, consumers.on_agent_changed)
+    queue = MESSAGING_REPLICAS
+    service.on(queue, contact.ContactCreated, consumers.on_contact_changed, together=True)
+    service.on(queue, contact.ContactUpdated, consumers.on_contact_changed, together=True)
+    service.on(queue, contact.ContactDeleted, consumers.on_contact_deleted, together=True)
+    service.on(queue, contact.ContactIdentityLinked, consumers.on_identity_linked, together=True)
+    service.on(queue, channel.ChannelCreated, consumers.on_channel_changed, together=True)
+    service.on(queue, channel.ChannelUpdated, consumers.on_channel_changed, together=True)
+    service.on(queue, channel.ChannelDeleted, consumers.on_channel_deleted, together=True)
+    service.on(queue, agent.AgentCreated, consumers.on_agent_changed, together=True)
+    service.on(queue, agent.AgentUpdated, consumers.on_agent_changed, together=True)

@@ -1,7 +1,6 @@
 """Keeping the replicas: the newest event of each aggregate wins, whatever order they come in."""
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
@@ -18,6 +17,7 @@ from shared_events.identity import WhatsAppId
 
 from crm_messaging.replicas import people, repository
 from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
+from crm_messaging.replicas.repository import ContactKey
 
 
 async def on_contact_changed(
@@ -28,73 +28,61 @@ async def on_contact_changed(
     Identities first, as where messages arrive: both meet at the first message of a contact, and
     neither may wait for the other in a circle.
     """
-    known = await _known(tx, [event.data.contact.id for event in events])
-    newest: dict[UUID, tuple[Contact, int]] = {}
+    known = await repository.known_contacts(tx, [(e.tenant_id, e.data.contact.id) for e in events])
+    newest: dict[ContactKey, tuple[Contact, int]] = {}
     for event in events:
-        contact, seq = event.data.contact, event.body.aggregate_seq
-        _, applied = newest.get(contact.id, (None, _seq(known, contact.id)))
+        key, seq = (event.tenant_id, event.data.contact.id), event.body.aggregate_seq
+        _, applied = newest.get(key, (None, known[key].seq if key in known else -1))
         if seq > applied:
-            newest[contact.id] = contact, seq
+            newest[key] = event.data.contact, seq
     if not newest:
         return
     await people.link(
         tx,
-        {
-            WhatsAppId(identity.kind, identity.value): contact.id
-            for contact, _ in newest.values()
+        [
+            (tenant_id, WhatsAppId(identity.kind, identity.value), contact.id)
+            for (tenant_id, _), (contact, _) in newest.items()
             for identity in contact.identities
-        },
+        ],
     )
     await people.take_off(
         tx,
         {
-            contact.id: contact.phone
-            for contact, _ in newest.values()
-            if contact.id in known and known[contact.id].phone not in (None, contact.phone)
+            key: contact.phone
+            for key, (contact, _) in newest.items()
+            if key in known and known[key].phone not in (None, contact.phone)
         },
     )
     await repository.CONTACTS.upsert(
         tx,
         [
             ContactRef(
-                tenant_id=tx.tenant_id,
+                tenant_id=tenant_id,
                 contact_id=contact.id,
                 name=contact.name,
                 phone=contact.phone,
                 seq=seq,
                 deleted=False,
             )
-            for contact, seq in newest.values()
+            for (tenant_id, _), (contact, seq) in newest.items()
         ],
         newest="seq",
     )
 
 
-async def _known(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, ContactRef]:
-    rows = await repository.CONTACTS.find(
-        tx,
-        "SELECT * FROM contact_refs WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
-        tx.tenant_id,
-        list(contacts),
-    )
-    return {row.contact_id: row for row in rows}
-
-
-def _seq(known: Mapping[UUID, ContactRef], contact_id: UUID) -> int:
-    return known[contact_id].seq if contact_id in known else -1
-
-
 async def on_contact_deleted(tx: Transaction, events: Sequence[Event[ContactDeleted]]) -> None:
     """Nobody can write to them any more; what was said stays readable."""
-    for event in events:
-        gone = ContactRef(
-            tenant_id=tx.tenant_id,
+    gone = {
+        (event.tenant_id, event.data.contact_id): ContactRef(
+            tenant_id=event.tenant_id,
             contact_id=event.data.contact_id,
             name="",
             deleted=True,
             seq=event.body.aggregate_seq,
         )
-        await repository.CONTACTS.upsert(tx, [gone], "deleted", "seq", newest="seq")
+        for event in events
+    }
+    await repository.CONTACTS.upsert(tx, gone.values(), "deleted", "seq", newest="seq")
 
 
 async def on_identity_linked(
@@ -103,10 +91,14 @@ async def on_identity_linked(
     """From now on messages of this identity belong to this contact."""
     await people.link(
         tx,
-        {
-            WhatsAppId(event.data.identity.kind, event.data.identity.value): event.data.contact_id
-            for event in events
-        },
+        [
+            (
+                e.tenant_id,
+                WhatsAppId(e.data.identity.kind, e.data.identity.value),
+                e.data.contact_id,
+            )
+            for e in events
+        ],
     )
 
 
@@ -117,7 +109,7 @@ async def on_channel_changed(
     for event in events:
         channel = event.data.channel
         copy = ChannelRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=event.tenant_id,
             channel_id=channel.id,
             name=channel.name,
             session_timeout_seconds=channel.session_timeout_seconds,
@@ -131,7 +123,7 @@ async def on_channel_deleted(tx: Transaction, events: Sequence[Event[ChannelDele
     """Nothing more can be sent through it."""
     for event in events:
         gone = ChannelRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=event.tenant_id,
             channel_id=event.data.channel_id,
             name="",
             session_timeout_seconds=0,
@@ -148,7 +140,7 @@ async def on_agent_changed(
     for event in events:
         agent = event.data.agent
         copy = AgentRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=event.tenant_id,
             agent_id=agent.id,
             name=agent.name,
             active=agent.active,

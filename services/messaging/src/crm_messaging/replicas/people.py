@@ -1,7 +1,9 @@
 """Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import cast
 from uuid import UUID
 
@@ -19,12 +21,33 @@ from shared_events.messaging.summaries import ContactSummary
 
 from crm_messaging.replicas import repository
 from crm_messaging.replicas.models import ContactRef, IdentityRef
+from crm_messaging.replicas.repository import ContactKey
+
+TenantIdentity = tuple[str, IdentityKey]
+"""An identity, and for whom: the same number may be a contact of several tenants."""
+
+_KNOWN = """
+SELECT i.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, kind, canonical)
+CROSS JOIN LATERAL (SELECT * FROM identity_refs
+    WHERE tenant_id = k.tenant_id AND kind = k.kind AND canonical = k.canonical LIMIT 1) AS i
+"""
+_TAKE_OFF = """
+WITH ours AS (
+    SELECT r.tenant_id, r.kind, r.canonical, n.canonical AS current FROM identity_refs r
+    JOIN unnest($1::text[], $2::uuid[], $3::text[]) AS n(tenant_id, contact_id, canonical)
+        ON r.tenant_id = n.tenant_id AND r.contact_id = n.contact_id
+    WHERE r.kind = 'phone' ORDER BY r.tenant_id, r.kind, r.canonical FOR UPDATE OF r)
+UPDATE identity_refs r SET taken_off = r.canonical IS DISTINCT FROM ours.current
+FROM ours WHERE r.tenant_id = ours.tenant_id AND r.kind = ours.kind
+    AND r.canonical = ours.canonical
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Somebody a message shows: WhatsApp ids, strongest first, and the name they chose."""
+    """Somebody a tenant's message shows: WhatsApp ids, strongest first, and the name they chose."""
 
+    tenant_id: str
     identities: tuple[WhatsAppId, ...]
     push_name: str | None = None
 
@@ -34,115 +57,135 @@ class Sender:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The contact of each person, in order, and what is to be recorded of identities."""
+
+    contacts: list[ContactKey]
+    new: dict[TenantIdentity, Owned]
+    renamed: dict[TenantIdentity, Owned]
+
+
 async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSummary]:
     """The contact of each person, in order; people and identities not known yet are recorded."""
-    seen = [person.identities for person in people]
-    keys = sorted({identity.key for identities in seen for identity in identities})
+    keys = {(person.tenant_id, i.key) for person in people for i in person.identities}
     while True:
-        found = owners(tx.tenant_id, seen, await _known(tx, keys))
+        found = _owners(people, await _known(tx, sorted(keys)))
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
     if found.renamed:
         await _rename(tx, found.renamed)
-    summaries = await _summaries(tx, found.contacts)
-    missing = {c: p for c, p in zip(found.contacts, people, strict=True) if c not in summaries}
+    known = await repository.known_contacts(tx, found.contacts)
+    missing = {c: p for c, p in zip(found.contacts, people, strict=True) if c not in known}
     if missing:
         await _introduce(tx, missing)
-        summaries = await _summaries(tx, found.contacts)
-    return [summaries[contact] for contact in found.contacts]
+        known |= await repository.known_contacts(tx, missing)
+    return [
+        ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
+        for row in map(known.__getitem__, found.contacts)
+    ]
 
 
-async def _known(tx: Transaction, keys: Sequence[IdentityKey]) -> dict[IdentityKey, Owned]:
+def _owners(people: Sequence[Sender], known: Mapping[TenantIdentity, Owned]) -> _Found:
+    """The rule, tenant by tenant."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, person in enumerate(people):
+        places[person.tenant_id].append(place)
+    on_record: dict[str, dict[IdentityKey, Owned]] = defaultdict(dict)
+    for (tenant_id, key), owned in known.items():
+        on_record[tenant_id][key] = owned
+    contacts: dict[int, ContactKey] = {}
+    found = _Found([], {}, {})
+    for tenant_id, theirs in places.items():
+        seen = [people[place].identities for place in theirs]
+        decided = owners(tenant_id, seen, on_record[tenant_id])
+        for place, contact in zip(theirs, decided.contacts, strict=True):
+            contacts[place] = tenant_id, contact
+        found.new.update({(tenant_id, key): owned for key, owned in decided.new.items()})
+        found.renamed.update({(tenant_id, key): owned for key, owned in decided.renamed.items()})
+    found.contacts.extend(contacts[place] for place in range(len(people)))
+    return found
+
+
+async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
     rows = await repository.IDENTITIES.find(
         tx,
-        "SELECT * FROM identity_refs"
-        " WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND canonical = ANY($3::text[])",
-        tx.tenant_id,
-        [kind for kind, _ in keys],
-        [canonical for _, canonical in keys],
+        _KNOWN,
+        [tenant_id for tenant_id, _ in keys],
+        [kind for _, (kind, _) in keys],
+        [canonical for _, (_, canonical) in keys],
     )
     # One that was taken off and is shown again counts as renamed: its alias is learned anew.
     return {
-        (cast(IdentityKind, row.kind), row.canonical): Owned(
+        (row.tenant_id, (cast(IdentityKind, row.kind), row.canonical)): Owned(
             row.contact_id, "" if row.taken_off else row.value
         )
         for row in rows
     }
 
 
-def _rows(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> list[IdentityRef]:
+def _rows(identities: Mapping[TenantIdentity, Owned]) -> list[IdentityRef]:
     # Sorted, so that two transactions never wait for each other in a circle.
     return [
         IdentityRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=tenant_id,
             kind=kind,
             canonical=canonical,
             value=owned.value,
             contact_id=owned.contact_id,
             taken_off=False,
         )
-        for (kind, canonical), owned in sorted(identities.items(), key=lambda item: item[0])
+        for (tenant_id, (kind, canonical)), owned in sorted(identities.items(), key=itemgetter(0))
     ]
 
 
-async def _record(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> int:
-    rows = _rows(tx, identities)
+async def _record(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -> int:
+    rows = _rows(identities)
     return await repository.IDENTITIES.insert(tx, rows, unless="(tenant_id, kind, canonical)")
 
 
-async def _rename(tx: Transaction, identities: Mapping[IdentityKey, Owned]) -> None:
-    await repository.IDENTITIES.update(tx, _rows(tx, identities), "value", "taken_off")
+async def _rename(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -> None:
+    await repository.IDENTITIES.update(tx, _rows(identities), "value", "taken_off")
 
 
-async def link(tx: Transaction, identities: Mapping[WhatsAppId, UUID]) -> None:
-    """Contacts says whose these identities are; a value WhatsApp reported to us stays."""
-    owned = {i.key: Owned(owner, i.value) for i, owner in identities.items()}
+async def link(tx: Transaction, identities: Iterable[tuple[str, WhatsAppId, UUID]]) -> None:
+    """Contacts says whose these identities are; a value WhatsApp reported to us stays.
+
+    Each comes with its tenant and the contact it belongs to; the last word counts.
+    """
+    owned = {
+        (tenant_id, identity.key): Owned(owner, identity.value)
+        for tenant_id, identity, owner in identities
+    }
     await repository.IDENTITIES.upsert(
-        tx, _rows(tx, owned), "contact_id", "taken_off", differs="contact_id"
+        tx, _rows(owned), "contact_id", "taken_off", differs="contact_id"
     )
 
 
-async def take_off(tx: Transaction, phones: Mapping[UUID, str | None]) -> None:
+async def take_off(tx: Transaction, phones: Mapping[ContactKey, str | None]) -> None:
     """These contacts have another phone now (E.164), or none: their older ones lead elsewhere.
 
     Should a message show one of those again, it is the contact's after all.
     """
-    ordered = sorted(phones.items())
+    if not phones:
+        return
+    ordered = sorted(phones.items(), key=itemgetter(0))
     await tx.execute(
-        "WITH ours AS (SELECT r.kind, r.canonical, n.canonical AS current FROM identity_refs r"
-        " JOIN unnest($2::uuid[], $3::text[]) AS n(contact_id, canonical)"
-        " ON r.contact_id = n.contact_id WHERE r.tenant_id = $1 AND r.kind = 'phone'"
-        " ORDER BY r.kind, r.canonical FOR UPDATE OF r)"
-        " UPDATE identity_refs r SET taken_off = r.canonical IS DISTINCT FROM ours.current"
-        " FROM ours WHERE r.tenant_id = $1 AND r.kind = ours.kind"
-        " AND r.canonical = ours.canonical",
-        tx.tenant_id,
-        [contact_id for contact_id, _ in ordered],
+        _TAKE_OFF,
+        [tenant_id for (tenant_id, _), _ in ordered],
+        [contact_id for (_, contact_id), _ in ordered],
         [phone and WhatsAppId("phone", phone.lstrip("+")).canonical for _, phone in ordered],
     )
 
 
-async def _summaries(tx: Transaction, contacts: Sequence[UUID]) -> dict[UUID, ContactSummary]:
-    rows = await repository.CONTACTS.find(
-        tx,
-        "SELECT * FROM contact_refs WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",
-        tx.tenant_id,
-        list(set(contacts)),
-    )
-    return {
-        row.contact_id: ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
-        for row in rows
-    }
-
-
-async def _introduce(tx: Transaction, people: Mapping[UUID, Sender]) -> None:
+async def _introduce(tx: Transaction, people: Mapping[ContactKey, Sender]) -> None:
     rows = [
         ContactRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=tenant_id,
             contact_id=contact_id,
             name=display_name(without_nul(person.push_name), person.phone),
             phone=person.phone,
         )
-        for contact_id, person in sorted(people.items())
+        for (tenant_id, contact_id), person in sorted(people.items(), key=itemgetter(0))
     ]
     await repository.CONTACTS.insert(tx, rows, unless="(tenant_id, contact_id)")

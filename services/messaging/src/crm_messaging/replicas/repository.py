@@ -1,7 +1,8 @@
 """Reading the replicas. They lag behind their owner by milliseconds: what is missing may come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import cast
 from uuid import UUID
 
@@ -18,6 +19,9 @@ CONTACTS = Rows(ContactRef)
 IDENTITIES = Rows(IdentityRef)
 CHANNELS = Rows(ChannelRef)
 AGENTS = Rows(AgentRef)
+
+ContactKey = tuple[str, UUID]
+"""Tenant and contact."""
 
 
 async def get_contact(tx: Transaction, contact_id: UUID) -> ContactSummary:
@@ -74,18 +78,38 @@ async def is_active_agent(tx: Transaction, agent_id: UUID) -> bool | None:
     return active
 
 
-async def remember_channels(tx: Transaction, channels: Mapping[UUID, TrafficChannel]) -> None:
-    """Record channels first seen in a message; what their own events said stays."""
+async def remember_channels(
+    tx: Transaction, channels: Mapping[tuple[str, UUID], TrafficChannel]
+) -> None:
+    """Record channels, by tenant and id, first seen in a message; their own events' word stays."""
     rows = [
         ChannelRef(
-            tenant_id=tx.tenant_id,
+            tenant_id=tenant_id,
             channel_id=channel_id,
-            name=channels[channel_id].name,
-            session_timeout_seconds=channels[channel_id].session_timeout_seconds,
+            name=channel.name,
+            session_timeout_seconds=channel.session_timeout_seconds,
         )
-        for channel_id in sorted(channels)
+        for (tenant_id, channel_id), channel in sorted(channels.items(), key=itemgetter(0))
     ]
     await CHANNELS.insert(tx, rows, unless="(tenant_id, channel_id)")
+
+
+_KNOWN_CONTACTS = """
+SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, contact_id)
+CROSS JOIN LATERAL (SELECT * FROM contact_refs
+    WHERE tenant_id = k.tenant_id AND contact_id = k.contact_id LIMIT 1) AS c
+"""
+
+
+async def known_contacts(
+    tx: Transaction, contacts: Iterable[ContactKey]
+) -> dict[ContactKey, ContactRef]:
+    """Those of the contacts that were told of."""
+    wanted = sorted(set(contacts))
+    rows = await CONTACTS.find(
+        tx, _KNOWN_CONTACTS, [tenant for tenant, _ in wanted], [contact for _, contact in wanted]
+    )
+    return {(row.tenant_id, row.contact_id): row for row in rows}
 
 
 async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:

@@ -14,16 +14,17 @@ from shared_events.messaging.session import Session, SessionStatus
 
 from crm_messaging.sessions import models
 
-SessionKey = tuple[UUID, UUID]
-"""Channel and contact."""
+SessionKey = tuple[str, UUID, UUID]
+"""Tenant, channel and contact."""
 
 _OPEN = """
 INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, chat_id,
     opened_by, timeout_seconds, total_messages, started_at, last_interaction_at)
-SELECT o.id, $1, $1, o.channel_id, o.contact_id, 'active', o.chat_id,
+SELECT o.id, o.tenant_id, o.tenant_id, o.channel_id, o.contact_id, 'active', o.chat_id,
     o.opened_by, o.timeout_seconds, o.messages, now(), now()
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[], $8::int[])
-    AS o(id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages)
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[],
+    $8::int[])
+    AS o(id, tenant_id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages)
 ORDER BY o.channel_id, o.contact_id
 ON CONFLICT (tenant_id, channel_id, contact_id) WHERE status = 'active' DO UPDATE SET
     total_messages = sessions.total_messages + excluded.total_messages,
@@ -45,6 +46,7 @@ RETURNING *
 class Opening:
     """Messages about to join the active session of a contact, or to open one."""
 
+    tenant_id: str
     channel_id: UUID
     contact_id: UUID
     chat_id: str | None
@@ -79,8 +81,8 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
     rows = await SESSIONS.find(
         tx,
         _OPEN,
-        tx.tenant_id,
         ids,
+        [o.tenant_id for o in openings],
         [o.channel_id for o in openings],
         [o.contact_id for o in openings],
         [o.chat_id for o in openings],
@@ -90,7 +92,8 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
     )
     opened = set(ids)
     return {
-        (row.channel_id, row.contact_id): Joined(resource(row), row.id in opened) for row in rows
+        (row.tenant_id, row.channel_id, row.contact_id): Joined(resource(row), row.id in opened)
+        for row in rows
     }
 
 

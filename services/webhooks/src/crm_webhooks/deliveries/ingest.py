@@ -5,7 +5,7 @@ the deliveries go to the sender in memory, without being read again.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +26,11 @@ from crm_webhooks.deliveries.sender import Sender
 from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
-SELECT id, event_types, version, coalesce(paused_until > now(), false) AS paused
-FROM webhook_endpoints WHERE tenant_id = $1 AND enabled AND NOT deleted
+SELECT e.id, e.tenant_id, e.event_types, e.version,
+    coalesce(e.paused_until > now(), false) AS paused
+FROM unnest($1::text[]) AS k(tenant_id)
+CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
+    WHERE tenant_id = k.tenant_id AND enabled AND NOT deleted OFFSET 0) AS e
 """
 _EVENTS = Rows(models.OutboundEvent)
 # Leased at birth, unless memory is full or the ordering key has something that must go first:
@@ -35,18 +38,19 @@ _EVENTS = Rows(models.OutboundEvent)
 _DELIVERIES = """
 INSERT INTO webhook_deliveries (id, tenant_id, event_id, event_type, endpoint_id, ordering_key,
     lease_owner, lease_until)
-SELECT n.id, $1, n.event_id, n.event_type, n.endpoint_id, n.ordering_key,
-    CASE WHEN n.leased THEN $2::uuid END,
-    CASE WHEN n.leased THEN now() + make_interval(secs => $3) END
+SELECT n.id, n.tenant_id, n.event_id, n.event_type, n.endpoint_id, n.ordering_key,
+    CASE WHEN n.leased THEN $1::uuid END,
+    CASE WHEN n.leased THEN now() + make_interval(secs => $2) END
 FROM (
     SELECT n.*, n.room AND NOT EXISTS (
         SELECT 1 FROM webhook_deliveries o
         WHERE o.endpoint_id = n.endpoint_id AND o.ordering_key = n.ordering_key
             AND o.status IN ('pending', 'retrying')
-            AND ((o.attempts = 0 AND o.lease_owner IS DISTINCT FROM $2)
-                OR (o.lease_owner <> $2 AND o.lease_until > now()))) AS leased
-    FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[])
-        WITH ORDINALITY AS n(id, event_id, event_type, endpoint_id, ordering_key, room, place)
+            AND ((o.attempts = 0 AND o.lease_owner IS DISTINCT FROM $1)
+                OR (o.lease_owner <> $1 AND o.lease_until > now()))) AS leased
+    FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[])
+        WITH ORDINALITY
+        AS n(id, tenant_id, event_id, event_type, endpoint_id, ordering_key, room, place)
 ) n
 ORDER BY n.place
 ON CONFLICT DO NOTHING
@@ -59,6 +63,7 @@ class _Taker:
     """An endpoint that may want an event."""
 
     id: UUID
+    tenant_id: str
     version: int
     event_types: list[str]
     paused: bool
@@ -80,6 +85,7 @@ _STORED = Shape(_Stored)
 class _Outbound:
     """An event as customers get it."""
 
+    tenant_id: str
     event_id: UUID
     event_type: str
     ordering_key: UUID
@@ -108,6 +114,7 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
             option=orjson.OPT_UTC_Z,
         )
         return _Outbound(
+            incoming.tenant_id,
             incoming.id,
             envelope["event_type"],
             UUID(envelope["aggregate_id"]),
@@ -129,14 +136,16 @@ class Ingest:
         self._lease_seconds = lease_seconds
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
-        """Store what each endpoint of the tenant is owed for these events."""
-        endpoints = await _TAKERS.find(tx, _ENDPOINTS, tx.tenant_id)
-        if not endpoints:
-            return
+        """Store what each endpoint of the events' tenants is owed for them."""
+        endpoints: dict[str, list[_Taker]] = defaultdict(list)
+        tenants = sorted({event.tenant_id for event in events})
+        for endpoint in await _TAKERS.find(tx, _ENDPOINTS, tenants):
+            endpoints[endpoint.tenant_id].append(endpoint)
         owed: list[tuple[_Outbound, _Taker]] = []
         wanted: list[_Outbound] = []
-        for event in map(outbound, events):
-            takers = [e for e in endpoints if wants(e.event_types, event.event_type)]
+        for event in (outbound(e) for e in events if e.tenant_id in endpoints):
+            theirs = endpoints[event.tenant_id]
+            takers = [e for e in theirs if wants(e.event_types, event.event_type)]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:
                 wanted.append(event)
@@ -147,7 +156,7 @@ class Ingest:
     async def _store_events(self, tx: Transaction, events: Sequence[_Outbound]) -> None:
         rows = [
             models.OutboundEvent.model_construct(
-                tenant_id=tx.tenant_id,
+                tenant_id=e.tenant_id,
                 event_id=e.event_id,
                 event_type=e.event_type,
                 body=e.body,
@@ -167,10 +176,10 @@ class Ingest:
         rows = await _STORED.find(
             tx,
             _DELIVERIES,
-            tx.tenant_id,
             self._sender.owner,
             self._lease_seconds,
             ids,
+            [event.tenant_id for event, _ in owed],
             [event.event_id for event, _ in owed],
             [event.event_type for event, _ in owed],
             [endpoint.id for _, endpoint in owed],
@@ -185,7 +194,7 @@ class Ingest:
                 leased.append(
                     Owed(
                         id=delivery_id,
-                        tenant_id=tx.tenant_id,
+                        tenant_id=event.tenant_id,
                         endpoint_id=endpoint.id,
                         endpoint_version=endpoint.version,
                         ordering_key=event.ordering_key,

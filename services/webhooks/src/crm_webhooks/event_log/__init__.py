@@ -12,4 +12,6 @@ _LINGER_SECONDS = 0.25
 
 def add_to(service: Service) -> None:
     """The log hears everything."""
-    service.consume(topology.DOMAIN_EVENTS_ALL, read_bytes, log_events, linger=_LINGER_SECONDS)
+    service.consume(
+        topology.DOMAIN_EVENTS_ALL, read_bytes, log_events, linger=_LINGER_SECONDS, together=True
+    )

@@ -18,11 +18,11 @@ _LOG = Rows(LoggedEvent)
 
 async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     """Keep each event as it was published. Raises PoisonError when one cannot be read."""
-    rows = [_logged(tx.tenant_id, event) for event in events]
+    rows = [_logged(event) for event in events]
     await _LOG.insert(tx, rows, unless="(event_id)")
 
 
-def _logged(tenant_id: str, event: Incoming[Any]) -> LoggedEvent:
+def _logged(event: Incoming[Any]) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
         return LoggedEvent.model_construct(
@@ -30,7 +30,7 @@ def _logged(tenant_id: str, event: Incoming[Any]) -> LoggedEvent:
             event_type=envelope["event_type"],
             aggregate_id=UUID(envelope["aggregate_id"]),
             aggregate_type=envelope["aggregate_type"],
-            tenant_id=tenant_id,
+            tenant_id=event.tenant_id,
             payload=envelope["data"],
             occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
         )
