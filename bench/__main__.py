@@ -13,8 +13,8 @@ import uvloop
 from crm_dev import commands
 from crm_dev.state import StackState
 
-from bench import figures, relay
-from bench.platform import Company, Sink
+from bench import deliveries, figures, relay
+from bench.platform import CUSTOMERS, Company, Crowd, Sink
 
 PORT_BASE = "19080"
 BEHIND = ("contacts", "messaging", "channels-waha", "webhooks")
@@ -36,7 +36,14 @@ async def measure(state: StackState, directory: Path) -> None:
     ) as http:
         company = Company(state.addresses.gateway_url, http)
         await company.found(sink)
-        await figures.end_to_end(company, sink, state, tell)
+        await figures.end_to_end(company, "one company", sink, state, tell)
+        await figures.settle()
+        crowd = Crowd(state.addresses.gateway_url, http)
+        await crowd.found(sink)
+        await figures.end_to_end(crowd, f"{CUSTOMERS} companies", sink, state, tell)
+        await figures.settle()
+        tell(await deliveries.each_to_its_own(crowd, sink, state))
+        tell(await deliveries.one_to_all(company, sink, state))
         await figures.settle()
         tell(await figures.ingress(company, sink))
         await figures.settle()

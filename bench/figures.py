@@ -8,7 +8,7 @@ import psutil
 from crm_dev.state import StackState
 
 from bench.load import Latencies, as_fast_as_possible, at_rate
-from bench.platform import CUSTOMERS, Company, Sink, Webhook
+from bench.platform import CUSTOMERS, Company, Sink, Traffic, Webhook
 
 Figure = tuple[str, str]
 
@@ -18,8 +18,7 @@ async def ingress(company: Company, sink: Sink) -> list[Figure]:
     prepared = [company.webhook(number) for number in range(6000)]
 
     async def accept(number: int) -> None:
-        _, body, headers = prepared[number]
-        await company.post_webhook(body, headers)
+        await company.post(prepared[number])
 
     await as_fast_as_possible(accept, count=500, workers=8)  # warm
 
@@ -27,13 +26,13 @@ async def ingress(company: Company, sink: Sink) -> list[Figure]:
         await accept(500 + number)
 
     fastest = await as_fast_as_possible(accept_next, count=3500, workers=32)
-    await sink.wait_for({bare_id for bare_id, _, _ in prepared[:4000]}, 120)
+    await sink.wait_for({w.bare_id for w in prepared[:4000]}, 120)
 
     async def accept_last(number: int) -> None:
         await accept(4000 + number)
 
     steady = await at_rate(accept_last, per_second=200, seconds=10)
-    await sink.wait_for({bare_id for bare_id, _, _ in prepared}, 120)
+    await sink.wait_for({w.bare_id for w in prepared}, 120)
     return [
         ("1 ingress accepts", f"{fastest.rate:6.0f}/s   (32 clients, everything else running)"),
         ("1 ingress at 200/s", str(steady)),
@@ -45,40 +44,37 @@ async def ingress_alone(company: Company) -> list[Figure]:
     prepared = [company.webhook(number) for number in range(6000)]
 
     async def accept(number: int) -> None:
-        _, body, headers = prepared[number]
-        await company.post_webhook(body, headers)
+        await company.post(prepared[number])
 
     fastest = await as_fast_as_possible(accept, count=6000, workers=32)
     return [("1 ingress accepts, alone", f"{fastest.rate:6.0f}/s   (the services behind stopped)")]
 
 
 async def end_to_end(
-    company: Company, sink: Sink, state: StackState, tell: Callable[[list[Figure]], None]
+    traffic: Traffic, of: str, sink: Sink, state: StackState, tell: Callable[[list[Figure]], None]
 ) -> None:
     """2: from WAHA's POST to the customer's webhook, unloaded, loaded, and how much is carried.
 
     Every customer writes once before, so that their sessions are open: what is measured is a
     conversation going on, not one beginning.
     """
-    first = [company.webhook(number) for number in range(CUSTOMERS)]
+    first = [traffic.webhook(number) for number in range(CUSTOMERS)]
 
     async def greet(number: int) -> None:
-        _, body, headers = first[number]
-        await company.post_webhook(body, headers)
+        await traffic.post(first[number])
 
     await at_rate(greet, per_second=40, seconds=CUSTOMERS / 40)
-    await sink.wait_for({bare_id for bare_id, _, _ in first}, 60)
+    await sink.wait_for({w.bare_id for w in first}, 60)
     await asyncio.sleep(5)  # the sessions' workflows
     for rate, seconds in ((20, 15), (100, 15), (300, 20)):
-        prepared = [company.webhook(number) for number in range(rate * seconds)]
+        prepared = [traffic.webhook(number) for number in range(rate * seconds)]
         sent: dict[str, float] = {}
 
         async def post(
             number: int, prepared: list[Webhook] = prepared, sent: dict[str, float] = sent
         ) -> None:
-            bare_id, body, headers = prepared[number]
-            sent[bare_id] = time.perf_counter()
-            await company.post_webhook(body, headers)
+            sent[prepared[number].bare_id] = time.perf_counter()
+            await traffic.post(prepared[number])
 
         before = cpu_seconds(state)
         begun = time.perf_counter()
@@ -88,13 +84,13 @@ async def end_to_end(
         missing = await sink.wait_for(set(sent), 120)
         took = [sink.arrived[i] - at for i, at in sent.items() if i in sink.arrived]
         latency = Latencies.of(took, time.perf_counter() - begun)
-        tell([(f"2 end to end at {rate}/s", str(latency))])
+        tell([(f"2 {of}: at {rate}/s", str(latency))])
         if rate == 100:
-            tell([("2 processor time a message", _spent(before, cpu_seconds(state), len(sent)))])
+            tell([(f"2 {of}: processor time", _spent(before, cpu_seconds(state), len(sent)))])
         if rate >= 300:
             carried = f"{len(sent) / latency.seconds:6.0f}/s"
-            left = f"backlog at the end {backlog}, refused {company.refused}, lost {missing}"
-            tell([(f"2 carried of {rate}/s for {posted:.0f} s", f"{carried}   {left}")])
+            left = f"in {posted:.0f} s, backlog at the end {backlog}, lost {missing}"
+            tell([(f"2 {of}: carried of {rate}/s", f"{carried}   {left}")])
 
 
 def cpu_seconds(state: StackState) -> dict[str, float]:

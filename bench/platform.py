@@ -4,7 +4,8 @@ import asyncio
 import hmac
 import secrets
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from uuid import uuid4
 
 import aiohttp
@@ -16,8 +17,25 @@ from bench.http import Client, SinkConnection
 WAHA_ATTEMPTS = 16
 CUSTOMERS = 200
 
-Webhook = tuple[str, bytes, dict[str, str]]
-"""A message's id at WhatsApp, the signed body and the headers it is posted with."""
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A message's id at WhatsApp, and its signed webhook with where it goes."""
+
+    bare_id: str
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Traffic(Protocol):
+    """Who writes, and to whom."""
+
+    def webhook(self, number: int) -> Webhook:
+        """A signed text message of one of CUSTOMERS people."""
+
+    async def post(self, webhook: Webhook) -> None:
+        """Hand one webhook to the ingress."""
 
 
 class Sink:
@@ -72,6 +90,7 @@ class Company:
         self.api = f"{gateway_url}/api/v1"
         self.headers: dict[str, str] = {}
         self.refused = 0
+        self.tenant_id = ""
         self._webhook_url = ""
         self._hmac_key = b""
         self._payload: dict[str, Any] = examples.by_name("text_inbound_dm_gows").body
@@ -89,9 +108,8 @@ class Company:
             },
         )
         self.headers = {"Authorization": f"Bearer {joined['access_token']}"}
-        await self.call(
-            "POST", "/webhook-endpoints", {"url": sink.url, "event_types": ["message.received"]}
-        )
+        self.tenant_id = joined["tenant"]["id"]
+        await self.subscribe(sink)
         channel = await self.call(
             "POST",
             "/channels",
@@ -108,6 +126,11 @@ class Company:
         self._webhook_url = channel["webhook_url"]
         self._hmac_key = channel["webhook_hmac_key"].encode()
 
+    async def subscribe(self, sink: Sink) -> None:
+        """One more endpoint that is told of received messages."""
+        wanted = {"url": sink.url, "event_types": ["message.received"]}
+        await self.call("POST", "/webhook-endpoints", wanted)
+
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One REST call that must succeed."""
         async with self.http.request(
@@ -119,7 +142,7 @@ class Company:
             return orjson.loads(content) if content else None
 
     def webhook(self, number: int) -> Webhook:
-        """A signed text message of one of CUSTOMERS people: its id, body and headers."""
+        """A signed text message of one of CUSTOMERS people."""
         phone = f"55119{number % CUSTOMERS:08}"
         bare_id = f"AC{secrets.token_hex(15).upper()}"
         payload = {
@@ -130,8 +153,9 @@ class Company:
         }
         body = orjson.dumps({**self._payload, "id": f"evt_{bare_id}", "payload": payload})
         signature = hmac.digest(self._hmac_key, body, "sha512").hex()
-        return (
+        return Webhook(
             bare_id,
+            self._webhook_url,
             body,
             {
                 "Content-Type": "application/json",
@@ -140,11 +164,31 @@ class Company:
             },
         )
 
-    async def post_webhook(self, body: bytes, headers: dict[str, str]) -> None:
+    async def post(self, webhook: Webhook) -> None:
         """Hand one webhook to the ingress; a refused one comes again after 2 s, as WAHA does."""
         for _ in range(WAHA_ATTEMPTS):
-            if await self._waha.post(self._webhook_url, body, headers) == 200:
+            if await self._waha.post(webhook.url, webhook.body, webhook.headers) == 200:
                 return
             self.refused += 1
             await asyncio.sleep(2)
         raise RuntimeError("the ingress refused a webhook 16 times")
+
+
+class Crowd:
+    """CUSTOMERS companies, each with one customer."""
+
+    def __init__(self, gateway_url: str, http: aiohttp.ClientSession) -> None:
+        self.companies = [Company(gateway_url, http) for _ in range(CUSTOMERS)]
+
+    async def found(self, sink: Sink) -> None:
+        """Make them all, a few at a time: a password is hashed for each."""
+        for start in range(0, CUSTOMERS, 4):
+            await asyncio.gather(*(c.found(sink) for c in self.companies[start : start + 4]))
+
+    def webhook(self, number: int) -> Webhook:
+        """A message of the customer of one of the companies."""
+        return self.companies[number % CUSTOMERS].webhook(0)
+
+    async def post(self, webhook: Webhook) -> None:
+        """Hand one webhook to the ingress."""
+        await self.companies[0].post(webhook)
