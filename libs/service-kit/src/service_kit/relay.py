@@ -141,19 +141,20 @@ class Relay:
                 await asyncio.shield(connection.close(timeout=5))
 
     @asynccontextmanager
-    async def standby(self) -> AsyncIterator[Drain]:
+    async def standby(self, options: RelayOptions | None = None) -> AsyncIterator[Drain]:
         """What drains once while no relay leads, on one connection for as long as it is held.
 
-        For a second, durable driver (the OutboxProcessorWorkflow): order would break if two
-        drained at the same time.
+        For a second, durable driver (the OutboxProcessorWorkflow), with options of its own: order
+        would break if two drained at the same time.
         """
+        driver = Relay(self._database, self._publisher, options or self.options)
         connection = await self._database.dedicated("drain")
 
         async def drain() -> int | None:
-            if not await self._lead(connection):
+            if not await driver._lead(connection):
                 return None
             try:
-                return await self._drain(connection)
+                return await driver._drain(connection)
             finally:
                 await connection.execute(_LET_GO)
 
