@@ -39,7 +39,7 @@ UPDATE sessions SET status = $2, ended_at = now(), end_reason = $3,
 WHERE id = $1 AND status = 'active' AND ($5::int IS NULL OR total_messages = $5)
 RETURNING *
 """
-_TAKE_DUE = """
+TAKE_DUE = """
 WITH due AS (
     SELECT id, last_interaction_at + make_interval(secs => timeout_seconds + $1) AS ends_at
     FROM sessions WHERE status = 'active' AND check_at <= now()
@@ -197,4 +197,4 @@ async def take_due(
     and after `again_seconds` if that end has passed. Whoever is being written to has its turn
     later: nobody waits for a lock here.
     """
-    return await _DUE.find(tx, _TAKE_DUE, grace_seconds, check_seconds, again_seconds, limit)
+    return await _DUE.find(tx, TAKE_DUE, grace_seconds, check_seconds, again_seconds, limit)
