@@ -131,8 +131,8 @@ class TestWithoutTemporal:
         lasting = await tenant.channel(waha, session_timeout_seconds=600)
         await platform.crm_dev("stop", "temporal")
         try:
-            await platform.healthy("messaging", status="degraded")
-            assert (await platform.health("messaging"))[0] == 200
+            await platform.healthy(status="degraded")
+            assert {(await platform.health(name))[0] for name in SERVICES} == {200}
             await waha.receive_text(channel.waha_session, PHONE, "sem temporal")
             await waha.receive_text(lasting.waha_session, PHONE, "conversa longa")
             messages = await tenant.message_count(2)
@@ -141,10 +141,23 @@ class TestWithoutTemporal:
             assert over["status"] == "expired"
         finally:
             await platform.crm_dev("start", "temporal")
-        await platform.healthy("messaging", seconds=30)
+        await platform.healthy(seconds=30)
         long = next(m for m in messages if m["content"] == "conversa longa")
 
         async def workflow_runs() -> bool:
             return await platform.workflow_status(f"session-{long['session_id']}") == "RUNNING"
 
         await eventually(workflow_runs, "workflow of the open session", seconds=30, every=0.5)
+
+
+class TestOutboxes:
+    @pytest.mark.parametrize("service", SERVICES)
+    async def test_have_each_a_workflow_of_their_own(
+        self, platform: Platform, service: str
+    ) -> None:
+        async def drains() -> bool:
+            events = await platform.workflow_events(f"outbox-processor-{service}")
+            return "EVENT_TYPE_ACTIVITY_TASK_STARTED" in events or len(events) > 5
+
+        await eventually(drains, f"outbox workflow of {service}", seconds=30, every=0.5)
+        assert await platform.workflow_status(f"outbox-processor-{service}") == "RUNNING"
