@@ -69,7 +69,7 @@ class Forgotten(Lifecycles):
         self.calls = 0
         self.transactions: list[str] = []
 
-    async def lost(self, sessions: Sequence[Watched]) -> list[Watched]:
+    async def lost(self, sessions: Sequence[Watched]) -> list[Watched] | None:
         await self._look()
         return list(sessions)
 
@@ -294,6 +294,45 @@ class TestLostWorkflows:
         await sweep(scene, lifecycles=lifecycles).once()
         assert lifecycles.started == []
         assert (await scene.sessions())[0]["status"] == "expired"
+
+
+class Away(Forgotten):
+    """A Temporal that answers nobody."""
+
+    async def lost(self, sessions: Sequence[Watched]) -> list[Watched] | None:
+        await self._look()
+        return None
+
+
+class Overloaded(Forgotten):
+    """A Temporal that starts nothing in time."""
+
+    async def start(self, sessions: Sequence[Watched]) -> int:
+        await self._look()
+        return 0
+
+
+class TestOutage:
+    @pytest.mark.parametrize(("lifecycles", "calls"), [(Away, 1), (Overloaded, 2)])
+    async def test_costs_a_sweep_one_question_however_many_sessions_it_looks_at(
+        self,
+        scene: Scene,
+        lifecycles: type[Forgotten],
+        calls: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("crm_messaging.sessions.sweep._BATCH", 1)
+        away = lifecycles(scene)
+        phones = [f"55119888{n:05}" for n in range(9)]
+        await scene.apply(on_message_received, *(scene.received(phone=p) for p in phones))
+        sweeping = asyncio.create_task(sweep(scene, lifecycles=away, seconds=3600).run())
+
+        async def all_had_their_turn() -> bool:
+            return not await scene.rows("SELECT 1 FROM sessions WHERE check_at <= now()")
+
+        await eventually(all_had_their_turn)
+        sweeping.cancel()
+        assert away.calls == calls
 
 
 class TestReceipts:

@@ -16,7 +16,8 @@ from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 
 log = structlog.get_logger()
 
-_AT_ONCE = 20
+_AT_ONCE = 5
+_LIST_SECONDS = 3.0
 
 
 class Lifecycles:
@@ -26,20 +27,22 @@ class Lifecycles:
         self._temporal = temporal
         self._ended: asyncio.Queue[tuple[UUID, str]] = asyncio.Queue()
 
-    async def lost(self, sessions: Sequence[Watched]) -> list[Watched]:
-        """Those without a running workflow, by one call for all; none while nobody can tell.
+    async def lost(self, sessions: Sequence[Watched]) -> list[Watched] | None:
+        """Those without a running workflow, by one call for all; None while nobody can tell.
 
         One that was started a moment ago may be among them: Temporal's lists lag a little.
         """
         client = self._temporal.client
-        if client is None or not sessions:
+        if client is None:
+            return None
+        if not sessions:
             return []
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(_LIST_SECONDS):
                 running = {found.id async for found in client.list_workflows(_running(sessions))}
         except (TimeoutError, *UNREACHABLE) as error:
             log.warning("workflows_not_listed", error=repr(error))
-            return []
+            return None
         return [session for session in sessions if workflow_id(session.id) not in running]
 
     async def start(self, sessions: Sequence[Watched]) -> int:

@@ -43,12 +43,14 @@ class Sweep:
         self._grace_seconds = grace_seconds
         # Where there is no Temporal, a session is looked at when its time is up.
         self._check_seconds = check_seconds if lifecycles else None
+        self._keeps_up = True
 
     async def run(self) -> None:
         """Sweep forever."""
         while True:
             async with self._database.system("sweep") as tx:
                 await tx.execute(_PURGE_RECEIPTS)
+            self._keeps_up = True
             while await self.once() == _BATCH:
                 pass  # there may be more
             await asyncio.sleep(self._seconds)
@@ -82,10 +84,16 @@ class Sweep:
         return ended is not None
 
     async def _find_lost(self, sessions: Sequence[Due]) -> None:
-        """Start the workflows that do not run, so many a second."""
-        if self._lifecycles is None:
+        """Start the workflows that do not run, so many a second.
+
+        While Temporal is away or does not keep up, it is asked once a sweep: what ends sessions in
+        its place must not wait for it.
+        """
+        if self._lifecycles is None or not self._keeps_up:
             return
-        started = await self._lifecycles.start(await self._lifecycles.lost(sessions))
+        lost = await self._lifecycles.lost(sessions)
+        started = await self._lifecycles.start(lost) if lost else 0
+        self._keeps_up = lost is not None and started == len(lost)
         if started:
             log.info("sweep_started_workflows", count=started)
             await asyncio.sleep(started / _STARTS_A_SECOND)
