@@ -197,8 +197,17 @@ class TestTurns:
     ) -> None:
         await opened(scene)
         assert await take(scene) == 1
-        assert 290 < await next_look(scene) <= 300
+        assert 230 < await next_look(scene) <= 300
         assert await take(scene) == 0
+
+    async def test_sessions_that_had_it_together_part(self, scene: Scene) -> None:
+        phones = [f"55119888{n:05}" for n in range(50)]
+        await scene.apply(on_message_received, *(scene.received(phone=p) for p in phones))
+        assert await take(scene) == 50
+        (spread,) = await scene.rows(
+            "SELECT extract(epoch FROM max(check_at) - min(check_at)) AS seconds FROM sessions"
+        )
+        assert spread["seconds"] > 30
 
     async def test_a_session_near_its_end_has_its_turn_after_timeout_and_grace(
         self, scene: Scene

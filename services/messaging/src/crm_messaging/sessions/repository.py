@@ -45,7 +45,8 @@ WITH due AS (
     FROM sessions WHERE status = 'active' AND check_at <= now()
     ORDER BY check_at LIMIT $4 FOR UPDATE SKIP LOCKED)
 UPDATE sessions s SET check_at = least(
-    greatest(due.ends_at, now() + make_interval(secs => $3)), now() + make_interval(secs => $2))
+    greatest(due.ends_at, now() + make_interval(secs => $3)),
+    now() + make_interval(secs => $2 * (0.8 + 0.2 * random())))
 FROM due WHERE s.id = due.id
 RETURNING s.id, s.tenant_id, s.total_messages, s.last_interaction_at, s.timeout_seconds,
     due.ends_at <= now() AS overdue
@@ -193,8 +194,8 @@ async def take_due(
     """Active sessions whose turn it is, across tenants (scope `sweep`), those that waited longest.
 
     Taking one sets its next turn, so that whoever takes next, here or in another process, gets
-    others: at the end of timeout and grace, but at least every `check_seconds` (None: no sooner),
-    and after `again_seconds` if that end has passed. Whoever is being written to has its turn
-    later: nobody waits for a lock here.
+    others: at the end of timeout and grace, but at least every `check_seconds` (None: no sooner;
+    up to a fifth less, so that those who came together part), and after `again_seconds` if that end
+    has passed. Whoever is being written to has its turn later: nobody waits for a lock here.
     """
     return await _DUE.find(tx, TAKE_DUE, grace_seconds, check_seconds, again_seconds, limit)
