@@ -130,8 +130,11 @@ class TestSilence:
         (session,) = await scene.sessions()
         assert (session["status"], session["total_messages"]) == ("active", 2)
 
-    async def test_of_more_than_a_batch_is_worked_off_at_once(self, scene: Scene) -> None:
-        phones = [f"55119888{n:05}" for n in range(450)]
+    async def test_of_more_than_a_batch_is_worked_off_at_once(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("crm_messaging.sessions.sweep._BATCH", 10)
+        phones = [f"55119888{n:05}" for n in range(25)]
         await scene.apply(on_message_received, *(scene.received(phone=p) for p in phones))
         await scene.silence(3600)
         sweeping = asyncio.create_task(sweep(scene, seconds=3600).run())
@@ -139,7 +142,7 @@ class TestSilence:
         async def all_expired() -> bool:
             return all(session["status"] == "expired" for session in await scene.sessions())
 
-        await eventually(all_expired, 60)
+        await eventually(all_expired)
         sweeping.cancel()
 
     async def test_is_shared_by_processes_without_waiting(self, scene: Scene) -> None:
