@@ -96,7 +96,7 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
                 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{runtime.username}";
             ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
                 GRANT USAGE, SELECT ON SEQUENCES TO "{runtime.username}";
-            """  # noqa: S608 - names come from the code and the settings, not from callers
+            """
         )
         await _ensure_extensions(target)
     finally:
@@ -104,7 +104,7 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
 
 
 async def _lock(admin: asyncpg.Connection) -> None:
-    while not await admin.fetchval(_TRY_LOCK):
+    while not await admin.fetchval(_TRY_LOCK):  # noqa: ASYNC110 - the lock is elsewhere
         await asyncio.sleep(_LOCK_PAUSE_SECONDS)
 
 
