@@ -230,6 +230,16 @@ def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
             yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
 
 
+def every_server_knows_temporal(manifests: Manifests) -> Iterator[str]:
+    """Each has an outbox, and with it a workflow that drains it when no relay does."""
+    for deployment in manifests.of("Deployment"):
+        if (
+            not {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
+            <= manifests.environment(deployment).keys()
+        ):
+            yield f"{title(deployment)} is not told where Temporal is"
+
+
 def proxies_are_believed(manifests: Manifests) -> Iterator[str]:
     """Behind an Ingress all users are one address to the throttle, unless its word is taken."""
     gateways = [d for d in manifests.of("Deployment") if service_of(d) == "gateway"]
@@ -269,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     grace_covers_shutdown,
     connections_fit_the_database,
     network_allows_what_settings_need,
+    every_server_knows_temporal,
     proxies_are_believed,
     private_addresses_stay_unreached,
 )

@@ -13,12 +13,23 @@ from deploy.configuration import (
     compose_variables,
     environment_file,
     example_environment,
+    known_keys,
     settings_of,
 )
 from deploy.manifests import ROOT, SERVICES
 from deploy.rules import FLUSH_SECONDS, MAX_CONNECTIONS
 
 MAKE_ENV = ROOT / "deploy" / "docker" / "make-env"
+
+
+def is_drawn(key: str) -> bool:
+    """Whether make-env draws it: secrets of our own, not what another's server gives."""
+    return key.endswith(("_PASSWORD", "_SECRET", "_KEY")) and not key.startswith("TEMPORAL_")
+
+
+def is_temporal(key: str) -> bool:
+    """Whether compose has it: TEMPORAL_HOST is another word, files are Kubernetes'."""
+    return key.startswith("TEMPORAL_") and key != "TEMPORAL_HOST" and not key.endswith("_FILE")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +55,7 @@ class TestFile:
 
     def test_insists_on_every_secret(self, drawn: dict[str, str]) -> None:
         for key, required in compose_variables(compose_text()).items():
-            assert required == key.endswith(("_PASSWORD", "_SECRET", "_KEY")), key
+            assert required == is_drawn(key), key
             if required:
                 with pytest.raises(KeyError, match=key):
                     compose({**drawn, key: ""})
@@ -85,6 +96,16 @@ class TestFile:
         assert set(published) == {"gateway", "rabbitmq", "temporal", "waha"}
         assert all(p.startswith("127.0.0.1:") for ports in published.values() for p in ports)
 
+    def test_tells_every_service_how_to_reach_temporal(self, drawn: dict[str, str]) -> None:
+        elsewhere = {name: f"its {name}" for name in drawn if name.startswith("TEMPORAL_")}
+        assert set(elsewhere) == {key for key in known_keys("gateway") if is_temporal(key)}
+        services = compose({**drawn, **elsewhere})["services"]
+        for name in SERVICES:
+            assert elsewhere.items() <= services[name]["environment"].items()
+
+    def test_leaves_temporals_keys_unset(self, drawn: dict[str, str]) -> None:
+        assert (drawn["TEMPORAL_API_KEY"], drawn["TEMPORAL_TLS_KEY"]) == ("", "")
+
     def test_keeps_what_calls_nobody_off_the_internet(self, drawn: dict[str, str]) -> None:
         parsed = compose(drawn)
         assert parsed["networks"]["backend"] == {"internal": True}
@@ -110,7 +131,7 @@ class TestFile:
 
 class TestMakeEnv:
     def test_draws_different_strong_secrets(self, drawn: dict[str, str]) -> None:
-        secrets = [v for k, v in drawn.items() if k.endswith(("_PASSWORD", "_SECRET", "_KEY"))]
+        secrets = [v for k, v in drawn.items() if is_drawn(k)]
         assert len(secrets) == len(set(secrets)) > 0
         assert all(len(secret) >= 32 for secret in secrets)
         for key in ("CHANNELS_WAHA_ENCRYPTION_KEY", "WEBHOOKS_ENCRYPTION_KEY"):

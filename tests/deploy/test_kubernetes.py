@@ -86,8 +86,17 @@ def cut_off_temporal(manifests: Manifests) -> None:
     manifests.documents = [
         d
         for d in manifests.documents
-        if (d["kind"], d["metadata"]["name"]) != ("NetworkPolicy", "messaging")
+        if (d["kind"], d["metadata"]["name"]) != ("NetworkPolicy", "temporal")
     ]
+
+
+def forget_temporal(manifests: Manifests) -> None:
+    (settings,) = (
+        m
+        for m in manifests.of("ConfigMap")
+        if m["metadata"]["name"].startswith("webhooks-settings")
+    )
+    del settings["data"]["TEMPORAL_ADDRESS"]
 
 
 def open_metadata_address(manifests: Manifests) -> None:
@@ -123,6 +132,7 @@ def misname(manifests: Manifests) -> None:
         (hurry_shutdown, rules.grace_covers_shutdown),
         (scale_past_the_database, rules.connections_fit_the_database),
         (cut_off_temporal, rules.network_allows_what_settings_need),
+        (forget_temporal, rules.every_server_knows_temporal),
         (distrust_proxies, rules.proxies_are_believed),
         (open_metadata_address, rules.private_addresses_stay_unreached),
     ],

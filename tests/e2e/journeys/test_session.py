@@ -4,11 +4,12 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from crm_fakes.receiver import WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 
 from e2e.crm import Tenant, eventually
-from e2e.stack import Platform
+from e2e.stack import SERVICES, Platform
 
 PHONE = "5511955550001"
 TIMEOUT = 3
@@ -131,8 +132,8 @@ class TestWithoutTemporal:
         lasting = await tenant.channel(waha, session_timeout_seconds=600)
         await platform.crm_dev("stop", "temporal")
         try:
-            await platform.healthy("messaging", status="degraded")
-            assert (await platform.health("messaging"))[0] == 200
+            await platform.healthy(status="degraded")
+            assert {(await platform.health(name))[0] for name in SERVICES} == {200}
             await waha.receive_text(channel.waha_session, PHONE, "sem temporal")
             await waha.receive_text(lasting.waha_session, PHONE, "conversa longa")
             messages = await tenant.message_count(2)
@@ -141,10 +142,26 @@ class TestWithoutTemporal:
             assert over["status"] == "expired"
         finally:
             await platform.crm_dev("start", "temporal")
-        await platform.healthy("messaging", seconds=30)
+        await platform.healthy(seconds=30)
         long = next(m for m in messages if m["content"] == "conversa longa")
 
         async def workflow_runs() -> bool:
             return await platform.workflow_status(f"session-{long['session_id']}") == "RUNNING"
 
         await eventually(workflow_runs, "workflow of the open session", seconds=30, every=0.5)
+
+
+class TestOutboxes:
+    @pytest.mark.parametrize("service", SERVICES)
+    async def test_have_each_a_workflow_of_their_own(
+        self, platform: Platform, service: str
+    ) -> None:
+        workflow_id = f"outbox-processor-{service}"
+
+        async def works() -> bool:
+            if await platform.workflow_status(workflow_id) != "RUNNING":
+                return False
+            events = await platform.workflow_events(workflow_id)
+            return "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED" in events  # a worker took it up
+
+        await eventually(works, f"outbox workflow of {service}", seconds=30, every=0.5)

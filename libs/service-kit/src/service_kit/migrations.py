@@ -20,6 +20,10 @@ from sqlalchemy.pool import NullPool
 from service_kit.settings import ConfigurationError, ServiceSettings
 
 _LOCK = 0x43524D  # one migration at a time, whoever starts it
+_TRY_LOCK = f"SELECT pg_try_advisory_lock({_LOCK})"
+_LOCK_PAUSE_SECONDS = 0.1
+"""Whoever waits inside a statement holds a snapshot, which an index made CONCURRENTLY waits for:
+with the lock in the hand of that index, PostgreSQL calls it a deadlock. So the lock is tried."""
 
 
 def alembic_config(package: str) -> Config:
@@ -45,7 +49,9 @@ async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> No
     engine = create_async_engine(_sqlalchemy_url(url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            while not await connection.scalar(text(_TRY_LOCK)):
+                await connection.rollback()
+                await asyncio.sleep(_LOCK_PAUSE_SECONDS)
             await connection.execute(text(f"SET ROLE {owner}"))
             await connection.execute(text(f"SET search_path = {schema}"))
             await connection.commit()
@@ -69,7 +75,7 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
         raise ConfigurationError(["the runtime role needs a user and a password in its DSN"])
     admin = await asyncpg.connect(admin_url)
     try:
-        await admin.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await _lock(admin)
         if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await admin.execute(f'CREATE DATABASE "{database}"')
         await _ensure_role(admin, owner, "NOLOGIN")
@@ -79,9 +85,9 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
         await admin.close()
     target = await asyncpg.connect(_with_database(admin_url, database))
     try:
+        await _lock(target)
         await target.execute(
             f"""
-            SELECT pg_advisory_lock({_LOCK});
             REVOKE ALL ON SCHEMA public FROM PUBLIC;
             GRANT {owner} TO CURRENT_USER;
             CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
@@ -90,11 +96,16 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
                 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{runtime.username}";
             ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
                 GRANT USAGE, SELECT ON SEQUENCES TO "{runtime.username}";
-            """  # noqa: S608 - names come from the code and the settings, not from callers
+            """
         )
         await _ensure_extensions(target)
     finally:
         await target.close()
+
+
+async def _lock(admin: asyncpg.Connection) -> None:
+    while not await admin.fetchval(_TRY_LOCK):  # noqa: ASYNC110 - the lock is elsewhere
+        await asyncio.sleep(_LOCK_PAUSE_SECONDS)
 
 
 async def _ensure_extensions(admin: asyncpg.Connection) -> None:

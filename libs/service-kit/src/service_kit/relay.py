@@ -141,12 +141,13 @@ class Relay:
                 await asyncio.shield(connection.close(timeout=5))
 
     @asynccontextmanager
-    async def standby(self) -> AsyncIterator[Drain]:
+    async def standby(self, options: RelayOptions | None = None) -> AsyncIterator[Drain]:
         """What drains once while no relay leads, on one connection for as long as it is held.
 
-        For a second, durable driver (the OutboxProcessorWorkflow): order would break if two
-        drained at the same time.
+        For a second, durable driver (the OutboxProcessorWorkflow), with options of its own: order
+        would break if two drained at the same time.
         """
+        driver = Relay(self._database, self._publisher, options or self.options)
         connection = await self._database.dedicated("drain")
         shards = Shards(connection)
 
@@ -154,7 +155,7 @@ class Relay:
             if not await shards.take_all():
                 return None
             try:
-                return await self._drain(connection, shards)
+                return await driver._drain(connection, shards)
             finally:
                 await shards.give_all()
 

@@ -8,8 +8,7 @@ meanwhile. Losing a dependency later is nobody's end: each part waits and goes o
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from fastapi import FastAPI
@@ -33,6 +32,9 @@ from service_kit.router import Router
 from service_kit.settings import ConfigurationError, ServiceSettings
 from service_kit.subscriptions import Subscriptions
 from service_kit.supervision import Supervisor
+
+if TYPE_CHECKING:
+    from service_kit.temporal import Temporal
 
 log = structlog.get_logger()
 
@@ -95,6 +97,7 @@ class Service:
         self._tasks.add("consuming", self._when_migrated(self.consuming.run))
         self.background("relay", self.relay.run)
         self.background("purge", self._purge)
+        self.temporal = self._work_with_temporal()
         self.health = self._make_health()
         self.app.include_router(health.router(self.health))
 
@@ -124,9 +127,24 @@ class Service:
         checks.require("publishing", self.relay.check)
         checks.require("consuming", self.consuming.check)
         checks.prefer("tasks", self._tasks.check)
-        if self.settings.temporal_address is not None:
-            checks.prefer("temporal", self._check_temporal)
+        if self.temporal is not None:
+            checks.prefer("temporal", self.temporal.check)
         return checks
+
+    def _work_with_temporal(self) -> "Temporal | None":
+        """A connection with the outbox's workflow on it; None when no address is set."""
+        if not self.settings.temporal_address:
+            return None
+        # Their packages cost 20 MB, which only those pay who have a server.
+        from service_kit.outbox_processor import OutboxProcessor, configured
+        from service_kit.temporal import Temporal
+
+        temporal = Temporal(self.name.name, self.settings.temporal_address, self.settings)
+        processor = OutboxProcessor(self.name.name, self.relay, configured(self.settings))
+        temporal.worker(processor.worker)
+        temporal.beside(processor.keep)
+        self.background("temporal", temporal.run)
+        return temporal
 
     def answer(
         self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
@@ -264,12 +282,6 @@ class Service:
         """Raise while the bus is not declared."""
         if not self.publisher.declared.is_set():
             raise NotStartedError("not declared")
-
-    async def _check_temporal(self) -> None:
-        address = urlsplit(f"//{self.settings.temporal_address}")
-        _, writer = await asyncio.open_connection(address.hostname, address.port or 7233)
-        writer.close()
-        await writer.wait_closed()
 
     async def _purge(self) -> None:
         while True:

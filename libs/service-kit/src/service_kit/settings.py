@@ -128,7 +128,8 @@ class ServiceSettings(BaseSettings):
     temporal_address: str | None = Field(
         default=None,
         validation_alias=AliasChoices("temporal_address", "temporal_host"),
-        description="Temporal's `host:port`; messaging works with it, the others report it",
+        description="Temporal's `host:port`; unset: sessions are ended by the sweep, outboxes"
+        " drained by the relays alone",
     )
     temporal_namespace: str = Field(default="default", description="Temporal's namespace")
     temporal_tls: bool = Field(
@@ -160,6 +161,9 @@ class ServiceSettings(BaseSettings):
         description="at most, before an event that no queue took is tried again",
     )
     outbox_max_retries: int = Field(default=5, description="then such an event is parked")
+    outbox_drain_window_seconds: float = Field(
+        default=60.0, gt=0, description="how long one activity of the outbox workflow drains"
+    )
     outbox_retention_days: float = Field(default=7.0, description="published events are kept")
     inbox_retention_days: float = Field(
         default=30.0, description="which events were applied is remembered"

@@ -1,9 +1,11 @@
+import asyncio
 from collections.abc import Callable
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from crm_scratch import eventually
 from crm_testing.servers import PostgresServer
 from pydantic import SecretStr
 from service_kit import migrations
@@ -24,6 +26,30 @@ class TestMigrate:
             await migrations.migrate(make_settings(), package="crm_scratch", schema="scratch")
         admin = await asyncpg.connect(admin_url)
         assert await admin.fetchval("SELECT version_num FROM scratch.alembic_version") == "0001"
+        await admin.close()
+
+    async def test_lets_another_make_an_index_concurrently_while_it_waits(
+        self, make_settings: MakeSettings, admin_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_ADMIN_URL", admin_url)
+        other, admin = await asyncpg.connect(admin_url), await asyncpg.connect(admin_url)
+        await other.execute("SELECT pg_advisory_lock(x'43524D'::int)")
+        task = asyncio.create_task(
+            migrations.migrate(make_settings(), package="crm_scratch", schema="scratch")
+        )
+
+        async def waits() -> bool:
+            found: int = await admin.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_%advisory_lock%'"
+                " AND pid <> ALL($1::int[]) AND datname = current_database()",
+                [other.get_server_pid(), admin.get_server_pid()],
+            )
+            return found > 0
+
+        await eventually(waits, seconds=30)
+        await other.execute("CREATE INDEX CONCURRENTLY idx_slow ON scratch.things (name)")
+        await other.close()  # and with it the lock
+        await task
         await admin.close()
 
     async def test_makes_the_database_too(

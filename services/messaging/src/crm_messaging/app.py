@@ -4,22 +4,16 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import MESSAGING
 
-from crm_messaging import messages, outbox_processor, replicas, sessions
+from crm_messaging import messages, replicas, sessions
 from crm_messaging.settings import MessagingSettings
-from crm_messaging.temporal import Temporal
 
 
 def create_service(settings: MessagingSettings) -> Service:
     """Messaging, wired and not started yet."""
     service = Service(MESSAGING, settings)
-    temporal = Temporal.of(settings)
     replicas.add_to(service)
     messages.add_to(service, settings)
-    sessions.add_to(service, settings, temporal)
-    outbox_processor.add_to(service, settings, temporal)
-    if temporal is not None:
-        service.background("temporal", temporal.run)
-        service.health.prefer("temporal", temporal.check)
+    sessions.add_to(service, settings)
     return service
 
 

@@ -17,13 +17,16 @@ class MessagingSettings(ServiceSettings):
         description="past its timeout a session is left to its workflow; 60 unless set,"
         " 2 outside production",
     )
+    session_check_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="an active session is looked for in Temporal so often, and its workflow started"
+        " anew if it was lost; 300 unless set, 5 outside production",
+    )
     media_allowed_networks: AllowedNetworks = Field(
         default=None,
         description="CIDRs, comma-separated, that `media_url` may lead to although they are not"
         " public; outside production loopback unless set",
-    )
-    outbox_drain_window_seconds: float = Field(
-        default=60.0, gt=0, description="length of one drain activity"
     )
 
     @property
@@ -39,3 +42,10 @@ class MessagingSettings(ServiceSettings):
         if self.session_sweep_grace_seconds is not None:
             return self.session_sweep_grace_seconds
         return 60.0 if self.is_production else 2.0
+
+    @property
+    def check_seconds(self) -> float:
+        """How often a session's workflow is looked for: 300 s, else 5 s."""
+        if self.session_check_seconds is not None:
+            return self.session_check_seconds
+        return 300.0 if self.is_production else 5.0

@@ -119,11 +119,11 @@ class TestWhatMessagingIsTold:
     async def test_session_started_is_taken_even_without_temporal(
         self, scene: Scene, make_settings: Callable[..., MessagingSettings]
     ) -> None:
-        async with running(create_service(make_settings())):
+        away = make_settings(temporal_address="127.0.0.1:1")
+        async with running(create_service(away)):
             await scene.apply(on_message_received, *(scene.received(f"{n}") for n in range(50)))
 
             async def consumed() -> bool:
                 return bool(await scene.rows("SELECT 1 FROM processed_events"))
 
             await eventually(consumed)
-        assert (await scene.sessions())[0]["workflow_started_at"] is None

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from crm_messaging.outbox_processor.schemas import DRAIN_OUTBOX, DrainWindow
-from crm_messaging.outbox_processor.workflow import OutboxProcessorWorkflow
 from crm_messaging.sessions.schemas import CLOSE_SESSION_IF_IDLE, Ending, Outcome, Watch
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_testing.servers import running_temporal
@@ -38,12 +36,6 @@ class Sessions:
             return Outcome(ended=True)
         self.messages_to_come -= 1
         return Outcome(ended=False, active=watch(ending.seen + 1))
-
-
-@activity.defn(name=DRAIN_OUTBOX)
-async def drain(window: DrainWindow) -> int:
-    await asyncio.sleep(window.seconds)
-    return 0
 
 
 def watch(messages: int, seconds: int = 1) -> Watch:
@@ -88,12 +80,6 @@ async def record(client: Client, sessions: Sessions) -> None:
     await session("kept_open", 1, nothing)
     await session("closed", 60, close)
     await session("cancelled", 60, cancel)
-    outbox = await client.start_workflow(
-        OutboxProcessorWorkflow.run, DrainWindow(seconds=0.2), id="outbox", task_queue=QUEUE
-    )
-    await asyncio.sleep(1)
-    await save("outbox", outbox)
-    await outbox.terminate()
 
 
 async def main() -> None:
@@ -105,8 +91,8 @@ async def main() -> None:
         async with Worker(
             client,
             task_queue=QUEUE,
-            workflows=[SessionLifecycleWorkflow, OutboxProcessorWorkflow],
-            activities=[sessions.close, drain],
+            workflows=[SessionLifecycleWorkflow],
+            activities=[sessions.close],
             identity="recorder",
             graceful_shutdown_timeout=timedelta(seconds=1),
         ):

@@ -1,6 +1,5 @@
 """Long lives: a history that grows is cut, and what the workflow knows goes on."""
 
-import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -9,11 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from crm_messaging.outbox_processor.schemas import DRAIN_OUTBOX, DrainWindow
-from crm_messaging.outbox_processor.workflow import OutboxProcessorWorkflow
 from crm_messaging.sessions.schemas import CLOSE_SESSION_IF_IDLE, Ending, Outcome, Watch
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
-from crm_testing.services import eventually
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -36,11 +32,6 @@ class Database:
         if len(self.seen) > 3:
             return Outcome(ended=True)
         return Outcome(ended=False, active=watch(len(self.seen) + 1))
-
-    @activity.defn(name=DRAIN_OUTBOX)
-    async def drain(self, window: DrainWindow) -> int:
-        await asyncio.sleep(window.seconds)
-        return 0
 
 
 def watch(messages: int) -> Watch:
@@ -68,32 +59,19 @@ async def client() -> AsyncIterator[Client]:
 
 
 class TestContinueAsNew:
-    async def test_sessions_and_the_outbox_go_on_in_a_new_run(self, client: Client) -> None:
+    async def test_sessions_go_on_in_a_new_run(self, client: Client) -> None:
         database = Database()
         async with Worker(
             client,
             task_queue=QUEUE,
-            workflows=[SessionLifecycleWorkflow, OutboxProcessorWorkflow],
-            activities=[database.close, database.drain],
+            workflows=[SessionLifecycleWorkflow],
+            activities=[database.close],
         ):
             session = await client.start_workflow(
                 SessionLifecycleWorkflow.run, watch(1), id="session", task_queue=QUEUE
-            )
-            outbox = await client.start_workflow(
-                OutboxProcessorWorkflow.run,
-                DrainWindow(seconds=0.05),
-                id="outbox",
-                task_queue=QUEUE,
             )
             assert await session.result() == "inactivity"
             assert database.seen == [1, 2, 3, 4]
             assert (await client.get_workflow_handle("session").describe()).run_id != (
                 session.first_execution_run_id
             )
-
-            async def renewed() -> bool:
-                current = await client.get_workflow_handle("outbox").describe()
-                return current.run_id != outbox.first_execution_run_id
-
-            await eventually(renewed)
-            await client.get_workflow_handle("outbox").terminate()

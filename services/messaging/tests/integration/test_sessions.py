@@ -7,12 +7,9 @@ import pytest
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.sessions import service
 from crm_messaging.sessions.activities import SessionActivities
-from crm_messaging.sessions.lifecycles import Lifecycles
 from crm_messaging.sessions.schemas import Ending
 from crm_messaging.sessions.sweep import Sweep
 from crm_testing.scenes.messaging import Scene
-from crm_testing.services import eventually
-from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,
     InvalidError,
@@ -60,19 +57,6 @@ async def hire(scene: Scene, *, active: bool = True) -> UUID:
     return agent
 
 
-def sweep(scene: Scene, *, grace_seconds: float = 0, seconds: float = 1) -> Sweep:
-    lifecycles = Lifecycles(None, scene.database)
-    return Sweep(scene.database, lifecycles, seconds=seconds, grace_seconds=grace_seconds)
-
-
-async def silence(scene: Scene, seconds: float) -> None:
-    """Let everybody have been silent for so long."""
-    async with scene.database.tenant(scene.tenant_id) as tx:
-        await tx.execute(
-            "UPDATE sessions SET last_interaction_at = now() - make_interval(secs => $1)", seconds
-        )
-
-
 class TestClose:
     async def test_ends_with_one_event_and_again_changes_nothing(self, scene: Scene) -> None:
         session_id = await opened(scene)
@@ -103,9 +87,10 @@ class TestClose:
 
     async def test_racing_ends_tell_one_terminal_event(self, scene: Scene) -> None:
         activities = SessionActivities(scene.database)
+        sweep = Sweep(scene.database, None, seconds=1, grace_seconds=0, check_seconds=300)
         for n in range(10):
             session_id = await opened(scene, phone=f"55119888800{n:02}")
-            await silence(scene, 3600)
+            await scene.silence(3600)
             ending = Ending(
                 session_id=session_id, tenant_id=scene.tenant_id, reason="inactivity", seen=1
             )
@@ -113,7 +98,7 @@ class TestClose:
             racers: list[Awaitable[object]] = [
                 close(scene, session_id),
                 activities.close_session_if_idle(ending),
-                sweep(scene).once(set()),
+                sweep.once(),
                 close(scene, session_id),
             ]
             await asyncio.gather(*racers)
@@ -158,91 +143,6 @@ class TestAssign:
         with pytest.raises(ConflictError) as refused:
             await assign(scene, session_id, agent)
         assert refused.value.problem.code == "session_ended"
-
-
-class TestSweep:
-    async def test_expires_what_is_silent_past_timeout_and_grace(self, scene: Scene) -> None:
-        await opened(scene)
-        await silence(scene, 1805)
-        await sweep(scene, grace_seconds=60).once(set())
-        assert (await scene.sessions())[0]["status"] == "active"
-        await sweep(scene, grace_seconds=2).once(set())
-        (session,) = await scene.sessions()
-        assert (session["status"], session["end_reason"]) == ("expired", "inactivity")
-        await sweep(scene, grace_seconds=2).once(set())
-        assert (await scene.told())[2:] == ["session.expired"]
-
-    async def test_leaves_a_session_that_gets_a_message_meanwhile(self, scene: Scene) -> None:
-        await opened(scene)
-        await silence(scene, 3600)
-        async with scene.database.tenant(scene.tenant_id) as tx:
-            await on_message_received(tx, scene.events([scene.received("ainda aqui")]))
-            sweeping = asyncio.create_task(sweep(scene).once(set()))
-            await eventually(scene.waits_for_a_lock)  # it has found the session silent
-        await sweeping
-        (session,) = await scene.sessions()
-        assert (session["status"], session["total_messages"]) == ("active", 2)
-
-    async def test_is_done_by_one_process_at_a_time(self, scene: Scene) -> None:
-        await opened(scene)
-        await silence(scene, 3600)
-        async with scene.database.system("sweep") as tx:
-            await tx.fetchval("SELECT pg_advisory_xact_lock(hashtext('session_sweep'))")
-            assert not await sweep(scene).once(set())
-        assert (await scene.sessions())[0]["status"] == "active"
-
-    async def test_goes_on_after_a_full_batch(self, scene: Scene) -> None:
-        phones = [f"55119888{n:05}" for n in range(450)]
-        await scene.apply(on_message_received, *(scene.received(phone=p) for p in phones))
-        await silence(scene, 3600)
-        sweeping = asyncio.create_task(sweep(scene, seconds=3600).run())
-
-        async def all_expired() -> bool:
-            return all(session["status"] == "expired" for session in await scene.sessions())
-
-        await eventually(all_expired)
-        sweeping.cancel()
-
-    async def test_one_that_cannot_be_ended_keeps_no_other_open(
-        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        broken = await opened(scene)
-        await silence(scene, 7200)
-        others = [Scene(scene.database) for _ in range(2)]
-        for other in others:
-            await opened(other)
-            await silence(other, 3600)
-        end = service.end
-
-        async def fails(tx: Transaction, session_id: UUID, *rest: Any, **named: Any) -> Any:
-            if session_id == broken:
-                raise ValueError("a fault of this one")
-            return await end(tx, session_id, *rest, **named)
-
-        monkeypatch.setattr(service, "end", fails)
-        monkeypatch.setattr("crm_messaging.sessions.sweep._BATCH", 1)
-        sweeping = asyncio.create_task(sweep(scene, seconds=3600).run())
-
-        async def others_expired() -> bool:
-            found = [(await other.sessions())[0]["status"] for other in others]
-            return found == ["expired", "expired"]
-
-        await eventually(others_expired)
-        assert (await scene.sessions())[0]["status"] == "active"
-        sweeping.cancel()
-
-    async def test_forgets_receipts_nobody_came_for(self, scene: Scene) -> None:
-        async with scene.database.tenant(scene.tenant_id) as tx:
-            await tx.execute(
-                "INSERT INTO parked_receipts"
-                " (tenant_id, channel_id, external_id, status, occurred_at, created_at) VALUES"
-                " ($1, gen_random_uuid(), 'old', 'read', now(), now() - interval '8 days'),"
-                " ($1, gen_random_uuid(), 'new', 'read', now(), now() - interval '6 days')",
-                scene.tenant_id,
-            )
-        await sweep(scene).once(set())
-        kept = await scene.rows("SELECT external_id FROM parked_receipts")
-        assert [row["external_id"] for row in kept] == ["new"]
 
 
 class TestActivity:

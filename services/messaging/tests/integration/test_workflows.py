@@ -9,14 +9,12 @@ from uuid import UUID
 import pytest
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
-from crm_messaging.outbox_processor.schemas import OUTBOX_WORKFLOW_ID
 from crm_messaging.sessions.schemas import workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from crm_messaging.settings import MessagingSettings
 from crm_testing.scenes.messaging import Scene
 from crm_testing.servers import TemporalServer, running_temporal
 from crm_testing.services import Company, Outside, eventually, running
-from service_kit.relay import Relay
 from service_kit.service import Service
 from shared_events.messaging.session import CloseSession
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -165,6 +163,48 @@ class TestSessionLifecycle:
         assert await ended_as(scene) == ("closed", "resolved")
 
 
+class TestLostWorkflow:
+    @pytest.fixture
+    async def settings(
+        self, make_settings: MakeSettings, temporal_server: TemporalServer
+    ) -> MessagingSettings:
+        """Sessions are looked for often."""
+        return make_settings(temporal_address=temporal_server.url, session_check_seconds=0.2)
+
+    async def test_is_started_anew_while_its_session_is_active(
+        self, settings: MessagingSettings, scene: Scene, client: Client
+    ) -> None:
+        async with running(create_service(settings)):
+            session_id = await opened(scene, timeout_seconds=4)
+            handle = workflow_of(client, session_id)
+            await becomes(handle, WorkflowExecutionStatus.RUNNING)
+            lost = (await handle.describe()).run_id
+            await handle.terminate("by mistake")
+
+            async def anew() -> bool:
+                return (await handle.describe()).run_id != lost
+
+            await eventually(anew)
+            # It knows the deadline, though the sweep's grace is a minute.
+            await becomes(handle, WorkflowExecutionStatus.COMPLETED)
+        assert await ended_as(scene) == ("expired", "inactivity")
+
+    async def test_is_not_started_for_a_session_that_has_ended(
+        self, settings: MessagingSettings, scene: Scene, client: Client
+    ) -> None:
+        async with running(create_service(settings)):
+            ended = workflow_of(client, await opened(scene, timeout_seconds=1))
+            await becomes(ended, WorkflowExecutionStatus.COMPLETED)
+            run = (await ended.describe()).run_id
+            # The sweep has gone on: a session opened later has lost and found its workflow.
+            handle = workflow_of(client, await opened(scene))
+            await becomes(handle, WorkflowExecutionStatus.RUNNING)
+            await handle.terminate("by mistake")
+            await becomes(handle, WorkflowExecutionStatus.RUNNING)
+            assert (await ended.describe()).run_id == run
+            await handle.terminate()
+
+
 class TestWithoutTemporal:
     async def test_degraded_sessions_still_expire_and_workflows_come_when_it_does(
         self, scene: Scene, make_settings: MakeSettings
@@ -197,35 +237,3 @@ class TestWithoutTemporal:
                 await server.start()
                 await becomes(workflow_of(client, meanwhile), WorkflowExecutionStatus.RUNNING, 30)
                 assert [e for e in await scene.told() if e in ENDS] == ["session.expired"] * 2
-
-
-class TestOutboxProcessor:
-    async def test_drains_when_no_relay_leads_and_comes_back_when_ended(
-        self,
-        scene: Scene,
-        make_settings: MakeSettings,
-        temporal_server: TemporalServer,
-        client: Client,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        settings = make_settings(
-            temporal_address=temporal_server.url,
-            outbox_drain_window_seconds=2,
-            outbox_poll_seconds=0.1,
-        )
-        monkeypatch.setattr(Relay, "run", lambda _: asyncio.Event().wait())
-        service = create_service(settings)
-        handle = client.get_workflow_handle(OUTBOX_WORKFLOW_ID)
-        if await status(handle) == WorkflowExecutionStatus.RUNNING:
-            await handle.terminate("its window is an earlier test's")
-        async with running(service):
-            for n in range(25):
-                await scene.apply(on_message_received, *(scene.received(f"{n}") for _ in range(10)))
-
-            async def published() -> bool:
-                return all(row["processed_at"] for row in await scene.outbox())
-
-            await eventually(published)
-            await becomes(handle, WorkflowExecutionStatus.RUNNING)
-            await handle.terminate("by an operator")
-            await becomes(handle, WorkflowExecutionStatus.RUNNING)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from crm_messaging.outbox_processor.workflow import OutboxProcessorWorkflow
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -17,13 +16,13 @@ HISTORIES = {
 
 class TestReplay:
     def test_has_a_history_of_every_ending(self) -> None:
-        assert {"idle", "kept_open", "closed", "cancelled", "outbox"} <= set(HISTORIES)
+        assert {"idle", "kept_open", "closed", "cancelled"} <= set(HISTORIES)
 
     @pytest.mark.parametrize("name", HISTORIES)
     async def test_takes_the_same_steps(self, name: str) -> None:
         history = WorkflowHistory.from_json(f"replayed-{name}", HISTORIES[name])
         replayer = Replayer(
-            workflows=[SessionLifecycleWorkflow, OutboxProcessorWorkflow],
+            workflows=[SessionLifecycleWorkflow],
             data_converter=pydantic_data_converter,
         )
         await replayer.replay_workflow(history)

@@ -1,6 +1,7 @@
 """The activity of the session workflow. Doing it twice does it once."""
 
 from service_kit.database import Database
+from service_kit.temporal import GRACE, MakeWorker
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -14,7 +15,6 @@ from crm_messaging.sessions.schemas import (
     Watch,
 )
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
-from crm_messaging.temporal import GRACE, IDENTITY, MakeWorker
 
 _CACHED_WORKFLOWS = 10
 """A session sleeps for minutes between two activations: replaying its dozen events when it wakes
@@ -61,7 +61,6 @@ def session_worker(activities: SessionActivities, at_once: int) -> MakeWorker:
             max_cached_workflows=_CACHED_WORKFLOWS,
             max_concurrent_workflow_tasks=8,
             max_concurrent_activities=at_once,
-            identity=IDENTITY,
             graceful_shutdown_timeout=GRACE,
         )
 

@@ -1,12 +1,10 @@
 """Every session gets its workflow, from its `session.started` event."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
-from uuid import UUID
 
 import structlog
-from service_kit.database import Database, Transaction
+from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.messaging.session import SessionStarted
 
@@ -25,9 +23,8 @@ class SessionStarter:
     One that cannot be started now, or is forgotten by a process that ends, is left to the sweep.
     """
 
-    def __init__(self, lifecycles: Lifecycles, database: Database) -> None:
+    def __init__(self, lifecycles: Lifecycles) -> None:
         self._lifecycles = lifecycles
-        self._database = database
         self._waiting: asyncio.Queue[repository.Watched] = asyncio.Queue(_MOST_WAITING)
 
     async def on_session_started(
@@ -59,18 +56,4 @@ class SessionStarter:
             sessions = [await self._waiting.get()]
             while len(sessions) < _AT_ONCE and not self._waiting.empty():
                 sessions.append(self._waiting.get_nowait())
-            await watch(self._lifecycles, self._database, sessions)
-
-
-async def watch(
-    lifecycles: Lifecycles, database: Database, sessions: Sequence[repository.Watched]
-) -> int:
-    """Start their workflows and note which run; returns how many do."""
-    tenants = {session.id: session.tenant_id for session in sessions}
-    started: dict[str, list[UUID]] = defaultdict(list)
-    for session_id in await lifecycles.start(sessions):
-        started[tenants[session_id]].append(session_id)
-    for tenant_id, session_ids in started.items():
-        async with database.tenant(tenant_id) as tx:
-            await repository.mark_watched(tx, session_ids)
-    return sum(map(len, started.values()))
+            await self._lifecycles.start(sessions)

@@ -1,82 +1,84 @@
 """Starting and ending session workflows. Always bounded, never needed: the sweep covers for it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
 import structlog
-from service_kit.database import Database
+from service_kit.temporal import CALL_SECONDS, UNREACHABLE, Temporal
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from crm_messaging.sessions import repository
+from crm_messaging.sessions.repository import Watched
 from crm_messaging.sessions.schemas import SESSION_QUEUE, Watch, workflow_id
 from crm_messaging.sessions.workflow import SessionLifecycleWorkflow
-from crm_messaging.temporal import CALL_SECONDS, UNREACHABLE, Temporal
 
 log = structlog.get_logger()
 
-_AT_ONCE = 20
+_AT_ONCE = 5
+_LIST_SECONDS = 3.0
 
 
 class Lifecycles:
-    """The workflows of this service's sessions."""
+    """The workflows of this service's sessions. Nothing here may be awaited in a transaction."""
 
-    def __init__(self, temporal: Temporal | None, database: Database) -> None:
+    def __init__(self, temporal: Temporal) -> None:
         self._temporal = temporal
-        self._database = database
-        self._ended: asyncio.Queue[tuple[str, UUID]] = asyncio.Queue()
+        self._ended: asyncio.Queue[tuple[UUID, str]] = asyncio.Queue()
 
-    @property
-    def _client(self) -> Client | None:
-        return self._temporal.client if self._temporal else None
+    async def lost(self, sessions: Sequence[Watched]) -> list[Watched] | None:
+        """Those without a running workflow, by one call for all; None while nobody can tell.
 
-    async def start(self, sessions: Sequence[repository.Watched]) -> list[UUID]:
-        """Start the workflow of each; returns those that have one, after a second at most."""
-        client = self._client
-        if client is None or not sessions:
-            return []
-        started: list[UUID] = []
-        slots = asyncio.Semaphore(_AT_ONCE)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CALL_SECONDS):
-                await asyncio.gather(*(_start(client, s, slots, started) for s in sessions))
-        return started
-
-    def ended(self, tenant_id: str, session_id: UUID) -> None:
-        """An agent may just have ended this session: its workflow need not wait for the deadline.
-
-        To be called before the commit; nothing is signalled unless it happens.
+        One that was started a moment ago may be among them: Temporal's lists lag a little.
         """
-        if self._client is not None:
-            self._ended.put_nowait((tenant_id, session_id))
+        client = self._temporal.client
+        if client is None:
+            return None
+        if not sessions:
+            return []
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                running = {found.id async for found in client.list_workflows(_running(sessions))}
+        except (TimeoutError, *UNREACHABLE) as error:
+            log.warning("workflows_not_listed", error=repr(error))
+            return None
+        return [session for session in sessions if workflow_id(session.id) not in running]
+
+    async def start(self, sessions: Sequence[Watched]) -> int:
+        """Start the workflow of each that has none running; returns how many have one now."""
+        client = self._temporal.client
+        if client is None:
+            return 0
+        slots = asyncio.Semaphore(_AT_ONCE)
+        return sum(await asyncio.gather(*(_start(client, s, slots) for s in sessions)))
+
+    def ended(self, session_id: UUID, reason: str) -> None:
+        """This session has ended: its workflow need not wait for the deadline."""
+        if self._temporal.client is not None:
+            self._ended.put_nowait((session_id, reason))
 
     async def signal_ended(self) -> None:
         """Tell the workflows of ended sessions, forever."""
         while True:
-            tenant_id, session_id = await self._ended.get()
-            client = self._client
-            async with self._database.tenant(tenant_id) as tx:
-                # The lock waits for the transaction that ends the session.
-                session = await repository.find(tx, session_id, lock=True)
-            if client is None or session is None or session.end_reason is None:
+            session_id, reason = await self._ended.get()
+            if (client := self._temporal.client) is None:
                 continue
             handle = client.get_workflow_handle(workflow_id(session_id))
             with suppress(TimeoutError, *UNREACHABLE):  # it finds out at its deadline
                 async with asyncio.timeout(CALL_SECONDS):
-                    await handle.signal(SessionLifecycleWorkflow.close_session, session.end_reason)
+                    await handle.signal(SessionLifecycleWorkflow.close_session, reason)
 
 
-async def _start(
-    client: Client,
-    session: repository.Watched,
-    slots: asyncio.Semaphore,
-    started: list[UUID],
-) -> None:
-    async with slots:
-        try:
+def _running(sessions: Iterable[Watched]) -> str:
+    ids = ", ".join(f"'{workflow_id(session.id)}'" for session in sessions)
+    return f"ExecutionStatus = 'Running' AND WorkflowId IN ({ids})"
+
+
+async def _start(client: Client, session: Watched, slots: asyncio.Semaphore) -> bool:
+    """The database is the truth: whatever became of an earlier run, an active session has one."""
+    try:
+        async with slots, asyncio.timeout(CALL_SECONDS):
             await client.start_workflow(
                 SessionLifecycleWorkflow.run,
                 Watch(
@@ -88,12 +90,10 @@ async def _start(
                 ),
                 id=workflow_id(session.id),
                 task_queue=SESSION_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             )
-        except WorkflowAlreadyStartedError:
-            log.debug("workflow_exists", session=str(session.id))
-        except UNREACHABLE as error:
-            log.warning("workflow_not_started", session=str(session.id), error=repr(error))
-            return
-    started.append(session.id)
+    except (TimeoutError, *UNREACHABLE) as error:
+        log.warning("workflow_not_started", session=str(session.id), error=repr(error))
+        return False
+    return True

@@ -27,8 +27,9 @@ class Session(Base, table=True):
             unique=True,
             postgresql_where=text("status = 'active'"),
         ),
-        # Not on last_interaction_at: each message moves it, and would then write every index.
         Index("idx_sessions_sweep", "started_at", postgresql_where=text("status = 'active'")),
+        # Not on last_interaction_at: each message moves it, and would then write every index.
+        Index("idx_sessions_due", "check_at", postgresql_where=text("status = 'active'")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -47,7 +48,10 @@ class Session(Base, table=True):
     custom_fields: dict[str, Any] = columns.document()
     chat_id: str | None = Field(max_length=255)
     opened_by: str = Field(max_length=20)
+    check_at: datetime = columns.stamped()
+    """When the sweep looks at it next; a new one has its turn at once."""
     workflow_started_at: datetime | None = columns.maybe_moment()
+    """Read by the release before only, and so is idx_sessions_sweep."""
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

@@ -1,6 +1,6 @@
 """SQL of sessions. Rows are always locked in the order of (channel, contact)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,18 @@ UPDATE sessions SET status = $2, ended_at = now(), end_reason = $3,
     custom_fields = custom_fields || $4::jsonb, version = version + 1, updated_at = now()
 WHERE id = $1 AND status = 'active' AND ($5::int IS NULL OR total_messages = $5)
 RETURNING *
+"""
+TAKE_DUE = """
+WITH due AS (
+    SELECT id, last_interaction_at + make_interval(secs => timeout_seconds + $1) AS ends_at
+    FROM sessions WHERE status = 'active' AND check_at <= now()
+    ORDER BY check_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+UPDATE sessions s SET check_at = least(
+    greatest(due.ends_at, now() + make_interval(secs => $3)),
+    now() + make_interval(secs => $2 * (0.8 + 0.2 * random())))
+FROM due WHERE s.id = due.id
+RETURNING s.id, s.tenant_id, s.total_messages, s.last_interaction_at, s.timeout_seconds,
+    due.ends_at <= now() AS overdue
 """
 
 
@@ -155,7 +167,7 @@ async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) ->
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """An active session as a workflow or the sweep needs to know it; the timeout in seconds."""
+    """An active session as its workflow needs to know it; the timeout in seconds."""
 
     id: UUID
     tenant_id: str
@@ -164,39 +176,29 @@ class Watched:
     timeout_seconds: int
 
 
-_WATCHED = Shape(Watched)
+@dataclass(frozen=True, slots=True)
+class Due(Watched):
+    """One whose turn it was. `overdue`: silent past its timeout and the grace."""
+
+    overdue: bool
 
 
-async def without_workflow(tx: Transaction, limit: int) -> list[Watched]:
-    """Active sessions nobody watches yet, across tenants (scope `sweep`)."""
-    return await _WATCHED.find(
-        tx,
-        "SELECT * FROM sessions WHERE status = 'active' AND workflow_started_at IS NULL"
-        " ORDER BY started_at LIMIT $1",
-        limit,
-    )
+_DUE = Shape(Due)
 
 
-async def overdue(
-    tx: Transaction, grace_seconds: float, limit: int, but: Collection[UUID]
-) -> list[Watched]:
-    """Active sessions silent past timeout and grace, across tenants (scope `sweep`)."""
-    return await _WATCHED.find(
-        tx,
-        "SELECT * FROM sessions WHERE status = 'active'"
-        " AND last_interaction_at < now() - make_interval(secs => timeout_seconds + $1)"
-        " AND id <> ALL($3::uuid[]) ORDER BY last_interaction_at LIMIT $2",
-        grace_seconds,
-        limit,
-        list(but),
-    )
+async def take_due(
+    tx: Transaction,
+    *,
+    grace_seconds: float,
+    check_seconds: float | None,
+    again_seconds: float,
+    limit: int,
+) -> list[Due]:
+    """Active sessions whose turn it is, across tenants (scope `sweep`), those that waited longest.
 
-
-async def mark_watched(tx: Transaction, session_ids: Sequence[UUID]) -> None:
-    """Their workflows run."""
-    await tx.execute(
-        "WITH ours AS (SELECT id FROM sessions WHERE id = ANY($1::uuid[])"
-        " ORDER BY channel_id, contact_id FOR UPDATE)"
-        " UPDATE sessions s SET workflow_started_at = now() FROM ours WHERE s.id = ours.id",
-        list(session_ids),
-    )
+    Taking one sets its next turn, so that whoever takes next, here or in another process, gets
+    others: at the end of timeout and grace, but at least every `check_seconds` (None: no sooner;
+    up to a fifth less, so that those who came together part), and after `again_seconds` if that end
+    has passed. Whoever is being written to has its turn later: nobody waits for a lock here.
+    """
+    return await _DUE.find(tx, TAKE_DUE, grace_seconds, check_seconds, again_seconds, limit)

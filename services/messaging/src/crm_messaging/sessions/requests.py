@@ -74,7 +74,7 @@ async def assign_session(tx: Transaction, request: AssignSession, call: Call) ->
 class SessionClosing:
     """Closes sessions for agents and lets `ended` know, so that their workflows end too."""
 
-    def __init__(self, ended: Callable[[str, UUID], None]) -> None:
+    def __init__(self, ended: Callable[[UUID, str], None] | None) -> None:
         self._ended = ended
 
     async def close_session(self, tx: Transaction, request: CloseSession, call: Call) -> Session:
@@ -86,5 +86,7 @@ class SessionClosing:
             note=request.note,
             expected_version=call.expected_version,
         )
-        self._ended(tx.tenant_id, session.id)
+        if (ended := self._ended) is not None:
+            reason = session.end_reason or request.reason
+            tx.after_commit(lambda: ended(session.id, reason))
         return session

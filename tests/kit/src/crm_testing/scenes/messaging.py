@@ -87,6 +87,15 @@ class Scene:
         async with self.database.tenant(self.tenant_id) as tx:
             await handler(tx, self.events(datas, seq))
 
+    async def silence(self, seconds: float) -> None:
+        """Let everybody have been silent for so long, and the sweep look at all sessions."""
+        async with self.database.tenant(self.tenant_id) as tx:
+            await tx.execute(
+                "UPDATE sessions SET check_at = now(),"
+                " last_interaction_at = now() - make_interval(secs => $1)",
+                seconds,
+            )
+
     async def waits_for_a_lock(self) -> bool:
         """Whether somebody on this database waits for a row or a key of another transaction."""
         waiting = await self.rows(

@@ -2,8 +2,8 @@
 
 from service_kit.ddl import confine_to_many
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -1,28 +1,28 @@
 """The connection to Temporal: held while it can be, missed without harm while it cannot.
 
-Nothing waits for Temporal. The client is there or not; the workers run behind it and are rebuilt
-with it whenever either fails.
+Nothing waits for Temporal. The client is there or not; what works with it is rebuilt with it
+whenever either fails. Importing this module costs 20 MB: `Service` does so for those who have a
+server.
 """
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 
 import structlog
 from prometheus_client import Gauge
-from service_kit import tracing
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, TLSConfig
 from temporalio.worker import Worker
 
-from crm_messaging.settings import MessagingSettings
+from service_kit import tracing
+from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
 
 WORKERS_RUN = Gauge("crm_temporal_workers", "Temporal workers running in this process")
-IDENTITY = f"crm-messaging@{socket.gethostname()}"
 GRACE = timedelta(seconds=5)
 """How long running activities may take to finish when the process stops."""
 
@@ -31,21 +31,21 @@ CALL_SECONDS = 1.0
 UNREACHABLE = (RPCError, RuntimeError, OSError)
 
 MakeWorker = Callable[[Client], Worker]
-OnConnect = Callable[[Client], Awaitable[None]]
+Beside = Callable[[Client], Coroutine[None, None, None]]
 
 
-def _tls(settings: MessagingSettings) -> TLSConfig | bool:
+def _tls(settings: ServiceSettings) -> TLSConfig | bool:
     ca, cert, key = (
         settings.temporal_tls_ca,
         settings.temporal_tls_cert,
         settings.temporal_tls_key,
     )
-    if ca is None and cert is None:
-        return settings.temporal_tls or settings.temporal_api_key is not None
+    if not ca and not cert:
+        return settings.temporal_tls or bool(settings.temporal_api_key)
     return TLSConfig(
-        server_root_ca_cert=None if ca is None else ca.encode(),
-        client_cert=None if cert is None else cert.encode(),
-        client_private_key=None if key is None else key.get_secret_value().encode(),
+        server_root_ca_cert=ca.encode() if ca else None,
+        client_cert=cert.encode() if cert else None,
+        client_private_key=key.get_secret_value().encode() if key else None,
     )
 
 
@@ -60,57 +60,36 @@ def _interceptors() -> Sequence[Interceptor]:
 
 
 class Temporal:
-    """One client and the workers behind it, which the features add."""
+    """One client of a service and the workers behind it, which the features add."""
 
-    def __init__(
-        self,
-        address: str,
-        namespace: str,
-        *,
-        tls: TLSConfig | bool = False,
-        api_key: str | None = None,
-    ) -> None:
+    def __init__(self, service: str, address: str, settings: ServiceSettings) -> None:
+        self._service = service
         self._address = address
-        self._namespace = namespace
-        self._tls = tls
-        self._api_key = api_key
+        self._settings = settings
         self._workers: list[MakeWorker] = []
-        self._on_connect: list[OnConnect] = []
+        self._beside: list[Beside] = []
         self.client: Client | None = None
-
-    @classmethod
-    def of(cls, settings: MessagingSettings) -> "Temporal | None":
-        """The connection these settings name; None when they name no address."""
-        if settings.temporal_address is None:
-            return None
-        key = settings.temporal_api_key
-        return cls(
-            settings.temporal_address,
-            settings.temporal_namespace,
-            tls=_tls(settings),
-            api_key=None if key is None else key.get_secret_value(),
-        )
 
     def worker(self, make: MakeWorker) -> None:
         """Run this worker while connected."""
         self._workers.append(make)
 
-    def on_connect(self, callback: OnConnect) -> None:
-        """Await this with every new client, before the workers run."""
-        self._on_connect.append(callback)
+    def beside(self, task: Beside) -> None:
+        """Run this with every new client, beside the workers; when it raises, all begin anew."""
+        self._beside.append(task)
 
     async def run(self) -> None:
         """Connect and work until cancelled; raises when Temporal cannot be reached or served."""
+        key = self._settings.temporal_api_key
         client = await Client.connect(
             self._address,
-            namespace=self._namespace,
-            tls=self._tls,
-            api_key=self._api_key,
+            namespace=self._settings.temporal_namespace,
+            tls=_tls(self._settings),
+            api_key=key.get_secret_value() if key else None,
+            identity=f"crm-{self._service}@{socket.gethostname()}",
             data_converter=pydantic_data_converter,
             interceptors=_interceptors(),
         )
-        for callback in self._on_connect:
-            await callback(client)
         workers = [make(client) for make in self._workers]
         self.client = client
         WORKERS_RUN.set(len(workers))
@@ -119,6 +98,8 @@ class Temporal:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(worker.run())
+                for task in self._beside:
+                    group.create_task(task(client))
         finally:
             self.client = None
             WORKERS_RUN.set(0)
