@@ -18,8 +18,8 @@ demo: bootstrap ## Bring everything up, play the three journeys, leave nothing r
 	@$(BIN)/crm-dev demo
 
 ##@ Run it
-up: bootstrap ## Start the stack and print its addresses; data survives
-	@$(BIN)/crm-dev up
+up: bootstrap ## Start the stack and print its addresses; data survives; REPLICAS=2 or "messaging=3"
+	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" $(BIN)/crm-dev up
 down: bootstrap ## Stop the stack
 	@$(BIN)/crm-dev down
 status: bootstrap ## Show every piece: pid, port, health, restarts

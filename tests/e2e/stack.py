@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from crm_dev.ports import is_taken
+from crm_dev.ports import PortBlock, is_taken
 from shared_events import services
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -118,8 +118,11 @@ class Platform:
 
 SERVICES = tuple(service.name for service in services.SERVICES)
 
-# A developer's own servers are not what these tests may stop and kill.
-_BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+# A developer's own servers and wishes: not what these tests may stop and kill.
+_BORROWED = {
+    *("DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "CRM_REPLICAS"),
+}
 
 
 @asynccontextmanager
@@ -135,7 +138,10 @@ async def running_platform(directory: Path, **environment: str) -> AsyncIterator
 
 def _free_port_block() -> int:
     """A base whose whole block is free and below the ports the kernel gives to clients."""
+    size = PortBlock.size
     blocks = (
-        base for base in range(20_000, 32_000, 20) if not any(map(is_taken, range(base, base + 20)))
+        base
+        for base in range(20_000, 32_000, size)
+        if not any(map(is_taken, range(base, base + size)))
     )
     return next(blocks)
