@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service mutants env bootstrap
+.PHONY: help up down status logs stop start demo test bench soak check lock contracts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -50,6 +50,8 @@ lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
+soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 [SEED=]
+	@MINUTES=$(MINUTES) RATE=$(RATE) SEED=$(SEED) $(BIN)/python -m bench.soak
 contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi

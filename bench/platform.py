@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -63,8 +64,32 @@ class Sink:
         return 0
 
 
+@dataclass(frozen=True)
+class Channel:
+    """A number whose WAHA webhooks the bench writes itself."""
+
+    webhook_url: str
+    hmac_key: bytes
+    payload: dict[str, Any]
+
+    def text(self, phone: str, bare_id: str) -> tuple[bytes, dict[str, str]]:
+        """A text message of this person under this id: the signed body and its headers."""
+        payload = {
+            **self.payload["payload"],
+            "id": f"false_{phone}@c.us_{bare_id}",
+            "from": f"{phone}@c.us",
+            "timestamp": int(time.time()),
+        }
+        body = orjson.dumps({**self.payload, "id": f"evt_{bare_id}", "payload": payload})
+        return body, {
+            "Content-Type": "application/json",
+            "X-Webhook-Hmac": hmac.digest(self.hmac_key, body, "sha512").hex(),
+            "X-Webhook-Hmac-Algorithm": "sha512",
+        }
+
+
 class Company:
-    """A tenant with a channel whose WAHA webhooks the bench writes itself."""
+    """A tenant, its endpoint, and the channel that the figures write to."""
 
     def __init__(self, gateway_url: str, http: aiohttp.ClientSession) -> None:
         self.http = http
@@ -72,12 +97,15 @@ class Company:
         self.api = f"{gateway_url}/api/v1"
         self.headers: dict[str, str] = {}
         self.refused = 0
-        self._webhook_url = ""
-        self._hmac_key = b""
-        self._payload: dict[str, Any] = examples.by_name("text_inbound_dm_gows").body
+        self._channel: Channel | None = None
 
     async def found(self, sink: Sink) -> None:
         """Register, subscribe the sink to received messages, create a channel."""
+        await self.register(sink.url)
+        self._channel = await self.channel("bench")
+
+    async def register(self, sink_url: str) -> None:
+        """Register, and have received messages told to this address."""
         joined = await self.call(
             "POST",
             "/auth/register",
@@ -90,23 +118,21 @@ class Company:
         )
         self.headers = {"Authorization": f"Bearer {joined['access_token']}"}
         await self.call(
-            "POST", "/webhook-endpoints", {"url": sink.url, "event_types": ["message.received"]}
+            "POST", "/webhook-endpoints", {"url": sink_url, "event_types": ["message.received"]}
         )
-        channel = await self.call(
-            "POST",
-            "/channels",
-            {
-                "name": "Bench",
-                "type": "waha",
-                "waha": {
-                    "base_url": "http://127.0.0.1:9",
-                    "api_key": "x",
-                    "session": self._payload["session"],
-                },
-            },
+
+    async def channel(self, session: str) -> Channel:
+        """Create a channel that stands for this session of WAHA."""
+        waha = {"base_url": "http://127.0.0.1:9", "api_key": "x", "session": session}
+        created = await self.call(
+            "POST", "/channels", {"name": session, "type": "waha", "waha": waha}
         )
-        self._webhook_url = channel["webhook_url"]
-        self._hmac_key = channel["webhook_hmac_key"].encode()
+        example = examples.by_name("text_inbound_dm_gows").body
+        return Channel(
+            created["webhook_url"],
+            created["webhook_hmac_key"].encode(),
+            {**example, "session": session},
+        )
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One REST call that must succeed."""
@@ -120,30 +146,19 @@ class Company:
 
     def webhook(self, number: int) -> Webhook:
         """A signed text message of one of CUSTOMERS people: its id, body and headers."""
-        phone = f"55119{number % CUSTOMERS:08}"
         bare_id = f"AC{secrets.token_hex(15).upper()}"
-        payload = {
-            **self._payload["payload"],
-            "id": f"false_{phone}@c.us_{bare_id}",
-            "from": f"{phone}@c.us",
-            "timestamp": int(time.time()),
-        }
-        body = orjson.dumps({**self._payload, "id": f"evt_{bare_id}", "payload": payload})
-        signature = hmac.digest(self._hmac_key, body, "sha512").hex()
-        return (
-            bare_id,
-            body,
-            {
-                "Content-Type": "application/json",
-                "X-Webhook-Hmac": signature,
-                "X-Webhook-Hmac-Algorithm": "sha512",
-            },
-        )
+        return bare_id, *self._founded.text(f"55119{number % CUSTOMERS:08}", bare_id)
+
+    @property
+    def _founded(self) -> Channel:
+        if self._channel is None:
+            raise RuntimeError("a company is founded first")
+        return self._channel
 
     async def post_webhook(self, body: bytes, headers: dict[str, str]) -> None:
         """Hand one webhook to the ingress; a refused one comes again after 2 s, as WAHA does."""
         for _ in range(WAHA_ATTEMPTS):
-            if await self._waha.post(self._webhook_url, body, headers) == 200:
+            if await self._waha.post(self._founded.webhook_url, body, headers) == 200:
                 return
             self.refused += 1
             await asyncio.sleep(2)
