@@ -58,6 +58,11 @@ class Crowd:
 
         return await at_rate(one, per_second=per_second, seconds=seconds)
 
+    def disperse(self) -> None:
+        """Close all connections."""
+        for _, client in self._gateways:
+            client.close()
+
     async def _post(self, conversation: Conversation) -> None:
         body, headers = conversation.channel.text(conversation.phone, conversation.next_id)
         path = urlsplit(conversation.channel.webhook_url).path

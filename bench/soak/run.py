@@ -137,6 +137,7 @@ class Soak:
                 task.cancel()
             await asyncio.wait([storm, *beside])
             sink.close()
+            self._crowd.disperse()
         return Verdict(
             ledger=self._ledger,
             stored=await judge(self._database_url, self._ledger),

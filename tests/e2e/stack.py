@@ -27,7 +27,7 @@ class Platform:
     """A stack of its own, beside any other on this machine."""
 
     def __init__(self, directory: Path, port_base: int, **environment: str) -> None:
-        self._directory = directory
+        self.directory = directory
         self._environment = {
             **{k: v for k, v in os.environ.items() if k not in _BORROWED},
             "CRM_DEV_DIR": str(directory),
@@ -55,7 +55,7 @@ class Platform:
     @property
     def state(self) -> dict[str, Any]:
         """`state.json`, as every tool may read it."""
-        state: dict[str, Any] = json.loads((self._directory / "state.json").read_text())
+        state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
         return state
 
     def piece(self, name: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Platform:
 
     def forget(self, name: str) -> None:
         """Take a stopped piece's disk away."""
-        shutil.rmtree(self._directory / name)
+        shutil.rmtree(self.directory / name)
 
     async def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status code and body of `/health`; (0, {}) when the process does not answer."""

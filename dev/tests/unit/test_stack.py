@@ -89,7 +89,7 @@ class TestReplicas:
 
     @pytest.mark.parametrize("wish", ["0", "10", "-1", "two", "surveys=2", "messaging=", "2 3"])
     def test_refuses_what_is_no_number_of_processes(self, wish: str) -> None:
-        with pytest.raises(ValueError, match="there is no service|has 1 to 9 processes"):
+        with pytest.raises(ValueError, match=r"there is no service|has 1 to 9 processes"):
             replicas.read(wish)
 
 
