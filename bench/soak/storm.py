@@ -30,14 +30,14 @@ class Blow:
 
 def plan(seconds: float, *, every: float, broker: int, database: int) -> list[Blow]:
     """Kills at a steady pace over `seconds`, and the servers' restarts spread among them."""
-    blows = [Blow(every * (n + 1)) for n in range(int(seconds / every))]
+    blows = [Blow(every * (n + 1)) for n in range(int(seconds / every) - 1)]
     for server, times in (("rabbitmq", broker), ("postgres", database)):
         blows += [Blow(seconds * (n + 1) / (times + 1), server) for n in range(times)]
     return sorted(blows, key=lambda blow: blow.at)
 
 
 class Storm:
-    """Strikes one blow after the other, each when the platform has recovered from the last."""
+    """Strikes each blow at its time, whether or not the platform has recovered from the last."""
 
     def __init__(self, directory: Path, chance: random.Random, tell: Callable[[str], None]) -> None:
         self._directory = directory
@@ -47,44 +47,47 @@ class Storm:
         self.restarts = 0
 
     async def rage(self, blows: list[Blow]) -> None:
-        """Strike; raises GoneError when something stays away."""
+        """Strike, and wait for the platform; raises GoneError when something stays away."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        restarts = []
         for blow in blows:
             await asyncio.sleep(max(0.0, begun + blow.at - loop.time()))
             if blow.server:
-                await self._restart(blow.server)
+                restarts.append(asyncio.create_task(self._restart(blow.server)))
             else:
-                await self._kill()
+                self._kill()
+        await asyncio.gather(*restarts)
+        await self._recovered()
 
-    async def _kill(self) -> None:
-        victims = self._chance.sample(services(self._directory), self._chance.choice((1, 1, 2)))
-        self._tell(f"kill -9 {' '.join(victim.name for victim in victims)}")
+    def _kill(self) -> None:
+        alive = {p.name: p.pid for p in services(self._directory) if p.alive and p.pid}
+        victims = self._chance.sample(
+            sorted(alive), min(len(alive), self._chance.choice((1, 1, 2)))
+        )
+        self._tell(f"kill -9 {' '.join(victims)}")
         for victim in victims:
-            if victim.pid is not None:
-                os.kill(victim.pid, signal.SIGKILL)
+            os.kill(alive[victim], signal.SIGKILL)
         self.kills += len(victims)
-        await self._recovered({victim.name: victim.pid for victim in victims})
 
     async def _restart(self, server: str) -> None:
         self._tell(f"restart {server}")
-        for verb in ("stop", "start"):
-            socket = self._directory / "control.sock"
-            await asyncio.to_thread(control.ask, socket, verb, server)
+        socket = self._directory / "control.sock"
+        try:
+            for verb in ("stop", "start"):
+                await asyncio.to_thread(control.ask, socket, verb, server)
+        except (control.RefusedError, OSError) as error:
+            raise GoneError(f"{server} did not come back: {error}") from None
+        self._tell(f"{server} is back")
         self.restarts += 1
-        await self._recovered({})
 
-    async def _recovered(self, killed: dict[str, int | None]) -> None:
-        """Wait until every service is ready again, the killed ones as new processes."""
+    async def _recovered(self) -> None:
+        """Wait until every service is ready again."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _BACK_SECONDS
-        while waiting := [
-            piece.name
-            for piece in services(self._directory)
-            if piece.health != "ready" or piece.pid == killed.get(piece.name, 0)
-        ]:
+        while away := [p.name for p in services(self._directory) if p.health != "ready"]:
             if loop.time() > deadline:
-                raise GoneError(f"not back after {_BACK_SECONDS:.0f} s: {', '.join(waiting)}")
+                raise GoneError(f"not back after {_BACK_SECONDS:.0f} s: {', '.join(away)}")
             await asyncio.sleep(_LOOK_SECONDS)
 
 

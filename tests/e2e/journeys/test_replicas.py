@@ -1,4 +1,4 @@
-"""Two of each service: nothing is lost, doubled or moved, whichever of them is killed or replaced."""
+"""Two of each service: nothing is lost, doubled or moved, whichever is killed or replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator
