@@ -12,7 +12,7 @@ SELECT left(external_id, {PREFIX}) AS conversation, count(*) AS messages,
     count(DISTINCT external_id) AS distinct_messages, count(*) FILTER (WHERE moved) AS moved
 FROM (
     SELECT m.external_id,
-        m.external_id COLLATE "C" < lag(m.external_id) OVER (
+        m.external_id COLLATE "C" < max(m.external_id COLLATE "C") OVER (
             PARTITION BY left(m.external_id, {PREFIX}) ORDER BY s.started_at, m.seq) AS moved
     FROM messaging.messages m JOIN messaging.sessions s ON s.id = m.session_id
 ) placed
@@ -31,7 +31,7 @@ AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 class Stored:
     """Totals over all conversations; `wrong_sessions` have none or several active at once.
 
-    `moved` stand before one that was written earlier, by session and `seq`.
+    `moved` stand behind one that was written later, by session and `seq`.
     """
 
     messages: int
