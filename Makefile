@@ -50,8 +50,8 @@ lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
-soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 [SEED=]
-	@MINUTES=$(MINUTES) RATE=$(RATE) SEED=$(SEED) $(BIN)/python -m bench.soak
+soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
+	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
 contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi

@@ -20,7 +20,7 @@ def main() -> int:
     wish = Wish(
         seconds=minutes * 60,
         per_second=float(os.environ.get("RATE") or 100),
-        kill_every=20.0,
+        kill_every=float(os.environ.get("KILL_EVERY") or 30),
         calm_seconds=minutes * 60 * CALM,
         seed=int(os.environ.get("SEED") or 0),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,13 @@ class Soak:
             channels=wish.channels,
             people=wish.people,
         )
-        storm = asyncio.create_task(self._rage())
+        blows = plan(
+            wish.seconds - wish.calm_seconds,
+            every=wish.kill_every,
+            broker=wish.broker_restarts,
+            database=wish.database_restarts,
+        )
+        storm = asyncio.create_task(self._noting(self._storm.rage(blows)))
         beside = [asyncio.create_task(work()) for work in (self._memory.watch, self._count)]
         try:
             accepting = await self._crowd.write(per_second=wish.per_second, seconds=wish.seconds)
@@ -132,6 +138,7 @@ class Soak:
             await storm
             await self._settle()
             settled = loop.time()
+            await self._noting(self._storm.passed())
         finally:
             for task in (storm, *beside):
                 task.cancel()
@@ -150,15 +157,10 @@ class Soak:
             growths=self._memory.growths,
         )
 
-    async def _rage(self) -> None:
-        blows = plan(
-            self._wish.seconds - self._wish.calm_seconds,
-            every=self._wish.kill_every,
-            broker=self._wish.broker_restarts,
-            database=self._wish.database_restarts,
-        )
+    async def _noting(self, part: Coroutine[None, None, None]) -> None:
+        """Go on to the judgement, whatever did not come back."""
         try:
-            await self._storm.rage(blows)
+            await part
         except GoneError as error:
             self._gone = str(error)
             self._tell(self._gone)

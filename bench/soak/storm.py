@@ -47,7 +47,7 @@ class Storm:
         self.restarts = 0
 
     async def rage(self, blows: list[Blow]) -> None:
-        """Strike, and wait for the platform; raises GoneError when something stays away."""
+        """Strike; raises GoneError when a server does not come back."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         restarts = []
@@ -58,7 +58,6 @@ class Storm:
             else:
                 self._kill()
         await asyncio.gather(*restarts)
-        await self._recovered()
 
     def _kill(self) -> None:
         alive = {p.name: p.pid for p in services(self._directory) if p.alive and p.pid}
@@ -81,8 +80,8 @@ class Storm:
         self._tell(f"{server} is back")
         self.restarts += 1
 
-    async def _recovered(self) -> None:
-        """Wait until every service is ready again."""
+    async def passed(self) -> None:
+        """Wait until every service is ready; raises GoneError when one stays away."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _BACK_SECONDS
         while away := [p.name for p in services(self._directory) if p.health != "ready"]:
