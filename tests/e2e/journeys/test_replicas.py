@@ -19,7 +19,7 @@ SHORT = Wish(
     companies=2,
     channels=2,
     people=5,
-    patience=30,
+    patience=60,
 )
 QUERIES = 60
 BETWEEN_SECONDS = 0.1
@@ -77,7 +77,7 @@ async def _replace(stack: Platform, name: str) -> None:
 
 
 class TestSoak:
-    @pytest.mark.timeout(240)
+    @pytest.mark.timeout(300)
     async def test_in_short(self, replicated: Platform) -> None:
         verdict = await Soak(replicated.directory, SHORT, print).run()
         assert verdict.faults == []
