@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from e2e.crm import eventually
 
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 class Platform:

@@ -140,8 +140,6 @@ def _service(
             needs=(migrate.name, "rabbitmq", "temporal"),
             ports=(port,),
             url=_http(port),
-            # On a busy machine many start at once; killing a slow one makes the others slower.
-            start_seconds=180,
             nice=0 if name == "gateway" else BEHIND_THE_QUEUES,
         )
 
