@@ -17,8 +17,9 @@ class Piece:
     with 0. `healthy` is asked while the piece runs, where that is another question. An empty
     `command` is a server somebody else runs, which is only asked. `missing` says how to get a
     program that is not installed; only an `optional` piece may be missing or fail. A `nice` piece
-    gets less of a busy processor (docs/adr/0010). `start_seconds` are many: on a busy machine a dozen
-    start at once, and killing a slow one makes the others slower; a broken one exits by itself.
+    gets less of a busy processor (docs/adr/0010). `start_seconds` are many: on a busy machine a
+    dozen start at once, and killing a slow one makes the others slower; a broken one exits by
+    itself.
     """
 
     name: str
