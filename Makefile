@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench check lock contracts asyncapi docs migration service mutants env bootstrap
+.PHONY: help up down status logs stop start demo test bench soak check lock contracts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -18,8 +18,8 @@ demo: bootstrap ## Bring everything up, play the three journeys, leave nothing r
 	@$(BIN)/crm-dev demo
 
 ##@ Run it
-up: bootstrap ## Start the stack and print its addresses; data survives
-	@$(BIN)/crm-dev up
+up: bootstrap ## Start the stack and print its addresses; data survives; REPLICAS=2 or "messaging=3"
+	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" $(BIN)/crm-dev up
 down: bootstrap ## Stop the stack
 	@$(BIN)/crm-dev down
 status: bootstrap ## Show every piece: pid, port, health, restarts
@@ -50,6 +50,8 @@ lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
 bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
+soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
+	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
 contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi

@@ -34,7 +34,7 @@ async def each_to_its_own(crowd: Crowd, sink: Sink, state: StackState) -> list[F
 async def one_to_all(company: Company, sink: Sink, state: StackState) -> list[Figure]:
     """EACH events of one company with ENDPOINTS endpoints."""
     for _ in range(ENDPOINTS - 1):
-        await company.subscribe(sink)
+        await company.subscribe(sink.url)
     rate = await _deliver([company.tenant_id] * EACH, ENDPOINTS * EACH, sink, state)
     return [("4 deliveries, fan-out", f"{rate:6.0f}/s   (to {ENDPOINTS} endpoints of one)")]
 

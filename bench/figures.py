@@ -118,9 +118,13 @@ def _spent(before: dict[str, float], after: dict[str, float], messages: int) -> 
 def families(state: StackState) -> Iterator[tuple[str, list[psutil.Process]]]:
     """Each running piece with its process and all processes below it."""
     for piece in state.pieces:
-        if piece.pid and not piece.one_shot and psutil.pid_exists(piece.pid):
-            process = psutil.Process(piece.pid)
-            yield piece.name, [process, *process.children(recursive=True)]
+        if piece.pid and not piece.one_shot:
+            try:
+                process = psutil.Process(piece.pid)
+                family = [process, *process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+            yield piece.name, family
 
 
 async def rest(company: Company) -> list[Figure]:

@@ -67,6 +67,10 @@ class _Connection(asyncio.Protocol):
     def alive(self) -> bool:
         return self._transport is not None
 
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
     async def ask(self, request: bytes) -> int:
         if self._transport is None:
             raise ConnectionResetError("closed by the server")
@@ -91,9 +95,18 @@ class Client:
             f"Content-Length: {len(body)}",
         ]
         connection = await self._connection(str(target.hostname), target.port or 80)
-        status = await connection.ask("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        try:
+            status = await connection.ask("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        except BaseException:  # an answer that comes after all must not be the next one's
+            connection.close()
+            raise
         self._idle.append(connection)
         return status
+
+    def close(self) -> None:
+        """Close what is open."""
+        for connection in self._idle:
+            connection.close()
 
     async def _connection(self, host: str, port: int) -> _Connection:
         while self._idle:

@@ -81,8 +81,32 @@ class Sink:
         return 0
 
 
+@dataclass(frozen=True)
+class Channel:
+    """A number whose WAHA webhooks the bench writes itself."""
+
+    webhook_url: str
+    hmac_key: bytes
+    payload: dict[str, Any]
+
+    def text(self, phone: str, bare_id: str) -> tuple[bytes, dict[str, str]]:
+        """A text message of this person under this id: the signed body and its headers."""
+        payload = {
+            **self.payload["payload"],
+            "id": f"false_{phone}@c.us_{bare_id}",
+            "from": f"{phone}@c.us",
+            "timestamp": int(time.time()),
+        }
+        body = orjson.dumps({**self.payload, "id": f"evt_{bare_id}", "payload": payload})
+        return body, {
+            "Content-Type": "application/json",
+            "X-Webhook-Hmac": hmac.digest(self.hmac_key, body, "sha512").hex(),
+            "X-Webhook-Hmac-Algorithm": "sha512",
+        }
+
+
 class Company:
-    """A tenant with a channel whose WAHA webhooks the bench writes itself."""
+    """A tenant, its endpoint, and the channel that the figures write to."""
 
     def __init__(self, gateway_url: str, http: aiohttp.ClientSession) -> None:
         self.http = http
@@ -91,12 +115,15 @@ class Company:
         self.headers: dict[str, str] = {}
         self.refused = 0
         self.tenant_id = ""
-        self._webhook_url = ""
-        self._hmac_key = b""
-        self._payload: dict[str, Any] = examples.by_name("text_inbound_dm_gows").body
+        self._channel: Channel | None = None
 
     async def found(self, sink: Sink) -> None:
         """Register, subscribe the sink to received messages, create a channel."""
+        await self.register(sink.url)
+        self._channel = await self.channel("bench")
+
+    async def register(self, sink_url: str) -> None:
+        """Register, and have received messages told to this address."""
         joined = await self.call(
             "POST",
             "/auth/register",
@@ -109,27 +136,25 @@ class Company:
         )
         self.headers = {"Authorization": f"Bearer {joined['access_token']}"}
         self.tenant_id = joined["tenant"]["id"]
-        await self.subscribe(sink)
-        channel = await self.call(
-            "POST",
-            "/channels",
-            {
-                "name": "Bench",
-                "type": "waha",
-                "waha": {
-                    "base_url": "http://127.0.0.1:9",
-                    "api_key": "x",
-                    "session": self._payload["session"],
-                },
-            },
-        )
-        self._webhook_url = channel["webhook_url"]
-        self._hmac_key = channel["webhook_hmac_key"].encode()
+        await self.subscribe(sink_url)
 
-    async def subscribe(self, sink: Sink) -> None:
+    async def subscribe(self, sink_url: str) -> None:
         """One more endpoint that is told of received messages."""
-        wanted = {"url": sink.url, "event_types": ["message.received"]}
+        wanted = {"url": sink_url, "event_types": ["message.received"]}
         await self.call("POST", "/webhook-endpoints", wanted)
+
+    async def channel(self, session: str) -> Channel:
+        """Create a channel that stands for this session of WAHA."""
+        waha = {"base_url": "http://127.0.0.1:9", "api_key": "x", "session": session}
+        created = await self.call(
+            "POST", "/channels", {"name": session, "type": "waha", "waha": waha}
+        )
+        example = examples.by_name("text_inbound_dm_gows").body
+        return Channel(
+            created["webhook_url"],
+            created["webhook_hmac_key"].encode(),
+            {**example, "session": session},
+        )
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One REST call that must succeed."""
@@ -143,26 +168,15 @@ class Company:
 
     def webhook(self, number: int) -> Webhook:
         """A signed text message of one of CUSTOMERS people."""
-        phone = f"55119{number % CUSTOMERS:08}"
         bare_id = f"AC{secrets.token_hex(15).upper()}"
-        payload = {
-            **self._payload["payload"],
-            "id": f"false_{phone}@c.us_{bare_id}",
-            "from": f"{phone}@c.us",
-            "timestamp": int(time.time()),
-        }
-        body = orjson.dumps({**self._payload, "id": f"evt_{bare_id}", "payload": payload})
-        signature = hmac.digest(self._hmac_key, body, "sha512").hex()
-        return Webhook(
-            bare_id,
-            self._webhook_url,
-            body,
-            {
-                "Content-Type": "application/json",
-                "X-Webhook-Hmac": signature,
-                "X-Webhook-Hmac-Algorithm": "sha512",
-            },
-        )
+        body, headers = self._founded.text(f"55119{number % CUSTOMERS:08}", bare_id)
+        return Webhook(bare_id, self._founded.webhook_url, body, headers)
+
+    @property
+    def _founded(self) -> Channel:
+        if self._channel is None:
+            raise RuntimeError("a company is founded first")
+        return self._channel
 
     async def post(self, webhook: Webhook) -> None:
         """Hand one webhook to the ingress; a refused one comes again after 2 s, as WAHA does."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from crm_dev.ports import is_taken
+from crm_dev.ports import PortBlock, is_taken
 from shared_events import services
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -20,14 +20,14 @@ from temporalio.service import RPCError
 
 from e2e.crm import eventually
 
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 class Platform:
     """A stack of its own, beside any other on this machine."""
 
     def __init__(self, directory: Path, port_base: int, **environment: str) -> None:
-        self._directory = directory
+        self.directory = directory
         self._environment = {
             **{k: v for k, v in os.environ.items() if k not in _BORROWED},
             "CRM_DEV_DIR": str(directory),
@@ -55,7 +55,7 @@ class Platform:
     @property
     def state(self) -> dict[str, Any]:
         """`state.json`, as every tool may read it."""
-        state: dict[str, Any] = json.loads((self._directory / "state.json").read_text())
+        state: dict[str, Any] = json.loads((self.directory / "state.json").read_text())
         return state
 
     def piece(self, name: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Platform:
 
     def forget(self, name: str) -> None:
         """Take a stopped piece's disk away."""
-        shutil.rmtree(self._directory / name)
+        shutil.rmtree(self.directory / name)
 
     async def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status code and body of `/health`; (0, {}) when the process does not answer."""
@@ -118,8 +118,11 @@ class Platform:
 
 SERVICES = tuple(service.name for service in services.SERVICES)
 
-# A developer's own servers are not what these tests may stop and kill.
-_BORROWED = {"DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+# A developer's own servers and wishes: not what these tests may stop and kill.
+_BORROWED = {
+    *("DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "CRM_REPLICAS"),
+}
 
 
 @asynccontextmanager
@@ -135,7 +138,10 @@ async def running_platform(directory: Path, **environment: str) -> AsyncIterator
 
 def _free_port_block() -> int:
     """A base whose whole block is free and below the ports the kernel gives to clients."""
+    size = PortBlock.size
     blocks = (
-        base for base in range(20_000, 32_000, 20) if not any(map(is_taken, range(base, base + 20)))
+        base
+        for base in range(20_000, 32_000, size)
+        if not any(map(is_taken, range(base, base + size)))
     )
     return next(blocks)

@@ -83,7 +83,8 @@ def status(directory: Path) -> int:
     if not state.supervised:
         out.print("\nThe supervisor died; `make down` ends what is left.")
         return 1
-    out.print(f"\n{state.phase}{_what_is_missing(state)}   {state.addresses.gateway_url}")
+    gateways = "  ".join(state.addresses.gateway_urls)
+    out.print(f"\n{state.phase}{_what_is_missing(state)}   {gateways}")
     return 0 if all(piece.health in {"ready", "done"} for piece in state.pieces) else 1
 
 

@@ -51,7 +51,7 @@ def _listener(path: Path) -> socket.socket:
     return listener
 
 
-def ask(path: Path, verb: str, name: str = "", timeout: float = 120.0) -> str:
+def ask(path: Path, verb: str, name: str = "", timeout: float = 240.0) -> str:
     """Send one request and return the answer; raises RefusedError, or OSError when nobody hears."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)

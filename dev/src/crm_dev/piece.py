@@ -17,7 +17,9 @@ class Piece:
     with 0. `healthy` is asked while the piece runs, where that is another question. An empty
     `command` is a server somebody else runs, which is only asked. `missing` says how to get a
     program that is not installed; only an `optional` piece may be missing or fail. A `nice` piece
-    gets less of a busy processor (docs/adr/0010).
+    gets less of a busy processor (docs/adr/0010). `start_seconds` are many: on a busy machine a
+    dozen start at once, and killing a slow one makes the others slower; a broken one exits by
+    itself.
     """
 
     name: str
@@ -31,7 +33,7 @@ class Piece:
     url: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 20.0
-    start_seconds: float = 60.0
+    start_seconds: float = 180.0
     unprivileged: bool = False
     nice: int = 0
     optional: bool = False

@@ -3,15 +3,23 @@
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from shared_events.services import GATEWAY, SERVICES
 
 SERVICE_OFFSETS = {service.name: service.port - GATEWAY.port for service in SERVICES}
+MOST_REPLICAS = 9
 
 
 @dataclass(frozen=True)
 class PortBlock:
-    """Every port of one stack, as offsets from its base, so that stacks can stand side by side."""
+    """Every port of one stack, as offsets from its base, so that stacks can stand side by side.
+
+    The first 20 are the servers' and each service's first process; the second processes have the
+    next ten, and so on.
+    """
+
+    size: ClassVar[int] = 20 + (MOST_REPLICAS - 1) * 10
 
     base: int = 8080
 
@@ -23,9 +31,10 @@ class PortBlock:
             raise ValueError(f"CRM_PORT_BASE must lie between 1024 and 65000, not {base}")
         return cls(base)
 
-    def service(self, name: str) -> int:
-        """Return the HTTP port of a service."""
-        return self.base + SERVICE_OFFSETS[name]
+    def service(self, name: str, replica: int = 1) -> int:
+        """Return the HTTP port of a service's process; replicas count from 1."""
+        first = self.base if replica == 1 else self.base + 20 + (replica - 2) * 10
+        return first + SERVICE_OFFSETS[name]
 
     @property
     def postgres(self) -> int:

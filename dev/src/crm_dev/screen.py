@@ -72,7 +72,7 @@ def age(since: float | None) -> str:
 def show_addresses(out: Console, addresses: Addresses, directory: Path) -> None:
     """Print where the stack is reached, passwords included: they are of this machine only."""
     rows = {
-        "API": addresses.gateway_url,
+        "API": "  ".join(addresses.gateway_urls),
         "PostgreSQL": addresses.database_url,
         "RabbitMQ": addresses.amqp_url,
         "Temporal": addresses.temporal_address,

@@ -1,17 +1,18 @@
 """The whole platform on one page: which pieces there are and what each is told.
 
 A set DATABASE_URL (an administrator's), RABBITMQ_URL or TEMPORAL_ADDRESS takes the place of our
-own server, which is then only asked whether it is there.
+own server, which is then only asked whether it is there. CRM_REPLICAS says how many processes of
+each service there are (`crm_dev.replicas`); a service's processes differ in nothing but their port.
 """
 
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from crm_dev import credentials
+from crm_dev import credentials, replicas
 from crm_dev.credentials import Credentials
 from crm_dev.piece import Piece
 from crm_dev.ports import SERVICE_OFFSETS, PortBlock
@@ -40,6 +41,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     Raises PieceMissingError or ValueError when that cannot be had.
     """
     ports = PortBlock.from_environment(environment)
+    counts = replicas.read(environment.get("CRM_REPLICAS", ""))
     secrets = credentials.load_or_create(directory / "secrets.json")
     servers = (
         _database(directory, ports, secrets, environment.get("DATABASE_URL")),
@@ -48,8 +50,10 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     )
     database, broker, workflows = servers
     ours = bool(workflows.command) and not workflows.missing
+    gateways = [_http(ports.service("gateway", n)) for n in range(1, counts["gateway"] + 1)]
     addresses = Addresses(
-        gateway_url=f"http://127.0.0.1:{ports.service('gateway')}",
+        gateway_url=gateways[0],
+        gateway_urls=gateways,
         database_url=_in_database(database.url),
         database_urls={
             name: _in_database(database.url, _role(name), secrets.service_database_password)
@@ -57,12 +61,12 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
         },
         amqp_url=broker.url,
         temporal_address=workflows.url,
-        temporal_ui_url=f"http://127.0.0.1:{ports.temporal_ui}" if ours else "",
+        temporal_ui_url=_http(ports.temporal_ui) if ours else "",
     )
     services = [
         piece
         for name in SERVICE_OFFSETS
-        for piece in _service(name, ports, secrets, database.url, addresses)
+        for piece in _service(name, counts, ports, secrets, database.url, addresses)
     ]
     return Stack((*servers, *services), addresses)
 
@@ -98,15 +102,18 @@ def _workflows(directory: Path, ports: PortBlock, address: str | None) -> Piece:
 
 
 def _service(
-    name: str, ports: PortBlock, secrets: Credentials, admin_url: str, addresses: Addresses
-) -> tuple[Piece, Piece]:
-    """Declare a service and, before it, its migration; only the latter may administrate."""
+    name: str,
+    counts: Mapping[str, int],
+    ports: PortBlock,
+    secrets: Credentials,
+    admin_url: str,
+    addresses: Addresses,
+) -> Iterator[Piece]:
+    """Declare a service's migration, which alone may administrate, and then its processes."""
     program = str(Path(sys.executable).with_name(f"crm-{name}"))
-    port = ports.service(name)
     settings = {
         "CRM_ENV": "development",
         "SERVER_HOST": "127.0.0.1",
-        "SERVER_PORT": str(port),
         "DATABASE_URL": addresses.database_urls[name],
         "RABBITMQ_URL": addresses.amqp_url,
         "TEMPORAL_ADDRESS": addresses.temporal_address,
@@ -122,17 +129,23 @@ def _service(
         ready=None,
         needs=("postgres",),
     )
-    run = Piece(
-        name=name,
-        command=(program, "run"),
-        environment=settings,
-        ready=functools.partial(answers_http, port, "/health"),
-        needs=(migrate.name, "rabbitmq", "temporal"),
-        ports=(port,),
-        url=f"http://127.0.0.1:{port}",
-        nice=0 if name == "gateway" else BEHIND_THE_QUEUES,
-    )
-    return migrate, run
+    yield migrate
+    for process, number in replicas.names(name, counts).items():
+        port = ports.service(name, number)
+        yield Piece(
+            name=process,
+            command=(program, "run"),
+            environment={**settings, "SERVER_PORT": str(port)},
+            ready=functools.partial(answers_http, port, "/health"),
+            needs=(migrate.name, "rabbitmq", "temporal"),
+            ports=(port,),
+            url=_http(port),
+            nice=0 if name == "gateway" else BEHIND_THE_QUEUES,
+        )
+
+
+def _http(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _secrets_of(name: str, secrets: Credentials) -> dict[str, str]:

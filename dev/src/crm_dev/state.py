@@ -19,9 +19,13 @@ Health = Literal[
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a running stack is reached; `database_url` is the administrator's."""
+    """Where a running stack is reached; `database_url` is the administrator's.
+
+    `gateway_url` is the first of `gateway_urls`, all of which answer the same.
+    """
 
     gateway_url: str = ""
+    gateway_urls: list[str] = field(default_factory=list)
     database_url: str = ""
     database_urls: dict[str, str] = field(default_factory=dict)
     amqp_url: str = ""
@@ -83,6 +87,7 @@ class StackState:
         except FileNotFoundError:
             return None
         names = Addresses.__dataclass_fields__
-        addresses = Addresses(**{name: document.pop(name) for name in names})
+        # One that an older version wrote has fewer of them.
+        addresses = Addresses(**{name: document.pop(name) for name in names if name in document})
         pieces = [PieceState(**each) for each in document.pop("pieces")]
         return cls(addresses=addresses, pieces=pieces, **document)

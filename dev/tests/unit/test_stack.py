@@ -2,8 +2,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from crm_dev import replicas
 from crm_dev.piece import Piece
-from crm_dev.ports import PortBlock
+from crm_dev.ports import MOST_REPLICAS, PortBlock
 from crm_dev.stack import Stack, declare
 
 
@@ -21,9 +22,11 @@ class TestDeclare:
         assert list(ports.values()) == ["9000", "9001", "9002", "9003", "9004"]
         assert stack.addresses.gateway_url == "http://127.0.0.1:9000"
 
-    def test_no_two_pieces_share_a_port(self, tmp_path: Path) -> None:
-        ports = [port for each in declare(tmp_path, {}).pieces for port in each.ports]
+    def test_no_two_pieces_share_a_port_and_all_are_of_the_block(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": str(MOST_REPLICAS)})
+        ports = [port for each in stack.pieces for port in each.ports]
         assert len(ports) == len(set(ports))
+        assert set(ports) <= set(range(9000, 9000 + PortBlock.size))
 
     def test_gives_administration_to_migrations_only(self, tmp_path: Path) -> None:
         stack = declare(tmp_path, {})
@@ -61,6 +64,33 @@ class TestDeclare:
         assert settings["DATABASE_URL"].endswith("@db.example:5433/ventros_crm")
         assert settings["RABBITMQ_URL"] == "amqp://u:p@mq.example/crm"
         assert settings["TEMPORAL_ADDRESS"] == "temporal.example:7233"
+
+
+class TestReplicas:
+    def test_differ_in_their_port_alone_and_share_one_migration(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": "messaging=2"})
+        first, second = piece(stack, "messaging"), piece(stack, "messaging-2")
+        assert (first.url, second.url) == ("http://127.0.0.1:9002", "http://127.0.0.1:9022")
+        assert second.needs == first.needs
+        assert {**second.environment, "SERVER_PORT": "9002"} == first.environment
+        assert [each.name for each in stack.pieces].count("messaging-migrate") == 1
+
+    def test_gateways_are_all_named(self, tmp_path: Path) -> None:
+        addresses = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": "2"}).addresses
+        assert addresses.gateway_urls == ["http://127.0.0.1:9000", "http://127.0.0.1:9020"]
+        assert addresses.gateway_url == addresses.gateway_urls[0]
+
+    @pytest.mark.parametrize(
+        ("wish", "gateway", "messaging"), [("", 1, 1), ("2", 2, 2), ("2 messaging=3", 2, 3)]
+    )
+    def test_are_as_many_as_wished(self, wish: str, gateway: int, messaging: int) -> None:
+        counts = replicas.read(wish)
+        assert (counts["gateway"], counts["messaging"]) == (gateway, messaging)
+
+    @pytest.mark.parametrize("wish", ["0", "10", "-1", "two", "surveys=2", "messaging=", "2 3"])
+    def test_refuses_what_is_no_number_of_processes(self, wish: str) -> None:
+        with pytest.raises(ValueError, match=r"there is no service|has 1 to 9 processes"):
+            replicas.read(wish)
 
 
 class TestPortBlock:

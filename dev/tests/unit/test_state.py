@@ -34,6 +34,14 @@ class TestStackState:
         assert document["gateway_url"] == "http://here"
         assert document["database_urls"] == {"contacts": "postgresql://"}
 
+    def test_is_read_as_an_older_version_wrote_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.json"
+        make_state().save(path)
+        document = json.loads(path.read_text())
+        del document["gateway_urls"]
+        path.write_text(json.dumps(document))
+        assert StackState.load(path) == make_state()
+
     def test_is_readable_by_its_owner_only(self, tmp_path: Path) -> None:
         make_state().save(tmp_path / "state.json")
         assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600

@@ -43,6 +43,7 @@ from service_kit.connection import (
     BrokerDownError,
     ConnectionLostError,
     Look,
+    Patience,
     connect,
     discard,
     existing_exchange,
@@ -171,6 +172,7 @@ class Publisher:
     def __init__(self, url: str, events: Iterable[type[EventData]] = ()) -> None:
         self._url = url
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
+        self._patience = Patience()
         self.declared = asyncio.Event()
         """Set while it is connected and the bus is declared (`run`)."""
         self.router = RabbitRouter()
@@ -203,7 +205,7 @@ class Publisher:
             self._open = broker, connection
             self.declared.set()
             try:
-                await watch(connection, _looking())
+                await watch(connection, _looking(), self._patience)
             finally:
                 self._open = None
                 self.declared.clear()

@@ -24,6 +24,7 @@ _CONNECT_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
+_LONGEST_ANSWER_SECONDS = 30.0
 BIND_EVERY = 11
 """Looks: bindings cannot be asked for, so now and then they are made once more. A prime, so that
 whoever looks at one thing after the other comes to each."""
@@ -107,14 +108,38 @@ async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
     await discard(broker, connection)
 
 
+class Patience:
+    """How long a broker may be silent: two seconds, and longer while it, or this machine, is slow.
+
+    Kept over connections: one that begins anew declares everything, so replacing the connections
+    to a broker that is merely slow makes it slower still.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = _ANSWER_SECONDS
+
+    def answered(self, after: float) -> None:
+        """The broker took so many seconds: allow four times that, and ever less than before."""
+        wanted = max(_ANSWER_SECONDS, 4 * after, 0.9 * self.seconds)
+        self.seconds = min(wanted, _LONGEST_ANSWER_SECONDS)
+
+    def lost(self) -> None:
+        """The broker did not answer in time: allow the next connection twice as much."""
+        self.seconds = min(2 * self.seconds, _LONGEST_ANSWER_SECONDS)
+
+
 async def watch(
-    connection: AbstractRobustConnection, look: Look, over: asyncio.Event | None = None
+    connection: AbstractRobustConnection,
+    look: Look,
+    patience: Patience,
+    over: asyncio.Event | None = None,
 ) -> None:
     """Look once a second while the connection lives; returns when the caller sets `over`.
 
-    Raises BrokerDownError as soon as the connection is lost, or when the broker has not answered
-    for two seconds, and whatever `look` raises.
+    Raises BrokerDownError as soon as the connection is lost, or when the broker does not answer for
+    as long as the caller has patience, and whatever `look` raises.
     """
+    clock = asyncio.get_running_loop().time
     over = over or asyncio.Event()
     is_lost = not connection.connected.is_set()
 
@@ -126,11 +151,14 @@ async def watch(
     connection.close_callbacks.add(lost)
     channel: AbstractRobustChannel | None = None
     while not is_lost and not over.is_set():
+        asked = clock()
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(patience.seconds):
                 channel = channel or await connection.channel()
                 await look(channel)
+            patience.answered(clock() - asked)
         except TimeoutError:
+            patience.lost()
             raise BrokerDownError("the broker does not answer") from None
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_SECONDS):

@@ -10,7 +10,14 @@ from shared_events import topology
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
-from service_kit.connection import BIND_EVERY, existing_exchange, existing_queue, held, watch
+from service_kit.connection import (
+    BIND_EVERY,
+    Patience,
+    existing_exchange,
+    existing_queue,
+    held,
+    watch,
+)
 from service_kit.declaring import declare_topology, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
@@ -36,6 +43,7 @@ class Consuming:
         self._publisher = publisher
         self._subscriptions = subscriptions
         self._requests = requests
+        self._patience = Patience()
         self._is_leaving = False
         self._over = asyncio.Event()
         self._left = asyncio.Event()
@@ -62,7 +70,7 @@ class Consuming:
                 try:
                     await self._requests.bind(broker)
                     self.subscribed.set()
-                    await watch(connection, self._looking(router), self._over)
+                    await watch(connection, self._looking(router), self._patience, self._over)
                     await _finish(router)
                 finally:
                     self.subscribed.clear()

@@ -22,7 +22,7 @@ from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 from service_kit import tracing
 from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
 from service_kit.circuits import Circuits
-from service_kit.connection import connect, discard, existing_queue, held, watch
+from service_kit.connection import Patience, connect, discard, existing_queue, held, watch
 from service_kit.errors import DeadlineError, UnavailableError
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
@@ -36,6 +36,7 @@ class RequestClient:
         self._reply_queue = ""
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._circuits = Circuits()
+        self._patience = Patience()
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
 
     def router(self, reply_queue: str = "replies") -> RabbitRouter:
@@ -66,7 +67,7 @@ class RequestClient:
         async with held(broker) as connection:
             self._open = broker, connection
             try:
-                await watch(connection, self._look)
+                await watch(connection, self._look, self._patience)
             finally:
                 self._open = None
                 self._give_up()

@@ -1,7 +1,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import uuid4
 
 import aio_pika
@@ -30,9 +30,14 @@ from services.gateway.tests.integration.conftest import (
 class WahaSession:
     """Posts webhooks as WAHA does for one channel."""
 
-    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        service: Service,
+        client: httpx.AsyncClient,
+        address: ingress.ChannelAddress | None = None,
+    ) -> None:
         assert isinstance(service.settings, GatewaySettings)
-        self.address = ingress.ChannelAddress(uuid4(), uuid4())
+        self.address = address or ingress.ChannelAddress(uuid4(), uuid4())
         master_key = service.settings.ingress_master_key.get_secret_value()
         self.path = f"/webhooks/waha/{ingress.channel_token(master_key, self.address)}"
         self.key = ingress.webhook_hmac_key(master_key, self.address)
@@ -200,25 +205,34 @@ class TestRefuse:
 
 
 class TestBrokerAway:
+    @pytest.mark.parametrize("replicas", [1, 2])
     async def test_what_was_accepted_meanwhile_arrives_in_order(
         self,
         rabbitmq_outage: RabbitServer,
         run_gateway: RunGateway,
         make_database: MakeDatabase,
+        replicas: int,
     ) -> None:
+        """Through one gateway, or through two in turn."""
         vhost = await rabbitmq_outage.create_vhost("gateway")
         database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            channels = [WahaSession(service, client) for _ in range(3)]
+        addresses = [ingress.ChannelAddress(uuid4(), uuid4()) for _ in range(3)]
+        async with AsyncExitStack() as stack:
+            gateways = []
+            for _ in range(replicas):
+                service = await stack.enter_async_context(
+                    run_gateway(vhost, database_url=database_url)
+                )
+                client = await stack.enter_async_context(http_client(service))
+                gateways.append([WahaSession(service, client, address) for address in addresses])
+            channels = gateways[0]
             sent = 0
 
             async def post_round() -> None:
                 nonlocal sent
                 body = orjson.dumps({"event": "message", "n": sent})
-                responses = await asyncio.gather(*(waha.post(body) for waha in channels))
+                turn = gateways[sent % replicas]
+                responses = await asyncio.gather(*(waha.post(body) for waha in turn))
                 assert [r.status_code for r in responses] == [200, 200, 200]
                 sent += 1
 

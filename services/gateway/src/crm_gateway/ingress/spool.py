@@ -1,7 +1,8 @@
 """Where accepted webhooks wait while the broker is away.
 
-Order within a channel survives: while one of its webhooks waits, this process lets the later
-ones queue up behind it, and publishes directly again once the channel's spool is empty.
+Order within a channel survives, whichever gateway takes its webhooks: while one of them waits, all
+processes let the later ones queue up behind it (each NOTIFYs the others of what it stores), and
+publish directly again once the channel's spool is empty.
 
 A webhook that cannot be published is set aside and tried again every hour; nothing waits for it.
 One that makes the broker close the connection looks like an outage and takes its whole batch
@@ -38,6 +39,8 @@ _PATIENCE_SECONDS = 1.0
 """How long a webhook pauses for the spool to empty before it is stored behind the others."""
 _LOOK_SECONDS = 5.0
 """How often an idle process looks for what another one, now gone, has left."""
+_SPOOLED = "gateway_ingress_spool"
+"""NOTIFY channel; the payload is the id of a channel of which a webhook was stored."""
 _LOST_ROUNDS = 3
 
 _SPOOL = Rows(SpooledWebhook)
@@ -126,6 +129,7 @@ class Spool:
             self._writing -= 1
 
     async def _store(self, webhook: Webhook) -> None:
+        channel = str(webhook.channel_id)
         async with self._database.tenant(webhook.tenant_id) as tx:
             spooled = SpooledWebhook(
                 id=webhook.id,
@@ -136,14 +140,29 @@ class Spool:
                 headers=dict(webhook.headers),
             )
             await _SPOOL.insert(tx, [spooled], unless="(id)")
+            await tx.execute("SELECT pg_notify($1, $2)", _SPOOLED, channel)
 
     async def run(self) -> None:
-        """Drain whenever there is something to drain, until cancelled."""
-        while True:
-            await self._drain()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._wake.wait()
+        """Drain whenever there is something to drain; raises when the database is lost."""
+        ear = await self._database.dedicated("spool")
+        try:
+            await ear.add_listener(_SPOOLED, self._on_spooled)
+            while True:
+                await self._drain()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._wake.wait()
+                if ear.is_closed():
+                    raise ConnectionResetError("nobody tells us what others have spooled")
+        finally:
+            with suppress(Exception):
+                await asyncio.shield(ear.close(timeout=5))
+
+    def _on_spooled(self, *notice: Any) -> None:
+        """A process, perhaps this one, stored a webhook of the channel named last."""
+        self._waiting.add(notice[-1])
+        self._written += 1
+        self._wake.set()
 
     async def _drain(self) -> None:
         """Publish what waits, oldest first; returns when nothing waits any more."""
