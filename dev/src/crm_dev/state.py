@@ -19,12 +19,13 @@ Health = Literal[
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a running stack is reached; `database_url` is the administrator's."""
+    """Where a running stack is reached; the single URLs are an administrator's."""
 
     gateway_url: str = ""
     database_url: str = ""
     database_urls: dict[str, str] = field(default_factory=dict)
     amqp_url: str = ""
+    amqp_urls: dict[str, str] = field(default_factory=dict)
     temporal_address: str = ""
     temporal_ui_url: str = ""
 

@@ -4,12 +4,12 @@ import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 
-from aio_pika.abc import AbstractRobustChannel
+from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import BIND_EVERY, existing_queue, held, watch
-from service_kit.declaring import declare_topology, renew_queues
+from service_kit.declaring import declare_own, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
 from service_kit.settings import ServiceSettings
@@ -47,7 +47,6 @@ class Consuming:
         Returns after `leave`, once what was in hand is settled.
         """
         await self._publisher.declared.wait()
-        await self._declare()
         self._over = asyncio.Event()
         if self._is_leaving:
             return
@@ -56,7 +55,7 @@ class Consuming:
         broker.include_router(router)
         self._left.clear()
         try:
-            async with held(broker) as connection:
+            async with held(broker, self._declare) as connection:
                 try:
                     await self._requests.bind(broker)
                     self.subscribed.set()
@@ -68,17 +67,11 @@ class Consuming:
         finally:
             self._left.set()
 
-    async def _declare(self) -> None:
-        """Its own queues once more: what was lost may be what it stood on.
-
-        Not by the broker that consumes: its subscribers would all share the channel a queue was
-        declared on.
-        """
+    async def _declare(self, connection: AbstractRobustConnection) -> None:
+        """Its own queues once more: what was lost may be what it stood on."""
         delays = self._settings.consumer_retry_delays_seconds
-        broker = make_broker(self._settings.amqp_url)
-        async with held(broker) as connection:
-            await declare_topology(broker, connection, self._subscriptions.queues, delays)
-            await renew_queues(connection, self._requests.queues)
+        await declare_own(connection, self._subscriptions.queues, delays)
+        await renew_queues(connection, self._requests.queues)
 
     async def leave(self) -> None:
         """Take nothing new; returns when what was in hand is settled and the connection closed."""
