@@ -90,6 +90,12 @@ def cut_off_temporal(manifests: Manifests) -> None:
     ]
 
 
+def cut_off_administration(manifests: Manifests) -> None:
+    manifests.documents = [
+        d for d in manifests.documents if d["metadata"]["name"] != "broker-administration"
+    ]
+
+
 def open_metadata_address(manifests: Manifests) -> None:
     (policy,) = (p for p in manifests.of("NetworkPolicy") if p["metadata"]["name"] == "webhooks")
     policy["spec"]["egress"][0]["to"][0]["ipBlock"]["except"].remove("169.254.0.0/16")
@@ -123,6 +129,7 @@ def misname(manifests: Manifests) -> None:
         (hurry_shutdown, rules.grace_covers_shutdown),
         (scale_past_the_database, rules.connections_fit_the_database),
         (cut_off_temporal, rules.network_allows_what_settings_need),
+        (cut_off_administration, rules.network_allows_what_settings_need),
         (distrust_proxies, rules.proxies_are_believed),
         (open_metadata_address, rules.private_addresses_stay_unreached),
     ],

@@ -6,12 +6,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
 from aiormq.exceptions import ChannelAccessRefused
 from crm_testing.servers import PASSWORD, RabbitServer
 from pydantic import SecretStr
 from service_kit.bus import BROKER_ERRORS, Publisher
-from service_kit.connection import existing_queue
 from service_kit.declaring import declare_own, have_consumers
 from service_kit.provisioning import provision
 from service_kit.settings import ServiceSettings
@@ -22,7 +21,7 @@ from shared_events.services import CONTACTS, GATEWAY, SERVICES, ServiceName
 THEIRS = topology.MESSAGING_CHANNEL_EVENTS
 DELAYS = (0.05,)
 
-Attempt = Callable[[AbstractRobustChannel], Awaitable[object]]
+Attempt = Callable[[AbstractChannel], Awaitable[object]]
 
 
 def as_user(vhost: str, service: ServiceName) -> str:
@@ -51,94 +50,98 @@ async def connected(vhost: str, service: ServiceName) -> AsyncIterator[AbstractR
         yield connection
 
 
-async def publish(channel: AbstractRobustChannel, exchange: str, key: str) -> None:
+async def publish(channel: AbstractChannel, exchange: str, key: str) -> None:
     """Publish, confirmed: RabbitMQ tells a refusal by closing the channel."""
     found = await channel.get_exchange(exchange, ensure=False)
     await found.publish(aio_pika.Message(b"{}"), key, mandatory=False)
 
 
-async def consume(channel: AbstractRobustChannel) -> object:
-    return await (await existing_queue(channel, THEIRS.name)).consume(lambda _: None)
+async def ignore(message: AbstractIncomingMessage) -> None:
+    """It returns to its queue with the connection."""
 
 
-async def get(channel: AbstractRobustChannel) -> object:
-    return await (await existing_queue(channel, THEIRS.name)).get(fail=False)
+async def consume(channel: AbstractChannel, queue: str = THEIRS.name) -> object:
+    return await (await channel.get_queue(queue)).consume(ignore)
 
 
-async def get_letters(channel: AbstractRobustChannel) -> object:
-    return await (await existing_queue(channel, THEIRS.dead_letters.name)).get(fail=False)
+async def get(channel: AbstractChannel) -> object:
+    return await (await channel.get_queue(THEIRS.name)).get(fail=False)
 
 
-async def purge(channel: AbstractRobustChannel) -> object:
-    return await (await existing_queue(channel, THEIRS.name)).purge()
+async def get_letters(channel: AbstractChannel) -> object:
+    return await (await channel.get_queue(THEIRS.dead_letters.name)).get(fail=False)
 
 
-async def delete(channel: AbstractRobustChannel) -> object:
+async def purge(channel: AbstractChannel) -> object:
+    return await (await channel.get_queue(THEIRS.name)).purge()
+
+
+async def delete(channel: AbstractChannel) -> object:
     return await channel.queue_delete(THEIRS.name)
 
 
-async def bind(channel: AbstractRobustChannel) -> object:
-    queue = await existing_queue(channel, THEIRS.name)
+async def bind(channel: AbstractChannel) -> object:
+    queue = await channel.get_queue(THEIRS.name)
     return await queue.bind(topology.DOMAIN_EVENTS.name, "note.added")
 
 
-async def declare_a_partition(channel: AbstractRobustChannel) -> object:
+async def declare_a_partition(channel: AbstractChannel) -> object:
     return await channel.declare_queue(f"{THEIRS.name}.7", durable=True)
 
 
-async def declare_their_requests(channel: AbstractRobustChannel) -> object:
+async def declare_their_requests(channel: AbstractChannel) -> object:
     return await channel.declare_queue("messaging.commands", durable=True, auto_delete=True)
 
 
-async def send_to_the_queue(channel: AbstractRobustChannel) -> None:
+async def send_to_the_queue(channel: AbstractChannel) -> None:
     await channel.default_exchange.publish(aio_pika.Message(b"{}"), THEIRS.name)
 
 
-async def return_to_the_queue(channel: AbstractRobustChannel) -> None:
+async def return_to_the_queue(channel: AbstractChannel) -> None:
     await publish(channel, topology.returns(THEIRS.service).name, THEIRS.name)
 
 
-async def bury_in_their_letters(channel: AbstractRobustChannel) -> None:
+async def bury_in_their_letters(channel: AbstractChannel) -> None:
     await publish(channel, THEIRS.exchange.dead_letters.name, THEIRS.name)
 
 
-async def tell_their_event(channel: AbstractRobustChannel) -> None:
+async def tell_their_event(channel: AbstractChannel) -> None:
     await publish(channel, topology.DOMAIN_EVENTS.name, "message.received")
 
 
-async def tell_a_raw_webhook(channel: AbstractRobustChannel) -> None:
+async def tell_a_raw_webhook(channel: AbstractChannel) -> None:
     await publish(channel, topology.WAHA_EVENTS.name, "message")
 
 
-async def ask(channel: AbstractRobustChannel) -> None:
+async def ask(channel: AbstractChannel) -> None:
     await publish(channel, topology.CRM_REQUESTS.name, "contacts.contact.get")
 
 
-async def hear_their_requests(channel: AbstractRobustChannel) -> None:
+async def hear_their_requests(channel: AbstractChannel) -> None:
     queue = await channel.declare_queue("contacts.queries", durable=True, auto_delete=True)
     await queue.bind(topology.CRM_REQUESTS.name, "messaging.message.send")
 
 
-async def hear_all_requests(channel: AbstractRobustChannel) -> None:
+async def hear_all_requests(channel: AbstractChannel) -> None:
     queue = await channel.declare_queue("contacts.queries", durable=True, auto_delete=True)
     await queue.bind(topology.CRM_REQUESTS.name, "#")
 
 
-async def hear_other_events(channel: AbstractRobustChannel) -> None:
-    queue = await existing_queue(channel, topology.CONTACTS_TIMELINE.name)
+async def hear_other_events(channel: AbstractChannel) -> None:
+    queue = await channel.get_queue(topology.CONTACTS_TIMELINE.name)
     await queue.bind(topology.DOMAIN_EVENTS.name, "#")
 
 
-async def hear_replies(channel: AbstractRobustChannel) -> None:
+async def hear_replies(channel: AbstractChannel) -> None:
     queue = await channel.declare_queue("contacts.queries", durable=True, auto_delete=True)
     await queue.bind(topology.CRM_REPLIES.name, "replies.1")
 
 
-async def delete_an_exchange(channel: AbstractRobustChannel) -> None:
+async def delete_an_exchange(channel: AbstractChannel) -> None:
     await channel.exchange_delete(topology.DOMAIN_EVENTS.name)
 
 
-async def make_an_exchange(channel: AbstractRobustChannel) -> None:
+async def make_an_exchange(channel: AbstractChannel) -> None:
     await channel.declare_exchange("contacts.anything", durable=True)
 
 
@@ -172,7 +175,7 @@ class TestContacts:
         ids=lambda attempt: attempt.__name__,
     )
     async def test_may_not(self, granted: str, attempt: Attempt) -> None:
-        async with connected(granted, CONTACTS) as connection:
+        async with await aio_pika.connect(as_user(granted, CONTACTS)) as connection:
             channel = await connection.channel()
             with pytest.raises(ChannelAccessRefused):
                 await attempt(channel)
@@ -197,15 +200,12 @@ class TestEveryService:
                 await publisher.publish(exchange, queue.name, b"{}", message_id="1", headers={})
         await publisher.close()
 
-    async def test_has_a_dead_letter_box_and_a_way_back(
-        self, granted: str, service: ServiceName
-    ) -> None:
+    async def test_may_take_what_is_its_own(self, granted: str, service: ServiceName) -> None:
         async with connected(granted, service) as connection:
-            channel = await connection.channel()
             for queue in topology.queues_of(service):
                 for name in (queue.name, queue.dead_letters.name):
-                    found = await existing_queue(channel, name)
-                    assert await found.get(fail=False) is None
+                    channel = await connection.channel()
+                    await consume(channel, name)
 
 
 class TestGateway:
