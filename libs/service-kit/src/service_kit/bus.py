@@ -39,6 +39,7 @@ from shared_events.envelope import Envelope, EventData
 
 from service_kit import bus_telemetry
 from service_kit.connection import (
+    DECLARE_SECONDS,
     BrokerDownError,
     ConnectionLostError,
     Look,
@@ -54,7 +55,6 @@ from service_kit.declaring import declare_own, have_consumers
 _log = logging.getLogger("faststream")
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
-_DECLARE_SECONDS = 60.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """What RabbitMQ 4 takes unless it is told otherwise (`max_message_size`)."""
 MAX_HEADER_CHARACTERS = 16 * 1024
@@ -239,7 +239,7 @@ class Publisher:
     ) -> None:
         """Declare the bus with these queues. Declaring again changes nothing."""
         _, connection = self._connected()
-        async with asyncio.timeout(_DECLARE_SECONDS):
+        async with asyncio.timeout(DECLARE_SECONDS):
             await declare_own(connection, queues, retry_delays)
 
     async def ping(self) -> None:

@@ -20,6 +20,7 @@ from aio_pika.abc import (
 from faststream.rabbit import RabbitBroker
 
 _CONNECT_SECONDS = 30.0
+DECLARE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
@@ -54,8 +55,10 @@ async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> Abstr
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await broker.connect()
-            if prepare is not None:
+        if prepare is not None:
+            async with asyncio.timeout(DECLARE_SECONDS):
                 await prepare(connection)
+        async with asyncio.timeout(_CONNECT_SECONDS):
             await broker.start()
     except BaseException:
         await discard(broker, connection)
