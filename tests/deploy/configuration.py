@@ -12,7 +12,7 @@ from service_kit.settings import ServiceSettings
 from deploy.manifests import ROOT
 
 # Read by `migrate` alone, never by a server.
-MIGRATION_KEYS = {"DATABASE_ADMIN_URL", "DATABASE_OWNER_URL"}
+MIGRATION_KEYS = {"DATABASE_ADMIN_URL", "DATABASE_OWNER_URL", "RABBITMQ_ADMIN_URL"}
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<rest>[^}]*))?\}")
 

@@ -217,16 +217,16 @@ def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
         }:
             yield f"{title(workload)} is not denied by default"
         environment, server = manifests.environment(workload), workload["kind"] == "Deployment"
-        needs = {5432}
-        if server:
-            needs |= {5672} | ({7233} if "TEMPORAL_ADDRESS" in environment else set())
+        needs = {5432, 5672 if server else 15672}
+        if server and "TEMPORAL_ADDRESS" in environment:
+            needs.add(7233)
         reached = {
             port["port"]
             for policy in manifests.policies_for(workload, "Egress")
             for rule in policy["spec"].get("egress", [])
             for port in rule["ports"]
         }
-        if reached & {5432, 5672, 7233} != needs:
+        if reached & {5432, 5672, 7233, 15672} != needs:
             yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from shared_events.services import SERVICES as ALL
 
 from deploy.configuration import (
     compose,
@@ -70,7 +71,26 @@ class TestFile:
                 f"{name}-migrate": {"condition": "service_completed_successfully"},
                 "rabbitmq": {"condition": "service_healthy"},
             }
-            assert migration["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+            assert migration["depends_on"] == {
+                "postgres": {"condition": "service_healthy"},
+                "rabbitmq": {"condition": "service_healthy"},
+            }
+
+    def test_gives_every_service_a_user_of_its_own_on_the_bus(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        environments = {service.name: services[service.name]["environment"] for service in ALL}
+        for service in ALL:
+            assert environments[service.name]["RABBITMQ_USER"] == service.bus_user
+        passwords = {each["RABBITMQ_PASSWORD"] for each in environments.values()}
+        assert len(passwords | {drawn["RABBITMQ_PASSWORD"]}) == len(ALL) + 1
+        assert len({each["REQUEST_SIGNING_KEY"] for each in environments.values()}) == 1
+
+    def test_gives_administration_to_migrations_only(self, drawn: dict[str, str]) -> None:
+        services = compose(drawn)["services"]
+        for name in SERVICES:
+            assert drawn["RABBITMQ_PASSWORD"] not in str(services[name]["environment"])
+            url = services[f"{name}-migrate"]["environment"]["RABBITMQ_ADMIN_URL"]
+            assert url == f"http://crm:{drawn['RABBITMQ_PASSWORD']}@rabbitmq:15672"
 
     def test_waits_only_for_what_reports_its_health(self, drawn: dict[str, str]) -> None:
         services = compose(drawn)["services"]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
@@ -74,6 +75,7 @@ class TestCompose:
         assert settings.is_production
         assert settings.server_port == int(PORT)
         assert settings.db_user == f"crm_{service.replace('-', '_')}_app"
+        assert settings.rabbitmq_user == f"crm_{service.replace('-', '_')}"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -99,6 +101,11 @@ class TestKubernetes:
         (mount,) = (m for m in container(deployment)["volumeMounts"] if m["name"] == "secrets")
         assert mount["mountPath"] + "/" == MOUNTED_SECRETS
         assert set(expected_secrets()[f"{service}-migrate"]) <= MIGRATION_KEYS
+
+    def test_has_a_user_of_its_own_on_the_bus(self, overlay: str, service: str) -> None:
+        del overlay
+        url = urlsplit(expected_secrets()[service]["RABBITMQ_URL"])
+        assert url.username == f"crm_{service.replace('-', '_')}"
 
     def test_satisfies_the_service(
         self, overlay: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

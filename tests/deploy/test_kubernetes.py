@@ -99,6 +99,12 @@ def forget_temporal(manifests: Manifests) -> None:
     del settings["data"]["TEMPORAL_ADDRESS"]
 
 
+def cut_off_administration(manifests: Manifests) -> None:
+    manifests.documents = [
+        d for d in manifests.documents if d["metadata"]["name"] != "broker-administration"
+    ]
+
+
 def open_metadata_address(manifests: Manifests) -> None:
     (policy,) = (p for p in manifests.of("NetworkPolicy") if p["metadata"]["name"] == "webhooks")
     policy["spec"]["egress"][0]["to"][0]["ipBlock"]["except"].remove("169.254.0.0/16")
@@ -133,6 +139,7 @@ def misname(manifests: Manifests) -> None:
         (scale_past_the_database, rules.connections_fit_the_database),
         (cut_off_temporal, rules.network_allows_what_settings_need),
         (forget_temporal, rules.every_server_knows_temporal),
+        (cut_off_administration, rules.network_allows_what_settings_need),
         (distrust_proxies, rules.proxies_are_believed),
         (open_metadata_address, rules.private_addresses_stay_unreached),
     ],

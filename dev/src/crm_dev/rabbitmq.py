@@ -7,9 +7,13 @@ because their connection draining makes that 6 s.
 """
 
 import functools
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from shared_events import definitions as bus_definitions
+from shared_events.definitions import Definitions
 
 from crm_dev.piece import Piece
 from crm_dev.probes import answers_amqp, answers_tcp
@@ -48,23 +52,32 @@ class RabbitPorts:
     management: int | None = None
 
 
-def rabbitmq(directory: Path, ports: RabbitPorts, password: str) -> Piece:
-    """Declare a broker that keeps its data in `directory`, with the one user `crm`."""
+def rabbitmq(
+    directory: Path, ports: RabbitPorts, password: str, definitions: Definitions | None = None
+) -> Piece:
+    """Declare a broker that keeps its data in `directory`, with `crm` as its administrator.
+
+    It imports definitions at every boot, before it listens; without any, all is left to `crm`.
+    """
     home = directory.absolute()
     present = Path(ROOT, "usr/bin/epmd").exists() and Path(ROOT, *DEBIAN_SCRIPT.parts[1:]).exists()
-    inside = Path("/", home.relative_to(ROOT)) if ROOT != "/" else home
     return Piece(
         name="rabbitmq",
         command=("sh", "-c", START) if ROOT == "/" else (*ENTER, ROOT, START),
-        environment=_environment(inside, ports),
+        environment=_environment(_inside(home), ports),
         ready=functools.partial(answers_amqp, ports.amqp),
         # The broker logs a warning for every greeting that is not followed by a login.
         healthy=functools.partial(answers_tcp, ports.amqp),
-        prepare=functools.partial(_configure, home, ports, password),
+        prepare=functools.partial(_configure, home, ports, password, definitions),
         ports=(ports.amqp, ports.erlang, ports.epmd),
         url=f"amqp://{USER}:{password}@127.0.0.1:{ports.amqp}/",
         missing="" if present else HOW_TO_GET,
     )
+
+
+def _inside(home: Path) -> Path:
+    """The same directory as the broker sees it."""
+    return Path("/", home.relative_to(Path(ROOT).absolute()))
 
 
 def _environment(home: Path, ports: RabbitPorts) -> dict[str, str]:
@@ -86,7 +99,9 @@ def _environment(home: Path, ports: RabbitPorts) -> dict[str, str]:
     }
 
 
-async def _configure(home: Path, ports: RabbitPorts, password: str) -> None:
+async def _configure(
+    home: Path, ports: RabbitPorts, password: str, definitions: Definitions | None
+) -> None:
     """Write the broker's configuration anew at every start: it holds the ports."""
     own_directory(home, unprivileged=False)
     lines = [
@@ -99,6 +114,12 @@ async def _configure(home: Path, ports: RabbitPorts, password: str) -> None:
         "log.file = false",
     ]
     plugins = [PARTITIONING]
+    if definitions is not None:
+        # Where definitions are imported, RabbitMQ makes no default user.
+        administrator = bus_definitions.administrator("/", USER, password)
+        everything = bus_definitions.together([definitions, administrator])
+        (home / "definitions.json").write_text(json.dumps(everything))
+        lines.append(f"load_definitions = {_inside(home) / 'definitions.json'}")
     if ports.management:
         plugins.append("rabbitmq_management")
         lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {ports.management}"]

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from shared_events.definitions import bus, together, user
+from shared_events.services import SERVICES
+
 from crm_dev import credentials, replicas
 from crm_dev.credentials import Credentials
 from crm_dev.piece import Piece
@@ -60,6 +63,12 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
             for name in SERVICE_OFFSETS
         },
         amqp_url=broker.url,
+        amqp_urls={
+            service.name: _as_user(broker.url, service.bus_user, secrets.bus_password(service.name))
+            if broker.command
+            else broker.url
+            for service in SERVICES
+        },
         temporal_address=workflows.url,
         temporal_ui_url=_http(ports.temporal_ui) if ours else "",
     )
@@ -89,7 +98,9 @@ def _broker(directory: Path, ports: PortBlock, secrets: Credentials, url: str | 
             url=url,
         )
     own = RabbitPorts(amqp=ports.amqp, erlang=ports.erlang, epmd=ports.epmd)
-    return rabbitmq(directory / "rabbitmq", own, secrets.rabbitmq_password)
+    users = (user("/", service, secrets.bus_password(service.name)) for service in SERVICES)
+    definitions = together([bus("/"), *users])
+    return rabbitmq(directory / "rabbitmq", own, secrets.rabbitmq_password, definitions)
 
 
 def _workflows(directory: Path, ports: PortBlock, address: str | None) -> Piece:
@@ -115,7 +126,7 @@ def _service(
         "CRM_ENV": "development",
         "SERVER_HOST": "127.0.0.1",
         "DATABASE_URL": addresses.database_urls[name],
-        "RABBITMQ_URL": addresses.amqp_url,
+        "RABBITMQ_URL": addresses.amqp_urls[name],
         "TEMPORAL_ADDRESS": addresses.temporal_address,
         "TEMPORAL_NAMESPACE": NAMESPACE,
         **_secrets_of(name, secrets),
@@ -151,6 +162,7 @@ def _http(port: int) -> str:
 def _secrets_of(name: str, secrets: Credentials) -> dict[str, str]:
     """Return the secrets a service is entitled to, and no others."""
     holders = {
+        "REQUEST_SIGNING_KEY": (set(SERVICE_OFFSETS), secrets.request_signing_key),
         "JWT_SECRET": ({"gateway"}, secrets.jwt_secret),
         "INGRESS_MASTER_KEY": ({"gateway", "channels-waha"}, secrets.ingress_master_key),
         "ENCRYPTION_KEY": ({"channels-waha", "webhooks"}, secrets.encryption_key),
@@ -164,10 +176,13 @@ def _role(service: str) -> str:
 
 def _in_database(url: str, user: str = "", password: str = "") -> str:
     """Return the URL for our database instead of the server's own, perhaps as another user."""
-    parts = urlsplit(url)
-    login = parts.netloc
-    if user:
-        login = f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"
+    parts = urlsplit(_as_user(url, user, password) if user else url)
     named = parts.path.strip("/")
     database = named if named not in {"", "postgres"} else DATABASE
-    return urlunsplit(parts._replace(netloc=login, path=f"/{database}"))
+    return urlunsplit(parts._replace(path=f"/{database}"))
+
+
+def _as_user(url: str, user: str, password: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}"))

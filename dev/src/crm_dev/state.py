@@ -19,7 +19,7 @@ Health = Literal[
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a running stack is reached; `database_url` is the administrator's.
+    """Where a running stack is reached; the single URLs are an administrator's.
 
     `gateway_url` is the first of `gateway_urls`, all of which answer the same.
     """
@@ -29,6 +29,7 @@ class Addresses:
     database_url: str = ""
     database_urls: dict[str, str] = field(default_factory=dict)
     amqp_url: str = ""
+    amqp_urls: dict[str, str] = field(default_factory=dict)
     temporal_address: str = ""
     temporal_ui_url: str = ""
 

@@ -1,11 +1,14 @@
+import json
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from crm_dev import replicas
 from crm_dev.piece import Piece
 from crm_dev.ports import MOST_REPLICAS, PortBlock
 from crm_dev.stack import Stack, declare
+from shared_events.services import SERVICES
 
 
 def piece(stack: Stack, name: str) -> Piece:
@@ -43,8 +46,29 @@ class TestDeclare:
             for secret in ("JWT_SECRET", "ENCRYPTION_KEY")
         }
         assert holders["JWT_SECRET"] == {"gateway", "gateway-migrate"}
+        assert len({e.environment.get("REQUEST_SIGNING_KEY") for e in stack.pieces} - {None}) == 1
         assert "webhooks" in holders["ENCRYPTION_KEY"]
         assert "contacts" not in holders["ENCRYPTION_KEY"]
+
+    def test_gives_every_service_a_user_of_its_own_on_the_bus(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {})
+        logins = [
+            urlsplit(piece(stack, service.name).environment["RABBITMQ_URL"]) for service in SERVICES
+        ]
+        assert [login.username for login in logins] == [service.bus_user for service in SERVICES]
+        passwords = {login.password for login in logins}
+        assert len(passwords | {urlsplit(stack.addresses.amqp_url).password}) == len(SERVICES) + 1
+
+    def test_draws_what_secrets_of_before_lack(self, tmp_path: Path) -> None:
+        before = declare(tmp_path, {}).addresses
+        path = tmp_path / "secrets.json"
+        secrets = json.loads(path.read_text())
+        del secrets["bus_secret"]
+        path.write_text(json.dumps(secrets))
+        after = declare(tmp_path, {}).addresses
+        assert after.database_url == before.database_url
+        assert after.amqp_urls != before.amqp_urls
+        assert declare(tmp_path, {}).addresses == after
 
     def test_draws_secrets_once_and_hides_them(self, tmp_path: Path) -> None:
         assert declare(tmp_path, {}).addresses == declare(tmp_path, {}).addresses

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
-from crm_testing.services import answering
+from crm_testing.services import SIGNATURES, answering
 from faststream.rabbit import RabbitBroker
 from pydantic import SecretStr
 from service_kit import migrations
@@ -197,7 +197,7 @@ def server(database: Database, gate: asyncio.Event) -> RequestServer:
         await gate.wait()
         return Thing(id=uuid4(), name=call.principal.tenant_id)
 
-    server = RequestServer(SCRATCH, database)
+    server = RequestServer(SCRATCH, database, SIGNATURES)
     server.answer(MakeThing, make_thing)
     server.answer(GetThing, get_thing)
     server.answer(BreakThing, break_thing)
@@ -219,7 +219,7 @@ async def serving(
 @pytest.fixture
 async def client(vhost: str) -> AsyncIterator[RequestClient]:
     """Who asks the server."""
-    client = RequestClient(vhost)
+    client = RequestClient(vhost, SIGNATURES)
     await client.start()
     yield client
     await client.stop()

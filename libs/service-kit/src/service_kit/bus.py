@@ -39,7 +39,7 @@ from shared_events.envelope import Envelope, EventData
 
 from service_kit import bus_telemetry
 from service_kit.connection import (
-    BIND_EVERY,
+    DECLARE_SECONDS,
     BrokerDownError,
     ConnectionLostError,
     Look,
@@ -51,12 +51,11 @@ from service_kit.connection import (
     short_channel,
     watch,
 )
-from service_kit.declaring import declare_topology
+from service_kit.declaring import declare_own, have_consumers
 
 _log = logging.getLogger("faststream")
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
-_DECLARE_SECONDS = 60.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """What RabbitMQ 4 takes unless it is told otherwise (`max_message_size`)."""
 MAX_HEADER_CHARACTERS = 16 * 1024
@@ -174,7 +173,7 @@ class Publisher:
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
         self._patience = Patience()
         self.declared = asyncio.Event()
-        """Set while it is connected and the bus is declared (`run`)."""
+        """Set while it is connected and its own part of the bus is declared (`run`)."""
         self.router = RabbitRouter()
         self._events = {event.event_type: self._event_publisher(event) for event in events}
 
@@ -192,19 +191,24 @@ class Publisher:
 
     async def run(
         self,
-        queues: Iterable[topology.EventQueue],
+        own: Iterable[topology.EventQueue],
         retry_delays: Sequence[float],
+        told: Iterable[topology.EventQueue],
         partitions: int = topology.PARTITIONS,
     ) -> None:
-        """Connect, declare the bus and watch; raises when the connection or the bus is lost."""
+        """Connect, declare one's own, await the queues that are told of events, and watch.
+
+        Raises when the connection or the bus is lost.
+        """
         broker = self._broker()
-        async with held(broker) as connection:
-            async with asyncio.timeout(_DECLARE_SECONDS):
-                await declare_topology(broker, connection, queues, retry_delays, partitions)
-            # Not before: what is published to a bus half declared has nowhere to go.
-            self._open = broker, connection
+        async with held(
+            broker, lambda made: declare_own(made, own, retry_delays, partitions)
+        ) as connection:
             self.declared.set()
             try:
+                # Not before: what is published to a bus half declared has nowhere to go.
+                await have_consumers(connection, told)
+                self._open = broker, connection
                 await watch(connection, _looking(), self._patience)
             finally:
                 self._open = None
@@ -242,9 +246,9 @@ class Publisher:
         partitions: int = topology.PARTITIONS,
     ) -> None:
         """Declare the bus with these queues. Declaring again changes nothing."""
-        broker, connection = self._connected()
-        async with asyncio.timeout(_DECLARE_SECONDS):
-            await declare_topology(broker, connection, queues, retry_delays, partitions)
+        _, connection = self._connected()
+        async with asyncio.timeout(DECLARE_SECONDS):
+            await declare_own(connection, queues, retry_delays, partitions)
 
     async def ping(self) -> None:
         """Prove that the broker answers; raises one of BROKER_ERRORS when it does not."""
@@ -317,19 +321,11 @@ class Publisher:
 
 
 def _looking() -> Look:
-    """Whether what is published to is there, one exchange after the other, and fed as it should be.
-
-    Bindings are lost with an exchange that somebody else declares anew.
-    """
-    exchanges = itertools.cycle(topology.EXCHANGES)
-    turns = itertools.cycle(range(BIND_EVERY))
+    """Whether the exchanges are there, one after the other."""
+    exchanges = itertools.cycle(topology.SHARED_EXCHANGES)
 
     async def look(channel: AbstractRobustChannel) -> None:
-        wanted = next(exchanges)
-        found = await existing_exchange(channel, wanted.name)
-        if next(turns) == 0:
-            for source, key in wanted.sources:
-                await found.bind(source.name, key)
+        await existing_exchange(channel, next(exchanges).name)
 
     return look
 

@@ -19,7 +19,7 @@ from shared_events import topology
 
 from service_kit import tracing
 
-_OPEN_KEYS = frozenset({"", topology.WAHA_EVENTS.name})
+_OPEN_KEYS = frozenset({"", topology.WAHA_EVENTS.name, topology.CRM_REPLIES.name})
 _SIZE_BUCKETS = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0)
 
 Message = StreamMessage[IncomingMessage | tuple[IncomingMessage, ...]]

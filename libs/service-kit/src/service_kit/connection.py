@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from aio_pika.abc import (
-    AbstractChannel,
     AbstractRobustChannel,
     AbstractRobustConnection,
     AbstractRobustExchange,
@@ -21,6 +20,7 @@ from aio_pika.abc import (
 from faststream.rabbit import RabbitBroker
 
 _CONNECT_SECONDS = 30.0
+DECLARE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
@@ -31,6 +31,9 @@ whoever looks at one thing after the other comes to each."""
 
 Look = Callable[[AbstractRobustChannel], Awaitable[None]]
 """Asks the broker something; raises when the answer shows that something is missing."""
+
+Prepare = Callable[[AbstractRobustConnection], Awaitable[None]]
+"""Declares what the publishers and subscribers of a broker object begin with."""
 
 _leaving: set[asyncio.Task[None]] = set()
 
@@ -43,8 +46,8 @@ class ConnectionLostError(BrokerDownError):
     """The connection broke with the message on its way, which may have been the reason."""
 
 
-async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
-    """Start a new broker object, or close it for good and raise.
+async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> AbstractRobustConnection:
+    """Start a new broker object once all is prepared, or close it for good and raise.
 
     One whose start failed half-way never heals (its publishes and consumers hang after the
     reconnect), so whoever tries again makes a new one.
@@ -53,6 +56,10 @@ async def connect(broker: RabbitBroker) -> AbstractRobustConnection:
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await broker.connect()
+        if prepare is not None:
+            async with asyncio.timeout(DECLARE_SECONDS):
+                await prepare(connection)
+        async with asyncio.timeout(_CONNECT_SECONDS):
             await broker.start()
     except BaseException:
         await discard(broker, connection)
@@ -76,7 +83,9 @@ async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | N
 
 
 @asynccontextmanager
-async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[AbstractChannel]:
+async def short_channel(
+    connection: AbstractRobustConnection,
+) -> AsyncIterator[AbstractRobustChannel]:
     """A channel for declaring and probing."""
     channel = await connection.channel()
     try:
@@ -88,13 +97,15 @@ async def short_channel(connection: AbstractRobustConnection) -> AsyncIterator[A
 
 
 @asynccontextmanager
-async def held(broker: RabbitBroker) -> AsyncIterator[AbstractRobustConnection]:
+async def held(
+    broker: RabbitBroker, prepare: Prepare | None = None
+) -> AsyncIterator[AbstractRobustConnection]:
     """A connection for as long as it is good.
 
     One that was lost is closed behind the caller's back: a broker that is silent lets nobody go,
     and the next connection need not wait for that.
     """
-    connection = await connect(broker)
+    connection = await connect(broker, prepare)
     try:
         yield connection
     except Exception:

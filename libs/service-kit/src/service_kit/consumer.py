@@ -279,8 +279,9 @@ class Consumer:
                 await self._dead_letter(message, "retries_exhausted", type(error).__name__)
             return
         delay_ms = int(self._retry_delays[attempt - 1] * 1000)
+        waiting_room, _ = topology.retry(self.queue.service, delay_ms)
         headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
-        await self._copy(message, topology.retry(delay_ms)[0], f"{attempt}", headers)
+        await self._copy(message, waiting_room, f"{attempt}", headers)
 
     async def _dead_letter(self, message: IncomingMessage, reason: str, detail: str) -> None:
         metrics.DEAD_LETTERED.labels(self.name, reason).inc()

@@ -4,7 +4,12 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from aio_pika.abc import AbstractRobustChannel, AbstractRobustExchange, AbstractRobustQueue
+from aio_pika.abc import (
+    AbstractRobustChannel,
+    AbstractRobustConnection,
+    AbstractRobustExchange,
+    AbstractRobustQueue,
+)
 from faststream.rabbit import RabbitQueue
 from shared_events import topology
 
@@ -18,7 +23,7 @@ from service_kit.connection import (
     held,
     watch,
 )
-from service_kit.declaring import declare_topology, renew_queues
+from service_kit.declaring import declare_own, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
 from service_kit.settings import ServiceSettings
@@ -57,7 +62,6 @@ class Consuming:
         Returns after `leave`, once what was in hand is settled.
         """
         await self._publisher.declared.wait()
-        await self._declare()
         self._over = asyncio.Event()
         if self._is_leaving:
             return
@@ -66,7 +70,7 @@ class Consuming:
         broker.include_router(router)
         self._left.clear()
         try:
-            async with held(broker) as connection:
+            async with held(broker, self._declare) as connection:
                 try:
                     await self._requests.bind(broker)
                     self.subscribed.set()
@@ -78,23 +82,12 @@ class Consuming:
         finally:
             self._left.set()
 
-    async def _declare(self) -> None:
-        """Its own queues once more: what was lost may be what it stood on.
-
-        Not by the broker that consumes: its subscribers would all share the channel a queue was
-        declared on.
-        """
+    async def _declare(self, connection: AbstractRobustConnection) -> None:
+        """Its own queues once more: what was lost may be what it stood on."""
         delays = self._settings.consumer_retry_delays_seconds
-        broker = make_broker(self._settings.amqp_url)
-        async with held(broker) as connection:
-            await declare_topology(
-                broker,
-                connection,
-                self._subscriptions.queues,
-                delays,
-                self._settings.bus_partitions,
-            )
-            await renew_queues(connection, self._requests.queues)
+        queues, partitions = self._subscriptions.queues, self._settings.bus_partitions
+        await declare_own(connection, queues, delays, partitions)
+        await renew_queues(connection, self._requests.queues)
 
     async def leave(self) -> None:
         """Take nothing new; returns when what was in hand is settled and the connection closed."""

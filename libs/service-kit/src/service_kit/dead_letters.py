@@ -136,9 +136,9 @@ async def redrive(
     """
     count = 0
     async with _channel(settings) as channel:
-        returns = await channel.get_exchange(topology.RETURNS.name)
+        exchange = await channel.get_exchange(topology.returns(queue.service).name)
         async for letter in _letters(channel, queue, wanted, limit):
-            await returns.publish(_afresh(letter), queue.name)
+            await exchange.publish(_afresh(letter), queue.name)
             await letter.taken.ack()
             count += 1
             if rate is not None:

@@ -33,7 +33,7 @@ def run_service(
     parser = argparse.ArgumentParser(prog=f"crm-{name.name}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="serve until told to stop")
-    commands.add_parser("migrate", help="bring the schema to this code's revision")
+    commands.add_parser("migrate", help="bring schema and bus to this code's revision")
     commands.add_parser("healthcheck", help="exit 0 when the local process is ready")
     commands.add_parser("asyncapi", help="print what it says and hears on the bus")
     commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
@@ -46,9 +46,11 @@ def run_service(
         tracing.configure(name.name, settings.otel_exporter_otlp_endpoint)
         _serve(create(settings))
     elif arguments.command == "migrate":
-        from service_kit import migrations  # only this command needs Alembic's 11 MB
+        # Only this command needs Alembic's 11 MB.
+        from service_kit import migrations, provisioning
 
         migrations.run_migrate(settings, package=name.package, schema=name.schema)
+        provisioning.run_provision(settings, name)
     elif arguments.command == "asyncapi":
         from service_kit import asyncapi  # only this command needs FastStream's generator
 

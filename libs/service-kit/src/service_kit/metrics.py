@@ -36,6 +36,9 @@ RELAY_SHARDS = Gauge("crm_outbox_relay_shards", "Shards of the outbox that this 
 TASK_RESTARTS = Counter(
     "crm_task_restarts_total", "Standing tasks that raised and were started over", ["task"]
 )
+REQUESTS_UNPROVEN = Counter(
+    "crm_bus_requests_unproven_total", "Requests dropped for their signature", ["queue"]
+)
 REQUEST_SECONDS = Histogram(
     "crm_bus_request_duration_seconds", "Bus requests answered", ["key", "outcome"]
 )

@@ -23,7 +23,9 @@ from service_kit import tracing
 from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
 from service_kit.circuits import Circuits
 from service_kit.connection import Patience, connect, discard, existing_queue, held, watch
+from service_kit.declaring import have_exchanges
 from service_kit.errors import DeadlineError, UnavailableError
+from service_kit.signing import HEADER, Signatures, Signed
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
 
@@ -31,8 +33,9 @@ DEFAULT_TIMEOUT_SECONDS = 5.0
 class RequestClient:
     """Asks services over the bus. One per process."""
 
-    def __init__(self, amqp_url: str) -> None:
+    def __init__(self, amqp_url: str, signatures: Signatures) -> None:
         self._amqp_url = amqp_url
+        self._signatures = signatures
         self._reply_queue = ""
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._circuits = Circuits()
@@ -52,6 +55,7 @@ class RequestClient:
             )
         subscriber = router.subscriber(
             RabbitQueue(reply_queue, exclusive=True, auto_delete=True, durable=False),
+            topology.CRM_REPLIES,
             channel=Channel(prefetch_count=1000, publisher_confirms=False),
             ack_policy=AckPolicy.ACK_FIRST,
             decoder=undecoded,
@@ -64,7 +68,7 @@ class RequestClient:
     async def run(self) -> None:
         """Connect, open the reply queue and watch it; raises when either is lost."""
         broker = self._broker()
-        async with held(broker) as connection:
+        async with held(broker, have_exchanges) as connection:
             self._open = broker, connection
             try:
                 await watch(connection, self._look, self._patience)
@@ -79,7 +83,7 @@ class RequestClient:
         """
         await self._disconnect()
         broker = self._broker()
-        self._open = broker, await connect(broker)
+        self._open = broker, await connect(broker, have_exchanges)
 
     async def stop(self) -> None:
         """Disconnect; whoever still waits is told at once."""
@@ -181,16 +185,24 @@ class RequestClient:
         timeout: float,
         trace: Mapping[str, str],
     ) -> None:
+        asked = Signed(
+            key=envelope.key,
+            message_id=call_id,
+            correlation_id=call_id,
+            # FastStream answers through the exchange behind the bar.
+            reply_to=f"{self._reply_queue}|{topology.CRM_REPLIES.name}",
+            body=envelope.model_dump_json().encode(),
+        )
         try:
             await self._connected().publish(
-                envelope.model_dump_json().encode(),
+                asked.body,
                 exchange=topology.CRM_REQUESTS,
-                routing_key=envelope.key,
-                message_id=call_id,
-                correlation_id=call_id,
-                reply_to=self._reply_queue,
+                routing_key=asked.key,
+                message_id=asked.message_id,
+                correlation_id=asked.correlation_id,
+                reply_to=asked.reply_to,
                 expiration=timedelta(seconds=timeout),
-                headers=dict(trace),
+                headers={**trace, HEADER: self._signatures.sign(asked)},
                 content_type="application/json",
             )
         except PublishError:

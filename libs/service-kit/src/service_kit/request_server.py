@@ -25,6 +25,7 @@ from service_kit.errors import ProblemError, field_errors
 from service_kit.handling import carry_out, claim, reply_with
 from service_kit.router import Router
 from service_kit.settings import ConfigurationError
+from service_kit.signing import GOOD_FOR, Signatures
 
 log = structlog.get_logger()
 
@@ -38,9 +39,10 @@ AnyRequest = type[Request[Any]]
 class RequestServer:
     """Answers the requests of one service, each in a transaction for the caller's tenant."""
 
-    def __init__(self, service: ServiceName, database: Database) -> None:
+    def __init__(self, service: ServiceName, database: Database, signatures: Signatures) -> None:
         self._service = service
         self._database = database
+        self._signatures = signatures
         self._handlers: dict[AnyRequest, RequestHandler[Any, Any]] = {}
         self._external: dict[AnyRequest, ExternalHandler[Any, Any]] = {}
 
@@ -71,7 +73,9 @@ class RequestServer:
             if not asked:
                 continue
             queue = topology.request_queue(self._service, kind)
-            subscriber = router.request_subscriber(queue, prefetch=_PREFETCH, title=queue.name)
+            subscriber = router.request_subscriber(
+                queue, self._signatures, prefetch=_PREFETCH, title=queue.name
+            )
             for request in asked:
                 subscriber(self._serving(request), filter=_for_key(request.key))
             subscriber(self._refusing())
@@ -149,7 +153,7 @@ class RequestServer:
                 )
             )
         seconds = _seconds_left(envelope)
-        if seconds <= 0:
+        if seconds <= 0 or datetime.now(UTC) > envelope.deadline + GOOD_FOR:
             return _problem("timeout", "deadline_exceeded", "The caller no longer waits.")
         try:
             async with asyncio.timeout(seconds):

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, TypeVar, cast
 
+import structlog
 from aio_pika import IncomingMessage
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitExchange, RabbitQueue, RabbitRouter
@@ -12,8 +13,12 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from faststream.rabbit.subscriber.config import RabbitSubscriberConfig
 from faststream.rabbit.subscriber.factory import create_subscriber
 
+from service_kit import metrics
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import undecoded
+from service_kit.signing import HEADER, Signatures, Signed
+
+log = structlog.get_logger()
 
 _RETURN_SECONDS = 0.02
 
@@ -21,15 +26,35 @@ Kind = TypeVar("Kind", bound=RabbitSubscriber)
 
 
 class RequestSubscriber(RabbitSubscriber):
-    """Gives back at once what arrives while it stops: another replica answers in time."""
+    """Takes what its caller signed, and nothing else.
+
+    Gives back at once what arrives while it stops: another replica answers in time.
+    """
+
+    signatures: Signatures
 
     async def consume(self, msg: IncomingMessage) -> Any:
-        """Take a delivery."""
+        """Take a delivery. Who cannot prove who asks is not answered: the address may be forged."""
+        if not self.signatures.prove(_signed(msg), msg.headers.get(HEADER)):
+            metrics.REQUESTS_UNPROVEN.labels(self.queue.name).inc()
+            log.error("request_not_proven", queue=self.queue.name, message_id=msg.message_id)
+            await msg.ack()
+            return None
         if not self.running:
             await asyncio.sleep(_RETURN_SECONDS)  # or it would come straight back, for ever
             await msg.nack(requeue=True)
             return None
         return await super().consume(msg)
+
+
+def _signed(message: IncomingMessage) -> Signed:
+    return Signed(
+        key=message.routing_key or "",
+        message_id=message.message_id or "",
+        correlation_id=message.correlation_id or "",
+        reply_to=message.reply_to or "",
+        body=message.body,
+    )
 
 
 class Router(RabbitRouter):
@@ -75,7 +100,12 @@ class Router(RabbitRouter):
         )
 
     def request_subscriber(
-        self, queue: RabbitQueue, *, prefetch: int, title: str | None = None
+        self,
+        queue: RabbitQueue,
+        signatures: Signatures,
+        *,
+        prefetch: int,
+        title: str | None = None,
     ) -> RequestSubscriber:
         """As `subscriber`, for handlers that answer; acknowledged once the answer is given."""
         subscriber = self._register(
@@ -86,6 +116,7 @@ class Router(RabbitRouter):
             ack_policy=AckPolicy.ACK,
             title=title,
         )
+        subscriber.signatures = signatures
         return subscriber.add_call(parser_=None, decoder_=undecoded, dependencies_=())
 
     def _register(

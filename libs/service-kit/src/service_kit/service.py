@@ -83,7 +83,7 @@ class Service:
             title=name.name, lifespan=self._lifespan, openapi_url=None, telemetry=_NO_TELEMETRY
         )
         tracing.instrument_app(self.app)
-        self._requests = RequestServer(name, self._for_requests)
+        self._requests = RequestServer(name, self._for_requests, settings.signatures)
         self._subscriptions = Subscriptions(
             self._for_events, self.publisher, settings, self._requests
         )
@@ -248,10 +248,11 @@ class Service:
         log.info("database_ready")
 
     async def _publish(self) -> None:
-        # Others' queues too: what is told before its consumer was ever deployed waits for it.
-        queues = {*topology.QUEUES, *self._subscriptions.queues}
         await self.publisher.run(
-            queues, self.settings.consumer_retry_delays_seconds, self.settings.bus_partitions
+            self._subscriptions.queues,
+            self.settings.consumer_retry_delays_seconds,
+            topology.queues_told(self.name),
+            self.settings.bus_partitions,
         )
 
     async def _stop(self) -> None:

@@ -19,6 +19,8 @@ from pydantic_settings import (
 )
 from shared_events import topology
 
+from service_kit.signing import Signatures
+
 _WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
 MIN_SECRET_LENGTH = 32
 MIN_PASSWORD_LENGTH = 12
@@ -124,6 +126,14 @@ class ServiceSettings(BaseSettings):
     rabbitmq_port: int = Field(default=5672, description="its port")
     rabbitmq_user: str = Field(default="guest", description="the user")
     rabbitmq_password: SecretStr = Field(default=SecretStr("guest"), description="its password")
+
+    request_signing_key: SecretStr = Field(
+        default=SecretStr("development"),
+        description="signs what is asked on the bus; the same in every service",
+    )
+    request_signing_key_previous: SecretStr | None = Field(
+        default=None, description="is still believed, while the key is turned"
+    )
 
     temporal_address: str | None = Field(
         default=None,
@@ -231,15 +241,27 @@ class ServiceSettings(BaseSettings):
             url = f"amqp://{user}:{password}@{self.rabbitmq_host}:{self.rabbitmq_port}/"
         return url if "heartbeat=" in url else f"{url}{'&' if '?' in url else '?'}heartbeat=10"
 
+    @property
+    def signatures(self) -> Signatures:
+        """Signs and proves requests."""
+        previous = self.request_signing_key_previous
+        return Signatures(
+            self.request_signing_key.get_secret_value(),
+            None if previous is None else previous.get_secret_value(),
+        )
+
     def secrets(self) -> dict[str, SecretStr]:
         """Settings that must be strong secrets in production, by environment name."""
         return {}
 
     def problems(self) -> list[str]:
         """What makes these settings unfit for production; a service adds its own."""
+        secrets = {"REQUEST_SIGNING_KEY": self.request_signing_key, **self.secrets()}
+        if self.request_signing_key_previous is not None:
+            secrets["REQUEST_SIGNING_KEY_PREVIOUS"] = self.request_signing_key_previous
         found = [
             f"{name} must be a secret of at least {MIN_SECRET_LENGTH} characters, not a default"
-            for name, secret in self.secrets().items()
+            for name, secret in secrets.items()
             if len(secret.get_secret_value()) < MIN_SECRET_LENGTH
             or secret.get_secret_value().lower() in _WELL_KNOWN_SECRETS
         ]

@@ -237,7 +237,7 @@ class TestUnknownEvent:
         monkeypatch.setattr(registry, "BY_TYPE", before)
         await consuming()
         await bus.send(deleted())
-        retry = f"delay.{int(RETRY_DELAYS[1] * 1000)}ms"
+        retry = f"scratch.retry.{int(RETRY_DELAYS[1] * 1000)}ms"
         await eventually(lambda: delayed(bus, retry))
         monkeypatch.setattr(registry, "BY_TYPE", known)
         await eventually(stored(database, 1))

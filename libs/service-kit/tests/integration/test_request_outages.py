@@ -13,7 +13,7 @@ from crm_scratch.things import (
     MakeThing,
     WaitForThing,
 )
-from crm_testing.services import answering
+from crm_testing.services import SIGNATURES, answering
 from crm_testing.wire import Wire
 from faststream.rabbit import RabbitBroker
 from service_kit.errors import DeadlineError, ProblemError, UnavailableError
@@ -25,8 +25,7 @@ from shared_events.requests import Reply
 
 
 class TestAbsence:
-    async def test_of_the_service_is_told_at_once(self, client: RequestClient, bus: Bus) -> None:
-        await bus.exchange(topology.CRM_REQUESTS.name)
+    async def test_of_the_service_is_told_at_once(self, client: RequestClient) -> None:
         begun = time.monotonic()
         with pytest.raises(UnavailableError) as raised:
             await ask(client, MakeThing(name="x"))
@@ -34,6 +33,7 @@ class TestAbsence:
         assert time.monotonic() - begun < 0.5
 
     async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
+        await bus.channel.exchange_delete(topology.CRM_REQUESTS.name)
         with pytest.raises(UnavailableError):
             await ask(client, MakeThing(name="x"))
         await bus.exchange(topology.CRM_REQUESTS.name)  # and the client recovers
@@ -43,12 +43,12 @@ class TestAbsence:
 
     async def test_of_a_connection_is_told_at_once(self, vhost: str) -> None:
         with pytest.raises(UnavailableError):
-            await ask(RequestClient(vhost), MakeThing(name="x"))
+            await ask(RequestClient(vhost, SIGNATURES), MakeThing(name="x"))
 
     async def test_ends_a_call_in_flight_when_the_client_stops(
         self, serving: RabbitBroker, vhost: str
     ) -> None:
-        client = RequestClient(vhost)
+        client = RequestClient(vhost, SIGNATURES)
         await client.start()
         waiting = asyncio.create_task(ask(client, WaitForThing()))
         await asyncio.sleep(0.1)
@@ -107,7 +107,7 @@ class TestLostConnection:
     async def test_is_replaced_and_whoever_waited_is_told(
         self, vhost: str, gate: asyncio.Event
     ) -> None:
-        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url, SIGNATURES)) as client:
             waiting = asyncio.create_task(ask(client, WaitForThing()))
             await asyncio.sleep(0.2)
             begun = time.monotonic()
@@ -119,7 +119,7 @@ class TestLostConnection:
 
     @pytest.mark.usefixtures("serving")
     async def test_that_says_nothing_is_left_for_another(self, vhost: str) -> None:
-        async with Wire(vhost) as wire, kept(RequestClient(wire.url)) as client:
+        async with Wire(vhost) as wire, kept(RequestClient(wire.url, SIGNATURES)) as client:
             begun = time.monotonic()
             wire.fall_silent()
             await eventually(lambda: answers(client))

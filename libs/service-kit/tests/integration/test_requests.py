@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 from crm_scratch import eventually
-from crm_scratch.asking import ME, SOMEBODY_ELSE, LookOutside, ask, code, things
+from crm_scratch.asking import ME, SOMEBODY_ELSE, LookOutside, ask, code, signed, things
 from crm_scratch.bus import Bus
 from crm_scratch.things import (
     SCRATCH,
@@ -18,7 +18,7 @@ from crm_scratch.things import (
     WaitForThing,
     make_thing,
 )
-from crm_testing.services import answering
+from crm_testing.services import SIGNATURES, answering
 from service_kit import request_server
 from service_kit.calls import Call
 from service_kit.circuits import MOST_IN_FLIGHT
@@ -27,6 +27,7 @@ from service_kit.declaring import renew_queues
 from service_kit.errors import DeadlineError, NotFoundError, UnavailableError
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
+from service_kit.signing import Signed
 from shared_events import topology
 from shared_events.requests import Principal, Reply, RequestEnvelope
 
@@ -80,8 +81,8 @@ class TestAnswering:
 
     async def test_answers_a_request_it_does_not_know(self, bus: Bus) -> None:
         await bus.channel.declare_queue("answers", durable=True)
-        asked = aio_pika.Message(b"{}", correlation_id="1", reply_to="answers")
-        await bus.send(asked, queue="scratch.commands")
+        asked = Signed("scratch.commands", str(uuid4()), "1", "answers", b"{}")
+        await bus.send(signed(asked), queue="scratch.commands")
         answered = await bus.take("answers")
         assert answered.correlation_id == "1"
         reply = Reply.model_validate_json(answered.body)
@@ -146,7 +147,6 @@ class TestQueue:
         self, client: RequestClient, bus: Bus
     ) -> None:
         queue = topology.request_queue(SCRATCH, "command")
-        await bus.exchange(topology.CRM_REQUESTS.name)
         held = await bus.channel.declare_queue(queue.name, durable=True, auto_delete=True)
         await held.bind(topology.CRM_REQUESTS.name, MakeThing.key)
         with pytest.raises(DeadlineError):
@@ -189,7 +189,7 @@ class TestPatience:
                 return Thing(id=request.thing_id, name="came")
             raise NotFoundError("thing", may_come=True)
 
-        server = RequestServer(SCRATCH, database)
+        server = RequestServer(SCRATCH, database, SIGNATURES)
         server.answer(GetThing, find)
         server.answer(MakeThing, make_thing)
         async with answering(server, vhost):
@@ -214,7 +214,7 @@ class TestPatience:
             looks.append(1)
             raise NotFoundError("thing")
 
-        server = RequestServer(SCRATCH, database)
+        server = RequestServer(SCRATCH, database, SIGNATURES)
         server.answer(GetThing, find)
         async with answering(server, vhost):
             await ask(client, GetThing(thing_id=uuid4()))
@@ -229,10 +229,8 @@ class TestRedelivery:
         body = _envelope({"name": "Zé"}).model_dump_json().encode()
         call_id = str(uuid4())
         exchange = await bus.channel.get_exchange(topology.CRM_REQUESTS.name)
+        asked = signed(Signed(MakeThing.key, call_id, call_id, "answers", body))
         for _ in range(2):
-            asked = aio_pika.Message(
-                body, message_id=call_id, correlation_id=call_id, reply_to="answers"
-            )
             await exchange.publish(asked, MakeThing.key)
         replies = [Reply.model_validate_json((await bus.take("answers")).body) for _ in range(2)]
         assert [code(r) for r in replies if r.problem] == [("timeout", "answer_lost")]

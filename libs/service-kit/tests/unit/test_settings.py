@@ -23,6 +23,7 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RABBITMQ_URL", f"amqp://app:{STRONG}@mq.example/")
     monkeypatch.setenv("JWT_SECRET", STRONG)
     monkeypatch.setenv("OTHER_SECRET", STRONG)
+    monkeypatch.setenv("REQUEST_SIGNING_KEY", STRONG)
 
 
 class TestLoad:
@@ -64,9 +65,23 @@ class TestLoad:
         with pytest.raises(ConfigurationError, match="consumer_retry_delays_seconds"):
             load(ServiceSettings)
 
+    @pytest.mark.parametrize("key", ["REQUEST_SIGNING_KEY", "REQUEST_SIGNING_KEY_PREVIOUS"])
+    def test_refuses_to_sign_with_a_short_key(
+        self, key: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(key, "short")
+        with pytest.raises(ConfigurationError, match=f"{key} must be a secret"):
+            load(SecretiveSettings)
+
+    def test_refuses_to_sign_with_the_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("REQUEST_SIGNING_KEY")
+        with pytest.raises(ConfigurationError, match="REQUEST_SIGNING_KEY must be a secret"):
+            load(SecretiveSettings)
+
     def test_lets_development_use_weak_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CRM_ENV", "development")
         monkeypatch.setenv("JWT_SECRET", "weak")
+        monkeypatch.delenv("REQUEST_SIGNING_KEY")
         assert load(SecretiveSettings).jwt_secret.get_secret_value() == "weak"
 
     def test_refuses_a_database_elsewhere_without_tls(

@@ -22,6 +22,11 @@ class ServiceName:
         return self.name.replace("-", "_")
 
     @property
+    def bus_user(self) -> str:
+        """Its user in RabbitMQ."""
+        return f"crm_{self.schema}"
+
+    @property
     def package(self) -> str:
         """Its Python package."""
         return f"crm_{self.schema}"

@@ -11,7 +11,8 @@ order is kept within: a conversation, a contact, a number (docs/adr/0014).
 Queue arguments cannot be changed in place: a change needs a new name (suffix `.v2`).
 
 None of them is `robust`: aio-pika would make what was lost anew by itself, without its bindings
-(docs/adr/0012).
+(docs/adr/0012). FastStream only looks for the exchanges (`declare=False`): no service may make one,
+they come with the deployment (docs/adr/0016).
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,12 @@ from shared_events.contacts import contact, note
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
-from shared_events.registry import BY_TYPE, PUBLIC
+from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import (
     CHANNELS,
     CONTACTS,
+    GATEWAY,
     MESSAGING,
     WEBHOOKS,
     ServiceName,
@@ -56,14 +58,14 @@ class TopicExchange(RabbitExchange):
     """A topic exchange; `sources` are the exchanges that feed it, each with the keys it takes."""
 
     def __init__(self, name: str, sources: Sequence[tuple["TopicExchange", str]] = ()) -> None:
-        super().__init__(name, type=ExchangeType.TOPIC, durable=True, robust=False)
+        super().__init__(name, type=ExchangeType.TOPIC, declare=False, robust=False)
         self.sources = tuple(sources)
 
     @property
     def dead_letters(self) -> RabbitExchange:
         """Where its queues' dead letters go."""
         return RabbitExchange(
-            f"{self.name}.dlx", type=ExchangeType.TOPIC, durable=True, robust=False
+            f"{self.name}.dlx", type=ExchangeType.TOPIC, declare=False, robust=False
         )
 
 
@@ -140,7 +142,7 @@ class EventQueue(RabbitQueue):
     def parts(self, count: int) -> Iterator["Part"]:
         """What there is of it on the bus, from the end to the source."""
         sources = [(self.exchange.name, key) for key in self.keys]
-        sources.append((RETURNS.name, self.name))
+        sources.append((returns(self.service).name, self.name))
         if self.spread is None:
             yield self, sources
             return
@@ -293,23 +295,27 @@ QUEUES = (
 )
 
 
-RETURNS = RabbitExchange("crm.returns", type=ExchangeType.DIRECT, durable=True, robust=False)
-"""The way back to an event queue, by its name: from the delay queues and from the dead letters."""
+def returns(service: ServiceName) -> RabbitExchange:
+    """Brings a message back to a queue of the service; the key is the queue's name.
+
+    Through the default exchange any queue could be reached, and any service could write to it.
+    """
+    return RabbitExchange(f"{service.noun}.returns", type=ExchangeType.DIRECT, robust=False)
 
 
-def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
-    """Where a message waits for `delay_ms` and returns to the event queue it came from.
+def retry(service: ServiceName, delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
+    """Where a message of a service waits for `delay_ms` and returns to the queue it came from.
 
     Publish to the exchange with the name of that queue as the routing key.
     """
-    name = f"delay.{delay_ms}ms"
+    name = f"{service.noun}.retry.{delay_ms}ms"
     queue = RabbitQueue(
         name,
         queue_type=QueueType.QUORUM,
         robust=False,
         arguments={
             "x-message-ttl": delay_ms,
-            "x-dead-letter-exchange": RETURNS.name,
+            "x-dead-letter-exchange": returns(service).name,
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         },
@@ -317,7 +323,17 @@ def retry(delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:
     return RabbitExchange(name, type=ExchangeType.TOPIC, robust=False), queue
 
 
-CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, durable=True, robust=False)
+CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, declare=False, robust=False)
+CRM_REPLIES = RabbitExchange("crm.replies", type=ExchangeType.DIRECT, declare=False, robust=False)
+"""Answers to requests; the key is the reply queue's name, which nobody can guess."""
+
+SHARED_EXCHANGES = (
+    *EXCHANGES,
+    *(exchange.dead_letters for exchange in EXCHANGES),
+    CRM_REQUESTS,
+    CRM_REPLIES,
+)
+"""Every exchange that more than one service uses."""
 
 
 def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
@@ -368,6 +384,14 @@ def topic_matches(pattern: str, key: str) -> bool:
     return len(words) == len(wanted) and all(
         w in ("*", k) for w, k in zip(wanted, words, strict=True)
     )
+
+
+def queues_told(service: ServiceName) -> Iterator[EventQueue]:
+    """The queues that what a service publishes must reach, its own among them."""
+    for queue in QUEUES:
+        told = queue.exchange is WAHA_EVENTS and service is GATEWAY
+        if told or any(event in events_of(queue) for event in EVENTS.get(service, ())):
+            yield queue
 
 
 def queues_of(service: ServiceName) -> Iterator[EventQueue]:

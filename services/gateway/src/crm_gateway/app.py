@@ -56,7 +56,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     accounts.add_to(own)
     Agents(passwords).add_to(own)
     event_types.add_to(own)
-    bus = RequestClient(settings.amqp_url)
+    bus = RequestClient(settings.amqp_url, settings.signatures)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):
         service.health.tolerate(name)

@@ -15,7 +15,7 @@ from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
 from crm_testing.schemas import Databases
 from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
-from crm_testing.services import answering, running
+from crm_testing.services import SIGNATURES, answering, running
 from pydantic import BaseModel, SecretStr
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
@@ -234,7 +234,7 @@ class Contacts:
 
     def server(self, database: Database) -> RequestServer:
         """The server that answers for this stand-in."""
-        server = RequestServer(CONTACTS, database)
+        server = RequestServer(CONTACTS, database, SIGNATURES)
         server.answer(CreateContact, self.create)
         server.answer(GetContact, self.get)
         server.answer(PatchContact, self.patch)

@@ -96,6 +96,11 @@ class RabbitServer(Server):
         super().__init__(piece, directory)
         self.management_url = management_url
 
+    @property
+    def administration(self) -> str:
+        """Return the management API's URL with the administrator's login in it."""
+        return self.management_url.replace("//", f"//{USER}:{PASSWORD}@")
+
     def management(self) -> httpx.AsyncClient:
         """Return a client of the management API; the caller closes it."""
         return httpx.AsyncClient(base_url=self.management_url, auth=(USER, PASSWORD))

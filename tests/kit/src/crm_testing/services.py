@@ -9,23 +9,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import UUID, uuid4
 
+from aio_pika import connect_robust
+from aio_pika.abc import AbstractRobustConnection
 from asyncpg import Record
 from faststream.rabbit import RabbitBroker
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import connect
 from service_kit.database import Database
+from service_kit.declaring import declare_own, have_exchanges
 from service_kit.errors import UnavailableError
 from service_kit.relay import envelope
 from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
 from service_kit.router import Router
 from service_kit.service import Service
+from service_kit.signing import Signatures
 from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
 from shared_events.requests import Principal, Problem, Reply, Request
+
+SIGNATURES = Signatures("development")
+"""The key of a service that was given none."""
 
 _OUTBOX = """
 SELECT * FROM outbox_events WHERE $1::text IS NULL OR event_type = $1 ORDER BY seq
@@ -41,9 +48,16 @@ async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 20.0) 
             await asyncio.sleep(0.01)
 
 
+async def declare_bus(amqp_url: str) -> None:
+    """Have every queue of the bus, as a deployment does before a service comes."""
+    async with await connect_robust(amqp_url) as connection:
+        await declare_own(cast(AbstractRobustConnection, connection), topology.QUEUES, ())
+
+
 @asynccontextmanager
 async def running(service: Service) -> AsyncIterator[Service]:
     """The service in this process, from when it answers and consumes to its clean stop."""
+    await declare_bus(service.settings.amqp_url)
     async with service.app.router.lifespan_context(service.app):
         async with asyncio.timeout(30):
             await service.consuming.subscribed.wait()
@@ -57,7 +71,7 @@ async def answering(server: RequestServer, amqp_url: str) -> AsyncIterator[Rabbi
     server.subscribe(router)
     broker = make_broker(amqp_url, confirms=False)
     broker.include_router(router)
-    await connect(broker)
+    await connect(broker, have_exchanges)
     await server.bind(broker)
     yield broker
     await broker.stop()
@@ -67,7 +81,7 @@ class Outside:
     """The other services' connections to the bus."""
 
     def __init__(self, amqp_url: str) -> None:
-        self.client = RequestClient(amqp_url)
+        self.client = RequestClient(amqp_url, SIGNATURES)
         self.publisher = Publisher(amqp_url)
 
     async def __aenter__(self) -> Self:

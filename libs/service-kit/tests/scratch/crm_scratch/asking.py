@@ -3,8 +3,11 @@
 from typing import Any
 from uuid import UUID
 
+import aio_pika
+from crm_testing.services import SIGNATURES
 from service_kit.database import Database
 from service_kit.request_client import RequestClient
+from service_kit.signing import HEADER, Signed
 from shared_events.requests import Principal, Reply, Request
 
 from crm_scratch.things import (
@@ -47,3 +50,14 @@ def code(reply: Reply) -> tuple[str, str]:
     """Kind and code of the problem a reply must be."""
     assert reply.problem is not None
     return reply.problem.kind, reply.problem.code
+
+
+def signed(request: Signed) -> aio_pika.Message:
+    """A request as it is sent by who has the key."""
+    return aio_pika.Message(
+        request.body,
+        message_id=request.message_id,
+        correlation_id=request.correlation_id,
+        reply_to=request.reply_to,
+        headers={HEADER: SIGNATURES.sign(request)},
+    )

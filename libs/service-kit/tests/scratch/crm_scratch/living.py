@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aio_pika.exceptions import ChannelNotFoundEntity
+from crm_testing.services import SIGNATURES
 from httpx import ASGITransport, AsyncClient
 from service_kit.request_client import RequestClient
 from service_kit.service import Service
@@ -12,7 +13,7 @@ from shared_events import topology
 from shared_events.channels.channel import ChannelDeleted
 from shared_events.requests import Principal
 
-from crm_scratch.bus import RETRY_DELAYS, looking_into
+from crm_scratch.bus import looking_into
 from crm_scratch.things import (
     QUEUE,
     SCRATCH,
@@ -66,7 +67,7 @@ async def rows(service: Service) -> int:
 @asynccontextmanager
 async def asking(url: str) -> AsyncIterator[RequestClient]:
     """A client of the bus."""
-    client = RequestClient(url)
+    client = RequestClient(url, SIGNATURES)
     await client.start()
     try:
         yield client
@@ -88,11 +89,11 @@ async def has(service: Service, count: int) -> bool:
     return await rows(service) == count
 
 
-async def declared(url: str) -> bool:
-    """Whether the whole topology is there: the delay queues come last."""
+async def declared(url: str, queue: topology.EventQueue = QUEUE) -> bool:
+    """Whether all of its own is there: dead letters come last."""
     async with looking_into(url) as bus:
         try:
-            await bus.depth(f"delay.{int(RETRY_DELAYS[-1] * 1000)}ms")
+            await bus.depth(queue.dead_letters.name)
         except Exception:  # the channel closes when the queue is not there
             return False
     return True
@@ -100,7 +101,7 @@ async def declared(url: str) -> bool:
 
 async def consumed(url: str, queue: topology.EventQueue = QUEUE) -> bool:
     """Whether a queue has its one consumer."""
-    if not await declared(url):
+    if not await declared(url, queue):
         return False
     async with looking_into(url) as bus:
         try:

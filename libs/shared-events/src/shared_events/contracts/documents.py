@@ -92,6 +92,7 @@ def topology_document() -> Document:
             for queue in topology.QUEUES
         ],
         "requests_exchange": topology.CRM_REQUESTS.name,
+        "replies_exchange": topology.CRM_REPLIES.name,
     }
 
 

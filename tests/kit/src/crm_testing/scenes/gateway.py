@@ -19,6 +19,8 @@ from service_kit.request_client import RequestClient
 from shared_events.requests import Reply
 from shared_events.requests import Request as BusRequest
 
+from crm_testing.services import SIGNATURES
+
 ID = str(uuid4())
 
 
@@ -26,7 +28,7 @@ class Bus(RequestClient):
     """Keeps what is asked, and answers nothing."""
 
     def __init__(self) -> None:
-        super().__init__("amqp://nobody")
+        super().__init__("amqp://nobody", SIGNATURES)
         self.asked: list[BusRequest[Any]] = []
         self.said: dict[str, Any] = {}
 
