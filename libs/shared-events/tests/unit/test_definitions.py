@@ -10,10 +10,12 @@ PASSWORD = "never-in-a-file"
 
 class TestBus:
     def test_is_complete(self) -> None:
-        document = definitions.bus("crm")
+        document = definitions.bus("crm", partitions=3)
         queues = {queue["name"]: queue["arguments"] for queue in document["queues"]}
         assert set(queues) == {
-            name for queue in topology.QUEUES for name in (queue.name, queue.dead_letters.name)
+            one.name
+            for queue in topology.QUEUES
+            for one in (*queue.partitions(3), queue.dead_letters)
         }
         exchanges = {exchange["name"] for exchange in document["exchanges"]}
         assert {exchange.name for exchange in topology.SHARED_EXCHANGES} <= exchanges
@@ -29,6 +31,15 @@ class TestBus:
             assert binding["destination"] in destinations[binding["destination_type"]]
         bound = {b["destination"] for b in document["bindings"] if b["destination_type"] == "queue"}
         assert bound == destinations["queue"]
+
+    def test_spreads_what_is_split_by_its_header(self) -> None:
+        document = definitions.bus("crm", partitions=3)
+        spreads = {e["name"]: e for e in document["exchanges"] if e["type"] != "topic"}
+        assert spreads["waha.messages"]["arguments"] == {"hash-header": "channel_id"}
+        bound = [b for b in document["bindings"] if b["source"] == "waha.messages"]
+        assert {(b["destination"], b["routing_key"]) for b in bound} == {
+            (f"waha.messages.{n}", "1") for n in range(3)
+        }
 
     def test_leaves_out_what_comes_and_goes(self) -> None:
         names = {queue["name"] for queue in definitions.bus("crm")["queues"]}
