@@ -155,6 +155,7 @@ class Relay:
             try:
                 return await self._drain(connection)
             finally:
+                self._waiting_seconds = 0.0  # whoever leads from now on tells what waits
                 await connection.execute(_LET_GO)
 
         try:
