@@ -11,7 +11,7 @@ from crm_dev.state import StackState
 from bench.figures import families
 
 _EVERY_SECONDS = 5.0
-_WARM_SECONDS = 30.0
+_WARM_SECONDS = 120.0
 """A process that is younger still fills its pools and caches."""
 
 

@@ -81,7 +81,7 @@ class TestEveryService:
 @pytest.mark.parametrize("service", SERVICES, ids=by_name)
 class TestContractOfAService:
     def test_names_the_queues_the_service_consumes(self, service: ServiceName) -> None:
-        mentioned = {getattr(topology, word, None) for word in words_of(service.name)}
+        mentioned = [getattr(topology, word, None) for word in words_of(service.name)]
         queues = {queue.name for queue in mentioned if isinstance(queue, topology.EventQueue)}
         assert queues == {queue.name for queue in topology.queues_of(service)}, (
             "say in shared_events.topology whose queue it is, then make contracts"

@@ -65,9 +65,9 @@ class TestRollingUpdate:
             await asyncio.wait({update}, timeout=BETWEEN_SECONDS)
         answers = await asyncio.gather(*asked)
         await update
-        assert [answer.status_code for answer in answers] == [200] * len(asked)
         for client in (asker.http, other.http):
             await client.aclose()
+        assert [answer.status_code for answer in answers] == [200] * len(asked)
 
 
 async def _replace(stack: Platform, name: str) -> None:

@@ -18,8 +18,9 @@ from service_kit import metrics
 
 log = structlog.get_logger()
 
-MOST = 50
-"""Messages of a company that wait aside; they take the queue's prefetch from the others."""
+MOST = 500
+"""Messages of a company that wait aside before all others wait with them: they take the queue's
+prefetch from the others, and nothing may overtake them."""
 LONGEST_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -38,6 +39,7 @@ class _Lane(Generic[Item]):
     waiting: deque[Item] = field(default_factory=deque)
     since: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Aside(Generic[Item]):
@@ -64,8 +66,11 @@ class Aside(Generic[Item]):
             if lane.task is not None and lane.task.done():
                 lane.task.result()
 
-    def add(self, tenant_id: str, items: Sequence[Item]) -> None:
-        """Set these aside, behind those of the same company that wait already."""
+    async def add(self, tenant_id: str, items: Sequence[Item]) -> None:
+        """Set these aside, behind those of the same company that wait already.
+
+        Returns once there is room for more.
+        """
         lane = self._lanes.get(tenant_id)
         if lane is None:
             lane = self._lanes[tenant_id] = _Lane()
@@ -75,11 +80,17 @@ class Aside(Generic[Item]):
             log.warning("messages_set_aside", consumer=self._consumer)
         lane.waiting.extend(items)
         metrics.SET_ASIDE.labels(self._consumer).inc(len(items))
+        while len(lane.waiting) > MOST and self._lanes.get(tenant_id) is lane:
+            lane.room.clear()
+            await lane.room.wait()
 
     async def leave(self) -> None:
         """Try none of them again here; unacknowledged, they return to the queue."""
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        lanes = list(self._lanes.values())
         self._lanes.clear()
+        for lane in lanes:
+            lane.room.set()
+        tasks = [lane.task for lane in lanes if lane.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -88,7 +99,7 @@ class Aside(Generic[Item]):
         pause = _FIRST_PAUSE_SECONDS
         while lane.waiting:
             items = list(lane.waiting)
-            if len(items) > MOST or time.monotonic() - lane.since > LONGEST_SECONDS:
+            if time.monotonic() - lane.since > LONGEST_SECONDS:
                 await self._give_up(items)
                 done = True
             else:
@@ -100,5 +111,7 @@ class Aside(Generic[Item]):
             if done:
                 for _ in items:
                     lane.waiting.popleft()
+                pause, lane.since = _FIRST_PAUSE_SECONDS, time.monotonic()
+                lane.room.set()
         if self._lanes.get(tenant_id) is lane:
             del self._lanes[tenant_id]

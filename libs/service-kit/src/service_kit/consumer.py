@@ -154,7 +154,7 @@ class Consumer:
         self, batch: Sequence[_Delivery], *, lock_seconds: float | None = None
     ) -> None:
         """Apply a batch, however long the database takes to come back."""
-        batch = self._without_those_aside(batch)
+        batch = await self._without_those_aside(batch)
         if not batch:
             return
         backoff, failures = 0.1, 0
@@ -182,7 +182,7 @@ class Consumer:
             for theirs in companies.values():
                 await self._settle(theirs, lock_seconds=_LOCK_SECONDS)
         elif is_busy(error) and all(delivery.batch is not None for delivery in batch):
-            self._set_aside(batch[0].incoming.tenant_id, batch)
+            await self._set_aside(batch[0].incoming.tenant_id, batch)
         else:
             await self._settle_halves(batch, error)
 
@@ -195,21 +195,21 @@ class Consumer:
         await self._settle(batch[:middle])
         await self._settle(batch[middle:])
 
-    def _without_those_aside(self, batch: Sequence[_Delivery]) -> Sequence[_Delivery]:
+    async def _without_those_aside(self, batch: Sequence[_Delivery]) -> Sequence[_Delivery]:
         """What is of a company that waits aside already waits there too, in its place."""
         rest = []
         for delivery in batch:
             tenant_id = delivery.incoming.tenant_id
             if tenant_id in self._aside:
-                self._set_aside(tenant_id, [delivery])
+                await self._set_aside(tenant_id, [delivery])
             else:
                 rest.append(delivery)
         return rest
 
-    def _set_aside(self, tenant_id: str, deliveries: Sequence[_Delivery]) -> None:
+    async def _set_aside(self, tenant_id: str, deliveries: Sequence[_Delivery]) -> None:
         for delivery in deliveries:
             delivery.keep()
-        self._aside.add(tenant_id, deliveries)
+        await self._aside.add(tenant_id, deliveries)
 
     async def _apply_aside(self, deliveries: Sequence[_Delivery]) -> bool:
         """Apply them; False while the lock is held. While the database is away it waits."""

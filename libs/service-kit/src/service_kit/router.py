@@ -21,6 +21,8 @@ from service_kit.signing import HEADER, Signatures, Signed
 log = structlog.get_logger()
 
 _RETURN_SECONDS = 0.02
+_BATCHES_AHEAD = 10
+"""Room for what is set aside (`service_kit.aside`), beside the batches to come."""
 
 Kind = TypeVar("Kind", bound=RabbitSubscriber)
 
@@ -83,7 +85,7 @@ class Router(RabbitRouter):
             BatchSubscriber,
             queue,
             exchange,
-            channel=Channel(prefetch_count=2 * max_records),
+            channel=Channel(prefetch_count=_BATCHES_AHEAD * max_records),
             ack_policy=AckPolicy.NACK_ON_ERROR,
             consume_args=consume_args,
             no_reply=True,

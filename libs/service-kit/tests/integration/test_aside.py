@@ -13,7 +13,7 @@ from crm_scratch.bus import RETRY_DELAYS, Bus, deleted
 from crm_scratch.consuming import deleted_to, inbox_rows
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT
 from crm_testing.wire import Wire
-from service_kit import aside
+from service_kit import aside, metrics
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import connect, discard
 from service_kit.consumer import Consumer
@@ -94,6 +94,17 @@ async def send(bus: Bus, ids: Sequence[UUID], tenant_id: str) -> None:
     await bus.send(*(deleted(each, tenant_id=tenant_id) for each in ids))
 
 
+@pytest.fixture(autouse=True)
+def nothing_set_aside() -> None:
+    metrics.SET_ASIDE.clear()
+
+
+def has_set_aside(count: int) -> bool:
+    """Whether at least so many messages had to make room."""
+    samples = [sample for metric in metrics.SET_ASIDE.collect() for sample in metric.samples]
+    return sum(s.value for s in samples if s.name.endswith("_total")) >= count
+
+
 class TestHeldRow:
     async def test_makes_its_own_company_wait_alone_and_in_order(
         self,
@@ -145,27 +156,39 @@ class TestHeldRow:
         await stop()
         assert await bus.depth(QUEUE.name) == 0
 
-    async def test_by_too_many_messages_frees_the_queue(
-        self,
-        start: Start,
-        holder: asyncpg.Connection,
-        bus: Bus,
-        seen: Seen,
+    async def test_of_many_messages_delays_no_other_company(
+        self, start: Start, holder: asyncpg.Connection, bus: Bus, seen: Seen
     ) -> None:
-        """More than the prefetch: kept for ever, they would stop everybody."""
         theirs, other = [uuid4() for _ in range(400)], uuid4()
         stop = await start()
         async with held(holder, TENANT):
             await send(bus, theirs, TENANT)
             await send(bus, [other], OTHER_TENANT)
             await eventually(lambda: seen[OTHER_TENANT] == [other])
-
-        async def settled() -> bool:
-            letters = await bus.depth(QUEUE.dead_letters.name)
-            return letters + len(set(seen[TENANT])) == len(theirs)
-
-        await eventually(settled, seconds=30)
+        await eventually(lambda: seen[TENANT] == theirs)
         await stop()
+
+    async def test_of_too_many_makes_the_queue_wait_and_breaks_no_order(
+        self,
+        start: Start,
+        holder: asyncpg.Connection,
+        bus: Bus,
+        seen: Seen,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(aside, "MOST", 20)
+        theirs, other = [uuid4() for _ in range(400)], uuid4()
+        stop = await start()
+        async with held(holder, TENANT):
+            await send(bus, theirs[:1], TENANT)
+            await eventually(lambda: has_set_aside(1))
+            await send(bus, theirs[1:], TENANT)
+            await send(bus, [other], OTHER_TENANT)
+            await eventually(lambda: has_set_aside(21))
+            assert seen == {TENANT: [], OTHER_TENANT: []}
+        await eventually(lambda: seen == {TENANT: theirs, OTHER_TENANT: [other]})
+        await stop()
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
 
     async def test_returns_them_to_the_queue_in_order_when_the_consumer_leaves(
         self,
