@@ -54,6 +54,9 @@ class Rows(Generic[Row]):
             attr.key: cast("Column[Any]", attr.columns[0]) for attr in mapper.column_attrs
         }
         self._keys = tuple(attr for attr, column in self._columns.items() if column.primary_key)
+        # An id alone would lead to another tenant's row where a transaction acts for several.
+        whose = ("tenant_id",) if "tenant_id" in self._columns else ()
+        self._found_by = tuple(dict.fromkeys((*whose, *self._keys)))
         self._names = [(attr, column.name) for attr, column in self._columns.items()]
         self._insert = lru_cache(64)(self._insert_statement)
         self._update = lru_cache(64)(self._update_statement)
@@ -73,10 +76,14 @@ class Rows(Generic[Row]):
         return count
 
     async def update(self, tx: Transaction, rows: Iterable[Row], *names: str) -> int:
-        """Write these columns of rows back, all but the key by default; the caller holds locks."""
+        """Write these columns of rows back, all but the key by default; the caller holds locks.
+
+        A row that has a tenant stays its tenant's, and another's with its key is left alone.
+        """
         count = 0
         for attrs, alike in self._alike(rows).items():
-            changed = (*self._keys, *(names or self._beside_key(attrs)))
+            beside = (attr for attr in attrs if attr not in self._found_by)
+            changed = (*self._found_by, *(names or beside))
             count += await self._run(tx, self._update(changed), changed, alike)
         return count
 
@@ -165,8 +172,8 @@ class Rows(Generic[Row]):
 
     def _update_statement(self, attrs: _Attrs) -> str:
         columns = [self._columns[attr] for attr in attrs]
-        sets = ", ".join(f"{c.name} = {_taken(c)}" for c in columns[len(self._keys) :])
-        keys = [column.name for column in columns[: len(self._keys)]]
+        sets = ", ".join(f"{c.name} = {_taken(c)}" for c in columns[len(self._found_by) :])
+        keys = [column.name for column in columns[: len(self._found_by)]]
         same = " AND ".join(f"{self.table.name}.{key} = new.{key}" for key in keys)
         return f"UPDATE {self.table.name} SET {sets} FROM {_source(columns)} WHERE {same}"  # noqa: S608
 

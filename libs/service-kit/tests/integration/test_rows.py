@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from crm_scratch.things import TENANT
+from crm_scratch.things import OTHER_TENANT, TENANT
 from service_kit import columns
 from service_kit.database import Database, Transaction
 from service_kit.rows import Rows, Shape
@@ -159,6 +159,20 @@ class TestUpdate:
             (again,) = await by_title(tx)
         assert (again.title, again.version, again.source) == ("b", 2, "phone")
         assert again.created_at == read.created_at
+
+    async def test_leaves_a_row_with_its_tenant(
+        self, database: Database, notes: asyncpg.Connection
+    ) -> None:
+        """The id is known to somebody else, and the transaction acts for both."""
+        ours = note("ours")
+        async with database.tenants([TENANT, OTHER_TENANT]) as tx:
+            await NOTES.insert(tx, [ours])
+            theirs = ours.model_copy(update={"tenant_id": OTHER_TENANT, "title": "theirs"})
+            assert await NOTES.update(tx, [theirs]) == 0
+            assert await NOTES.update(tx, [theirs], "title") == 0
+        assert await notes.fetchval("SELECT tenant_id || title FROM scratch.notes") == (
+            f"{TENANT}ours"
+        )
 
 
 @pytest.mark.usefixtures("notes")

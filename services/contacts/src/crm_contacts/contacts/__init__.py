@@ -26,4 +26,9 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
     service.answer(ReplaceContact, requests.replace)
     service.answer(PatchContact, requests.patch)
     service.answer(DeleteContact, requests.delete)
-    service.on(topology.CONTACTS_CHANNEL_EVENTS, ChannelMessageReceived, on_message_received)
+    service.on(
+        topology.CONTACTS_CHANNEL_EVENTS,
+        ChannelMessageReceived,
+        on_message_received,
+        together=True,
+    )

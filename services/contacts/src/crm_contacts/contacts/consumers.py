@@ -1,13 +1,13 @@
 """What messages tell about people: `channel.message_received` makes and completes contacts.
 
-A batch is applied as sets. Each message's person is somebody known or somebody new (identity rule,
-docs/architecture.md, "Identity"); who is only known to write again costs one row in one UPDATE.
+A batch is applied as sets, over all companies in it. Each message's person is somebody known or
+somebody new to its company (identity rule, docs/architecture.md, "Identity"); who is only known to
+write again costs one row in one UPDATE.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
@@ -16,13 +16,49 @@ from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
-from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name, owners, visible
+from shared_events.identity import (
+    IdentityKey,
+    Owned,
+    Owners,
+    WhatsAppId,
+    display_name,
+    owners,
+    visible,
+)
 
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.repository import Known
+from crm_contacts.contacts.repository import Known, Ref
 
 Received = Event[ChannelMessageReceived]
+
+
+@dataclass(slots=True)
+class _Company:
+    """A company's messages in their order, who is seen in each, and whose each is."""
+
+    tenant_id: str
+    events: list[Received] = field(default_factory=list)
+    seen: list[list[WhatsAppId]] = field(default_factory=list)
+    keys: set[identities.Key] = field(default_factory=set)
+    owners: Owners = field(default_factory=Owners)
+
+    def add(self, event: Received) -> None:
+        """Take one more of its messages."""
+        shown = [WhatsAppId(i.kind, i.value) for i in event.data.person.identities]
+        self.events.append(event)
+        self.seen.append(shown)
+        self.keys |= {(self.tenant_id, identity.key) for identity in shown}
+
+    def apply_rule(self, found: Mapping[identities.Key, Owned]) -> None:
+        """Say whose the messages are, by what is on record of anybody."""
+        known = {key[1]: found[key] for key in self.keys if key in found}
+        self.owners = owners(self.tenant_id, self.seen, known)
+
+    def recorded(self) -> dict[identities.Key, Owned]:
+        """The identities to write down."""
+        recorded = self.owners.new | self.owners.renamed
+        return {(self.tenant_id, key): owned for key, owned in recorded.items()}
 
 
 @dataclass(slots=True)
@@ -39,26 +75,51 @@ class _Person:
     changed: set[str] = field(default_factory=set)
 
 
-async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
-    """Create and complete the contacts of these messages, of one tenant and in their order."""
-    seen = [[WhatsAppId(i.kind, i.value) for i in e.data.person.identities] for e in events]
-    keys = {identity.key: None for identities_seen in seen for identity in identities_seen}
-    found = owners(tx.tenant_id, seen, await identities.find_locked(tx, keys))
-    stored = await repository.find_known_for_update(tx, set(found.contacts))
+_People = dict[Ref, _Person]
 
-    people: dict[UUID, _Person] = {}
+
+async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
+    """Create and complete the contacts of these messages, each company's in their order."""
+    companies = _by_company(events)
+    found = await identities.find_locked(tx, [key for c in companies for key in c.keys])
+    for company in companies:
+        company.apply_rule(found)
+    refs = [(c.tenant_id, contact_id) for c in companies for contact_id in c.owners.contacts]
+    stored = await repository.find_known_for_update(tx, refs)
+
+    people: _People = {}
+    recorded: dict[identities.Key, Owned] = {}
+    for company in companies:
+        people |= _people(company, stored)
+        recorded |= company.recorded()
+    await _tell(tx, people, await _write(tx, people, recorded))
+
+
+def _by_company(events: Iterable[Received]) -> list[_Company]:
+    """The messages of each company, still in their order."""
+    companies: dict[str, _Company] = {}
+    for event in events:
+        companies.setdefault(event.tenant_id, _Company(event.tenant_id)).add(event)
+    return list(companies.values())
+
+
+def _people(company: _Company, stored: Mapping[Ref, Known]) -> _People:
+    """Who wrote to a company, and what its messages teach of them."""
+    people: _People = {}
     told: set[IdentityKey] = set()
-    for event, contact_id, shown in zip(events, found.contacts, seen, strict=True):
-        person = people.get(contact_id)
+    found = company.owners
+    for event, contact_id, shown in zip(company.events, found.contacts, company.seen, strict=True):
+        ref = company.tenant_id, contact_id
+        person = people.get(ref)
         if person is None:
-            on_record = stored.get(contact_id)
-            nobody = Known(contact_id, display_name(None, None))
+            on_record = stored.get(ref)
+            nobody = Known(*ref, display_name(None, None))
             person = _Person(on_record or nobody, event, is_new=on_record is None)
-            people[contact_id] = person
+            people[ref] = person
         person.linked += [i for i in shown if i.key in found.new and i.key not in told]
         told |= {identity.key for identity in shown}
         _learn(person, event)
-    await _tell(tx, people, await _write(tx, people, found.new | found.renamed))
+    return people
 
 
 def _learn(person: _Person, event: Received) -> None:
@@ -86,51 +147,51 @@ def _learn(person: _Person, event: Received) -> None:
 
 
 async def _write(
-    tx: Transaction, people: Mapping[UUID, _Person], recorded: Mapping[IdentityKey, Owned]
+    tx: Transaction, people: _People, recorded: Mapping[identities.Key, Owned]
 ) -> list[Contact]:
     """Write everything down; returns the contacts that are new or changed."""
     now = datetime.now(UTC)
-    new = [_new_contact(tx.tenant_id, p, now) for p in people.values() if p.is_new]
-    known = [p for p in people.values() if not p.is_new]
-    rows = await repository.find_for_update(tx, [p.known.id for p in known if p.changed])
+    new = [_new_contact(p, now) for p in people.values() if p.is_new]
+    known = {ref: p for ref, p in people.items() if not p.is_new}
+    rows = await repository.find_for_update(tx, [ref for ref, p in known.items() if p.changed])
     changed = [
-        people[contact_id]
+        known[ref]
         .known.teach(contact)
         .model_copy(update={"version": contact.version + 1, "updated_at": now})
-        for contact_id, contact in rows.items()
+        for ref, contact in rows.items()
     ]
     await repository.insert(tx, new)
     await repository.update(tx, changed)
-    await repository.touch(tx, [p.known for p in known if not p.changed])
+    await repository.touch(tx, [p.known for p in known.values() if not p.changed])
     await identities.save(tx, recorded)
     return [*new, *changed]
 
 
-def _new_contact(tenant_id: str, person: _Person, now: datetime) -> Contact:
+def _new_contact(person: _Person, now: datetime) -> Contact:
     source = "inbound" if person.first.data.direction == "inbound" else "phone"
     return Contact.model_construct(
-        **asdict(person.known), tenant_id=tenant_id, source=source, created_at=now, updated_at=now
+        **asdict(person.known), source=source, created_at=now, updated_at=now
     )
 
 
-async def _tell(
-    tx: Transaction, people: Mapping[UUID, _Person], written: Sequence[Contact]
-) -> None:
+async def _tell(tx: Transaction, people: _People, written: Sequence[Contact]) -> None:
     """One event for who is new, one per newly linked identity, one for what changed."""
-    shown = {r.id: r for r in await repository.to_resources(tx, written)}
-    for contact_id, person in people.items():
-        for event in _events(contact_id, person, shown):
-            tx.outbox.add(event, contact_id, cause=person.first.cause)
+    resources = await repository.to_resources(tx, written)
+    shown = {(c.tenant_id, c.id): r for c, r in zip(written, resources, strict=True)}
+    for ref, person in people.items():
+        for event in _events(ref, person, shown):
+            tenant_id, contact_id = ref
+            tx.outbox.add(event, contact_id, tenant_id=tenant_id, cause=person.first.cause)
 
 
 def _events(
-    contact_id: UUID, person: _Person, shown: Mapping[UUID, contract.Contact]
+    ref: Ref, person: _Person, shown: Mapping[Ref, contract.Contact]
 ) -> Iterator[EventData]:
     if person.is_new:
-        yield ContactCreated(contact=shown[contact_id])
+        yield ContactCreated(contact=shown[ref])
         return
     for linked in person.linked:
         identity = contract.Identity(kind=linked.kind, value=linked.value)
-        yield ContactIdentityLinked(contact_id=contact_id, identity=identity)
+        yield ContactIdentityLinked(contact_id=person.known.id, identity=identity)
     if person.changed:
-        yield ContactUpdated(contact=shown[contact_id], changed=sorted(person.changed))
+        yield ContactUpdated(contact=shown[ref], changed=sorted(person.changed))

@@ -1,4 +1,7 @@
-"""Who is whom: WhatsApp identities on record (docs/architecture.md, "Identity")."""
+"""Who is whom: WhatsApp identities on record (docs/architecture.md, "Identity").
+
+Each is a company's own: two that know one number know nothing of each other.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +14,13 @@ from shared_events.identity import IdentityKey, IdentityKind, Owned
 from crm_contacts.contacts.models import ContactIdentity
 
 # LATERAL with a LIMIT looks each key up by itself: no statistics can talk the planner into reading
-# all identities of the tenant.
+# all identities of a tenant.
 _FIND = """
-SELECT k.kind, k.canonical, i.value, i.contact_id
-FROM unnest($2::text[], $3::text[]) AS k(kind, canonical)
+SELECT k.tenant_id, k.kind, k.canonical, i.value, i.contact_id
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, kind, canonical)
 CROSS JOIN LATERAL (
     SELECT value, contact_id FROM contact_identities
-    WHERE tenant_id = $1 AND kind = k.kind AND canonical = k.canonical LIMIT 1) AS i
+    WHERE tenant_id = k.tenant_id AND kind = k.kind AND canonical = k.canonical LIMIT 1) AS i
 """
 
 # Whoever is about to record an identity takes its lock first and looks again: two that meet over
@@ -27,11 +30,15 @@ SELECT pg_advisory_xact_lock(hashtextextended(k, 0))
 FROM (SELECT unnest($1::text[]) AS k ORDER BY 1) AS keys
 """
 
+Key = tuple[str, IdentityKey]
+"""Whose identity, and which."""
+
 
 @dataclass(frozen=True, slots=True)
 class _OnRecord:
     """An identity and the contact it belongs to."""
 
+    tenant_id: str
     kind: IdentityKind
     canonical: str
     value: str
@@ -42,41 +49,47 @@ _ON_RECORD = Shape(_OnRecord)
 _IDENTITIES = Rows(ContactIdentity)
 
 
-async def find(tx: Transaction, wanted: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
+async def find(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
     """Those of the identities that are on record."""
-    kinds, canonicals = [kind for kind, _ in wanted], [canonical for _, canonical in wanted]
-    found = await _ON_RECORD.find(tx, _FIND, tx.tenant_id, kinds, canonicals)
-    return {(i.kind, i.canonical): Owned(i.contact_id, i.value) for i in found}
+    found = await _ON_RECORD.find(
+        tx,
+        _FIND,
+        [tenant_id for tenant_id, _ in wanted],
+        [kind for _, (kind, _) in wanted],
+        [canonical for _, (_, canonical) in wanted],
+    )
+    return {(i.tenant_id, (i.kind, i.canonical)): Owned(i.contact_id, i.value) for i in found}
 
 
-async def find_locked(tx: Transaction, wanted: Collection[IdentityKey]) -> dict[IdentityKey, Owned]:
+async def find_locked(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
     """As `find`, with those that are not on record locked until the transaction ends."""
     known = await find(tx, wanted)
-    missing = [k for k in wanted if k not in known]
+    missing = [key for key in wanted if key not in known]
     if missing:
         await lock(tx, missing)
         known |= await find(tx, missing)
     return known
 
 
-async def lock(tx: Transaction, wanted: Iterable[IdentityKey]) -> None:
+async def lock(tx: Transaction, wanted: Iterable[Key]) -> None:
     """Be the only one to record these identities until the transaction ends.
 
-    Take it before any row lock: the order is what keeps two transactions from a deadlock.
+    Take all of them at once, and before any row lock: they are taken in one order over all
+    companies, and that is what keeps two transactions from a deadlock.
     """
-    await tx.execute(_LOCK, [f"{tx.tenant_id}/{kind}/{canonical}" for kind, canonical in wanted])
+    await tx.execute(_LOCK, [f"{tenant}/{kind}/{name}" for tenant, (kind, name) in wanted])
 
 
-async def save(tx: Transaction, owned: Mapping[IdentityKey, Owned]) -> None:
+async def save(tx: Transaction, owned: Mapping[Key, Owned]) -> None:
     """Record new identities, and aliases or owners that changed."""
     rows = [
         ContactIdentity(
-            tenant_id=tx.tenant_id,
+            tenant_id=tenant_id,
             kind=kind,
             canonical=canonical,
             value=one.value,
             contact_id=one.contact_id,
         )
-        for (kind, canonical), one in owned.items()
+        for (tenant_id, (kind, canonical)), one in owned.items()
     ]
     await _IDENTITIES.upsert(tx, rows, "value", "contact_id")

@@ -1,4 +1,7 @@
-"""Reading and writing contacts, a set of rows at a time."""
+"""Reading and writing contacts, a set of rows at a time, of one company or of many.
+
+Every statement says of each row whose it is: an id alone leads to nobody.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,19 +16,34 @@ from shared_events.identity import IdentityKind
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
 
+Ref = tuple[str, UUID]
+"""Whose contact, and which."""
+
 CONTACTS = Rows(Contact)
+# LATERAL looks each contact up by itself, and locks them in the order of the arrays.
+_FIND = """
+SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT {columns} FROM contacts
+    WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1 FOR UPDATE) AS c
+"""
 # Touches no indexed column, so PostgreSQL keeps the new row on its page and leaves every index be.
 _TOUCH = """
 UPDATE contacts c SET
     first_interaction_at = t.first_at, last_interaction_at = t.last_at, push_name = t.push_name
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[])
-    AS t(id, first_at, last_at, push_name)
-WHERE c.id = t.id
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+    AS t(tenant_id, id, first_at, last_at, push_name)
+WHERE c.tenant_id = t.tenant_id AND c.id = t.id
 """
+# The tenant is compared outside: inside, the primary key would do as well for the planner, and that
+# reads all identities of the tenant.
 _IDENTITIES = """
-SELECT contact_id, kind, value FROM contact_identities
-WHERE contact_id = ANY($1::uuid[])
-ORDER BY CASE kind WHEN 'phone' THEN 0 WHEN 'lid' THEN 1 ELSE 2 END, created_at, canonical
+SELECT i.tenant_id, i.contact_id, i.kind, i.value
+FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, contact_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM contact_identities WHERE contact_id = k.contact_id OFFSET 0) AS i
+WHERE i.tenant_id = k.tenant_id
+ORDER BY CASE i.kind WHEN 'phone' THEN 0 WHEN 'lid' THEN 1 ELSE 2 END, i.created_at, i.canonical
 """
 
 
@@ -33,6 +51,7 @@ ORDER BY CASE kind WHEN 'phone' THEN 0 WHEN 'lid' THEN 1 ELSE 2 END, created_at,
 class Known:
     """What a message may teach of a contact; far cheaper to carry than the whole row."""
 
+    tenant_id: str
     id: UUID
     name: str
     phone: str | None = None
@@ -50,6 +69,7 @@ class Known:
 class _Belongs:
     """An identity of a contact."""
 
+    tenant_id: str
     contact_id: UUID
     kind: IdentityKind
     value: str
@@ -57,31 +77,28 @@ class _Belongs:
 
 _KNOWN = Shape(Known)
 _BELONGS = Shape(_Belongs)
-_COLUMNS = ", ".join(column.name for column in fields(Known))
-_FIND_KNOWN = f"SELECT {_COLUMNS} FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"  # noqa: S608
+_FIND_KNOWN = _FIND.format(columns=", ".join(column.name for column in fields(Known)))
+_FIND_ALL = _FIND.format(columns="*")
 
 
-async def find_known_for_update(tx: Transaction, ids: Collection[UUID]) -> dict[UUID, Known]:
+async def find_known_for_update(tx: Transaction, refs: Iterable[Ref]) -> dict[Ref, Known]:
     """As `find_for_update`, with only what messages may change."""
-    return {known.id: known for known in await _KNOWN.find(tx, _FIND_KNOWN, list(ids))}
+    found = await _KNOWN.find(tx, _FIND_KNOWN, *_arrays(sorted(set(refs))))
+    return {(known.tenant_id, known.id): known for known in found}
 
 
-async def find_for_update(tx: Transaction, ids: Collection[UUID]) -> dict[UUID, Contact]:
-    """These contacts, deleted ones too, locked in the order of their ids."""
-    if not ids:
+async def find_for_update(tx: Transaction, refs: Collection[Ref]) -> dict[Ref, Contact]:
+    """These contacts, deleted ones too, locked in the order of their tenants and ids."""
+    if not refs:
         return {}
-    rows = await CONTACTS.find(
-        tx,
-        "SELECT * FROM contacts WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
-        list(ids),
-    )
-    return {row.id: row for row in rows}
+    found = await CONTACTS.find(tx, _FIND_ALL, *_arrays(sorted(set(refs))))
+    return {(contact.tenant_id, contact.id): contact for contact in found}
 
 
 async def find_live(tx: Transaction, contact_id: UUID) -> Contact | None:
     """The contact, unless it is missing, deleted or another tenant's."""
-    live = "SELECT * FROM contacts WHERE id = $1 AND deleted_at IS NULL"
-    return await CONTACTS.first(tx, live, contact_id)
+    contact = await CONTACTS.first(tx, "SELECT * FROM contacts WHERE id = $1", contact_id)
+    return contact if contact and contact.deleted_at is None else None
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:
@@ -99,27 +116,27 @@ async def touch(tx: Transaction, contacts: Sequence[Known]) -> None:
     if contacts:
         await tx.execute(
             _TOUCH,
-            [c.id for c in contacts],
+            *_arrays([(c.tenant_id, c.id) for c in contacts]),
             [c.first_interaction_at for c in contacts],
             [c.last_interaction_at for c in contacts],
             [c.push_name for c in contacts],
         )
 
 
-async def identities_of(
-    tx: Transaction, ids: Collection[UUID]
-) -> dict[UUID, list[contract.Identity]]:
+async def identities_of(tx: Transaction, refs: Sequence[Ref]) -> dict[Ref, list[contract.Identity]]:
     """The identities of each contact, strongest first (a phone before a LID)."""
-    found: dict[UUID, list[contract.Identity]] = {contact_id: [] for contact_id in ids}
-    for one in await _BELONGS.find(tx, _IDENTITIES, list(ids)):
-        found[one.contact_id].append(contract.Identity(kind=one.kind, value=one.value))
+    found: dict[Ref, list[contract.Identity]] = {ref: [] for ref in refs}
+    for one in await _BELONGS.find(tx, _IDENTITIES, *_arrays(refs)):
+        identity = contract.Identity(kind=one.kind, value=one.value)
+        found[one.tenant_id, one.contact_id].append(identity)
     return found
 
 
 async def to_resources(tx: Transaction, contacts: Sequence[Contact]) -> list[contract.Contact]:
     """The contacts as customers see them, in the same order."""
-    identities = await identities_of(tx, [c.id for c in contacts]) if contacts else {}
-    return [to_resource(c, identities[c.id]) for c in contacts]
+    refs = [(c.tenant_id, c.id) for c in contacts]
+    identities = await identities_of(tx, refs) if refs else {}
+    return [to_resource(c, identities[ref]) for c, ref in zip(contacts, refs, strict=True)]
 
 
 def to_resource(contact: Contact, identities: list[contract.Identity]) -> contract.Contact:
@@ -129,3 +146,8 @@ def to_resource(contact: Contact, identities: list[contract.Identity]) -> contra
 
 
 _SHOWN = tuple(name for name in contract.Contact.model_fields if name != "identities")
+
+
+def _arrays(refs: Sequence[Ref]) -> tuple[list[str], list[UUID]]:
+    """The contacts as a statement takes them: tenants, and ids beside them."""
+    return [tenant_id for tenant_id, _ in refs], [contact_id for _, contact_id in refs]

@@ -50,7 +50,7 @@ async def create(
     """
     owner_id = await _owner_id(tx, phone) if phone else None
     if owner_id is not None:
-        owner = (await repository.find_for_update(tx, {owner_id}))[owner_id]
+        owner = (await _locked(tx, owner_id))[owner_id]
         if owner.deleted_at is None:
             raise _exists(owner.id)
         back, changed = _edited(owner, {**fields, "deleted_at": None})
@@ -66,7 +66,7 @@ async def create(
     )
     await repository.insert(tx, [contact])
     if phone:
-        await identities.save(tx, {phone.key: Owned(contact.id, phone.value)})
+        await identities.save(tx, {(tx.tenant_id, phone.key): Owned(contact.id, phone.value)})
     created = (await repository.to_resources(tx, [contact]))[0]
     tx.outbox.add(ContactCreated(contact=created), contact.id)
     return created
@@ -86,7 +86,7 @@ async def change(
     `contact_exists` when another contact has the phone.
     """
     owner_id = await _owner_id(tx, phone) if phone else None
-    found = await repository.find_for_update(tx, {contact_id, owner_id or contact_id})
+    found = await _locked(tx, contact_id, owner_id or contact_id)
     contact = _expected(found.get(contact_id), expected_version)
     if phone and owner_id != contact_id:
         await _take(tx, phone, contact_id, found[owner_id] if owner_id else None)
@@ -98,12 +98,18 @@ async def change(
 
 async def delete(tx: Transaction, contact_id: UUID, expected_version: int | None) -> None:
     """Remove the contact softly; its identities stay its own, so a new message brings it back."""
-    found = await repository.find_for_update(tx, {contact_id})
+    found = await _locked(tx, contact_id)
     contact = _expected(found.get(contact_id), expected_version)
     now = datetime.now(UTC)
     gone = {"deleted_at": now, "updated_at": now, "version": contact.version + 1}
     await repository.update(tx, [contact.model_copy(update=gone)])
     tx.outbox.add(ContactDeleted(contact_id=contact_id), contact_id)
+
+
+async def _locked(tx: Transaction, *ids: UUID) -> dict[UUID, Contact]:
+    """Those of the ids that are contacts of the caller's, locked."""
+    found = await repository.find_for_update(tx, {(tx.tenant_id, one) for one in ids})
+    return {contact.id: contact for contact in found.values()}
 
 
 def _expected(contact: Contact | None, version: int | None) -> Contact:
@@ -116,7 +122,7 @@ def _expected(contact: Contact | None, version: int | None) -> Contact:
 
 async def _owner_id(tx: Transaction, phone: WhatsAppId) -> UUID | None:
     """Whose phone this is; when nobody's, it is the caller's to record until the commit."""
-    found = await identities.find_locked(tx, [phone.key])
+    found = await identities.find_locked(tx, [(tx.tenant_id, phone.key)])
     return next((owned.contact_id for owned in found.values()), None)
 
 
@@ -129,7 +135,7 @@ async def _take(
             raise _exists(owner.id)
         if owner.phone == phone.phone:
             await repository.update(tx, [owner.model_copy(update={"phone": None})])
-    await identities.save(tx, {phone.key: Owned(contact_id, phone.value)})
+    await identities.save(tx, {(tx.tenant_id, phone.key): Owned(contact_id, phone.value)})
     linked = contract.Identity(kind=phone.kind, value=phone.value)
     tx.outbox.add(ContactIdentityLinked(contact_id=contact_id, identity=linked), contact_id)
 

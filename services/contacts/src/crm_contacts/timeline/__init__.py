@@ -15,8 +15,6 @@ from crm_contacts.timeline.consumers import on_contact_event
 
 def add_to(service: Service) -> None:
     """Every event of a contact becomes an entry."""
-    service.on(topology.CONTACT_ENRICHMENT, ContactCreated, on_contact_event)
-    service.on(topology.CONTACT_ENRICHMENT, ContactUpdated, on_contact_event)
-    service.on(topology.CONTACT_ENRICHMENT, ContactDeleted, on_contact_event)
-    service.on(topology.CONTACT_ENRICHMENT, ContactIdentityLinked, on_contact_event)
-    service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event)
+    for event in (ContactCreated, ContactUpdated, ContactDeleted, ContactIdentityLinked):
+        service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
+    service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event, together=True)

@@ -21,15 +21,15 @@ _ENTRIES = Rows(ContactEvent)
 
 
 async def on_contact_event(tx: Transaction, events: Sequence[Event[Any]]) -> None:
-    """Write down what happened, each event once (its id is the entry's)."""
-    await _ENTRIES.insert(tx, [_entry_of(tx.tenant_id, event) for event in events])
+    """Write down what happened, each event once (its id is the entry's), whosever it is."""
+    await _ENTRIES.insert(tx, map(_entry_of, events))
 
 
-def _entry_of(tenant_id: str, event: Event[Any]) -> ContactEvent:
+def _entry_of(event: Event[Any]) -> ContactEvent:
     category, title, payload = _entry(event.data)
     return ContactEvent.model_construct(
         id=event.body.event_id,
-        tenant_id=tenant_id,
+        tenant_id=event.tenant_id,
         contact_id=event.body.aggregate_id,
         type=event.body.event_type,
         category=category,

@@ -1,14 +1,19 @@
 """What the tests of contacts share: a company whose customers write to it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from service_kit.cause import Cause
+from service_kit.database import Database
+from service_kit.incoming import Event, EventHandler
 from shared_events import topology
 from shared_events.channels.traffic import ChannelMessageReceived, Person, TrafficChannel
 from shared_events.contacts.contact import Identity, ListContacts
+from shared_events.envelope import EventData
 
-from crm_testing.services import Company, eventually
+from crm_testing.services import Company, event_of, eventually
 
 
 class Shop(Company):
@@ -61,3 +66,17 @@ class Shop(Company):
         """The contacts a list shows."""
         data: list[dict[str, Any]] = (await self.value(ListContacts(**query)))["data"]
         return data
+
+
+def delivered(tenant_id: str, data: EventData) -> Event[Any]:
+    """What a company is told, as its handler is given it."""
+    envelope = event_of(tenant_id, data)
+    return Event(envelope.event_id, tenant_id, envelope, {}, Cause("req-told", envelope.event_id))
+
+
+async def apply(
+    database: Database, handler: EventHandler[Any], events: Sequence[Event[Any]]
+) -> None:
+    """A batch as the consumer applies it: in one transaction, for all companies in it."""
+    async with database.tenants(sorted({event.tenant_id for event in events})) as tx:
+        await handler(tx, events)
