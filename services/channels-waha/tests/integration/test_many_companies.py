@@ -24,7 +24,7 @@ from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_testing.scenes.channels import CUSTOMER, queued_message
 from crm_testing.schemas import Databases, MigratedDatabase
-from crm_testing.services import event_of
+from crm_testing.services import event_of, eventually
 from service_kit.cause import Cause
 from service_kit.database import Database
 from service_kit.egress import Egress
@@ -176,6 +176,10 @@ _STATE = (
     "SELECT message_id, content, state, external_id FROM outbound_messages ORDER BY seq",
     "SELECT id, status, waha_status FROM channels",
 )
+_WAITING = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 _READ = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1"
 _SCANNED = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1"
 
@@ -244,6 +248,20 @@ class TestSameAsOneByOne:
             assert [event["external_id"] for event in sent] == ["X", "Y"]
             (heard,) = await crowd.told(tenant, "channel.message_received")
             assert heard["external_id"] == "Z"
+
+    async def test_answer_and_echo_at_once_settle_a_message_once(self, crowd: Crowd) -> None:
+        tenant = Tenant()
+        await crowd.open([tenant])
+        message = tenant.writes("oi")
+        await crowd.apply([message])
+        await crowd.under_way([tenant], "oi", None)
+        async with crowd.database.tenant(tenant.id) as tx:
+            await ledger.mark_sent(tx, message.data.message.id, "X")
+            echo = asyncio.create_task(crowd.apply([tenant.echo("X", "oi")]))
+            await eventually(lambda: crowd.rows(tenant, _WAITING))
+        await echo
+        assert len(await crowd.told(tenant, "channel.message_sent")) == 1
+        assert await crowd.told(tenant, "channel.message_received") == []
 
 
 class TestApart:
