@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from crm_channels_waha.outbound import channel_sender, ledger
+from crm_channels_waha.outbound.echoes import Echo, confirm
 from crm_fakes.waha import WahaSimulator
 from crm_testing.scenes.channels import Shop
 from crm_testing.services import eventually
@@ -89,11 +90,12 @@ class TestSender:
         second = await company.write("segunda")
         await company.until_state(second, "pending")
         async with company.database.tenant(company.id) as tx:
-            echo = ledger.Echo(
+            echo = Echo(
+                tenant_id=company.id,
                 channel_id=company.channel_id,
                 external_id=str((await company.ledger(first))["external_id"]),
                 at=datetime.now(UTC),
                 cause=Cause(),
             )
-            assert await ledger.confirm(tx, [echo])
+            assert await confirm(tx, [echo])
         await company.until_state(second, "sent")

@@ -1,6 +1,6 @@
 """Reading and writing channels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,8 +21,20 @@ SELECT 1 FROM channels
 WHERE id <> $1 AND waha_base_url = $2 AND waha_session = $3 AND deleted_at IS NULL
     AND waha_status IS NOT NULL AND waha_status <> 'STOPPED'
 """
-_FIND = "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL"
+# By the key alone, and whether it is deleted is looked at afterwards: in a table that has no
+# statistics yet, an index of what is not deleted seems as good as the key's, and is read from end
+# to end.
+_FIND = "SELECT * FROM channels WHERE tenant_id = $1 AND id = $2"
 _FIND_LOCKED = f"{_FIND} FOR UPDATE"
+_FIND_MANY = """
+SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM channels WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1) AS c
+WHERE c.deleted_at IS NULL
+"""
+
+ChannelKey = tuple[str, UUID]
+"""Tenant and id: what is told of a channel is true of that company's alone."""
 
 
 async def insert(tx: Transaction, channel: ChannelRow) -> ChannelRow:
@@ -50,21 +62,28 @@ async def require_own_session(tx: Transaction, row: ChannelRow) -> None:
 
 
 async def find(tx: Transaction, channel_id: UUID, *, lock: bool = False) -> ChannelRow:
-    """A channel that is not deleted; raises NotFoundError."""
-    row = await CHANNELS.first(tx, _FIND_LOCKED if lock else _FIND, channel_id)
+    """A channel of the transaction's tenant that is not deleted; raises NotFoundError."""
+    row = await find_if_any(tx, (tx.tenant_id, channel_id), lock=lock)
     if row is None:
         raise NotFoundError("channel")
     return row
 
 
-async def find_many(tx: Transaction, channel_ids: Sequence[UUID]) -> dict[UUID, ChannelRow]:
+async def find_if_any(
+    tx: Transaction, channel: ChannelKey, *, lock: bool = False
+) -> ChannelRow | None:
+    """A channel, unless it is deleted or none of that tenant's."""
+    row = await CHANNELS.first(tx, _FIND_LOCKED if lock else _FIND, *channel)
+    return row if row and row.deleted_at is None else None
+
+
+async def find_many(
+    tx: Transaction, channels: Collection[ChannelKey]
+) -> dict[ChannelKey, ChannelRow]:
     """Those of the channels that exist and are not deleted."""
-    rows = await CHANNELS.find(
-        tx,
-        "SELECT * FROM channels WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL",
-        list(channel_ids),
-    )
-    return {row.id: row for row in rows}
+    tenant_ids, ids = [tenant_id for tenant_id, _ in channels], [id_ for _, id_ in channels]
+    rows = await CHANNELS.find(tx, _FIND_MANY, tenant_ids, ids)
+    return {(row.tenant_id, row.id): row for row in rows}
 
 
 async def delete(tx: Transaction, channel_id: UUID) -> None:

@@ -7,9 +7,10 @@ from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from shared_events.channels.channel import ChannelStatus, ChannelStatusChanged
 
+from crm_channels_waha.channels import repository
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
-from crm_channels_waha.channels.repository import CHANNELS
+from crm_channels_waha.channels.repository import CHANNELS, ChannelKey
 from crm_channels_waha.waha.client import WahaSession
 from crm_channels_waha.waha.translate import SessionReport
 
@@ -27,11 +28,19 @@ _MEANING: dict[str, ChannelStatus] = {
 
 _APPLY = """
 UPDATE channels SET
-    status = $2, status_reason = $3, phone = coalesce($4, phone), engine = coalesce($5, engine),
-    waha_status = coalesce($6, waha_status), waha_status_at = coalesce($7, waha_status_at),
+    status = $3, status_reason = $4, phone = coalesce($5, phone), engine = coalesce($6, engine),
+    waha_status = coalesce($7, waha_status), waha_status_at = coalesce($8, waha_status_at),
     updated_at = now()
-WHERE id = $1
+WHERE tenant_id = $1 AND id = $2
 RETURNING *
+"""
+# What is deleted is left out afterwards, or the index of all that is not might be read instead.
+_STUCK = """
+WITH stuck AS MATERIALIZED (
+    SELECT * FROM channels
+    WHERE waha_status = 'STARTING' AND status = 'connected'
+        AND updated_at < now() - make_interval(secs => $1))
+SELECT * FROM stuck WHERE deleted_at IS NULL LIMIT 100
 """
 
 
@@ -45,10 +54,14 @@ class StatusBook:
         self._connections = connections
 
     async def report(
-        self, tx: Transaction, channel_id: UUID, report: SessionReport, cause: Cause | None = None
+        self,
+        tx: Transaction,
+        channel: ChannelKey,
+        report: SessionReport,
+        cause: Cause | None = None,
     ) -> ChannelRow | None:
         """Apply what WAHA says, unless something newer is known; returns the row if it exists."""
-        row = await _locked(tx, channel_id)
+        row = await repository.find_if_any(tx, channel, lock=True)
         if row is None or _is_old_news(report, row):
             return row
         return await self._apply(tx, row, report, cause)
@@ -60,7 +73,7 @@ class StatusBook:
 
         An answer carries no time. Whatever was reported meanwhile is at least as new.
         """
-        row = await _locked(tx, asked.id)
+        row = await repository.find_if_any(tx, (asked.tenant_id, asked.id), lock=True)
         if row is None or row.waha_status_at != asked.waha_status_at:
             return row
         report = SessionReport(session.status or "", None, session.engine, session.phone, None)
@@ -84,8 +97,8 @@ class StatusBook:
     async def declare(
         self, tx: Transaction, channel_id: UUID, status: ChannelStatus, reason: str | None
     ) -> ChannelRow | None:
-        """Set our own word for a channel's state, for a reason WAHA does not name."""
-        row = await _locked(tx, channel_id)
+        """Set our own word for the state of a channel of the transaction's tenant."""
+        row = await repository.find_if_any(tx, (tx.tenant_id, channel_id), lock=True)
         if row is None:
             return None
         return await self._write(tx, row, status, reason, None, None)
@@ -102,6 +115,7 @@ class StatusBook:
         written = await CHANNELS.first(
             tx,
             _APPLY,
+            row.tenant_id,
             row.id,
             status,
             reason,
@@ -118,6 +132,7 @@ class StatusBook:
                     waha_status=written.waha_status or "",
                 ),
                 row.id,
+                tenant_id=row.tenant_id,
                 cause=cause,
             )
         return written
@@ -134,16 +149,10 @@ class StatusBook:
         Short blips WORKING -> STARTING -> WORKING are normal and nobody hears of them.
         """
         async with database.system("status") as tx:
-            stuck = await CHANNELS.find(
-                tx,
-                "SELECT * FROM channels"
-                " WHERE waha_status = 'STARTING' AND status = 'connected' AND deleted_at IS NULL"
-                " AND updated_at < now() - make_interval(secs => $1) LIMIT 100",
-                after_seconds,
-            )
+            stuck = await CHANNELS.find(tx, _STUCK, after_seconds)
         for row in stuck:
             async with database.tenant(row.tenant_id) as tx:
-                current = await _locked(tx, row.id)
+                current = await repository.find_if_any(tx, (row.tenant_id, row.id), lock=True)
                 if current and (current.status, current.waha_status) == (
                     "connected",
                     "STARTING",
@@ -156,12 +165,6 @@ def meaning(waha_status: str) -> ChannelStatus | None:
     if waha_status.startswith("PASSKEY_"):
         return "pairing"
     return _MEANING.get(waha_status)
-
-
-async def _locked(tx: Transaction, channel_id: UUID) -> ChannelRow | None:
-    return await CHANNELS.first(
-        tx, "SELECT * FROM channels WHERE id = $1 AND deleted_at IS NULL FOR UPDATE", channel_id
-    )
 
 
 def _is_old_news(report: SessionReport, row: ChannelRow) -> bool:

@@ -18,8 +18,8 @@ def add_to(
 ) -> None:
     """Both queues of WAHA's events, the look-up of hidden ids, the end of what is kept raw."""
     inbox = WahaInbox(status)
-    service.consume(topology.WAHA_MESSAGES, read_waha_event, inbox.on_events)
-    service.consume(topology.WAHA_NOTICES, read_waha_event, inbox.on_events)
+    for queue in (topology.WAHA_MESSAGES, topology.WAHA_NOTICES):
+        service.consume(queue, read_waha_event, inbox.on_events, together=True)
     service.background("lids", LidLookup(service.database, connections).run)
     service.background(
         "raw-events",

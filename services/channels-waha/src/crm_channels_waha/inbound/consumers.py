@@ -1,8 +1,13 @@
-"""Raw WAHA events in, domain events out: a batch in one transaction."""
+"""Raw WAHA events in, domain events out: a batch of many companies in one transaction.
+
+Locks are taken in one order everywhere: hidden ids, then the ledger, then channels; each by company
+and key.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from uuid import UUID
 
 import structlog
@@ -13,16 +18,18 @@ from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
 from shared_events.contacts.contact import Identity
+from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, conversation_id
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import ChannelKey
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
-from crm_channels_waha.inbound.repository import LidSeen
-from crm_channels_waha.outbound import ledger
+from crm_channels_waha.inbound.repository import LidKey, LidSeen
+from crm_channels_waha.outbound.echoes import Echo, Said, confirm
 from crm_channels_waha.waha.reading import UnreadableError, read_object
 from crm_channels_waha.waha.translate import (
     KNOWN_EVENTS,
@@ -81,24 +88,28 @@ class _Understood:
     meaning: Translation
 
     @property
+    def tenant_id(self) -> str:
+        return self.incoming.tenant_id
+
+    @property
     def channel_id(self) -> UUID:
         return self.incoming.body.channel_id
 
 
 class WahaInbox:
-    """Applies raw events of one tenant."""
+    """Applies raw events. Whose they are goes wherever they go: into every look-up and row."""
 
     def __init__(self, status: StatusBook) -> None:
         self._status = status
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
-        rows = await channels.find_many(tx, list({e.body.channel_id for e in events}))
-        listeners = {channel_id: _listener(row) for channel_id, row in rows.items()}
+        rows = await channels.find_many(tx, {_channel(e) for e in events})
+        listeners = {channel: _listener(row) for channel, row in rows.items()}
         understood: list[_Understood] = []
         kept: list[RawEvent] = []
         for incoming in events:
-            outcome = _understand(incoming.body, listeners.get(incoming.body.channel_id))
+            outcome = _understand(incoming.body, listeners.get(_channel(incoming)))
             if isinstance(outcome, _Raw):
                 kept.append(_raw_event(incoming, outcome))
                 _count(incoming.body.event, outcome.outcome)
@@ -107,20 +118,21 @@ class WahaInbox:
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
         understood = await self._recognise(tx, understood)
-        ours = await ledger.confirm(tx, [e for one in understood if (e := _echo(one))])
+        ours = await confirm(tx, [e for one in understood if (e := _echo(one))])
+        reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
         for one in understood:
             match one.meaning:
-                case Heard(message) if (one.channel_id, message.external_id) not in ours:
-                    aggregate = conversation_id(one.channel_id, message.chat_id)
-                    tx.outbox.add(message, aggregate, cause=one.incoming.cause)
-                case Receipt(report, chat_id):
-                    aggregate = conversation_id(one.channel_id, chat_id)
-                    tx.outbox.add(report, aggregate, cause=one.incoming.cause)
-                case Revocation(revoked, chat_id):
-                    aggregate = conversation_id(one.channel_id, chat_id)
-                    tx.outbox.add(revoked, aggregate, cause=one.incoming.cause)
-                case SessionReport():
-                    await self._status.report(tx, one.channel_id, one.meaning, one.incoming.cause)
+                case Heard(message):
+                    if (one.tenant_id, one.channel_id, message.external_id) not in ours:
+                        _tell(tx, one, message, message.chat_id)
+                case Receipt(receipt, chat_id):
+                    _tell(tx, one, receipt, chat_id)
+                case Revocation(revocation, chat_id):
+                    _tell(tx, one, revocation, chat_id)
+                case SessionReport() as report:
+                    reports.append((_channel(one.incoming), report, one.incoming.cause))
+        for channel, report, cause in sorted(reports, key=itemgetter(0)):
+            await self._status.report(tx, channel, report, cause)
 
     async def _recognise(
         self, tx: Transaction, understood: Sequence[_Understood]
@@ -131,9 +143,8 @@ class WahaInbox:
             if isinstance(one.meaning, Heard):
                 by_kind = {i.kind: i.value for i in one.meaning.message.person.identities}
                 if lid := by_kind.get("lid"):
-                    seen.append(LidSeen(lid, by_kind.get("phone"), one.channel_id))
-        await repository.learn_lids(tx, seen)
-        phones = await repository.phones_of(tx, [s.lid for s in seen if s.phone is None])
+                    seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
+        phones = await repository.learn_lids(tx, seen)
         return [_strengthened(one, phones) for one in understood]
 
 
@@ -155,6 +166,20 @@ def _understand(event: WahaEvent, listener: Listener | None) -> Translation | _R
         log.exception("waha_event_unreadable", waha_event=event.event)
         return _Raw("unreadable", type(error).__name__)
     return _Raw(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
+
+
+def _channel(incoming: Incoming[WahaEvent]) -> ChannelKey:
+    return incoming.tenant_id, incoming.body.channel_id
+
+
+def _tell(tx: Transaction, one: _Understood, data: EventData, chat_id: str) -> None:
+    """Say what was understood, in its place among the chat's events."""
+    tx.outbox.add(
+        data,
+        conversation_id(one.channel_id, chat_id),
+        tenant_id=one.tenant_id,
+        cause=one.incoming.cause,
+    )
 
 
 def _listener(row: ChannelRow) -> Listener:
@@ -186,13 +211,13 @@ def _count(event: str, outcome: str) -> None:
     metrics.WAHA_EVENTS.labels(event if event in KNOWN_EVENTS else "other", outcome).inc()
 
 
-def _strengthened(one: _Understood, phones: Mapping[str, str]) -> _Understood:
+def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood:
     """The message with the phone of a person seen by hidden id alone, if it is known."""
     if not isinstance(one.meaning, Heard):
         return one
     message = one.meaning.message
     first = message.person.identities[0]
-    phone = phones.get(first.value) if first.kind == "lid" else None
+    phone = phones.get((one.tenant_id, first.value)) if first.kind == "lid" else None
     if phone is None:
         return one
     identities = [Identity(kind="phone", value=phone), *message.person.identities]
@@ -200,7 +225,7 @@ def _strengthened(one: _Understood, phones: Mapping[str, str]) -> _Understood:
     return _Understood(one.incoming, Heard(message.model_copy(update={"person": person})))
 
 
-def _echo(one: _Understood) -> ledger.Echo | None:
+def _echo(one: _Understood) -> Echo | None:
     """What an event proves of a message of ours: that WhatsApp has it."""
     cause = one.incoming.cause
     match one.meaning:
@@ -214,8 +239,9 @@ def _echo(one: _Understood) -> ledger.Echo | None:
                 *(who.chat_id for who in known),
                 *(WhatsAppId(who.kind, who.canonical).chat_id for who in known),
             }
-            said = ledger.Said(tuple(chats), message.content_type, message.content)
-            return ledger.Echo(
+            said = Said(tuple(chats), message.content_type, message.content)
+            return Echo(
+                one.tenant_id,
                 one.channel_id,
                 message.external_id,
                 message.sent_at,
@@ -223,5 +249,7 @@ def _echo(one: _Understood) -> ledger.Echo | None:
                 said if message.origin == "api" else None,
             )
         case Receipt(report, _) if report.from_us and report.status not in ("pending", "failed"):
-            return ledger.Echo(one.channel_id, report.external_id, report.occurred_at, cause)
+            return Echo(
+                one.tenant_id, one.channel_id, report.external_id, report.occurred_at, cause
+            )
     return None

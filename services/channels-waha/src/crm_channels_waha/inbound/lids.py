@@ -45,8 +45,7 @@ class LidLookup:
 
     async def _look_up(self, ref: LidRef) -> None:
         async with self._database.tenant(ref.tenant_id, read_only=True) as tx:
-            found = await channels.find_many(tx, [ref.channel_id])
-        channel = found.get(ref.channel_id)
+            channel = await channels.find_if_any(tx, (ref.tenant_id, ref.channel_id))
         if channel is None:
             return
         try:
@@ -56,4 +55,5 @@ class LidLookup:
             return
         if phone is not None:
             async with self._database.tenant(ref.tenant_id) as tx:
-                await repository.learn_lids(tx, [LidSeen(ref.lid, phone, channel.id)])
+                seen = LidSeen(ref.tenant_id, ref.lid, phone, channel.id)
+                await repository.learn_lids(tx, [seen])

@@ -1,11 +1,11 @@
 """Keeping raw events and hidden ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.rows import Rows
+from service_kit.rows import Rows, Shape
 
 from crm_channels_waha.inbound.models import LidRef, RawEvent
 
@@ -21,48 +21,81 @@ WHERE (tenant_id, lid) IN (
     ORDER BY next_lookup_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING *
 """
+# One look into the key for each, whatever the planner believes of a table that grew.
+_ON_RECORD = """
+SELECT k.tenant_id, k.lid, l.phone FROM unnest($1::text[], $2::text[]) AS k(tenant_id, lid)
+CROSS JOIN LATERAL (
+    SELECT phone FROM lid_refs WHERE tenant_id = k.tenant_id AND lid = k.lid LIMIT 1) AS l
+"""
+# A phone once known is only replaced by another phone, never by "unknown". One statement, in the
+# order of the key: two transactions that learn the same meet at the first of them.
+_LEARN = """
+INSERT INTO lid_refs (tenant_id, lid, phone, channel_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])
+    AS new(tenant_id, lid, phone, channel_id)
+ORDER BY tenant_id, lid
+ON CONFLICT (tenant_id, lid) DO UPDATE SET phone = excluded.phone
+WHERE excluded.phone IS NOT NULL AND lid_refs.phone IS DISTINCT FROM excluded.phone
+"""
+
+LidKey = tuple[str, str]
+"""Tenant and hidden id: what one company learned is no other's business."""
 
 
 @dataclass(frozen=True, slots=True)
 class LidSeen:
     """A hidden id seen through a channel, with its phone where the payload told it."""
 
+    tenant_id: str
     lid: str
     phone: str | None
     channel_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    tenant_id: str
+    lid: str
+    phone: str | None
+
+
+_KNOWN = Shape(_Known)
+
+
 async def keep(tx: Transaction, events: Sequence[RawEvent]) -> None:
     """Keep raw events."""
-    await _RAW.insert(tx, events, unless="(id)")
+    ordered = sorted(events, key=lambda event: (event.tenant_id, event.id))
+    await _RAW.insert(tx, ordered, unless="(id)")
 
 
-async def learn_lids(tx: Transaction, seen: Sequence[LidSeen]) -> None:
-    """Remember hidden ids; those without a phone will be looked up in the background."""
-    by_lid: dict[str, LidSeen] = {}
+async def learn_lids(tx: Transaction, seen: Sequence[LidSeen]) -> dict[LidKey, str]:
+    """Remember hidden ids; returns the phones known of them, from now or from before.
+
+    Those without a phone will be looked up in the background. What is on record is not written
+    again, so nobody waits for a person that two batches hear of.
+    """
+    told: dict[LidKey, LidSeen] = {}
     for ref in seen:
-        if ref.phone is not None or ref.lid not in by_lid:
-            by_lid[ref.lid] = ref
-    rows = [
-        LidRef(tenant_id=tx.tenant_id, lid=ref.lid, phone=ref.phone, channel_id=ref.channel_id)
-        for _, ref in sorted(by_lid.items())
-    ]
-    # Sorted, so that two transactions lock the same rows in the same order.
-    # A phone once known is only replaced by another phone, never by "unknown".
-    await _LIDS.upsert(tx, [row for row in rows if row.phone], "phone", differs="phone")
-    await _LIDS.insert(tx, [row for row in rows if not row.phone], unless="(tenant_id, lid)")
+        key = (ref.tenant_id, ref.lid)
+        if ref.phone is not None or key not in told:
+            told[key] = ref
+    known = await _on_record(tx, told) if told else {}
+    news = [r for k, r in told.items() if k not in known or r.phone not in (None, known[k])]
+    if news:
+        await tx.execute(
+            _LEARN,
+            [ref.tenant_id for ref in news],
+            [ref.lid for ref in news],
+            [ref.phone for ref in news],
+            [ref.channel_id for ref in news],
+        )
+    return {k: phone for k, ref in told.items() if (phone := ref.phone or known.get(k))}
 
 
-async def phones_of(tx: Transaction, lids: Sequence[str]) -> Mapping[str, str]:
-    """The known phones behind these hidden ids."""
-    if not lids:
-        return {}
-    rows = await _LIDS.find(
-        tx,
-        "SELECT * FROM lid_refs WHERE lid = ANY($1::text[]) AND phone IS NOT NULL",
-        list(lids),
-    )
-    return {row.lid: row.phone for row in rows if row.phone is not None}
+async def _on_record(tx: Transaction, lids: Collection[LidKey]) -> dict[LidKey, str | None]:
+    tenant_ids, values = [tenant_id for tenant_id, _ in lids], [lid for _, lid in lids]
+    found = await _KNOWN.find(tx, _ON_RECORD, tenant_ids, values)
+    return {(one.tenant_id, one.lid): one.phone for one in found}
 
 
 async def claim_lookups(

@@ -16,6 +16,6 @@ def add_to(
     service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
 ) -> None:
     """What is queued enters the ledger; the sender works it off."""
-    service.on(topology.CHANNELS_OUTBOUND, MessageQueued, on_message_queued)
+    service.on(topology.CHANNELS_OUTBOUND, MessageQueued, on_message_queued, together=True)
     sender = Sender(service.database, connections, status, Pace.of(settings))
     service.background("sender", sender.run)

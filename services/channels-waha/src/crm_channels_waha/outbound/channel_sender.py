@@ -107,11 +107,11 @@ class ChannelSender:
             self.wake.clear()
             async with self._database.tenant(self._tenant_id, read_only=True) as tx:
                 due = await ledger.next_message(tx, self._channel_id)
-                found = await channels.find_many(tx, [self._channel_id])
+                channel = await channels.find_if_any(tx, (self._tenant_id, self._channel_id))
             idle = 0 if due else idle + 1
             if due is None or due.due_in > 0:
                 await self._wait(min(due.due_in, _POLL_SECONDS) if due else _POLL_SECONDS)
-            elif await self._may_send(channel := found.get(self._channel_id)):
+            elif await self._may_send(channel):
                 await self._undisturbed(due.message, channel)
 
     async def _wait(self, seconds: float) -> None:

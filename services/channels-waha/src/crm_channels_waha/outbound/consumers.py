@@ -1,6 +1,7 @@
 """Messages to send enter the ledger."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
@@ -11,13 +12,16 @@ from crm_channels_waha.outbound.models import OutboundMessage
 
 
 async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueued]]) -> None:
-    """Owe WhatsApp these messages. A channel that is gone fails them when their turn comes."""
+    """Owe WhatsApp these messages. A channel that is gone fails them when their turn comes.
+
+    They enter by company, each one's as they came: that is the order to send them in.
+    """
     await ledger.enter(
         tx,
         [
             OutboundMessage.model_construct(
                 message_id=event.data.message.id,
-                tenant_id=tx.tenant_id,
+                tenant_id=event.tenant_id,
                 channel_id=event.data.message.channel_id,
                 chat_id=event.data.to,
                 content_type=event.data.message.content_type,
@@ -29,7 +33,7 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
                 causation_id=event.cause.causation_id,
                 trace_context=dict(event.cause.trace_context),
             )
-            for event in events
+            for event in sorted(events, key=attrgetter("tenant_id"))
         ],
     )
 

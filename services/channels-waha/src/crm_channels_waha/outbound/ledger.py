@@ -4,7 +4,7 @@ A send is written down before it leaves and settled once: every change is condit
 it starts from, so the answer, the echo and a restart may come in any order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -22,24 +22,6 @@ WAKE = "channels_outbound"
 OUTCOME_UNKNOWN = "outcome_unknown"
 
 MESSAGES = Rows(OutboundMessage)
-_BY_ID = """
-SELECT o.*
-FROM unnest($1::uuid[], $2::text[]) AS e(channel_id, external_id)
-JOIN outbound_messages o USING (channel_id, external_id)
-"""
-# One message at a time is under way in a chat, so the one being sent is the likeliest match.
-_BY_TEXT = """
-SELECT message_id FROM outbound_messages
-WHERE channel_id = $1 AND external_id IS NULL AND chat_id = ANY($2::text[])
-    AND (content_type = 'text') = ($3 = 'text')
-    AND btrim(coalesce(content, '')) = btrim(coalesce($4, ''))
-    AND sending_at > now() - interval '1 day'
-    AND (state IN ('sending', 'unknown', 'sent')
-        OR (state = 'failed' AND reason LIKE 'outcome_unknown%'))
-ORDER BY array_position(ARRAY['sending', 'unknown', 'sent', 'failed'], state::text), seq
-LIMIT 1
-FOR UPDATE
-"""
 _SENT = """
 UPDATE outbound_messages SET state = 'sent', external_id = coalesce($2, external_id),
     next_attempt_at = NULL, reason = NULL, updated_at = now()
@@ -59,7 +41,6 @@ ORDER BY greatest(next_attempt_at, now()), seq
 LIMIT 1
 """
 OPEN_STATES = ("pending", "sending", "unknown")
-_ANY_BUT_SENT = (*OPEN_STATES, "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,68 +59,16 @@ class _Due:
 _DUE = Shape(_Due)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What an echo without a known id is recognised by: where, what kind, which words."""
-
-    chats: tuple[str, ...]
-    content_type: str
-    content: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """Proof that WhatsApp has a message of ours; `said` where the words may identify it."""
-
-    channel_id: UUID
-    external_id: str
-    at: datetime
-    cause: Cause
-    said: Said | None = None
-
-
 async def enter(tx: Transaction, messages: Sequence[OutboundMessage]) -> None:
     """Owe these messages, in this order; known ones change nothing. Wakes their senders."""
     await MESSAGES.insert(tx, messages, unless="(message_id)")
-    channels = sorted({str(message.channel_id) for message in messages})
-    await tx.execute("SELECT pg_notify($1, c) FROM unnest($2::text[]) AS c", WAKE, channels)
+    await wake(tx, {message.channel_id for message in messages})
 
 
-async def confirm(tx: Transaction, echoes: Sequence[Echo]) -> set[tuple[UUID, str]]:
-    """Settle what these prove sent; returns the (channel, bare id) pairs that are ours."""
-    if not echoes:
-        return set()
-    rows = await MESSAGES.find(
-        tx, _BY_ID, [e.channel_id for e in echoes], [e.external_id for e in echoes]
-    )
-    known = {(row.channel_id, row.external_id or ""): row for row in rows}
-    ours = set(known)
-    for echo in echoes:
-        key = (echo.channel_id, echo.external_id)
-        row = known.get(key)
-        if row is not None:
-            if row.state != "sent":
-                await _confirmed(tx, row.message_id, echo)
-        elif echo.said is not None and key not in ours:
-            message_id = await tx.fetchval(
-                _BY_TEXT,
-                echo.channel_id,
-                list(echo.said.chats),
-                echo.said.content_type,
-                echo.said.content,
-            )
-            if message_id is not None and await _confirmed(tx, message_id, echo):
-                ours.add(key)
-    return ours
-
-
-async def _confirmed(tx: Transaction, message_id: UUID, echo: Echo) -> bool:
-    sent = await mark_sent(
-        tx, message_id, echo.external_id, at=echo.at, cause=echo.cause, even_failed=True
-    )
-    if sent:
-        await tx.execute("SELECT pg_notify($1, $2)", WAKE, str(echo.channel_id))
-    return sent
+async def wake(tx: Transaction, channel_ids: Collection[UUID]) -> None:
+    """Let the senders of these channels look again, once this is committed."""
+    payloads = sorted(map(str, channel_ids))
+    await tx.execute("SELECT pg_notify($1, c) FROM unnest($2::text[]) AS c", WAKE, payloads)
 
 
 async def next_message(tx: Transaction, channel_id: UUID) -> Next | None:
@@ -179,31 +108,34 @@ async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | Non
     return touched == 1
 
 
-async def mark_sent(
+async def mark_sent(tx: Transaction, message_id: UUID, external_id: str | None) -> bool:
+    """WhatsApp has it. Told once; again only when a missing id is found. False if nothing new."""
+    row = await MESSAGES.first(tx, _SENT, message_id, external_id, list(OPEN_STATES))
+    if row is not None:
+        tell_sent(tx, row, row.external_id, at=datetime.now(UTC), cause=cause_of(row))
+    return row is not None
+
+
+def tell_sent(
     tx: Transaction,
-    message_id: UUID,
+    row: OutboundMessage,
     external_id: str | None,
     *,
-    at: datetime | None = None,
-    cause: Cause | None = None,
-    even_failed: bool = False,
-) -> bool:
-    """WhatsApp has it. Told once; again only when a missing id is found. False if nothing new."""
-    states = _ANY_BUT_SENT if even_failed else OPEN_STATES
-    row = await MESSAGES.first(tx, _SENT, message_id, external_id, list(states))
-    if row is None:
-        return False
+    at: datetime,
+    cause: Cause,
+) -> None:
+    """Say that a message was sent, under which id if that is known."""
     tx.outbox.add(
         ChannelMessageSent(
             channel_id=row.channel_id,
-            message_id=message_id,
-            external_id=row.external_id,
-            sent_at=at or datetime.now(UTC),
+            message_id=row.message_id,
+            external_id=external_id,
+            sent_at=at,
         ),
         conversation_id(row.channel_id, row.chat_id),
-        cause=cause or cause_of(row),
+        tenant_id=row.tenant_id,
+        cause=cause,
     )
-    return True
 
 
 async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str) -> None:

@@ -37,9 +37,10 @@ class OutboundMessage(Base, table=True):
             postgresql_where=text("state IN ('pending', 'sending', 'unknown')"),
         ),
         Index(
-            "idx_outbound_messages_without_id",
+            "idx_outbound_messages_unnamed",
             "channel_id",
-            "created_at",
+            "chat_id",
+            "sending_at",
             postgresql_where=text("external_id IS NULL"),
         ),
     )

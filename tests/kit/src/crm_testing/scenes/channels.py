@@ -23,6 +23,41 @@ from crm_testing.services import Company, eventually
 CUSTOMER = "5511988880001@c.us"
 
 
+def queued_message(
+    channel_id: UUID,
+    content: str | None,
+    *,
+    to: str = CUSTOMER,
+    content_type: ContentType = "text",
+    media_url: str | None = None,
+    reply_to: str | None = None,
+) -> MessageQueued:
+    """A new message to a customer, as messaging queues it."""
+    now = datetime.now(UTC)
+    message = Message(
+        id=uuid4(),
+        contact_id=uuid4(),
+        channel_id=channel_id,
+        direction="outbound",
+        origin="agent",
+        content_type=content_type,
+        content=content,
+        media_url=media_url,
+        status="queued",
+        seq=1,
+        created_at=now,
+        updated_at=now,
+    )
+    return MessageQueued(
+        message=message,
+        contact=ContactSummary(id=message.contact_id, name="Maria"),
+        session=SessionSummary(id=uuid4(), status="active"),
+        channel=ChannelSummary(id=channel_id, name="Loja"),
+        to=to,
+        reply_to_external_id=reply_to,
+    )
+
+
 async def publish_raw(
     publisher: Publisher, tenant_id: str, channel_id: UUID, event: str, body: bytes, **headers: Any
 ) -> UUID:
@@ -148,32 +183,17 @@ class Shop(Company):
         times: int = 1,
     ) -> UUID:
         """Queue a message to a customer as messaging does; returns its id."""
-        now = datetime.now(UTC)
-        message = Message(
-            id=uuid4(),
-            contact_id=uuid4(),
-            channel_id=self.channel_id,
-            direction="outbound",
-            origin="agent",
-            content_type=content_type,
-            content=content,
-            media_url=media_url,
-            status="queued",
-            seq=1,
-            created_at=now,
-            updated_at=now,
-        )
-        queued = MessageQueued(
-            message=message,
-            contact=ContactSummary(id=message.contact_id, name="Maria"),
-            session=SessionSummary(id=uuid4(), status="active"),
-            channel=ChannelSummary(id=self.channel_id, name="Loja"),
+        message = queued_message(
+            self.channel_id,
+            content,
             to=to,
-            reply_to_external_id=reply_to,
+            content_type=content_type,
+            media_url=media_url,
+            reply_to=reply_to,
         )
         for _ in range(times):
-            await self.publish(queued)
-        return message.id
+            await self.publish(message)
+        return message.message.id
 
     async def ledger(self, message_id: UUID) -> dict[str, Any]:
         """The ledger's entry of a message, empty when there is none."""

@@ -1,0 +1,397 @@
+"""Batches of many companies: as cheap as of one, and as far apart as one by one.
+
+The handlers are called as the consumer calls them, on a database of the test's own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import CHANNELS
+from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
+from crm_channels_waha.inbound.consumers import WahaEvent, WahaInbox
+from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound.consumers import on_message_queued
+from crm_channels_waha.settings import ChannelsSettings
+from crm_channels_waha.waha.http import WahaHttp
+from crm_testing.scenes.channels import CUSTOMER, queued_message
+from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.services import event_of, eventually
+from service_kit.cause import Cause
+from service_kit.database import Database
+from service_kit.egress import Egress
+from service_kit.incoming import Event, Incoming
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+LID, PHONE = "245896994390182", "5521977770002"
+Raw = Incoming[WahaEvent]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A company with a connected channel; what it hears is built here, and applied elsewhere."""
+
+    id: str = field(default_factory=lambda: str(uuid4()))
+    channel_id: UUID = field(default_factory=uuid4)
+
+    def row(self) -> ChannelRow:
+        return ChannelRow(
+            id=self.channel_id,
+            tenant_id=self.id,
+            name="Loja",
+            type="waha",
+            status="connected",
+            waha_base_url="http://waha.test",
+            waha_session="loja",
+            waha_api_key_encrypted="sealed",
+            session_timeout_seconds=1800,
+            allow_groups=False,
+        )
+
+    def raw(self, event: str, payload: dict[str, Any], **more: Any) -> Raw:
+        """An event as WAHA posts it, at a time of its own."""
+        body = {"event": event, "timestamp": 1_790_000_000_000, "payload": payload, **more}
+        heard = WahaEvent(self.channel_id, event, NOW, orjson.dumps(body))
+        ingress_id = uuid4()
+        return Incoming(ingress_id, self.id, heard, {}, Cause("req", ingress_id))
+
+    def says(self, bare: str, chat: str = CUSTOMER, text: str = "Oi!", **payload: Any) -> Raw:
+        """A message of a customer's."""
+        message = {"id": f"false_{chat}_{bare}", "body": text, "timestamp": 1_790_000_000}
+        return self.raw("message.any", {**message, **payload})
+
+    def names_lid(self, bare: str, lid: str, phone: str) -> Raw:
+        """A message of somebody whose hidden id and phone it tells."""
+        known = {"Info": {"SenderAlt": f"{phone}@s.whatsapp.net"}}
+        return self.says(bare, f"{lid}@lid", _data=known)
+
+    def echo(self, bare: str, text: str) -> Raw:
+        """A message of our own, as WhatsApp has it."""
+        message = {"id": f"true_{CUSTOMER}_{bare}", "fromMe": True, "source": "api"}
+        return self.raw("message.any", {**message, "body": text, "timestamp": 1_790_000_000})
+
+    def receipt(self, bare: str) -> Raw:
+        """Proof that a message of ours was delivered."""
+        payload = {"id": f"true_{CUSTOMER}_{bare}", "fromMe": True, "ack": 2}
+        return self.raw("message.ack", payload)
+
+    def status(self, word: str, at: int = 1_790_000_000_000) -> Raw:
+        """WAHA's word for its session."""
+        return self.raw("session.status", {"status": word}, timestamp=at)
+
+    def hears(self, sign: str = "") -> list[Raw]:
+        """Something of everything; `sign` tells one round's from another's."""
+        return [
+            self.names_lid(f"N{sign}", LID + sign, PHONE),
+            self.says(f"S{sign}", f"{LID}{sign}@lid"),
+            self.raw("brand.new", {}),
+            self.echo(f"W{sign}", "by words"),
+            self.echo(f"K{sign}", "by id"),
+            self.receipt(f"R{sign}"),
+            self.raw("message.revoked", {"before": {"id": f"false_{CUSTOMER}_S{sign}"}}),
+        ]
+
+    def writes(self, text: str, channel_id: UUID | None = None) -> Event[Any]:
+        """A message of this company to send."""
+        envelope = event_of(self.id, queued_message(channel_id or self.channel_id, text))
+        cause = Cause("req", envelope.event_id)
+        return Event(envelope.event_id, self.id, envelope, {}, cause)
+
+
+@dataclass
+class Crowd:
+    """The companies of a database, and the handlers they meet in."""
+
+    database: Database
+    status: StatusBook
+    trips: list[str] = field(default_factory=list)
+    """The statements of what was applied last, one for each time the database was asked."""
+
+    async def open(self, tenants: Sequence[Tenant]) -> None:
+        async with self.database.tenants([t.id for t in tenants]) as tx:
+            await CHANNELS.insert(tx, [tenant.row() for tenant in tenants])
+
+    async def apply(self, messages: Sequence[Raw | Event[Any]]) -> None:
+        """Apply a batch, of raw events or of messages to send, in one transaction."""
+        async with self.database.tenants(sorted({m.tenant_id for m in messages})) as tx:
+            self.trips = []
+            with tx.connection.query_logger(lambda logged: self.trips.append(logged.query)):
+                queued = [m for m in messages if isinstance(m, Event)]
+                if queued:
+                    await on_message_queued(tx, queued)
+                heard = [m for m in messages if not isinstance(m, Event)]
+                if heard:
+                    await WahaInbox(self.status).on_events(tx, heard)
+                await tx.write_events()
+
+    async def owe(self, tenants: Sequence[Tenant], sign: str = "") -> None:
+        """Let each have messages under way: one without an id, two of known ids."""
+        await self.apply([t.writes(text) for t in tenants for text in _TEXTS])
+        await self.send(tenants, sign)
+
+    async def send(self, tenants: Sequence[Tenant], sign: str = "") -> None:
+        """Put what they wrote under way."""
+        for text, bare in _TEXTS.items():
+            await self.under_way(tenants, text, bare and bare + sign)
+
+    async def under_way(self, tenants: Sequence[Tenant], text: str, bare: str | None) -> None:
+        """They may have left, under this id; none has an answer yet."""
+        async with self.database.tenants([t.id for t in tenants]) as tx:
+            await tx.execute(
+                "UPDATE outbound_messages SET state = 'unknown', sending_at = now(),"
+                " external_id = $2 WHERE content = $1 AND state = 'pending'",
+                text,
+                bare,
+            )
+
+    async def rows(self, tenant: Tenant, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Look into the tables as a company."""
+        async with self.database.tenant(tenant.id) as tx:
+            return [tuple(row) for row in await tx.fetch(query, *values)]
+
+    async def told(self, tenant: Tenant, event_type: str) -> list[dict[str, Any]]:
+        """What a company's events of a type said."""
+        query = "SELECT payload FROM outbox_events WHERE event_type = $1 ORDER BY seq"
+        return [payload for (payload,) in await self.rows(tenant, query, event_type)]
+
+    async def state(self, tenant: Tenant) -> list[list[tuple[Any, ...]]]:
+        """All there is of a company but what is made up anew each time."""
+        return [await self.rows(tenant, query) for query in _STATE]
+
+
+_TEXTS = {"by words": None, "by id": "K", "by receipt": "R"}
+_STATE = (
+    "SELECT event_type, aggregate_id, correlation_id, causation_id,"
+    " payload #- '{channel,updated_at}' #- '{channel,created_at}' FROM outbox_events ORDER BY seq",
+    "SELECT lid, phone, channel_id FROM lid_refs ORDER BY lid",
+    "SELECT id, channel_id, event, outcome, reason, body FROM raw_events ORDER BY id",
+    "SELECT message_id, content, state, external_id FROM outbound_messages ORDER BY seq",
+    "SELECT id, status, waha_status FROM channels",
+)
+_WAITING = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+_READ = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1"
+_SCANNED = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1"
+
+
+@pytest.fixture(scope="session")
+def status(make_settings: Callable[..., ChannelsSettings]) -> StatusBook:
+    settings = make_settings("postgresql://nobody@localhost/x", "amqp://nobody@localhost/")
+    return StatusBook(Connections(settings, WahaHttp(Egress())))
+
+
+@pytest.fixture
+async def crowd(databases: Databases, status: StatusBook) -> AsyncIterator[Crowd]:
+    async with (await databases.create()).connected() as database:
+        yield Crowd(database, status)
+
+
+@pytest.fixture
+async def one_by_one(databases: Databases, status: StatusBook) -> AsyncIterator[Crowd]:
+    async with (await databases.create()).connected() as database:
+        yield Crowd(database, status)
+
+
+class TestCost:
+    async def test_many_companies_cost_no_more_than_two(self, crowd: Crowd) -> None:
+        asked = {}
+        for count in (1, 2, 60):  # at the first, asyncpg asks for the types it meets
+            tenants = [Tenant() for _ in range(count)]
+            await crowd.open(tenants)
+            await crowd.apply([t.writes("by words") for t in tenants])
+            writing = list(crowd.trips)
+            await crowd.owe(tenants)
+            await crowd.apply([raw for t in tenants for raw in t.hears()])
+            asked[count] = (writing, list(crowd.trips))
+        assert asked[60] == asked[2]
+        assert [len(trips) for trips in asked[60]] == [2, 10]
+
+
+class TestSameAsOneByOne:
+    async def test_every_effect(self, crowd: Crowd, one_by_one: Crowd) -> None:
+        tenants = [Tenant() for _ in range(7)]
+        queued = [t.writes(text) for t in tenants for text in _TEXTS]
+        heard = [raw for t in tenants for raw in (*t.hears(), t.status("STOPPED"))]
+        for place in (crowd, one_by_one):
+            await place.open(tenants)
+        for batch in (queued[0::3] + queued[1::3] + queued[2::3], heard[0::2] + heard[1::2]):
+            for tenant in tenants:
+                await one_by_one.apply([m for m in batch if m.tenant_id == tenant.id])
+            await crowd.apply(batch)
+            for place in (crowd, one_by_one):
+                await place.send(tenants)
+        for tenant in tenants:
+            state = await crowd.state(tenant)
+            assert state == await one_by_one.state(tenant)
+            events, lids, kept, owed, channel = map(len, state)
+            assert (events, lids, kept, owed, channel) == (8, 1, 1, 3, 1)
+        assert len(await crowd.told(tenants[0], "channel.message_sent")) == 3
+
+    async def test_echoes_of_the_same_words_name_one_message_each(self, crowd: Crowd) -> None:
+        tenants = [Tenant() for _ in range(3)]
+        await crowd.open(tenants)
+        await crowd.apply([t.writes("oi") for _ in range(2) for t in tenants])
+        await crowd.under_way(tenants, "oi", None)
+        await crowd.apply([t.echo(bare, "oi") for bare in ("X", "X", "Y", "Z") for t in tenants])
+        for tenant in tenants:
+            sent = await crowd.told(tenant, "channel.message_sent")
+            assert [event["external_id"] for event in sent] == ["X", "Y"]
+            (heard,) = await crowd.told(tenant, "channel.message_received")
+            assert heard["external_id"] == "Z"
+
+    async def test_answer_and_echo_at_once_settle_a_message_once(self, crowd: Crowd) -> None:
+        tenant = Tenant()
+        await crowd.open([tenant])
+        message = tenant.writes("oi")
+        await crowd.apply([message])
+        await crowd.under_way([tenant], "oi", None)
+        async with crowd.database.tenant(tenant.id) as tx:
+            await ledger.mark_sent(tx, message.data.message.id, "X")
+            echo = asyncio.create_task(crowd.apply([tenant.echo("X", "oi")]))
+            await eventually(lambda: crowd.rows(tenant, _WAITING))
+        await echo
+        assert len(await crowd.told(tenant, "channel.message_sent")) == 1
+        assert await crowd.told(tenant, "channel.message_received") == []
+
+
+class TestApart:
+    """What is of one company reaches nothing of another's, though both are in the batch."""
+
+    async def test_events_that_name_a_strangers_channel_are_kept(self, crowd: Crowd) -> None:
+        ours, theirs = Tenant(), Tenant()
+        await crowd.open([ours, theirs])
+        astray = Tenant(ours.id, theirs.channel_id)
+        await crowd.apply(
+            [theirs.says("T"), ours.says("O"), astray.says("A"), astray.status("FAILED")]
+        )
+        for tenant, bare in ((ours, "O"), (theirs, "T")):
+            (heard,) = await crowd.told(tenant, "channel.message_received")
+            assert heard["external_id"] == bare
+        kept = await crowd.rows(ours, "SELECT reason FROM raw_events")
+        assert kept == [("unknown channel",)] * 2
+        assert await crowd.rows(theirs, "SELECT status FROM channels") == [("connected",)]
+
+    async def test_phones_are_known_to_who_heard_them(self, crowd: Crowd) -> None:
+        ours, theirs = Tenant(), Tenant()
+        await crowd.open([ours, theirs])
+        for bare in ("1", "2"):  # while it is learned, and when it is on record
+            await crowd.apply([ours.names_lid(bare, LID, PHONE), theirs.says(bare, f"{LID}@lid")])
+        assert await crowd.rows(ours, "SELECT phone FROM lid_refs") == [(PHONE,)]
+        assert await crowd.rows(theirs, "SELECT phone FROM lid_refs") == [(None,)]
+        for heard in await crowd.told(theirs, "channel.message_received"):
+            assert heard["person"]["identities"] == [{"kind": "lid", "value": LID}]
+
+    async def test_proof_settles_its_own_companys_message_alone(self, crowd: Crowd) -> None:
+        ours, theirs = Tenant(), Tenant()
+        await crowd.open([ours, theirs])
+        # Ours name their channel, and are in every other way what their echoes tell of.
+        astray = [ours.writes(text, theirs.channel_id) for text in ("by words", "by id")]
+        await crowd.apply([*astray, ours.writes("by receipt")])
+        await crowd.under_way([ours], "by words", None)
+        await crowd.under_way([ours], "by id", "K")
+        await crowd.under_way([ours], "by receipt", "R")
+        before = await crowd.state(ours)
+        await crowd.apply(
+            [
+                theirs.echo("W", "by words"),
+                theirs.echo("K", "by id"),
+                theirs.receipt("R"),
+                ours.raw("brand.new", {}),
+            ]
+        )
+        after = await crowd.state(ours)
+        assert after[0] == before[0]
+        assert after[3] == before[3]
+        assert len(await crowd.told(theirs, "channel.message_received")) == 2
+
+
+class TestLocks:
+    async def test_batches_of_the_same_companies_never_lock_each_other_out(
+        self, crowd: Crowd
+    ) -> None:
+        tenants = [Tenant() for _ in range(50)]
+        await crowd.open(tenants)
+        for n in range(8):
+            await crowd.owe(tenants, str(n))
+            there = [raw for t in tenants for raw in self._heard(t, n, LID, "5" + LID)]
+            back = [raw for t in tenants for raw in self._heard(t, n, "5" + LID, LID)]
+            await asyncio.gather(
+                crowd.apply(there), crowd.apply(back[::-1]), self._refused(crowd, tenants)
+            )
+
+    def _heard(self, tenant: Tenant, n: int, told: str, hidden: str) -> list[Raw]:
+        """A round's events: one person's phone is told, the other's is not."""
+        return [
+            *tenant.hears(str(n)),
+            tenant.names_lid(f"T{n}{told}", f"{told}{n}", PHONE),
+            tenant.says(f"H{n}{told}", f"{hidden}{n}@lid"),
+            tenant.status(("FAILED", "WORKING")[n % 2], 1_790_000_000_000 + n),
+        ]
+
+    async def _refused(self, crowd: Crowd, tenants: Sequence[Tenant]) -> None:
+        """What senders do meanwhile whose key WAHA refuses."""
+        for tenant in tenants[::5]:
+            async with crowd.database.tenant(tenant.id) as tx:
+                if due := await ledger.next_message(tx, tenant.channel_id):
+                    await ledger.mark_failed(tx, due.message.message_id, KEY_REFUSED, "401")
+                await crowd.status.declare(tx, tenant.channel_id, "degraded", KEY_REFUSED)
+
+
+class TestFreshDatabase:
+    async def test_a_message_reads_a_few_entries_of_indexes(
+        self, databases: Databases, status: StatusBook
+    ) -> None:
+        """Plans made of empty tables stay good while they fill: nothing is read end to end."""
+        fresh = await databases.create()
+        await self._never_analysed(fresh)
+        async with fresh.connected(pool_size=1) as database:
+            crowd = Crowd(database, status)
+            messages = sum([await self._round(crowd, n) for n in range(50)])
+        admin = await asyncpg.connect(fresh.admin_url)
+        read, scanned = [await admin.fetchval(q, fresh.schema) for q in (_READ, _SCANNED)]
+        await admin.close()
+        assert messages >= 3000
+        assert read < 7 * messages  # half of that is usual
+        assert scanned == 0
+
+    async def _round(self, crowd: Crowd, n: int) -> int:
+        """Ten new companies hear three messages, send two, and hear of both; returns how many."""
+        tenants = [Tenant() for _ in range(10)]
+        await crowd.open(tenants)
+        heard = [
+            raw
+            for t in tenants
+            for raw in (t.says("1"), t.names_lid("2", LID, PHONE), t.says("3", f"{LID}@lid"))
+        ]
+        await crowd.apply(heard)
+        await crowd.apply([t.writes(text) for t in tenants for text in ("by words", "by id")])
+        for tenant in tenants:
+            async with crowd.database.tenant(tenant.id) as tx:
+                for external_id in (None, f"K{n}"):
+                    due = await ledger.next_message(tx, tenant.channel_id)
+                    assert due is not None
+                    await ledger.mark_sending(tx, due.message.message_id, external_id)
+                    await ledger.mark_sent(tx, due.message.message_id, external_id)
+        echoes = [e for t in tenants for e in (t.echo("W", "by words"), t.echo(f"K{n}", "by id"))]
+        await crowd.apply(echoes)
+        await crowd.apply([t.receipt(bare) for t in tenants for bare in ("W", f"K{n}")])
+        return len(heard) + len(echoes) * 2
+
+    async def _never_analysed(self, fresh: MigratedDatabase) -> None:
+        admin = await asyncpg.connect(fresh.admin_url)
+        for (table,) in await admin.fetch(
+            "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE schemaname = $1",
+            fresh.schema,
+        ):
+            await admin.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+        await admin.close()
