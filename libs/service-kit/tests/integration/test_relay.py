@@ -14,7 +14,7 @@ from service_kit import bus as bus_module
 from service_kit.bus import Publisher
 from service_kit.cause import Cause
 from service_kit.database import Database
-from service_kit.relay import OutboxStuckError, Relay, RelayOptions, purge, redrive
+from service_kit.relay import Relay, RelayOptions, purge, redrive
 from shared_events import registry, topology
 from shared_events.channels.channel import ChannelDeleted
 from shared_events.contacts.contact import ContactDeleted
@@ -267,31 +267,6 @@ class TestLeadership:
                 assert await drain() is None
             await emit(database, uuid4())
             assert await drain() == 1
-
-    async def test_a_second_driver_that_lets_go_does_not_speak_of_what_waited(
-        self, database: Database, admin_url: str
-    ) -> None:
-        """Whoever leads after it tells; it would call itself stuck for ever."""
-        await emit(database, uuid4())
-        admin = await asyncpg.connect(admin_url)
-        await admin.execute("UPDATE scratch.outbox_events SET created_at = now() - interval '1 h'")
-        await admin.close()
-        nowhere = Publisher("amqp://127.0.0.1:9")
-        relay = Relay(database, nowhere)
-
-        async def stuck() -> bool:
-            try:
-                await relay.check()
-            except OutboxStuckError:
-                return True
-            return False
-
-        async with relay.standby() as drain:
-            draining = asyncio.create_task(drain())
-            await eventually(stuck)
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
-        await relay.check()
 
     async def test_dies_with_its_connection_so_that_another_may_lead(
         self, database: Database, publisher: Publisher, admin_url: str, seen: str
