@@ -29,7 +29,8 @@ CHANNEL = "webhook_endpoints"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
 # Per endpoint the oldest due ones, so that an endpoint with a million debts costs as much as one
-# with ten. Rows whose ordering key another process has in hand wait for it.
+# with ten. Rows whose ordering key another process has in hand wait for it; that is looked up for
+# each (see ingest).
 _CLAIM = """
 WITH due AS (
     SELECT d.id, e.version
@@ -37,17 +38,19 @@ WITH due AS (
     LEFT JOIN unnest($3::uuid[], $4::int[]) AS r(endpoint_id, room) ON r.endpoint_id = e.id
     CROSS JOIN LATERAL (
         SELECT d.id FROM webhook_deliveries d
+        LEFT JOIN LATERAL (
+            SELECT true AS elsewhere FROM webhook_deliveries o
+            WHERE o.endpoint_id = d.endpoint_id AND o.ordering_key = d.ordering_key
+                AND o.status IN ('pending', 'retrying')
+                AND o.lease_owner <> $1 AND o.lease_until > now()
+            LIMIT 1) AS o ON true
         WHERE d.endpoint_id = e.id AND d.status IN ('pending', 'retrying')
             AND d.next_attempt_at <= now()
             AND (d.lease_until IS NULL OR d.lease_until <= now())
-            AND NOT EXISTS (
-                SELECT 1 FROM webhook_deliveries o
-                WHERE o.endpoint_id = d.endpoint_id AND o.ordering_key = d.ordering_key
-                    AND o.status IN ('pending', 'retrying')
-                    AND o.lease_owner <> $1 AND o.lease_until > now())
+            AND o.elsewhere IS NULL
         ORDER BY d.next_attempt_at, d.seq
         LIMIT least(coalesce(r.room, $5), $5)
-        FOR UPDATE SKIP LOCKED
+        FOR UPDATE OF d SKIP LOCKED
     ) d
     WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
     LIMIT $6

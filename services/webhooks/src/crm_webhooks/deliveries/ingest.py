@@ -35,6 +35,8 @@ CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
 _EVENTS = Rows(models.OutboundEvent)
 # Leased at birth, unless memory is full or the ordering key has something that must go first:
 # one that was never attempted and is not in our hands, or one that another process has in hand.
+# LATERAL with LIMIT 1 looks each key up by itself; for a NOT EXISTS, PostgreSQL reads all that is
+# owed to anybody, once a batch.
 _DELIVERIES = """
 INSERT INTO webhook_deliveries (id, tenant_id, event_id, event_type, endpoint_id, ordering_key,
     lease_owner, lease_until)
@@ -42,15 +44,17 @@ SELECT n.id, n.tenant_id, n.event_id, n.event_type, n.endpoint_id, n.ordering_ke
     CASE WHEN n.leased THEN $1::uuid END,
     CASE WHEN n.leased THEN now() + make_interval(secs => $2) END
 FROM (
-    SELECT n.*, n.room AND NOT EXISTS (
-        SELECT 1 FROM webhook_deliveries o
-        WHERE o.endpoint_id = n.endpoint_id AND o.ordering_key = n.ordering_key
-            AND o.status IN ('pending', 'retrying')
-            AND ((o.attempts = 0 AND o.lease_owner IS DISTINCT FROM $1)
-                OR (o.lease_owner <> $1 AND o.lease_until > now()))) AS leased
+    SELECT n.*, n.room AND o.goes_first IS NULL AS leased
     FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[])
         WITH ORDINALITY
         AS n(id, tenant_id, event_id, event_type, endpoint_id, ordering_key, room, place)
+    LEFT JOIN LATERAL (
+        SELECT true AS goes_first FROM webhook_deliveries o
+        WHERE o.endpoint_id = n.endpoint_id AND o.ordering_key = n.ordering_key
+            AND o.status IN ('pending', 'retrying')
+            AND ((o.attempts = 0 AND o.lease_owner IS DISTINCT FROM $1)
+                OR (o.lease_owner <> $1 AND o.lease_until > now()))
+        LIMIT 1) AS o ON true
 ) n
 ORDER BY n.place
 ON CONFLICT DO NOTHING

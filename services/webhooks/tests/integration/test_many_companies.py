@@ -1,0 +1,166 @@
+"""Events of many companies in one batch: cheap, apart, and quick on a young table."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+from crm_fakes.receiver import WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
+from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.services import eventually
+from crm_webhooks.deliveries.destinations import Destinations
+from crm_webhooks.deliveries.ingest import Ingest
+from crm_webhooks.deliveries.results import Results
+from crm_webhooks.deliveries.sender import Sender
+from crm_webhooks.endpoints.repository import EndpointRepository
+from crm_webhooks.endpoints.secrets import Vault
+from crm_webhooks.settings import WebhooksSettings
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+from service_kit.cause import Cause
+from service_kit.database import Database
+from service_kit.egress import Egress
+from service_kit.incoming import Incoming
+from service_kit.sealing import Seal
+from shared_events import examples
+
+EVENT = "contact.created"
+TABLES = ("webhook_deliveries", "webhook_endpoints", "delivery_attempts", "webhook_events")
+READ = """
+SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = ANY($1)) AS by_index,
+    (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = ANY($1)) AS by_scan
+"""
+
+
+@pytest.fixture
+async def fresh(databases: Databases) -> MigratedDatabase:
+    return await databases.create()
+
+
+@pytest.fixture
+async def admin(fresh: MigratedDatabase) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(fresh.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(fresh: MigratedDatabase) -> AsyncIterator[Database]:
+    async with fresh.connected(pool_size=1) as database:
+        yield database
+
+
+@pytest.fixture
+def ingest(database: Database) -> Ingest:
+    """The consumer of a process whose sender is not up: everything stays in the database."""
+    settings = WebhooksSettings(
+        crm_env="test",
+        database_url=SecretStr(database.dsn),
+        rabbitmq_url=SecretStr("amqp://nobody:x@127.0.0.1:1/"),
+        encryption_key=SecretStr(Fernet.generate_key().decode()),
+    )
+    vault = Vault(Seal(settings.encryption_key))
+    egress = Egress.by_setting(None, is_production=True)
+    results = Results(database, EndpointRepository(vault), settings.retry_schedule_seconds)
+    sender = Sender(settings, egress, Destinations(database, vault), results)
+    return Ingest(sender, lease_seconds=60)
+
+
+def event(tenant_id: str) -> Incoming[Any]:
+    event_id, envelope = uuid4(), examples.load(EVENT)
+    body = orjson.dumps({**envelope, "event_id": event_id, "tenant_id": tenant_id})
+    return Incoming(event_id, tenant_id, body, {}, Cause(None, event_id, {}))
+
+
+async def subscribed(admin: asyncpg.Connection, tenant_id: str, *wanted: str) -> UUID:
+    """An endpoint of this company for these types of events."""
+    found: UUID = await admin.fetchval(
+        "INSERT INTO webhooks.webhook_endpoints"
+        " (id, tenant_id, url, event_types, headers, enabled)"
+        " VALUES (gen_random_uuid(), $1, 'https://example.com', $2, '', true) RETURNING id",
+        tenant_id,
+        list(wanted),
+    )
+    return found
+
+
+async def statements(database: Database, ingest: Ingest, events: Sequence[Incoming[Any]]) -> int:
+    """How many statements a batch takes."""
+    asked: list[str] = []
+    async with database.tenants(sorted({e.tenant_id for e in events})) as tx:
+        with tx.connection.query_logger(lambda query: asked.append(query.query)):
+            await ingest.on_events(tx, events)
+    return len(asked)
+
+
+class TestBatch:
+    async def test_costs_the_same_for_two_companies_and_for_sixty(
+        self, database: Database, ingest: Ingest, admin: asyncpg.Connection
+    ) -> None:
+        costs = []
+        for count in (1, 2, 60):
+            companies = [f"one-of-{count}-{n}" for n in range(count)]
+            for company in companies:
+                await subscribed(admin, company, "contact.*")
+            costs.append(await statements(database, ingest, [event(c) for c in companies]))
+        _, few, many = costs  # the driver asks for types, the first time
+        assert few == many <= 3
+
+    async def test_owes_each_company_what_is_its_own(
+        self, database: Database, ingest: Ingest, admin: asyncpg.Connection
+    ) -> None:
+        ours = await subscribed(admin, "ours", "contact.*")
+        theirs = await subscribed(admin, "theirs", EVENT)
+        await subscribed(admin, "theirs", "message.*")
+        await subscribed(admin, "silent", "*")
+        sent = [event(tenant) for tenant in ("ours", "theirs", "ours", "nobody", "theirs", "ours")]
+        await statements(database, ingest, sent)
+        owed = await admin.fetch("SELECT * FROM webhooks.webhook_deliveries ORDER BY seq")
+        assert [(row["endpoint_id"], row["event_id"]) for row in owed] == [
+            ({"ours": ours, "theirs": theirs}[e.tenant_id], e.id)
+            for e in sent
+            if e.tenant_id != "nobody"
+        ]
+        kept = await admin.fetch("SELECT tenant_id, event_id FROM webhooks.webhook_events")
+        whose = {e.id: e.tenant_id for e in sent}
+        assert len(kept) == 5
+        assert all(row["tenant_id"] == whose[row["event_id"]] for row in kept)
+
+
+class TestYoungTable:
+    async def test_is_not_read_from_end_to_end_for_each_result(
+        self,
+        new_place: Callable[[], Awaitable[Any]],
+        receiver: WebhookReceiver,
+    ) -> None:
+        """Nobody analyses it: the plans are those of an empty table."""
+        place = await new_place()
+        admin = await asyncpg.connect(place.database.admin_url)
+        for table in TABLES:
+            await admin.execute(f"ALTER TABLE webhooks.{table} SET (autovacuum_enabled = off)")
+        async with place.running(), place.asking() as make:
+            tenants: list[Tenant] = [make() for _ in range(20)]
+            for tenant in tenants:
+                await tenant.endpoint(receiver.url)
+            for tenant in tenants:  # one after the other at first: what is cheap for one is planned
+                await tenant.contact_created()
+            await receiver.wait_for_count(len(tenants))
+            await asyncio.gather(*(tenant.contact_created(count=100) for tenant in tenants))
+            await receiver.wait_for_count(101 * len(tenants), timeout=60)
+
+            async def written() -> bool:
+                done = "SELECT count(*) FROM webhooks.webhook_deliveries WHERE status = 'delivered'"
+                return bool(await admin.fetchval(done) == 101 * len(tenants))
+
+            await eventually(written, seconds=30)
+        read = await admin.fetchrow(READ, TABLES)
+        await admin.close()
+        assert read is not None
+        each = {what: float(count) / (101 * len(tenants)) for what, count in read.items()}
+        assert max(each.values()) < 12, each
+        assert Counter(r.id for r in receiver.requests).most_common(1)[0][1] == 1
