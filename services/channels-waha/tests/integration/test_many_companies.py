@@ -176,6 +176,7 @@ _WAITING = (
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 _TABLES = "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE schemaname = $1"
+_HELD = "SELECT 1 FROM outbound_messages WHERE external_id = $1"
 _READ = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1"
 _SCANNED = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1"
 
@@ -327,9 +328,9 @@ class TestLocks:
             await crowd.owe(tenants, str(n))
             there = [raw for t in tenants for raw in self._heard(t, n, where, LID, "5" + LID)]
             back = [raw for t in tenants for raw in self._heard(t, n, where, "5" + LID, LID)]
-            await asyncio.gather(
-                crowd.apply(there), crowd.apply(back[::-1]), self._refused(crowd, tenants)
-            )
+            both = asyncio.gather(crowd.apply(there), crowd.apply(back[::-1]))
+            await self._refused(crowd, tenants[25], f"K{n}")
+            await both
 
     def _heard(self, tenant: Tenant, n: int, where: str, told: str, hidden: str) -> list[Raw]:
         """A round's events; of two people the phone of one is told, of the other it is not."""
@@ -344,13 +345,12 @@ class TestLocks:
         }
         return list(chain(*heard.values())) if where == "everywhere" else heard[where]
 
-    async def _refused(self, crowd: Crowd, tenants: Sequence[Tenant]) -> None:
-        """What senders do meanwhile whose key WAHA refuses."""
-        for tenant in tenants[::5]:
-            async with crowd.database.tenant(tenant.id) as tx:
-                if due := await ledger.next_message(tx, tenant.channel_id):
-                    await ledger.mark_failed(tx, due.message.message_id, KEY_REFUSED, "401")
-                await crowd.status.declare(tx, tenant.channel_id, "degraded", KEY_REFUSED)
+    async def _refused(self, crowd: Crowd, tenant: Tenant, external_id: str) -> None:
+        """A sender, slow, whose key WAHA refuses: both batches get as far as its message."""
+        async with crowd.database.tenant(tenant.id) as tx:
+            await tx.execute(f"{_HELD} FOR UPDATE", external_id)
+            await asyncio.sleep(0.3)
+            await crowd.status.declare(tx, tenant.channel_id, "degraded", KEY_REFUSED)
 
 
 class TestFreshDatabase:
