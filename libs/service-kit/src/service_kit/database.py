@@ -40,6 +40,8 @@ _INFRASTRUCTURE: tuple[type[BaseException], ...] = (
 )
 
 
+_WHOLE_TABLES = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+"""Ways to join that read all of a table."""
 _STATEMENT_SECONDS = 30.0
 _BEGIN_SECONDS = 5.0
 _DEDICATED_SECONDS = 15.0
@@ -194,14 +196,20 @@ class Database:
         purpose: str = "pool",
         statement_seconds: float = _STATEMENT_SECONDS,
         lock_seconds: float = 0.0,
+        by_key: bool = False,
     ) -> None:
-        """`lock_seconds` is how long a statement may wait for a lock, 0 for as long as it takes."""
+        """`lock_seconds` is how long a statement may wait for a lock, 0 for as long as it takes.
+
+        `by_key`: every statement looks rows up by an index, one by one. Left to itself, PostgreSQL
+        joins a batch with all of a table it believes small, and keeps that plan while it grows.
+        """
         self.dsn = dsn
         self.schema = schema
         self._pool_size = pool_size
         self._purpose = purpose
         self._statement_seconds = statement_seconds
         self._lock_seconds = lock_seconds
+        self._plans = dict.fromkeys(_WHOLE_TABLES, "off") if by_key else {}
         self._pool: asyncpg.Pool | None = None
 
     async def connect(self) -> None:
@@ -246,6 +254,7 @@ class Database:
             # What disks with heads cost is no measure: by that the planner reads a small table from
             # end to end for each key, and keeps such a plan while the table grows.
             "random_page_cost": "1.1",
+            **self._plans,
             # The server's side: it must let go of the locks of a client that vanished.
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",

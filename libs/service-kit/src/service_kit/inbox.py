@@ -19,5 +19,6 @@ RETURNING event_id
 
 async def claim(tx: Transaction, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the events this consumer has not seen; the others were already applied."""
-    rows = await tx.fetch(_CLAIM, list(dict.fromkeys(event_ids)), consumer)
+    # Sorted, so that two that were given the same events never wait for each other in a circle.
+    rows = await tx.fetch(_CLAIM, sorted(set(event_ids)), consumer)
     return {row["event_id"] for row in rows}

@@ -63,7 +63,7 @@ class Service:
         self.database = self._pool("pool")
         self._for_requests = self._pool("requests")
         self._for_events = self._pool(
-            "events", statement_seconds=_EVENT_SECONDS, lock_seconds=_LOCK_SECONDS
+            "events", statement_seconds=_EVENT_SECONDS, lock_seconds=_LOCK_SECONDS, by_key=True
         )
         self._for_health = Database(
             settings.postgres_dsn, name.schema, pool_size=1, purpose="health"
@@ -101,12 +101,13 @@ class Service:
         self.health = self._make_health()
         self.app.include_router(health.router(self.health))
 
-    def _pool(self, purpose: str, **limits: float) -> Database:
+    def _pool(self, purpose: str, *, by_key: bool = False, **limits: float) -> Database:
         return Database(
             self.settings.postgres_dsn,
             self.name.schema,
             pool_size=self.settings.db_pool_size,
             purpose=purpose,
+            by_key=by_key,
             **limits,
         )
 
