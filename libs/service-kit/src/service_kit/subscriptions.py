@@ -162,7 +162,7 @@ async def _as_list(message: RabbitMessage) -> list[IncomingMessage]:
 
 def _payload(decoder: EventDecoder | Decoder) -> Any:
     """The type of a message, for AsyncAPI; what a reader of one's own reads is anything."""
-    if not isinstance(decoder, EventDecoder):
+    if not isinstance(decoder, EventDecoder) or not decoder.types:
         return dict[str, Any]
     return Union[tuple(Envelope.__class_getitem__(t) for t in decoder.types)]  # noqa: UP007
 

@@ -19,6 +19,7 @@ from shared_events.registry import EVENTS
 from shared_events.services import CONTACTS, GATEWAY, SERVICES, ServiceName
 
 THEIRS = topology.MESSAGING_CHANNEL_EVENTS
+QUEUE = THEIRS.partitions(1)[0].name
 DELAYS = (0.05,)
 
 Attempt = Callable[[AbstractChannel], Awaitable[object]]
@@ -60,12 +61,12 @@ async def ignore(message: AbstractIncomingMessage) -> None:
     """It returns to its queue with the connection."""
 
 
-async def consume(channel: AbstractChannel, queue: str = THEIRS.name) -> object:
+async def consume(channel: AbstractChannel, queue: str = QUEUE) -> object:
     return await (await channel.get_queue(queue)).consume(ignore)
 
 
 async def get(channel: AbstractChannel) -> object:
-    return await (await channel.get_queue(THEIRS.name)).get(fail=False)
+    return await (await channel.get_queue(QUEUE)).get(fail=False)
 
 
 async def get_letters(channel: AbstractChannel) -> object:
@@ -73,15 +74,15 @@ async def get_letters(channel: AbstractChannel) -> object:
 
 
 async def purge(channel: AbstractChannel) -> object:
-    return await (await channel.get_queue(THEIRS.name)).purge()
+    return await (await channel.get_queue(QUEUE)).purge()
 
 
 async def delete(channel: AbstractChannel) -> object:
-    return await channel.queue_delete(THEIRS.name)
+    return await channel.queue_delete(QUEUE)
 
 
 async def bind(channel: AbstractChannel) -> object:
-    queue = await channel.get_queue(THEIRS.name)
+    queue = await channel.get_queue(QUEUE)
     return await queue.bind(topology.DOMAIN_EVENTS.name, "note.added")
 
 
@@ -94,7 +95,7 @@ async def declare_their_requests(channel: AbstractChannel) -> object:
 
 
 async def send_to_the_queue(channel: AbstractChannel) -> None:
-    await channel.default_exchange.publish(aio_pika.Message(b"{}"), THEIRS.name)
+    await channel.default_exchange.publish(aio_pika.Message(b"{}"), QUEUE)
 
 
 async def return_to_the_queue(channel: AbstractChannel) -> None:
@@ -203,9 +204,9 @@ class TestEveryService:
     async def test_may_take_what_is_its_own(self, granted: str, service: ServiceName) -> None:
         async with connected(granted, service) as connection:
             for queue in topology.queues_of(service):
-                for name in (queue.name, queue.dead_letters.name):
-                    channel = await connection.channel()
-                    await consume(channel, name)
+                parts = queue.partitions(topology.PARTITIONS)
+                for one in (*parts, queue.dead_letters):
+                    await consume(await connection.channel(), one.name)
 
 
 class TestGateway:

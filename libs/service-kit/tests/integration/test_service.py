@@ -149,7 +149,7 @@ class TestConsumers:
 
             await eventually(seen)
             assert len({c["channel_details"]["number"] for c in consumers.values()}) == 3
-            assert consumers[QUEUE.name]["prefetch_count"] == 60
+            assert consumers[QUEUE.name]["prefetch_count"] == 300
 
 
 class TestOnStop:
