@@ -153,22 +153,24 @@ class BatchSubscriber(RabbitSubscriber):
     batch_timeout_ms: int | None
     kept: set[IncomingMessage]
     joins: "BatchSubscriber | None"
-    """Whose batches its deliveries go into: one gathers for all partitions of a queue."""
+    """Whose batches its deliveries go into: one gathers for all partitions of a queue.
 
-    _arrived: asyncio.Queue[IncomingMessage]
-    _full: asyncio.Event
-    _in_hand: asyncio.Lock
+    What comes before that one has started waits: subscribers start in no particular order.
+    """
+
     _gathering: asyncio.Task[None] | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._arrived: asyncio.Queue[IncomingMessage] = asyncio.Queue()
+        self._full = asyncio.Event()
+        self._in_hand = asyncio.Lock()
 
     async def start(self) -> None:
         """Subscribe, and begin to gather."""
-        if self.joins is not None:
-            await super().start()
-            return
-        self._arrived = asyncio.Queue()
-        self._full = asyncio.Event()
-        self._in_hand = asyncio.Lock()
         await super().start()
+        if self.joins is not None:
+            return
         self._gathering = asyncio.create_task(self._gather(), name=f"batches-{self.queue.name}")
 
     async def parse(self, messages: Batch) -> BatchMessage:

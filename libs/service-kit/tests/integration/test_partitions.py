@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import cast
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -17,6 +18,7 @@ from crm_testing.servers import RabbitServer
 from service_kit import dead_letters
 from service_kit.database import Database, Transaction
 from service_kit.incoming import Event, EventHandler
+from service_kit.router import Router
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings
 from service_kit.subscriptions import priority
@@ -228,3 +230,13 @@ class TestPriority:
 
 async def nothing_left(bus: Bus) -> bool:
     return not any(await depths(bus))
+
+
+class TestStarting:
+    async def test_takes_what_comes_before_the_one_that_gathers_has_started(self) -> None:
+        """Subscribers start in no particular order, and partitions that are full deliver at once."""
+        router = Router()
+        first, second = SPLIT.partitions(2)
+        gathers = router.batch_subscriber(first, SPLIT.exchange)
+        joins = router.batch_subscriber(second, SPLIT.exchange, joins=gathers)
+        await joins.consume(cast(aio_pika.IncomingMessage, object()))
