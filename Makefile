@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test bench soak check lock contracts asyncapi docs migration service mutants env bootstrap
+.PHONY: help up down status logs stop start demo test rabbitmq bench soak check lock contracts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -38,6 +38,10 @@ env: ## Write .env with random secrets for docker compose, never overwriting
 ##@ Trust it
 test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest options>
 	@$(BIN)/pytest $(ARGS)
+rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that cannot be had
+	@if tools/rabbitmq4; then CRM_RABBITMQ_ROOT=$(CURDIR)/.dev/rabbitmq4 $(BIN)/pytest -q \
+	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \
+	    $(ARGS); else echo "the bus was not tested on RabbitMQ 4" >&2; fi
 check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
