@@ -234,7 +234,7 @@ async def nothing_left(bus: Bus) -> bool:
 
 class TestStarting:
     async def test_takes_what_comes_before_the_one_that_gathers_has_started(self) -> None:
-        """Subscribers start in no particular order, and partitions that are full deliver at once."""
+        """Subscribers start in no particular order, and full partitions deliver at once."""
         router = Router()
         first, second = SPLIT.partitions(2)
         gathers = router.batch_subscriber(first, SPLIT.exchange)
