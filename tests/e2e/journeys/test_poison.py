@@ -45,7 +45,7 @@ class TestPoison:
                     },
                     delivery_mode=DeliveryMode.PERSISTENT,
                 ),
-                "messaging.channel_events",
+                "messaging.channel_events.0",
             )
             await waha.receive_text(channel.waha_session, "5511922220001", "passa")
             await tenant.message_count(1)
@@ -58,5 +58,5 @@ class TestPoison:
             assert letter.headers["x-dead-reason"] == "invalid_event"
             assert letter.body == body
             await letter.ack()
-            live = await broker.get_queue("messaging.channel_events")
+            live = await broker.get_queue("messaging.channel_events.0")
             assert live.declaration_result.message_count == 0
