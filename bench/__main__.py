@@ -3,8 +3,6 @@
 import asyncio
 import os
 import platform
-import shutil
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from crm_dev.state import StackState
 
 from bench import deliveries, figures, relay
 from bench.platform import CUSTOMERS, Company, Crowd, Sink
+from bench.stack import running, state_of
 
 PORT_BASE = "19080"
 BEHIND = ("contacts", "messaging", "channels-waha", "webhooks")
@@ -55,20 +54,10 @@ async def measure(state: StackState, directory: Path) -> None:
     await sink.stop()
 
 
-def main() -> int:
-    """Run and print; 0 unless the platform did not come up."""
-    os.environ.setdefault("CRM_PORT_BASE", PORT_BASE)
-    directory = Path(os.environ.get("CRM_DEV_DIR") or ".dev").absolute() / "bench"
-    if directory.exists():
-        commands.down(directory)
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True)
-    try:
-        if commands.up(directory, [], foreground=False) != 0:
-            return 1
-        state = StackState.load(directory / "state.json")
-        if state is None:
-            return 1
+def main() -> None:
+    """Run and print."""
+    with running("bench", PORT_BASE) as directory:
+        state = state_of(directory)
         print(
             f"\n{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, "
             f"{os.cpu_count()} cores, everything on this machine\n"
@@ -76,10 +65,7 @@ def main() -> int:
         uvloop.run(measure(state, directory))
         commands.ask(directory, "stop", "gateway")
         tell(uvloop.run(relay.throughput(state)))
-    finally:
-        commands.down(directory)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

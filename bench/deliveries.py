@@ -7,7 +7,7 @@ fan-out; ENDPOINTS companies with one each, what a batch of many companies costs
 import asyncio
 import time
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 from crm_dev.state import StackState
@@ -48,7 +48,7 @@ async def _deliver(tenants: list[str], expected: int, sink: Sink, state: StackSt
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def publish(tenant_id: str) -> None:
-        event_id, aggregate_id = uuid4(), UUID(int=hash(tenant_id) & 0xFFFF)
+        event_id, aggregate_id = uuid4(), uuid4()
         now = datetime.now(UTC).isoformat()
         body = {
             **template,
@@ -65,12 +65,12 @@ async def _deliver(tenants: list[str], expected: int, sink: Sink, state: StackSt
             "tenant_id": tenant_id,
         }
         async with places:
-            await publisher.publish(
-                "domain.events",
+            await publisher.publish_event(
                 _EVENT,
                 orjson.dumps(body),
                 message_id=str(event_id),
                 headers=headers,
+                correlation_id=None,
             )
 
     try:

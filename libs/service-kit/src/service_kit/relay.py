@@ -290,7 +290,6 @@ class Relay:
         if time.monotonic() - self._state_at < _STATE_SECONDS:
             return
         self._state_at = time.monotonic()
-        metrics.RELAY_SHARDS.set(len(shards.held))
         state = await connection.fetchrow(_STATE, shards.held)
         if state is not None:
             self._waiting_seconds = float(state["waiting"])

@@ -14,6 +14,8 @@ import time
 
 import asyncpg
 
+from service_kit import metrics
+
 SHARDS = 16
 """More would serve more replicas, and each look more of what others lead."""
 REBALANCE_SECONDS = 1.0
@@ -68,6 +70,7 @@ class Shards:
             await self._connection.execute(_GIVE, surplus)
             del self.held[share:]
         self._balanced_at = time.monotonic()
+        metrics.RELAY_SHARDS.set(len(self.held))
         return len(self.held) > before
 
     async def take_all(self) -> bool:

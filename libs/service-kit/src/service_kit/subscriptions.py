@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from aio_pika import IncomingMessage
 from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitMessage
+from faststream.rabbit import Channel, RabbitMessage, RabbitQueue
 from shared_events import topology
 from shared_events.envelope import Envelope, EventData
 
@@ -138,12 +138,15 @@ class Subscriptions:
                 max_records=self._settings.consumer_batch_size if queue.in_batches else 1,
                 batch_timeout_ms=None if linger is None else int(linger * 1000),
                 joins=first,
-                consume_args={"x-priority": priority(self._replica, partition.name)},
+                consume_args=self._claim_to(partition) if queue.single_active else None,
                 title=queue.name,
                 include_in_schema=first is None,
             )
             subscriber(_documented(consumer.handle, queue.name, list[payload]))
             first = first or subscriber
+
+    def _claim_to(self, partition: RabbitQueue) -> dict[str, Any]:
+        return {"x-priority": priority(self._replica, partition.name)}
 
 
 def priority(replica: str, queue: str) -> int:

@@ -7,7 +7,7 @@ other. Nothing here does I/O.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID, uuid5
@@ -38,6 +38,9 @@ _LONGEST_VALUE = bounds.limit(bounds.WhatsAppValue)
 
 IdentityKey = tuple[IdentityKind, str]
 """Kind and canonical value: what the aliases of one identity share."""
+
+TenantIdentity = tuple[str, IdentityKey]
+"""An identity, and whose: the same number may be a contact of several tenants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +139,29 @@ class Owners:
     """
 
     contacts: list[UUID] = field(default_factory=list)
-    new: dict[IdentityKey, Owned] = field(default_factory=dict)
-    renamed: dict[IdentityKey, Owned] = field(default_factory=dict)
+    new: dict[TenantIdentity, Owned] = field(default_factory=dict)
+    renamed: dict[TenantIdentity, Owned] = field(default_factory=dict)
 
 
 def owners(
-    tenant_id: str,
-    people: Sequence[Sequence[WhatsAppId]],
-    known: Mapping[IdentityKey, Owned],
+    people: Iterable[tuple[str, Sequence[WhatsAppId]]], known: Mapping[TenantIdentity, Owned]
 ) -> Owners:
     """The rule whose message it is, for contacts and messaging alike.
 
-    Each person comes with the identities a message shows, strongest first and never empty. The
-    strongest one on record decides; with none on record, the strongest names a new contact. Every
-    other identity then belongs to that contact too, unless it is on record as somebody else's.
+    Each person comes with the tenant whose message it is and the identities it shows, strongest
+    first and never empty. The strongest one on record decides; with none on record, the strongest
+    names a new contact. Every other identity then belongs to that contact too, unless it is on
+    record as somebody else's.
     """
     result = Owners()
     seen = dict(known)
-    for person in people:
-        found = next((seen[i.key] for i in person if i.key in seen), None)
+    for tenant_id, person in people:
+        keys = [(tenant_id, identity.key) for identity in person]
+        found = next((seen[key] for key in keys if key in seen), None)
         owner = found.contact_id if found else contact_id(tenant_id, person[0])
         result.contacts.append(owner)
-        for identity in person:
-            key, on_record = identity.key, seen.get(identity.key)
+        for key, identity in zip(keys, person, strict=True):
+            on_record = seen.get(key)
             if on_record is None:
                 seen[key] = result.new[key] = Owned(owner, identity.value)
             elif on_record.value != identity.value:

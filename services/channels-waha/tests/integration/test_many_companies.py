@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 import pytest
 from crm_channels_waha.channels.connection import Connections
@@ -23,8 +22,9 @@ from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.consumers import on_message_queued
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
+from crm_testing.costs import counting, never_analyse, reads
 from crm_testing.scenes.channels import CUSTOMER, queued_message
-from crm_testing.schemas import Databases, MigratedDatabase
+from crm_testing.schemas import Databases
 from crm_testing.services import event_of, eventually
 from service_kit.cause import Cause
 from service_kit.database import Database
@@ -119,8 +119,7 @@ class Crowd:
     async def apply(self, messages: Sequence[Raw | Event[Any]]) -> None:
         """Apply a batch, of raw events or of messages to send, in one transaction."""
         async with self.database.tenants(sorted({m.tenant_id for m in messages})) as tx:
-            self.trips = []
-            with tx.connection.query_logger(lambda logged: self.trips.append(logged.query)):
+            with counting(tx) as self.trips:
                 if queued := [m for m in messages if isinstance(m, Event)]:
                     await on_message_queued(tx, queued)
                 if heard := [m for m in messages if not isinstance(m, Event)]:
@@ -175,10 +174,7 @@ _WAITING = (
     "SELECT pid FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
-_TABLES = "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE schemaname = $1"
 _HELD = "SELECT 1 FROM outbound_messages WHERE external_id = $1"
-_READ = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1"
-_SCANNED = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1"
 
 
 @pytest.fixture(scope="session")
@@ -359,16 +355,14 @@ class TestFreshDatabase:
     ) -> None:
         """Plans made of empty tables stay good while they fill: nothing is read end to end."""
         fresh = await databases.create()
-        await self._never_analysed(fresh)
+        await never_analyse(fresh)
         async with fresh.connected(pool_size=1) as database:
             crowd = Crowd(database, status)
             messages = sum([await self._round(crowd, n) for n in range(50)])
-        admin = await asyncpg.connect(fresh.admin_url)
-        read, scanned = [await admin.fetchval(q, fresh.schema) for q in (_READ, _SCANNED)]
-        await admin.close()
+        read = await reads(fresh)
         assert messages >= 3000
-        assert read < 7 * messages  # half of that is usual
-        assert scanned == 0
+        assert read.by_index < 7 * messages  # half of that is usual
+        assert read.by_scan == 0
 
     async def _round(self, crowd: Crowd, n: int) -> int:
         """Ten new companies hear three messages, send two, and hear of both; returns how many."""
@@ -392,9 +386,3 @@ class TestFreshDatabase:
         await crowd.apply(echoes)
         await crowd.apply([t.receipt(bare) for t in tenants for bare in ("W", f"K{n}")])
         return len(heard) + len(echoes) * 2
-
-    async def _never_analysed(self, fresh: MigratedDatabase) -> None:
-        admin = await asyncpg.connect(fresh.admin_url)
-        for (table,) in await admin.fetch(_TABLES, fresh.schema):
-            await admin.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-        await admin.close()

@@ -1,7 +1,7 @@
 """Messages of many companies in one batch: cheap, and as if each company had been alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -14,11 +14,12 @@ from crm_contacts.contacts import repository
 from crm_contacts.contacts.consumers import on_message_received
 from crm_contacts.contacts.repository import Known
 from crm_contacts.timeline.consumers import on_contact_event
+from crm_testing.costs import statements
 from crm_testing.scenes.contacts import Shop, apply, delivered
 from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.services import Outside, eventually
 from service_kit.database import Database, Transaction
-from service_kit.incoming import Event, EventHandler
+from service_kit.incoming import Event
 from service_kit.service import Service
 from shared_events import identity
 from shared_events.contacts.contact import ContactDeleted
@@ -65,18 +66,6 @@ async def everything(database: MigratedDatabase, tenant_id: str | None = None) -
     rows = await admin.fetch(EVERYTHING)
     await admin.close()
     return [tuple(row) for row in rows if tenant_id in (None, row["tenant_id"])]
-
-
-async def statements(
-    database: Database, handler: EventHandler[Any], events: Sequence[Event[Any]]
-) -> int:
-    """How many statements a batch takes."""
-    asked: list[str] = []
-    async with database.tenants(sorted({event.tenant_id for event in events})) as tx:
-        with tx.connection.query_logger(lambda query: asked.append(query.query)):
-            await handler(tx, events)
-            await tx.write_events()
-    return len(asked)
 
 
 class TestCost:

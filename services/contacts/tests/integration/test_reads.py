@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from crm_contacts.contacts.consumers import on_message_received
 from crm_contacts.timeline.consumers import on_contact_event
+from crm_testing.costs import never_analyse, reads
 from crm_testing.scenes.contacts import Shop, apply, delivered
 from crm_testing.schemas import Databases, MigratedDatabase
 from service_kit.incoming import Event
@@ -19,21 +20,12 @@ from shared_events.contacts.contact import ContactDeleted
 COMPANIES, CUSTOMERS = 40, 40
 BATCHES = [*[1] * 20, *[100] * 40]
 """Messages come one by one at first: what is planned then is what is cheap for one."""
-TABLES = ("contacts", "contact_identities", "contact_events")
-READ = """
-SELECT (SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE relname = ANY($1)) AS lookups,
-    (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = ANY($1)) AS by_index,
-    (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = ANY($1)) AS by_scan
-"""
 
 
 @pytest.fixture
 async def never_analysed(databases: Databases) -> MigratedDatabase:
     database = await databases.create()
-    admin = await asyncpg.connect(database.admin_url)
-    for table in TABLES:
-        await admin.execute(f"ALTER TABLE contacts.{table} SET (autovacuum_enabled = off)")
-    await admin.close()
+    await never_analyse(database)
     return database
 
 
@@ -70,7 +62,6 @@ class TestFreshDatabase:
                 await apply(database, on_contact_event, told)
         # A connection that closes hands in what it counted.
         assert await admin.fetchval("SELECT count(*) FROM contacts.contacts") > 1000
-        read = await admin.fetchrow(READ, TABLES)
-        assert read is not None
-        per_message = {what: float(count) / sum(BATCHES) for what, count in read.items()}
-        assert max(per_message.values()) < 6, per_message
+        read = await reads(never_analysed)
+        assert read.by_index < 8 * sum(BATCHES)
+        assert read.by_scan < 2 * sum(BATCHES)

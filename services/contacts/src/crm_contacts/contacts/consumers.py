@@ -5,7 +5,7 @@ somebody new to its company (identity rule, docs/architecture.md, "Identity"); w
 write again costs one row in one UPDATE.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
@@ -17,9 +17,8 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import (
-    IdentityKey,
     Owned,
-    Owners,
+    TenantIdentity,
     WhatsAppId,
     display_name,
     owners,
@@ -31,34 +30,6 @@ from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known, Ref
 
 Received = Event[ChannelMessageReceived]
-
-
-@dataclass(slots=True)
-class _Company:
-    """A company's messages in their order, who is seen in each, and whose each is."""
-
-    tenant_id: str
-    events: list[Received] = field(default_factory=list)
-    seen: list[list[WhatsAppId]] = field(default_factory=list)
-    keys: set[identities.Key] = field(default_factory=set)
-    owners: Owners = field(default_factory=Owners)
-
-    def add(self, event: Received) -> None:
-        """Take one more of its messages."""
-        shown = [WhatsAppId(i.kind, i.value) for i in event.data.person.identities]
-        self.events.append(event)
-        self.seen.append(shown)
-        self.keys |= {(self.tenant_id, identity.key) for identity in shown}
-
-    def apply_rule(self, found: Mapping[identities.Key, Owned]) -> None:
-        """Say whose the messages are, by what is on record of anybody."""
-        known = {key[1]: found[key] for key in self.keys if key in found}
-        self.owners = owners(self.tenant_id, self.seen, known)
-
-    def recorded(self) -> dict[identities.Key, Owned]:
-        """The identities to write down."""
-        recorded = self.owners.new | self.owners.renamed
-        return {(self.tenant_id, key): owned for key, owned in recorded.items()}
 
 
 @dataclass(slots=True)
@@ -80,46 +51,32 @@ _People = dict[Ref, _Person]
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, each company's in their order."""
-    companies = _by_company(events)
-    found = await identities.find_locked(tx, [key for c in companies for key in c.keys])
-    for company in companies:
-        company.apply_rule(found)
-    refs = [(c.tenant_id, contact_id) for c in companies for contact_id in c.owners.contacts]
+    seen = [(e.tenant_id, _shown(e)) for e in events]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    found = owners(seen, await identities.find_locked(tx, keys))
+    refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     stored = await repository.find_known_for_update(tx, refs)
 
     people: _People = {}
-    recorded: dict[identities.Key, Owned] = {}
-    for company in companies:
-        people |= _people(company, stored)
-        recorded |= company.recorded()
-    await _tell(tx, people, await _write(tx, people, recorded))
-
-
-def _by_company(events: Iterable[Received]) -> list[_Company]:
-    """The messages of each company, still in their order."""
-    companies: dict[str, _Company] = {}
-    for event in events:
-        companies.setdefault(event.tenant_id, _Company(event.tenant_id)).add(event)
-    return list(companies.values())
-
-
-def _people(company: _Company, stored: Mapping[Ref, Known]) -> _People:
-    """Who wrote to a company, and what its messages teach of them."""
-    people: _People = {}
-    told: set[IdentityKey] = set()
-    found = company.owners
-    for event, contact_id, shown in zip(company.events, found.contacts, company.seen, strict=True):
-        ref = company.tenant_id, contact_id
+    told: set[TenantIdentity] = set()
+    for event, ref, (tenant_id, shown) in zip(events, refs, seen, strict=True):
         person = people.get(ref)
         if person is None:
             on_record = stored.get(ref)
             nobody = Known(*ref, display_name(None, None))
             person = _Person(on_record or nobody, event, is_new=on_record is None)
             people[ref] = person
-        person.linked += [i for i in shown if i.key in found.new and i.key not in told]
-        told |= {identity.key for identity in shown}
+        for identity in shown:
+            key = tenant_id, identity.key
+            if key in found.new and key not in told:
+                person.linked.append(identity)
+            told.add(key)
         _learn(person, event)
-    return people
+    await _tell(tx, people, await _write(tx, people, found.new | found.renamed))
+
+
+def _shown(event: Received) -> list[WhatsAppId]:
+    return [WhatsAppId(i.kind, i.value) for i in event.data.person.identities]
 
 
 def _learn(person: _Person, event: Received) -> None:
@@ -147,7 +104,7 @@ def _learn(person: _Person, event: Received) -> None:
 
 
 async def _write(
-    tx: Transaction, people: _People, recorded: Mapping[identities.Key, Owned]
+    tx: Transaction, people: _People, recorded: Mapping[TenantIdentity, Owned]
 ) -> list[Contact]:
     """Write everything down; returns the contacts that are new or changed."""
     now = datetime.now(UTC)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.rows import Rows, Shape
-from shared_events.identity import IdentityKey, IdentityKind, Owned
+from shared_events.identity import IdentityKind, Owned, TenantIdentity
 
 from crm_contacts.contacts.models import ContactIdentity
 
@@ -30,9 +30,6 @@ SELECT pg_advisory_xact_lock(hashtextextended(k, 0))
 FROM (SELECT unnest($1::text[]) AS k ORDER BY 1) AS keys
 """
 
-Key = tuple[str, IdentityKey]
-"""Whose identity, and which."""
-
 
 @dataclass(frozen=True, slots=True)
 class _OnRecord:
@@ -49,7 +46,7 @@ _ON_RECORD = Shape(_OnRecord)
 _IDENTITIES = Rows(ContactIdentity)
 
 
-async def find(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
+async def find(tx: Transaction, wanted: Collection[TenantIdentity]) -> dict[TenantIdentity, Owned]:
     """Those of the identities that are on record."""
     found = await _ON_RECORD.find(
         tx,
@@ -61,7 +58,9 @@ async def find(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
     return {(i.tenant_id, (i.kind, i.canonical)): Owned(i.contact_id, i.value) for i in found}
 
 
-async def find_locked(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Owned]:
+async def find_locked(
+    tx: Transaction, wanted: Collection[TenantIdentity]
+) -> dict[TenantIdentity, Owned]:
     """As `find`, with those that are not on record locked until the transaction ends."""
     known = await find(tx, wanted)
     missing = [key for key in wanted if key not in known]
@@ -71,7 +70,7 @@ async def find_locked(tx: Transaction, wanted: Collection[Key]) -> dict[Key, Own
     return known
 
 
-async def lock(tx: Transaction, wanted: Iterable[Key]) -> None:
+async def lock(tx: Transaction, wanted: Iterable[TenantIdentity]) -> None:
     """Be the only one to record these identities until the transaction ends.
 
     Take all of them at once, and before any row lock: they are taken in one order over all
@@ -80,7 +79,7 @@ async def lock(tx: Transaction, wanted: Iterable[Key]) -> None:
     await tx.execute(_LOCK, [f"{tenant}/{kind}/{name}" for tenant, (kind, name) in wanted])
 
 
-async def save(tx: Transaction, owned: Mapping[Key, Owned]) -> None:
+async def save(tx: Transaction, owned: Mapping[TenantIdentity, Owned]) -> None:
     """Record new identities, and aliases or owners that changed."""
     rows = [
         ContactIdentity(

@@ -1,6 +1,5 @@
 """Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -10,9 +9,9 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.text import without_nul
 from shared_events.identity import (
-    IdentityKey,
     IdentityKind,
     Owned,
+    TenantIdentity,
     WhatsAppId,
     display_name,
     owners,
@@ -22,9 +21,6 @@ from shared_events.messaging.summaries import ContactSummary
 from crm_messaging.replicas import repository
 from crm_messaging.replicas.models import ContactRef, IdentityRef
 from crm_messaging.replicas.repository import ContactKey
-
-TenantIdentity = tuple[str, IdentityKey]
-"""An identity, and for whom: the same number may be a contact of several tenants."""
 
 _KNOWN = """
 SELECT i.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, kind, canonical)
@@ -57,54 +53,26 @@ class Sender:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The contact of each person, in order, and what is to be recorded of identities."""
-
-    contacts: list[ContactKey]
-    new: dict[TenantIdentity, Owned]
-    renamed: dict[TenantIdentity, Owned]
-
-
 async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSummary]:
     """The contact of each person, in order; people and identities not known yet are recorded."""
-    keys = {(person.tenant_id, i.key) for person in people for i in person.identities}
+    seen = [(person.tenant_id, person.identities) for person in people]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
     while True:
-        found = _owners(people, await _known(tx, sorted(keys)))
+        found = owners(seen, await _known(tx, sorted(keys)))
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
     if found.renamed:
         await _rename(tx, found.renamed)
-    known = await repository.known_contacts(tx, found.contacts)
-    missing = {c: p for c, p in zip(found.contacts, people, strict=True) if c not in known}
+    contacts = [(p.tenant_id, c) for p, c in zip(people, found.contacts, strict=True)]
+    known = await repository.known_contacts(tx, contacts)
+    missing = {c: p for c, p in zip(contacts, people, strict=True) if c not in known}
     if missing:
         await _introduce(tx, missing)
         known |= await repository.known_contacts(tx, missing)
     return [
         ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
-        for row in map(known.__getitem__, found.contacts)
+        for row in map(known.__getitem__, contacts)
     ]
-
-
-def _owners(people: Sequence[Sender], known: Mapping[TenantIdentity, Owned]) -> _Found:
-    """The rule, tenant by tenant."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, person in enumerate(people):
-        places[person.tenant_id].append(place)
-    on_record: dict[str, dict[IdentityKey, Owned]] = defaultdict(dict)
-    for (tenant_id, key), owned in known.items():
-        on_record[tenant_id][key] = owned
-    contacts: dict[int, ContactKey] = {}
-    found = _Found([], {}, {})
-    for tenant_id, theirs in places.items():
-        seen = [people[place].identities for place in theirs]
-        decided = owners(tenant_id, seen, on_record[tenant_id])
-        for place, contact in zip(theirs, decided.contacts, strict=True):
-            contacts[place] = tenant_id, contact
-        found.new.update({(tenant_id, key): owned for key, owned in decided.new.items()})
-        found.renamed.update({(tenant_id, key): owned for key, owned in decided.renamed.items()})
-    found.contacts.extend(contacts[place] for place in range(len(people)))
-    return found
 
 
 async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:

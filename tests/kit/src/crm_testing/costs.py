@@ -1,0 +1,64 @@
+"""What a batch costs: statements, and the rows that are read where nobody analysed the tables."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+from service_kit.database import Database, Transaction
+from service_kit.incoming import Incoming
+
+from crm_testing.schemas import MigratedDatabase
+
+Message = TypeVar("Message", bound=Incoming[Any])
+
+_TABLES = "SELECT relid::regclass::text FROM pg_stat_user_tables WHERE schemaname = $1"
+_BY_INDEX = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1"
+_BY_SCAN = "SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1"
+
+
+@contextmanager
+def counting(tx: Transaction) -> Iterator[list[str]]:
+    """The statements asked meanwhile, one for each time the database was asked."""
+    asked: list[str] = []
+    with tx.connection.query_logger(lambda logged: asked.append(logged.query)):
+        yield asked
+
+
+async def statements(
+    database: Database,
+    handler: Callable[[Transaction, Sequence[Message]], Awaitable[None]],
+    messages: Sequence[Message],
+) -> int:
+    """How many statements a batch of whatever companies takes, with the events it tells."""
+    async with database.tenants(sorted({message.tenant_id for message in messages})) as tx:
+        with counting(tx) as asked:
+            await handler(tx, messages)
+            await tx.write_events()
+    return len(asked)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Rows read in a schema since it was made, through its indexes and from end to end."""
+
+    by_index: int
+    by_scan: int
+
+
+async def never_analyse(database: MigratedDatabase) -> None:
+    """Leave the planner with what it believes of empty tables, whatever comes into them."""
+    admin = await asyncpg.connect(database.admin_url)
+    for (table,) in await admin.fetch(_TABLES, database.schema):
+        await admin.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    await admin.close()
+
+
+async def reads(database: MigratedDatabase) -> Reads:
+    """What connections that are closed by now have read."""
+    admin = await asyncpg.connect(database.admin_url)
+    by_index = await admin.fetchval(_BY_INDEX, database.schema)
+    by_scan = await admin.fetchval(_BY_SCAN, database.schema)
+    await admin.close()
+    return Reads(by_index, by_scan)
