@@ -6,6 +6,7 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
@@ -15,6 +16,12 @@ from crm_contacts.timeline.consumers import on_contact_event
 
 def add_to(service: Service) -> None:
     """Every event of a contact becomes an entry."""
-    for event in (ContactCreated, ContactUpdated, ContactDeleted, ContactIdentityLinked):
+    for event in (
+        ContactCreated,
+        ContactUpdated,
+        ContactDeleted,
+        ContactIdentityLinked,
+        ContactIdentityReleased,
+    ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event, together=True)
