@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from crm_testing.scenes.contacts import Shop
 from shared_events.contacts.contact import CreateContact, GetContact, PatchContact, ReplaceContact
-from shared_events.requests import Request
 
 MISTYPED = ("phone", "5511988880001")
 RIGHT = ("phone", "5511988880002")
@@ -19,7 +18,7 @@ async def maria(company: Shop, phone: str = "+5511988880001") -> str:
     return contact_id
 
 
-def corrected(contact_id: str, how: str) -> Request[object]:
+def corrected(contact_id: str, how: str) -> ReplaceContact | PatchContact:
     """Her phone as it should have been."""
     if how == "replaced":
         return ReplaceContact(contact_id=contact_id, name="Maria", phone="+5511988880002")
