@@ -9,12 +9,19 @@ from shared_events.contacts.contact import (
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 
 from crm_contacts.timeline.consumers import on_contact_event
 
 
 def add_to(service: Service) -> None:
     """Every event of a contact becomes an entry."""
-    for event in (ContactCreated, ContactUpdated, ContactDeleted, ContactIdentityLinked):
+    for event in (
+        ContactCreated,
+        ContactUpdated,
+        ContactDeleted,
+        ContactIdentityLinked,
+        ContactPipelineStatusChanged,
+    ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event, together=True)
