@@ -4,7 +4,7 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import CONTACTS
 
-from crm_contacts import contacts, notes, timeline
+from crm_contacts import board, contacts, notes, pipelines, timeline
 from crm_contacts.settings import ContactsSettings
 
 
@@ -12,6 +12,8 @@ def create_service(settings: ContactsSettings) -> Service:
     """The service with everything it hears and answers; nothing runs yet."""
     service = Service(CONTACTS, settings)
     contacts.add_to(service, settings)
+    pipelines.add_to(service)
+    board.add_to(service)
     notes.add_to(service)
     timeline.add_to(service)
     return service

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 from crm_testing.scenes.contacts import Shop
+from crm_testing.scenes.pipelines import Funnel
 from crm_testing.services import eventually
 from shared_events import registry, topology
 from shared_events.contacts.contact import (
@@ -21,6 +22,7 @@ from shared_events.contacts.contact import (
     PatchContact,
 )
 from shared_events.contacts.note import CreateNote, Note, NoteAdded
+from shared_events.contacts.pipeline import ContactPipelineStatusChanged, Place
 
 NOW = "2026-01-01T12:00:00Z"
 CONTACT = Contact.model_validate(
@@ -54,7 +56,9 @@ class TestPublished:
     async def test_every_event_can_be_read_back(
         self, company: Shop, overheard: aio_pika.abc.AbstractQueue
     ) -> None:
+        funnel = await Funnel.of(company, "Novo")
         created = await company.value(CreateContact(name="Maria"))
+        await company.value(funnel.move(created["id"], "Novo"))
         await company.value(PatchContact(contact_id=created["id"], phone="11 98888-0001"))
         await company.value(CreateNote(contact_id=created["id"], content="Ligar amanhã"))
         await company.value(DeleteContact(contact_id=created["id"]))
@@ -64,7 +68,7 @@ class TestPublished:
                 await message.ack()
                 if message.headers["tenant_id"] == company.id:
                     heard.append(message)
-                if len(heard) == 5:
+                if len(heard) == 9:
                     break
         envelopes = []
         for message in heard:
@@ -78,9 +82,13 @@ class TestPublished:
             envelopes.append(envelope)
         assert [type(e.data) for e in envelopes] == [
             ContactCreated,
+            ContactUpdated,
+            ContactPipelineStatusChanged,
             ContactIdentityLinked,
             ContactUpdated,
             NoteAdded,
+            ContactUpdated,
+            ContactPipelineStatusChanged,
             ContactDeleted,
         ]
         sequence = [e.aggregate_seq for e in envelopes]
@@ -98,6 +106,7 @@ class TestConsumed:
                 contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),
             NoteAdded(note=NOTE),
+            ContactPipelineStatusChanged(contact=CONTACT, before=Place(pipeline_id=UUID(int=7))),
         ],
         ids=lambda data: data.event_type,
     )

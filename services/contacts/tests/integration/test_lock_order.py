@@ -10,6 +10,7 @@ from typing import Any
 
 from crm_contacts.contacts import service
 from crm_contacts.contacts.consumers import on_message_received
+from crm_contacts.pipelines.moves import Move
 from crm_testing.scenes.contacts import Shop, apply, delivered
 from crm_testing.schemas import Databases
 from crm_testing.services import eventually
@@ -44,7 +45,8 @@ async def ask_for_phone(database: Database, company: str) -> None:
     phone = WhatsAppId("phone", PHONE[1])
     with suppress(ConflictError):
         async with database.tenant(company) as tx:
-            await service.change(tx, contact_id, lambda _: {"phone": phone.phone}, phone, None)
+            taken = {"phone": phone.phone}
+            await service.change(tx, contact_id, lambda _: taken, phone, None, Move(None, None))
 
 
 async def waiting(database: Database) -> int:

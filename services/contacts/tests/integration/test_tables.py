@@ -1,7 +1,10 @@
 """The database itself: models and migrations agree, and no tenant sees another's rows."""
 
 import asyncpg
+import pytest
+from crm_contacts.pipelines import models
 from crm_contacts.tables import Base
+from crm_testing.limits import assert_columns_hold
 from crm_testing.scenes.contacts import Shop
 from crm_testing.schemas import (
     Databases,
@@ -9,7 +12,11 @@ from crm_testing.schemas import (
     assert_models_match,
     assert_tenants_apart,
 )
+from pydantic import BaseModel
+from service_kit.rows import Rows
+from shared_events.contacts import pipeline
 from shared_events.services import CONTACTS
+from sqlmodel import SQLModel
 
 
 class TestTables:
@@ -18,6 +25,24 @@ class TestTables:
 
     async def test_keep_tenants_apart(self, databases: Databases) -> None:
         await assert_tenants_apart(await databases.create())
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("contract", "model"),
+        [
+            (pipeline.Pipeline, models.Pipeline),
+            (pipeline.CreatePipeline, models.Pipeline),
+            (pipeline.PipelineStatus, models.PipelineStatus),
+            (pipeline.CreateStatus, models.PipelineStatus),
+            (pipeline.Stay, models.ContactPipelineStatus),
+            (pipeline.MoveContact, models.ContactPipelineStatus),
+        ],
+    )
+    def test_hold_what_the_contract_allows(
+        self, contract: type[BaseModel], model: type[SQLModel]
+    ) -> None:
+        assert_columns_hold(contract, Rows(model).table)
 
 
 class TestRowLevelSecurity:

@@ -30,6 +30,7 @@ from shared_events.contacts.contact import (
     ListContacts,
     PatchContact,
 )
+from shared_events.contacts.pipeline import DeleteStatus
 from shared_events.requests import Nothing, Page
 from shared_events.services import CONTACTS, GATEWAY
 
@@ -227,6 +228,11 @@ class Contacts:
         del self.rows[tx.tenant_id, contact.id]
         return Nothing()
 
+    async def delete_status(self, tx: Transaction, request: DeleteStatus, call: Call) -> Nothing:
+        del tx
+        self.calls.append((request, call))
+        return Nothing()
+
     async def list(self, tx: Transaction, request: ListContacts, call: Call) -> Page[Contact]:
         self.calls.append((request, call))
         mine = [contact for (tenant, _), contact in self.rows.items() if tenant == tx.tenant_id]
@@ -239,6 +245,7 @@ class Contacts:
         server.answer(GetContact, self.get)
         server.answer(PatchContact, self.patch)
         server.answer(DeleteContact, self.delete)
+        server.answer(DeleteStatus, self.delete_status)
         server.answer(ListContacts, self.list)
         return server
 

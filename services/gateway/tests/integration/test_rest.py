@@ -122,6 +122,25 @@ class TestContacts:
         assert call.principal.tenant_id == account.tenant_id
         assert str(call.user_id) == account.user_id
 
+    async def test_a_deletion_is_told_more_by_its_query(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        path, target = f"/pipelines/{uuid4()}/statuses/{uuid4()}", str(uuid4())
+
+        async def refusal(query: str, **options: Any) -> tuple[int, str]:
+            headers = account.bearer
+            answer = await client.request("DELETE", path + query, headers=headers, **options)
+            return answer.status_code, answer.json()["code"]
+
+        answer = await client.delete(f"{path}?move_to={target}", headers=account.bearer)
+        assert (answer.status_code, answer.content) == (204, b"")
+        request, _ = contacts.calls[-1]
+        assert request.model_dump(mode="json")["move_to"] == target
+        assert await refusal("?moveto=x") == (400, "unknown_parameter")
+        assert await refusal("?move_to=x") == (422, "validation_failed")
+        assert await refusal("", json={"move_to": target}) == (422, "validation_failed")
+        assert contacts.calls[-1][0] is request
+
     async def test_many_at_once_each_get_their_own_answer(
         self, client: httpx.AsyncClient, account: Account
     ) -> None:

@@ -40,6 +40,14 @@ class Contact(Base, table=True):
             postgresql_where=text("pipeline_id IS NOT NULL AND deleted_at IS NULL"),
         ),
         Index(
+            "idx_contacts_board",
+            "tenant_id",
+            "pipeline_status_id",
+            "created_at",
+            "id",
+            postgresql_where=text("pipeline_status_id IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
             "idx_contacts_search",
             "tenant_id",
             "search_text",

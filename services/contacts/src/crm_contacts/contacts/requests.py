@@ -13,6 +13,7 @@ from shared_events.contacts.contact import (
     PatchContact,
     ReplaceContact,
 )
+from shared_events.contacts.pipeline import Place
 from shared_events.identity import WhatsAppId
 from shared_events.requests import Nothing, Page
 
@@ -24,6 +25,8 @@ from crm_contacts.contacts.documents import (
 )
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.phone import parse_phone
+from crm_contacts.pipelines import service as pipelines
+from crm_contacts.pipelines.moves import Move
 
 
 class ContactRequests:
@@ -34,9 +37,10 @@ class ContactRequests:
 
     async def create(self, tx: Transaction, request: CreateContact, call: Call) -> contract.Contact:
         """Add a contact; the problem `contact_exists` names the one that has the phone."""
-        del call
         phone = self._phone(request.phone)
-        return await service.create(tx, _whole(request, phone), phone)
+        move = await _move(tx, request, call)
+        fields = _whole(request, phone)
+        return await service.create(tx, {**fields, **_placed(fields, move.to)}, phone, move)
 
     async def get(self, tx: Transaction, request: GetContact, call: Call) -> contract.Contact:
         """Read a contact."""
@@ -55,33 +59,63 @@ class ContactRequests:
     ) -> contract.Contact:
         """Replace a contact: what is left out becomes empty."""
         phone = self._phone(request.phone)
+        move = await _move(tx, request, call)
         fields = _whole(request, phone)
+        fields |= _placed(fields, move.to)
         return await service.change(
-            tx, request.contact_id, lambda _: fields, phone, call.expected_version
+            tx, request.contact_id, lambda _: fields, phone, call.expected_version, move
         )
 
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> contract.Contact:
         """Change the fields that were sent, custom fields by merge (RFC 7396)."""
         given = request.model_fields_set - {"contact_id"}
         phone = self._phone(request.phone)
+        move = await _move(tx, request, call)
         fields = {name: value for name, value in _cleaned(request, phone).items() if name in given}
         patch = fields.pop("custom_fields", {})
 
         def edit(contact: Contact) -> dict[str, Any]:
+            edited = fields | _placed(fields, move.to, contact)
             if "custom_fields" not in given:
-                return fields
+                return edited
             merged = merge_patch(contact.custom_fields, patch) if patch is not None else {}
-            return {**fields, "custom_fields": check_custom_fields(merged)}
+            return {**edited, "custom_fields": check_custom_fields(merged)}
 
-        return await service.change(tx, request.contact_id, edit, phone, call.expected_version)
+        return await service.change(
+            tx, request.contact_id, edit, phone, call.expected_version, move
+        )
 
     async def delete(self, tx: Transaction, request: DeleteContact, call: Call) -> Nothing:
         """Remove a contact, softly."""
-        await service.delete(tx, request.contact_id, call.expected_version)
+        move = Move(None, call.user_id)
+        await service.delete(tx, request.contact_id, call.expected_version, move)
         return Nothing()
 
     def _phone(self, typed: str | None) -> WhatsAppId | None:
         return parse_phone(typed, self._region) if typed is not None else None
+
+
+async def _move(
+    tx: Transaction, request: CreateContact | ReplaceContact | PatchContact, call: Call
+) -> Move:
+    """Where the request sends the contact, if anywhere; raises InvalidError."""
+    to = await pipelines.place(tx, request.pipeline_id, request.pipeline_status_id)
+    return Move(to, call.user_id)
+
+
+def _placed(
+    fields: dict[str, Any], to: Place | None, contact: Contact | None = None
+) -> dict[str, Any]:
+    """The columns that follow from what a request says of pipelines.
+
+    A status brings its pipeline; who changes or leaves the pipeline has no status yet.
+    """
+    if to is not None and to.status_id is not None:
+        return {"pipeline_id": to.pipeline_id, "pipeline_status_id": to.status_id}
+    was_in = contact.pipeline_id if contact else None
+    if fields.get("pipeline_id", was_in) != was_in:
+        return {"pipeline_status_id": None}
+    return {}
 
 
 def _whole(request: CreateContact | ReplaceContact, phone: WhatsAppId | None) -> dict[str, Any]:

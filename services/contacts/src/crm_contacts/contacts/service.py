@@ -4,7 +4,7 @@ Every change counts `version` up by one and is told as one event; a change that 
 does neither. The caller commits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,11 @@ from shared_events.identity import Owned, WhatsAppId
 
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
+from crm_contacts.pipelines import moves
+from crm_contacts.pipelines.moves import Move
 
 SOURCE_REST = "api"
+_WHERE_IT_IS = {"pipeline_id", "pipeline_status_id"}
 
 Edit = Callable[[Contact], dict[str, Any]]
 """From a contact as it is to the columns it should have."""
@@ -41,9 +44,9 @@ async def get(tx: Transaction, contact_id: UUID) -> contract.Contact:
 
 
 async def create(
-    tx: Transaction, fields: dict[str, Any], phone: WhatsAppId | None
+    tx: Transaction, fields: dict[str, Any], phone: WhatsAppId | None, move: Move
 ) -> contract.Contact:
-    """Add a contact with these columns.
+    """Add a contact with these columns; `move` says who puts it into a pipeline.
 
     One with a phone gets the id its first message would give it. A phone on record is a
     ConflictError `contact_exists`, unless its contact was deleted: that one is restored with the
@@ -54,7 +57,7 @@ async def create(
         if owner.deleted_at is None:
             raise _exists(owner.id)
         back, changed = _edited(owner, {**fields, "deleted_at": None})
-        return await _changed(tx, back, changed)
+        return await _changed(tx, back, changed, move)
     now = datetime.now(UTC)
     contact = Contact(
         **fields,
@@ -69,6 +72,8 @@ async def create(
         await _type(tx, phone, contact.id)
     created = (await repository.to_resources(tx, [contact]))[0]
     tx.outbox.add(ContactCreated(contact=created), contact.id)
+    if contact.pipeline_id is not None:
+        await moves.record(tx, [created], move)
     return created
 
 
@@ -78,8 +83,9 @@ async def change(
     edit: Edit,
     phone: WhatsAppId | None,
     expected_version: int | None,
+    move: Move,
 ) -> contract.Contact:
-    """Give a contact the columns that `edit` makes of it.
+    """Give a contact the columns that `edit` makes of it; `move` says who does it.
 
     `phone` is the identity of a phone among them: it becomes one more identity of this contact.
     Raises NotFoundError, PreconditionFailedError `stale_version` and ConflictError
@@ -98,13 +104,32 @@ async def change(
         old = WhatsAppId("phone", before.removeprefix("+"))
         if phone is None or phone.key != old.key:
             await _release(tx, old, contact)
-    return await _changed(tx, contact, changed)
+    return await _changed(tx, contact, changed, move)
 
 
-async def delete(tx: Transaction, contact_id: UUID, expected_version: int | None) -> None:
-    """Remove the contact softly; its identities stay its own, so a new message brings it back."""
+async def move_all(tx: Transaction, contacts: Sequence[Contact], move: Move) -> None:
+    """Send contacts, whose locks the caller holds, to another place, or out of their pipeline."""
+    to = move.to
+    where = {
+        "pipeline_id": to and to.pipeline_id,
+        "pipeline_status_id": to and to.status_id,
+    }
+    edits = [(contact.model_copy(update=where), _WHERE_IT_IS) for contact in contacts]
+    await _changed_all(tx, edits, move)
+
+
+async def delete(
+    tx: Transaction, contact_id: UUID, expected_version: int | None, move: Move
+) -> None:
+    """Remove the contact softly; its identities stay its own, so a new message brings it back.
+
+    It leaves its pipeline: nobody who is not shown keeps a status from being deleted.
+    """
     found = await _locked(tx, contact_id)
     contact = _expected(found.get(contact_id), expected_version)
+    if contact.pipeline_id is not None:
+        await move_all(tx, [contact], move)
+        contact = (await _locked(tx, contact_id))[contact_id]
     now = datetime.now(UTC)
     gone = {"deleted_at": now, "updated_at": now, "version": contact.version + 1}
     await repository.update(tx, [contact.model_copy(update=gone)])
@@ -172,13 +197,33 @@ def _edited(contact: Contact, fields: dict[str, Any]) -> tuple[Contact, set[str]
     return contact.model_copy(update=fields), changed
 
 
-async def _changed(tx: Transaction, contact: Contact, changed: set[str]) -> contract.Contact:
-    now, version = datetime.now(UTC), contact.version + 1
-    contact = contact.model_copy(update={"version": version, "updated_at": now})
-    await repository.update(tx, [contact])
-    shown = (await repository.to_resources(tx, [contact]))[0]
-    tx.outbox.add(ContactUpdated(contact=shown, changed=sorted(changed)), contact.id)
+async def _changed(
+    tx: Transaction, contact: Contact, changed: set[str], move: Move
+) -> contract.Contact:
+    (shown,) = await _changed_all(tx, [(contact, changed)], move)
     return shown
+
+
+async def _changed_all(
+    tx: Transaction, edits: Sequence[tuple[Contact, set[str]]], move: Move
+) -> list[contract.Contact]:
+    now = datetime.now(UTC)
+    contacts = [
+        contact.model_copy(update={"version": contact.version + 1, "updated_at": now})
+        for contact, _ in edits
+    ]
+    await repository.update(tx, contacts)
+    resources = await repository.to_resources(tx, contacts)
+    for shown, (_, changed) in zip(resources, edits, strict=True):
+        tx.outbox.add(ContactUpdated(contact=shown, changed=sorted(changed)), shown.id)
+    moved = [
+        shown
+        for shown, (_, changed) in zip(resources, edits, strict=True)
+        if changed & _WHERE_IT_IS
+    ]
+    if moved:
+        await moves.record(tx, moved, move)
+    return resources
 
 
 def _exists(existing_id: UUID) -> ConflictError:

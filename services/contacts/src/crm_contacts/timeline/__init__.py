@@ -10,6 +10,7 @@ from shared_events.contacts.contact import (
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 
 from crm_contacts.timeline.consumers import on_contact_event
 
@@ -22,6 +23,7 @@ def add_to(service: Service) -> None:
         ContactDeleted,
         ContactIdentityLinked,
         ContactIdentityReleased,
+        ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event, together=True)

@@ -14,6 +14,7 @@ from shared_events.contacts.contact import (
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.envelope import EventData
 
 from crm_contacts.timeline.models import ContactEvent
@@ -56,6 +57,12 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
             return "general", "WhatsApp identity linked", identity.model_dump(mode="json")
         case ContactIdentityReleased(identity=identity):
             return "general", "Mistyped number taken off", identity.model_dump(mode="json")
+        case ContactPipelineStatusChanged():
+            return (
+                "pipeline",
+                "Moved in a pipeline",
+                data.model_dump(mode="json", exclude={"contact"}),
+            )
         case NoteAdded(note=note):
             shown = note.model_dump(mode="json", include={"id", "type", "priority", "author_id"})
             return "note", "Note added", shown

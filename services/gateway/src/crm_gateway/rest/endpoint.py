@@ -63,7 +63,7 @@ class Endpoint:
         self._own = own
         self._bus = bus
         self._given = _given(row)
-        self._known = {} if row.method != "GET" or self._given is None else _names(self._given)
+        self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
 
     async def admit(self, http: Request) -> Request:
@@ -77,7 +77,7 @@ class Endpoint:
         if self.row.method == "GET":
             return http
         parsed = await read_json(http)
-        if self._given is None and parsed:
+        if parsed and (self._given is None or self.row.by_query):
             raise InvalidError.field(next(iter(parsed)), "extra_forbidden", "Not a field of this.")
         return JsonRequest(http, parsed)
 
@@ -155,7 +155,7 @@ def _given(row: Row) -> type[BaseModel] | None:
         return None
     if not row.from_path:
         return row.request
-    suffix = "Query" if row.method == "GET" else "Body"
+    suffix = "Query" if row.by_query else "Body"
     named: dict[str, Any] = {name: (field.annotation, field) for name, field in fields.items()}
     return create_model(
         row.request.__name__ + suffix,
@@ -181,7 +181,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         found.append(("principal", Principal, Security(_BEARER, scopes=scopes)))
     for name in row.parameters:
         found.append((name, row.request.model_fields[name].annotation, Path()))
-    if given is not None and row.method == "GET":
+    if given is not None and row.by_query:
         found.append(("given", given, Query()))
     elif given is not None:
         required = any(field.is_required() for field in given.model_fields.values())

@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, note
+from shared_events.contacts import contact, note, pipeline
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -12,6 +12,8 @@ from crm_gateway.agents import schemas as agents
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
+
+_STATUSES = "/pipelines/{pipeline_id}/statuses"
 
 ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/register", PUBLIC, auth.Register, 201, location="/auth/me"),
@@ -31,6 +33,25 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
+    Row(
+        "PUT",
+        "/contacts/{contact_id}/pipeline-status",
+        "contacts.update",
+        pipeline.MoveContact,
+    ),
+    Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
+    Row("GET", "/pipelines", "pipelines.read", pipeline.ListPipelines),
+    Row("POST", "/pipelines", "pipelines.manage", pipeline.CreatePipeline, 201),
+    Row("GET", "/pipelines/{pipeline_id}", "pipelines.read", pipeline.GetPipeline),
+    Row("PUT", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.ReplacePipeline),
+    Row("PATCH", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.PatchPipeline),
+    Row("DELETE", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.DeletePipeline, 204),
+    Row("GET", _STATUSES, "pipelines.read", pipeline.ListStatuses),
+    Row("POST", _STATUSES, "pipelines.manage", pipeline.CreateStatus, 201),
+    Row("GET", f"{_STATUSES}/{{status_id}}", "pipelines.read", pipeline.GetStatus),
+    Row("PUT", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.ReplaceStatus),
+    Row("PATCH", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.PatchStatus),
+    Row("DELETE", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.DeleteStatus, 204),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",

@@ -39,6 +39,11 @@ class Row:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
+    def by_query(self) -> bool:
+        """Whether the caller gives the rest by the query: there is no body to speak of."""
+        return self.method in ("GET", "DELETE")
+
+    @property
     def from_path(self) -> frozenset[str]:
         """Fields the caller gives by the path and cannot give otherwise."""
         return frozenset(self.parameters) | frozenset(self.fixed)

@@ -7,8 +7,8 @@ Argentine numbers have one canonical form, with their 9.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
