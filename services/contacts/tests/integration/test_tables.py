@@ -2,6 +2,7 @@
 
 import asyncpg
 import pytest
+from crm_contacts.custom_fields.models import CustomField
 from crm_contacts.pipelines import models
 from crm_contacts.tables import Base
 from crm_testing.limits import assert_columns_hold
@@ -14,7 +15,7 @@ from crm_testing.schemas import (
 )
 from pydantic import BaseModel
 from service_kit.rows import Rows
-from shared_events.contacts import pipeline
+from shared_events.contacts import custom_field, pipeline
 from shared_events.services import CONTACTS
 from sqlmodel import SQLModel
 
@@ -37,6 +38,8 @@ class TestColumns:
             (pipeline.CreateStatus, models.PipelineStatus),
             (pipeline.Stay, models.ContactPipelineStatus),
             (pipeline.MoveContact, models.ContactPipelineStatus),
+            (custom_field.CustomField, CustomField),
+            (custom_field.CreateCustomField, CustomField),
         ],
     )
     def test_hold_what_the_contract_allows(

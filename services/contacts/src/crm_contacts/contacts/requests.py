@@ -25,6 +25,8 @@ from crm_contacts.contacts.documents import (
 )
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.phone import parse_phone
+from crm_contacts.custom_fields import repository as definitions
+from crm_contacts.custom_fields import values
 from crm_contacts.pipelines import service as pipelines
 from crm_contacts.pipelines.moves import Move
 
@@ -39,7 +41,7 @@ class ContactRequests:
         """Add a contact; the problem `contact_exists` names the one that has the phone."""
         phone = self._phone(request.phone)
         move = await _move(tx, request, call)
-        fields = _whole(request, phone)
+        fields = await self._whole(tx, request, phone)
         return await service.create(tx, {**fields, **_placed(fields, move.to)}, phone, move)
 
     async def get(self, tx: Transaction, request: GetContact, call: Call) -> contract.Contact:
@@ -60,7 +62,7 @@ class ContactRequests:
         """Replace a contact: what is left out becomes empty."""
         phone = self._phone(request.phone)
         move = await _move(tx, request, call)
-        fields = _whole(request, phone)
+        fields = await self._whole(tx, request, phone)
         fields |= _placed(fields, move.to)
         return await service.change(
             tx, request.contact_id, lambda _: fields, phone, call.expected_version, move
@@ -73,12 +75,14 @@ class ContactRequests:
         move = await _move(tx, request, call)
         fields = {name: value for name, value in _cleaned(request, phone).items() if name in given}
         patch = fields.pop("custom_fields", {})
+        defined = await definitions.all_of(tx) if "custom_fields" in given else []
 
         def edit(contact: Contact) -> dict[str, Any]:
             edited = fields | _placed(fields, move.to, contact)
             if "custom_fields" not in given:
                 return edited
             merged = merge_patch(contact.custom_fields, patch) if patch is not None else {}
+            values.check(merged, defined, self._phone_of, only=patch)
             return {**edited, "custom_fields": check_custom_fields(merged)}
 
         return await service.change(
@@ -91,8 +95,20 @@ class ContactRequests:
         await service.delete(tx, request.contact_id, call.expected_version, move)
         return Nothing()
 
+    async def _whole(
+        self, tx: Transaction, request: CreateContact | ReplaceContact, phone: WhatsAppId | None
+    ) -> dict[str, Any]:
+        """The columns of a contact as the request wants it; raises InvalidError."""
+        fields = _cleaned(request, phone)
+        check_custom_fields(fields["custom_fields"])
+        values.check(fields["custom_fields"], await definitions.all_of(tx), self._phone_of)
+        return fields
+
+    def _phone_of(self, typed: str) -> WhatsAppId:
+        return parse_phone(typed, self._region)
+
     def _phone(self, typed: str | None) -> WhatsAppId | None:
-        return parse_phone(typed, self._region) if typed is not None else None
+        return self._phone_of(typed) if typed is not None else None
 
 
 async def _move(
@@ -116,12 +132,6 @@ def _placed(
     if fields.get("pipeline_id", was_in) != was_in:
         return {"pipeline_status_id": None}
     return {}
-
-
-def _whole(request: CreateContact | ReplaceContact, phone: WhatsAppId | None) -> dict[str, Any]:
-    fields = _cleaned(request, phone)
-    check_custom_fields(fields["custom_fields"])
-    return fields
 
 
 def _cleaned(

@@ -8,6 +8,7 @@ PERMISSIONS = frozenset(
         "contacts.create",
         "contacts.update",
         "contacts.delete",
+        "custom_fields.manage",
         "messages.read",
         "messages.send",
         "sessions.read",
@@ -30,6 +31,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "admin": ("*",),
     "supervisor": (
         "contacts.*",
+        "custom_fields.manage",
         "messages.*",
         "sessions.*",
         "notes.*",

@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, note, pipeline, timeline, tracking
+from shared_events.contacts import contact, custom_field, note, pipeline, timeline, tracking
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -13,6 +13,7 @@ from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
+_CUSTOM_FIELD = "/custom-fields/{field_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
 ROUTES: tuple[Row, ...] = (
@@ -57,6 +58,12 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.ReplaceStatus),
     Row("PATCH", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.PatchStatus),
     Row("DELETE", f"{_STATUSES}/{{status_id}}", "pipelines.manage", pipeline.DeleteStatus, 204),
+    Row("GET", "/custom-fields", "contacts.read", custom_field.ListCustomFields),
+    Row("POST", "/custom-fields", "custom_fields.manage", custom_field.CreateCustomField, 201),
+    Row("GET", _CUSTOM_FIELD, "contacts.read", custom_field.GetCustomField),
+    Row("PUT", _CUSTOM_FIELD, "custom_fields.manage", custom_field.ReplaceCustomField),
+    Row("PATCH", _CUSTOM_FIELD, "custom_fields.manage", custom_field.PatchCustomField),
+    Row("DELETE", _CUSTOM_FIELD, "custom_fields.manage", custom_field.DeleteCustomField, 204),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",
