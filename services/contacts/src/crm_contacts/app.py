@@ -4,7 +4,16 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import CONTACTS
 
-from crm_contacts import board, contacts, custom_fields, notes, pipelines, timeline, trackings
+from crm_contacts import (
+    board,
+    contact_lists,
+    contacts,
+    custom_fields,
+    notes,
+    pipelines,
+    timeline,
+    trackings,
+)
 from crm_contacts.settings import ContactsSettings
 
 
@@ -15,6 +24,7 @@ def create_service(settings: ContactsSettings) -> Service:
     pipelines.add_to(service)
     board.add_to(service)
     custom_fields.add_to(service)
+    contact_lists.add_to(service)
     notes.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)

@@ -2,6 +2,7 @@
 
 import asyncpg
 import pytest
+from crm_contacts.contact_lists.models import ContactList
 from crm_contacts.custom_fields.models import CustomField
 from crm_contacts.pipelines import models
 from crm_contacts.tables import Base
@@ -15,7 +16,7 @@ from crm_testing.schemas import (
 )
 from pydantic import BaseModel
 from service_kit.rows import Rows
-from shared_events.contacts import custom_field, pipeline
+from shared_events.contacts import contact_list, custom_field, pipeline
 from shared_events.services import CONTACTS
 from sqlmodel import SQLModel
 
@@ -38,6 +39,8 @@ class TestColumns:
             (pipeline.CreateStatus, models.PipelineStatus),
             (pipeline.Stay, models.ContactPipelineStatus),
             (pipeline.MoveContact, models.ContactPipelineStatus),
+            (contact_list.ContactList, ContactList),
+            (contact_list.CreateContactList, ContactList),
             (custom_field.CustomField, CustomField),
             (custom_field.CreateCustomField, CustomField),
         ],

@@ -4,7 +4,15 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, custom_field, note, pipeline, timeline, tracking
+from shared_events.contacts import (
+    contact,
+    contact_list,
+    custom_field,
+    note,
+    pipeline,
+    timeline,
+    tracking,
+)
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -14,6 +22,7 @@ from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
+_LIST = "/contact-lists/{list_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
 ROUTES: tuple[Row, ...] = (
@@ -64,6 +73,17 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", _CUSTOM_FIELD, "custom_fields.manage", custom_field.ReplaceCustomField),
     Row("PATCH", _CUSTOM_FIELD, "custom_fields.manage", custom_field.PatchCustomField),
     Row("DELETE", _CUSTOM_FIELD, "custom_fields.manage", custom_field.DeleteCustomField, 204),
+    Row("GET", "/contact-lists", "contacts.read", contact_list.ListContactLists),
+    Row("POST", "/contact-lists", "contacts.update", contact_list.CreateContactList, 201),
+    Row("POST", "/contact-lists/preview", "contacts.read", contact_list.PreviewContacts),
+    Row("GET", _LIST, "contacts.read", contact_list.GetContactList),
+    Row("PUT", _LIST, "contacts.update", contact_list.ReplaceContactList),
+    Row("PATCH", _LIST, "contacts.update", contact_list.PatchContactList),
+    Row("DELETE", _LIST, "contacts.update", contact_list.DeleteContactList, 204),
+    Row("GET", f"{_LIST}/count", "contacts.read", contact_list.CountListed),
+    Row("GET", f"{_LIST}/contacts", "contacts.read", contact_list.ListListed),
+    Row("POST", f"{_LIST}/contacts", "contacts.update", contact_list.PutOnList),
+    Row("DELETE", f"{_LIST}/contacts", "contacts.update", contact_list.TakeOffList, 204),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",
