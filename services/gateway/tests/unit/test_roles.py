@@ -14,6 +14,8 @@ MAY_USE = {
     ("PUT", "/contacts/{contact_id}"): ALL,
     ("PATCH", "/contacts/{contact_id}"): ALL,
     ("DELETE", "/contacts/{contact_id}"): STAFF,
+    ("POST", "/contacts/{contact_id}/restore"): STAFF,
+    ("PUT", "/contacts/by-identity/{identity_kind}/{value}"): STAFF,
     ("GET", "/contacts/{contact_id}/sessions"): ALL,
     ("GET", "/contacts/{contact_id}/messages"): ALL,
     ("GET", "/contacts/{contact_id}/notes"): ALL,

@@ -55,13 +55,16 @@ Email = Annotated[EmailStr, Field(max_length=255)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 
 
-class _Details(Given):
+class _About(Given):
     email: Email | None = None
-    phone: Phone | None = None
     language: str | None = Field(default=None, max_length=35)
     timezone: str | None = Field(default=None, max_length=64)
     pipeline_id: UUID | None = None
     pipeline_status_id: UUID | None = None
+
+
+class _Details(_About):
+    phone: Phone | None = None
 
 
 class CreateContact(_Details, Command[Contact], key="contacts.contact.create"):
@@ -76,6 +79,19 @@ class ReplaceContact(_Details, Command[Contact], key="contacts.contact.replace")
     """Replace a contact: what is left out becomes empty."""
 
     contact_id: UUID
+    name: Name
+    tags: Tags = Field(default_factory=list)
+    custom_fields: bounds.Document = Field(default_factory=dict)
+
+
+class UpsertContact(_About, Command[Contact], key="contacts.contact.upsert"):
+    """Replace the contact that has an identity, or add one: what is left out becomes empty.
+
+    Its phone stays, but for a contact that has none and is known by one.
+    """
+
+    identity_kind: IdentityKind
+    value: Annotated[str, StringConstraints(min_length=1, max_length=50)]
     name: Name
     tags: Tags = Field(default_factory=list)
     custom_fields: bounds.Document = Field(default_factory=dict)
@@ -105,6 +121,12 @@ class GetContact(Query[Contact], key="contacts.contact.get"):
 
 class DeleteContact(Command[Nothing], key="contacts.contact.delete"):
     """Remove a contact, softly."""
+
+    contact_id: UUID
+
+
+class RestoreContact(Command[Contact], key="contacts.contact.restore"):
+    """Take a deletion back, for 30 days. Who was not deleted stays as it is."""
 
     contact_id: UUID
 

@@ -10,6 +10,8 @@ from shared_events.contacts.contact import (
     ListContacts,
     PatchContact,
     ReplaceContact,
+    RestoreContact,
+    UpsertContact,
 )
 
 from crm_contacts.contacts.consumers import on_message_received
@@ -24,8 +26,10 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
     service.answer(GetContact, requests.get)
     service.answer(ListContacts, requests.list_contacts)
     service.answer(ReplaceContact, requests.replace)
+    service.answer(UpsertContact, requests.upsert)
     service.answer(PatchContact, requests.patch)
     service.answer(DeleteContact, requests.delete)
+    service.answer(RestoreContact, requests.restore)
     service.on(
         topology.CONTACTS_CHANNEL_EVENTS,
         ChannelMessageReceived,

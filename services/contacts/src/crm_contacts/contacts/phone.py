@@ -1,9 +1,29 @@
-"""Phone numbers as people type them, made into WhatsApp identities."""
+"""Phone numbers and other identities as people type them, made into WhatsApp's."""
+
+import re
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 from service_kit.errors import InvalidError
-from shared_events.identity import WhatsAppId
+from shared_events.identity import IdentityKind, WhatsAppId
+
+_HIDDEN_ID = re.compile(r"[1-9][0-9]{0,48}")
+_GROUP = re.compile(r"[1-9][0-9]{0,29}(-[0-9]{1,18})?")
+
+
+def parse_identity(kind: IdentityKind, value: str, region: str) -> WhatsAppId:
+    """Read an identity of this kind; a phone as `parse_phone` reads it.
+
+    Raises InvalidError (field `value`, code `invalid_phone` or `invalid_identity`).
+    """
+    if kind == "phone":
+        try:
+            return parse_phone(value, region)
+        except InvalidError as error:
+            raise InvalidError.field("value", "invalid_phone", error.problem.detail) from None
+    if not (_HIDDEN_ID if kind == "lid" else _GROUP).fullmatch(value):
+        raise InvalidError.field("value", "invalid_identity", "WhatsApp has no such id.")
+    return WhatsAppId(kind, value)
 
 
 def parse_phone(text: str, region: str) -> WhatsAppId:

@@ -12,6 +12,8 @@ from shared_events.contacts.contact import (
     ListContacts,
     PatchContact,
     ReplaceContact,
+    RestoreContact,
+    UpsertContact,
 )
 from shared_events.contacts.pipeline import Place
 from shared_events.identity import WhatsAppId
@@ -24,11 +26,13 @@ from crm_contacts.contacts.documents import (
     merge_patch,
 )
 from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.phone import parse_phone
+from crm_contacts.contacts.phone import parse_identity, parse_phone
 from crm_contacts.custom_fields import repository as definitions
 from crm_contacts.custom_fields import values
 from crm_contacts.pipelines import service as pipelines
 from crm_contacts.pipelines.moves import Move
+
+_WHO = {"contact_id", "identity_kind", "value", "phone"}
 
 
 class ContactRequests:
@@ -41,7 +45,7 @@ class ContactRequests:
         """Add a contact; the problem `contact_exists` names the one that has the phone."""
         phone = self._phone(request.phone)
         move = await _move(tx, request, call)
-        fields = await self._whole(tx, request, phone)
+        fields = {**await self._whole(tx, request), **_phone_column(phone)}
         return await service.create(tx, {**fields, **_placed(fields, move.to)}, phone, move)
 
     async def get(self, tx: Transaction, request: GetContact, call: Call) -> contract.Contact:
@@ -62,18 +66,27 @@ class ContactRequests:
         """Replace a contact: what is left out becomes empty."""
         phone = self._phone(request.phone)
         move = await _move(tx, request, call)
-        fields = await self._whole(tx, request, phone)
+        fields = {**await self._whole(tx, request), **_phone_column(phone)}
         fields |= _placed(fields, move.to)
         return await service.change(
             tx, request.contact_id, lambda _: fields, phone, call.expected_version, move
         )
+
+    async def upsert(self, tx: Transaction, request: UpsertContact, call: Call) -> contract.Contact:
+        """Replace the contact that has this identity, or add one."""
+        shown = parse_identity(request.identity_kind, request.value, self._region)
+        move = await _move(tx, request, call)
+        fields = await self._whole(tx, request)
+        fields |= _placed(fields, move.to)
+        return await service.upsert(tx, shown, fields, call.expected_version, move)
 
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> contract.Contact:
         """Change the fields that were sent, custom fields by merge (RFC 7396)."""
         given = request.model_fields_set - {"contact_id"}
         phone = self._phone(request.phone)
         move = await _move(tx, request, call)
-        fields = {name: value for name, value in _cleaned(request, phone).items() if name in given}
+        whole = {**_cleaned(request), **_phone_column(phone)}
+        fields = {name: value for name, value in whole.items() if name in given}
         patch = fields.pop("custom_fields", {})
         defined = await definitions.all_of(tx) if "custom_fields" in given else []
 
@@ -95,11 +108,18 @@ class ContactRequests:
         await service.delete(tx, request.contact_id, call.expected_version, move)
         return Nothing()
 
+    async def restore(
+        self, tx: Transaction, request: RestoreContact, call: Call
+    ) -> contract.Contact:
+        """Take a deletion back."""
+        move = Move(None, call.user_id)
+        return await service.restore(tx, request.contact_id, call.expected_version, move)
+
     async def _whole(
-        self, tx: Transaction, request: CreateContact | ReplaceContact, phone: WhatsAppId | None
+        self, tx: Transaction, request: CreateContact | ReplaceContact | UpsertContact
     ) -> dict[str, Any]:
-        """The columns of a contact as the request wants it; raises InvalidError."""
-        fields = _cleaned(request, phone)
+        """The columns of a contact as the request wants it, but its phone; raises InvalidError."""
+        fields = _cleaned(request)
         check_custom_fields(fields["custom_fields"])
         values.check(fields["custom_fields"], await definitions.all_of(tx), self._phone_of)
         return fields
@@ -112,7 +132,9 @@ class ContactRequests:
 
 
 async def _move(
-    tx: Transaction, request: CreateContact | ReplaceContact | PatchContact, call: Call
+    tx: Transaction,
+    request: CreateContact | ReplaceContact | UpsertContact | PatchContact,
+    call: Call,
 ) -> Move:
     """Where the request sends the contact, if anywhere; raises InvalidError."""
     to = await pipelines.place(tx, request.pipeline_id, request.pipeline_status_id)
@@ -134,12 +156,15 @@ def _placed(
     return {}
 
 
+def _phone_column(phone: WhatsAppId | None) -> dict[str, Any]:
+    return {"phone": phone.phone if phone else None}
+
+
 def _cleaned(
-    request: CreateContact | ReplaceContact | PatchContact, phone: WhatsAppId | None
+    request: CreateContact | ReplaceContact | UpsertContact | PatchContact,
 ) -> dict[str, Any]:
-    """The columns a request speaks of, as they are stored."""
-    fields: dict[str, Any] = request.model_dump(exclude={"contact_id"})
-    fields["phone"] = phone.phone if phone else None
+    """The columns a request speaks of, as they are stored, but its phone."""
+    fields: dict[str, Any] = request.model_dump(exclude=_WHO)
     fields["email"] = fields["email"].lower() if fields["email"] else None
     fields["tags"] = distinct_tags(fields["tags"] or ())
     return fields

@@ -5,7 +5,7 @@ does neither. The caller commits.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,9 @@ from crm_contacts.pipelines import moves
 from crm_contacts.pipelines.moves import Move
 
 SOURCE_REST = "api"
+RESTORABLE = timedelta(days=30)
+"""How long a deletion can be taken back by request."""
+
 _WHERE_IT_IS = {"pipeline_id", "pipeline_status_id"}
 
 Edit = Callable[[Contact], dict[str, Any]]
@@ -48,9 +51,9 @@ async def create(
 ) -> contract.Contact:
     """Add a contact with these columns; `move` says who puts it into a pipeline.
 
-    One with a phone gets the id its first message would give it. A phone on record is a
-    ConflictError `contact_exists`, unless its contact was deleted: that one is restored with the
-    new fields, because its id, messages and identities are this person's.
+    One with a phone, or another identity in its place, gets the id its first message would give
+    it. A phone on record is a ConflictError `contact_exists`, unless its contact was deleted: that
+    one is restored with the new fields, because its id, messages and identities are this person's.
     """
     owner_id = await _owner_id(tx, phone) if phone else None
     if owner_id is not None and (owner := (await _locked(tx, owner_id)).get(owner_id)):
@@ -105,6 +108,46 @@ async def change(
         if phone is None or phone.key != old.key:
             await _release(tx, old, contact)
     return await _changed(tx, contact, changed, move)
+
+
+async def upsert(
+    tx: Transaction,
+    shown: WhatsAppId,
+    fields: dict[str, Any],
+    expected_version: int | None,
+    move: Move,
+) -> contract.Contact:
+    """Give the contact that has this identity these columns; nobody's becomes a new contact's.
+
+    Its phone stays. Raises PreconditionFailedError `stale_version`, also where a version is
+    expected of a contact that is not there.
+    """
+    owner_id = await _owner_id(tx, shown)
+    owner = (await _locked(tx, owner_id)).get(owner_id) if owner_id else None
+    fields = {**fields, "phone": (owner and owner.phone) or shown.phone}
+    if owner is not None and owner.deleted_at is None:
+        return await change(tx, owner.id, lambda _: fields, None, expected_version, move)
+    PreconditionFailedError.check(expected_version, 0)
+    return await create(tx, fields, shown, move)
+
+
+async def restore(
+    tx: Transaction, contact_id: UUID, expected_version: int | None, move: Move
+) -> contract.Contact:
+    """Take a deletion back; who was not deleted stays as it is.
+
+    Raises NotFoundError, PreconditionFailedError, and ConflictError `restore_too_late`.
+    """
+    contact = (await _locked(tx, contact_id)).get(contact_id)
+    if contact is None:
+        raise NotFoundError("contact")
+    PreconditionFailedError.check(expected_version, contact.version)
+    if contact.deleted_at is None:
+        return (await repository.to_resources(tx, [contact]))[0]
+    if contact.deleted_at < datetime.now(UTC) - RESTORABLE:
+        raise ConflictError("restore_too_late", f"It was deleted over {RESTORABLE.days} days ago.")
+    back, changed = _edited(contact, {"deleted_at": None})
+    return await _changed(tx, back, changed, move)
 
 
 async def move_all(tx: Transaction, contacts: Sequence[Contact], move: Move) -> None:

@@ -38,6 +38,13 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "/contacts/{contact_id}", "contacts.update", contact.ReplaceContact),
     Row("PATCH", "/contacts/{contact_id}", "contacts.update", contact.PatchContact),
     Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
+    Row("POST", "/contacts/{contact_id}/restore", "contacts.delete", contact.RestoreContact),
+    Row(
+        "PUT",
+        "/contacts/by-identity/{identity_kind}/{value}",
+        "contacts.create",
+        contact.UpsertContact,
+    ),
     Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
     Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
