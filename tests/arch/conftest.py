@@ -16,6 +16,7 @@ _NOT_OURS = {
     ".pytest_cache",
     ".ruff_cache",
     ".import_linter_cache",
+    ".hypothesis",
     "__pycache__",
     "node_modules",
 }

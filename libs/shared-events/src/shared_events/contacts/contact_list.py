@@ -64,19 +64,19 @@ class _ListDetails(Given):
     filter: Filter | None = Field(default=None, description="Of a dynamic list, and only there.")
 
 
-class CreateContactList(_ListDetails, Command[ContactList], key="contacts.contact_list.create"):
+class CreateContactList(_ListDetails, Command[ContactList], key="contacts.list.create"):
     """Make a list. Its kind never changes."""
 
     list_kind: ListKind = Field(default="static", alias="kind")
 
 
-class ReplaceContactList(_ListDetails, Command[ContactList], key="contacts.contact_list.replace"):
+class ReplaceContactList(_ListDetails, Command[ContactList], key="contacts.list.replace"):
     """Replace what is said of a list. Contacts that were put on it stay."""
 
     list_id: UUID
 
 
-class PatchContactList(Command[ContactList], key="contacts.contact_list.patch"):
+class PatchContactList(Command[ContactList], key="contacts.list.patch"):
     """Change a list: what is left out stays; null clears a description."""
 
     list_id: UUID
@@ -85,49 +85,49 @@ class PatchContactList(Command[ContactList], key="contacts.contact_list.patch"):
     filter: Filter | None = None
 
 
-class GetContactList(Query[ContactList], key="contacts.contact_list.get"):
+class GetContactList(Query[ContactList], key="contacts.list.get"):
     """Read what is said of a list."""
 
     list_id: UUID
 
 
-class ListContactLists(ListQuery[ContactList], key="contacts.contact_list.list"):
+class ListContactLists(ListQuery[ContactList], key="contacts.list.list"):
     """All lists, newest first."""
 
 
-class DeleteContactList(Command[Nothing], key="contacts.contact_list.delete"):
+class DeleteContactList(Command[Nothing], key="contacts.list.delete"):
     """Remove a list. Its contacts stay contacts."""
 
     list_id: UUID
 
 
-class PreviewContacts(Query[ContactPreview], key="contacts.contact_list.preview"):
+class PreviewContacts(Query[ContactPreview], key="contacts.list.preview"):
     """Count the contacts a filter finds, and show some, before it is saved."""
 
     filter: Filter
     limit: int = Field(default=50, ge=1, le=100)
 
 
-class CountListed(Query[ContactCount], key="contacts.contact_list.count"):
+class CountListed(Query[ContactCount], key="contacts.list.count"):
     """Count the contacts on a list."""
 
     list_id: UUID
 
 
-class ListListed(ListQuery[Contact], key="contacts.contact_list.contacts"):
+class ListListed(ListQuery[Contact], key="contacts.list.contacts"):
     """The contacts on a list, in a stable order: the newest first where a filter finds them."""
 
     list_id: UUID
 
 
-class PutOnList(Command[Put], key="contacts.contact_list.put"):
+class PutOnList(Command[Put], key="contacts.list.put"):
     """Put contacts on a static list. Those that are on it stay on it."""
 
     list_id: UUID
     contact_ids: list[UUID] = Field(min_length=1, max_length=MAX_AT_ONCE)
 
 
-class TakeOffList(Command[Nothing], key="contacts.contact_list.take"):
+class TakeOffList(Command[Nothing], key="contacts.list.take"):
     """Take contacts off a static list. Those that are not on it stay off it."""
 
     list_id: UUID

@@ -48,20 +48,20 @@ class _FieldDetails(Given):
     position: int = Field(default=0, ge=0, le=10_000, description="The smaller, the earlier.")
 
 
-class CreateCustomField(_FieldDetails, Command[CustomField], key="contacts.custom_field.create"):
+class CreateCustomField(_FieldDetails, Command[CustomField], key="contacts.field.create"):
     """Define a custom field. Contacts that are there already stay as they are."""
 
     field_key: Key = Field(alias="key", description="Where contacts have it, once and for all.")
     type: FieldType
 
 
-class ReplaceCustomField(_FieldDetails, Command[CustomField], key="contacts.custom_field.replace"):
+class ReplaceCustomField(_FieldDetails, Command[CustomField], key="contacts.field.replace"):
     """Replace what is said of a field, but for its key and type. Contacts stay as they are."""
 
     field_id: UUID
 
 
-class PatchCustomField(Command[CustomField], key="contacts.custom_field.patch"):
+class PatchCustomField(Command[CustomField], key="contacts.field.patch"):
     """Change what is said of a field: what is left out stays. Contacts stay as they are."""
 
     field_id: UUID
@@ -71,17 +71,17 @@ class PatchCustomField(Command[CustomField], key="contacts.custom_field.patch"):
     position: int | None = Field(default=None, ge=0, le=10_000)
 
 
-class GetCustomField(Query[CustomField], key="contacts.custom_field.get"):
+class GetCustomField(Query[CustomField], key="contacts.field.get"):
     """Read one definition."""
 
     field_id: UUID
 
 
-class ListCustomFields(ListQuery[CustomField], key="contacts.custom_field.list"):
+class ListCustomFields(ListQuery[CustomField], key="contacts.field.list"):
     """All definitions, by position."""
 
 
-class DeleteCustomField(Command[Nothing], key="contacts.custom_field.delete"):
+class DeleteCustomField(Command[Nothing], key="contacts.field.delete"):
     """Remove a definition. Contacts keep their values, which are then anything."""
 
     field_id: UUID
