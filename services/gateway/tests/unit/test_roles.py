@@ -46,6 +46,8 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("PATCH", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("DELETE", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,

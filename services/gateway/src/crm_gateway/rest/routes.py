@@ -78,6 +78,13 @@ ROUTES: tuple[Row, ...] = (
         204,
     ),
     Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/rotate-secret",
+        "webhooks.manage",
+        endpoint.RotateSecret,
+    ),
+    Row("POST", "/webhook-endpoints/{endpoint_id}/test", "webhooks.manage", endpoint.SendTest),
+    Row(
         "GET",
         "/webhook-endpoints/{endpoint_id}/deliveries",
         "webhooks.read",

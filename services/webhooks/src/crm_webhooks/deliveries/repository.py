@@ -16,6 +16,7 @@ from sqlalchemy import select
 from crm_webhooks.deliveries import models
 
 _DELIVERIES = Rows(models.Delivery)
+_EVENTS = Rows(models.OutboundEvent)
 _ATTEMPTS = Rows(models.Attempt)
 _C = _DELIVERIES.table.c
 _NEWEST_FIRST = Order(
@@ -69,6 +70,21 @@ async def page(tx: Transaction, request: ListDeliveries) -> Page[WebhookDelivery
     if request.event_type is not None:
         query = query.where(_C.event_type == request.event_type)
     return await _NEWEST_FIRST.page(tx, query, request, _DELIVERIES, delivery)
+
+
+async def owe(tx: Transaction, endpoint_id: UUID, event: models.OutboundEvent) -> WebhookDelivery:
+    """An event that one endpoint alone is owed, whatever it asks for; it waits for no other."""
+    await _EVENTS.insert(tx, [event])
+    owed = models.Delivery(
+        id=uuid7(),
+        tenant_id=event.tenant_id,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        endpoint_id=endpoint_id,
+        ordering_key=event.event_id,
+    )
+    await _DELIVERIES.insert(tx, [owed])
+    return await get(tx, owed.id)
 
 
 async def replay(tx: Transaction, original: UUID) -> WebhookDelivery:
