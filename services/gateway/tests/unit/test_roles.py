@@ -47,6 +47,7 @@ MAY_USE = {
     ("PATCH", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("DELETE", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
+    ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,

@@ -83,6 +83,9 @@ ROUTES: tuple[Row, ...] = (
         "webhooks.manage",
         endpoint.RotateSecret,
     ),
+    Row(
+        "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
+    ),
     Row("POST", "/webhook-endpoints/{endpoint_id}/test", "webhooks.manage", endpoint.SendTest),
     Row(
         "GET",

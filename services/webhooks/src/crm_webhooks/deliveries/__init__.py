@@ -44,4 +44,5 @@ def add_to(
     service.answer(delivery.ListDeliveries, requests.list)
     service.answer(delivery.GetDelivery, requests.get)
     service.answer(delivery.Redeliver, requests.redeliver)
+    service.answer(delivery.GetEndpointStats, requests.stats)
     service.answer(endpoint.SendTest, requests.test)

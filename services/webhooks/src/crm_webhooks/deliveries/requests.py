@@ -7,10 +7,17 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
 from shared_events.requests import Page
-from shared_events.webhooks.delivery import GetDelivery, ListDeliveries, Redeliver, WebhookDelivery
+from shared_events.webhooks.delivery import (
+    EndpointStats,
+    GetDelivery,
+    GetEndpointStats,
+    ListDeliveries,
+    Redeliver,
+    WebhookDelivery,
+)
 from shared_events.webhooks.endpoint import SendTest, WebhookTest
 
-from crm_webhooks.deliveries import models, repository
+from crm_webhooks.deliveries import models, repository, stats
 from crm_webhooks.deliveries.body import write_body
 from crm_webhooks.deliveries.trace import trace_headers
 from crm_webhooks.endpoints.repository import EndpointRepository
@@ -36,6 +43,12 @@ class DeliveryRequests:
         found = await repository.get(tx, request.delivery_id)
         log = await repository.attempts(tx, found.id)
         return found.model_copy(update={"attempt_log": log})
+
+    async def stats(self, tx: Transaction, request: GetEndpointStats, call: Call) -> EndpointStats:
+        """How an endpoint does."""
+        del call
+        await self._endpoints.get(tx, request.endpoint_id)
+        return await stats.of_endpoint(tx, request.endpoint_id)
 
     async def redeliver(self, tx: Transaction, request: Redeliver, call: Call) -> WebhookDelivery:
         """Send it again with the full schedule. A disabled endpoint gets it once enabled."""
