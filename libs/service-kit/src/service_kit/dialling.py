@@ -31,7 +31,8 @@ def open_session(
     """An HTTP client that dials by this rule, keeps connections, and keeps nothing else.
 
     At most `per_host` connections to one host (0: as many as callers want), idle ones kept for
-    `keep_seconds`. `traces` hear of each step of a request. Deadlines and redirects are the caller's to set.
+    `keep_seconds`. `traces` hear of each step of a request. Deadlines and redirects are the
+    caller's to set.
     """
 
     def open_socket(address: AddrInfoType) -> socket.socket:

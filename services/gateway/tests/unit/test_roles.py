@@ -1,6 +1,7 @@
-from crm_gateway.access.roles import permissions_of, permits
+from crm_gateway.access.roles import permissions_of
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC
+from shared_events.permissions import permits
 
 ADMIN = {"admin"}
 STAFF = {"admin", "supervisor"}
@@ -52,6 +53,8 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
+    ("GET", "/events"): ALL,
+    ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,
 }
 OPEN = {

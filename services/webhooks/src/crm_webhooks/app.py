@@ -22,7 +22,7 @@ def create_service(settings: WebhooksSettings) -> Service:
     repository = EndpointRepository(vault)
     endpoints.add_to(service, settings, repository, egress)
     deliveries.add_to(service, settings, repository, egress, vault)
-    event_log.add_to(service)
+    event_log.add_to(service, settings)
     return service
 
 

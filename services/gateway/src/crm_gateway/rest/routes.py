@@ -6,7 +6,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from shared_events.channels import channel
 from shared_events.contacts import contact, note
 from shared_events.messaging import message, session
-from shared_events.webhooks import delivery, endpoint
+from shared_events.webhooks import delivery, endpoint, event
 
 from crm_gateway.agents import schemas as agents
 from crm_gateway.auth import schemas as auth
@@ -97,5 +97,7 @@ ROUTES: tuple[Row, ...] = (
     Row(
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
+    Row("GET", "/events", "events.read", event.ListEvents),
+    Row("GET", "/events/{event_id}", "events.read", event.GetEvent),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

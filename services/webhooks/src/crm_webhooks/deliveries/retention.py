@@ -1,4 +1,4 @@
-"""Ending and deleting what is old: deliveries, their attempts and bodies, and the event log."""
+"""Ending and deleting what is old: deliveries, their attempts and bodies."""
 
 import asyncio
 from typing import NoReturn
@@ -30,8 +30,6 @@ _STATEMENTS = (
     f"DELETE FROM webhook_events WHERE ctid = ANY(ARRAY(SELECT e.ctid FROM webhook_events e"  # noqa: S608
     f" WHERE e.recorded_at < {_OLD} AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d"
     f" WHERE d.event_id = e.event_id) LIMIT {_STEP}))",
-    f"DELETE FROM domain_event_log WHERE event_id = ANY(ARRAY(SELECT event_id FROM domain_event_log"  # noqa: S608
-    f" WHERE recorded_at < {_OLD} LIMIT {_STEP}))",
 )
 
 

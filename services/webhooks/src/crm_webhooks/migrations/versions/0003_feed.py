@@ -1,8 +1,8 @@
-"""Phases of attempts, what failed by endpoint; what disabled endpoints are owed expires."""
+"""The feed; phases of attempts; what failed, by endpoint; what is held expires."""
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.ddl import allow_scope
+from service_kit.ddl import allow_scope, protect
 
 revision = "0003"
 down_revision = "0002"
@@ -12,7 +12,7 @@ def upgrade() -> None:
     allow_scope("webhook_endpoints", "purge")
     for phase in ("dns_ms", "connect_ms", "first_byte_ms"):
         op.add_column("delivery_attempts", sa.Column(phase, sa.Integer))
-    # The last step: it commits what is above, and may be begun again.
+    create_feed()
     with op.get_context().autocommit_block():
         op.create_index(
             "idx_deliveries_failed",
@@ -21,3 +21,38 @@ def upgrade() -> None:
             postgresql_where=sa.text("status IN ('exhausted', 'cancelled')"),
             postgresql_concurrently=True,
         )
+        for name, column in (("feed", "event_type"), ("story", "aggregate_id")):
+            op.create_index(
+                f"idx_domain_event_log_{name}",
+                "domain_event_log",
+                ["tenant_id", column, "seq"],
+                postgresql_concurrently=True,
+            )
+
+
+def create_feed() -> None:
+    op.add_column("domain_event_log", sa.Column("seq", sa.BigInteger))
+    op.create_table(
+        "event_log_heads",
+        sa.Column("tenant_id", sa.String(255), primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("purged", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    )
+    protect("event_log_heads")
+    allow_scope("event_log_heads", "purge")
+    # Code of before this revision knows no places; without them the feed would have gaps.
+    op.execute(
+        """
+        CREATE FUNCTION place_event() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO event_log_heads AS head (tenant_id, seq) VALUES (NEW.tenant_id, 1)
+            ON CONFLICT (tenant_id) DO UPDATE SET seq = head.seq + 1
+            RETURNING seq INTO NEW.seq;
+            RETURN NEW;
+        END $$
+        """
+    )
+    op.execute(
+        "CREATE TRIGGER place_event BEFORE INSERT ON domain_event_log"
+        " FOR EACH ROW WHEN (NEW.seq IS NULL) EXECUTE FUNCTION place_event()"
+    )
