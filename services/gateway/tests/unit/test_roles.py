@@ -50,6 +50,8 @@ MAY_USE = {
     ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/recover"): ADMIN,
+    ("GET", "/webhook-recoveries/{recovery_id}"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,

@@ -6,7 +6,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from shared_events.channels import channel
 from shared_events.contacts import contact, note
 from shared_events.messaging import message, session
-from shared_events.webhooks import delivery, endpoint, event
+from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
 from crm_gateway.auth import schemas as auth
@@ -83,6 +83,15 @@ ROUTES: tuple[Row, ...] = (
         "webhooks.manage",
         endpoint.RotateSecret,
     ),
+    Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/recover",
+        "webhooks.manage",
+        recovery.Recover,
+        201,
+        location="/webhook-recoveries/{id}",
+    ),
+    Row("GET", "/webhook-recoveries/{recovery_id}", "webhooks.read", recovery.GetRecovery),
     Row(
         "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
     ),

@@ -1,4 +1,4 @@
-"""Ending and deleting what is old: deliveries, their attempts and bodies."""
+"""Ending and deleting what is old: deliveries, their attempts and bodies, recoveries."""
 
 import asyncio
 from typing import NoReturn
@@ -23,6 +23,8 @@ WHERE status NOT IN ('delivered', 'exhausted', 'cancelled') AND id = ANY(ARRAY(
     WHERE NOT e.enabled LIMIT {_STEP}))
 """  # noqa: S608
 _STATEMENTS = (
+    f"DELETE FROM webhook_recoveries WHERE id = ANY(ARRAY(SELECT id FROM webhook_recoveries"  # noqa: S608
+    f" WHERE state = 'done' AND updated_at < {_OLD} LIMIT {_STEP}))",
     f"DELETE FROM webhook_deliveries WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries"  # noqa: S608
     f" WHERE NOT (status IN ('pending', 'retrying')) AND updated_at < {_OLD} LIMIT {_STEP}))",
     f"DELETE FROM delivery_attempts WHERE id = ANY(ARRAY(SELECT id FROM delivery_attempts"  # noqa: S608

@@ -1,4 +1,4 @@
-"""The feed; phases of attempts; what failed, by endpoint; what is held expires."""
+"""The feed, recoveries; phases of attempts; what failed, by endpoint; what is held expires."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ def upgrade() -> None:
     for phase in ("dns_ms", "connect_ms", "first_byte_ms"):
         op.add_column("delivery_attempts", sa.Column(phase, sa.Integer))
     create_feed()
+    create_recoveries()
     with op.get_context().autocommit_block():
         op.create_index(
             "idx_deliveries_failed",
@@ -28,6 +29,36 @@ def upgrade() -> None:
                 ["tenant_id", column, "seq"],
                 postgresql_concurrently=True,
             )
+
+
+def create_recoveries() -> None:
+    table = "webhook_recoveries"
+    now = sa.text("now()")
+    op.create_table(
+        table,
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("tenant_id", sa.String(255), nullable=False),
+        sa.Column("endpoint_id", sa.Uuid, sa.ForeignKey("webhook_endpoints.id"), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column("last_seq", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("total", sa.Integer, nullable=False),
+        sa.Column("done", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("has_more", sa.Boolean, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
+    )
+    op.create_index(
+        "idx_recoveries_running",
+        table,
+        ["updated_at"],
+        postgresql_where=sa.text("state = 'running'"),
+    )
+    op.create_index("idx_recoveries_endpoint", table, ["tenant_id", "endpoint_id"])
+    protect(table)
+    for scope in ("recover", "purge"):
+        allow_scope(table, scope)
 
 
 def create_feed() -> None:
