@@ -243,7 +243,7 @@ class TestCost:
         aggregate = orjson.loads(rare.body)["aggregate_id"]
         values = ("ours", ["session.expired"], 0, 5001, 51)
         async with database.tenant("ours") as tx:
-            for statement, given in ((feed._PAGE, values), (feed._STORY, (*values, aggregate))):
+            for statement, given in ((feed.PAGE, values), (feed.STORY, (*values, aggregate))):
                 plan = await tx.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", *given)
                 text = "\n".join(line for (line,) in plan)
                 assert "Seq Scan" not in text

@@ -63,7 +63,7 @@ class TestStats:
                 tenant.id,
                 endpoint["id"],
             )
-            for statement in (stats._DONE, stats._WAITING):
+            for statement in (stats.OUTCOMES, stats.WAITING):
                 (plan,) = json.loads(
                     await tx.fetchval(
                         f"EXPLAIN (FORMAT JSON) {statement}", endpoint["id"], tenant.id

@@ -11,7 +11,7 @@ from shared_events.webhooks.delivery import EndpointStats, Latency
 
 _NEWEST, _MOST_WAITING = 1000, 10_000
 # The limits within LATERAL keep PostgreSQL from reading all attempts there are, for a join.
-_DONE = f"""
+OUTCOMES = f"""
 WITH newest AS MATERIALIZED (
     SELECT id, status, created_at FROM webhook_deliveries
     WHERE endpoint_id = $1 AND tenant_id = $2 ORDER BY seq DESC LIMIT {_NEWEST}
@@ -37,7 +37,7 @@ FROM (
     FROM tried
 ) AS t
 """  # noqa: S608
-_WAITING = f"""
+WAITING = f"""
 SELECT count(*) AS waiting, min(next_attempt_at) AS oldest_due_at FROM (
     SELECT next_attempt_at FROM webhook_deliveries
     WHERE endpoint_id = $1 AND tenant_id = $2 AND status IN ('pending', 'retrying')
@@ -60,13 +60,13 @@ class _Done:
     errors: dict[str, int]
 
 
-_DONE_SHAPE = Shape(_Done)
+_DONE = Shape(_Done)
 
 
 async def of_endpoint(tx: Transaction, endpoint_id: UUID) -> EndpointStats:
     """The statistics of an endpoint that is the caller's."""
-    done = await _DONE_SHAPE.first(tx, _DONE, endpoint_id, tx.tenant_id)
-    waiting = await tx.fetchrow(_WAITING, endpoint_id, tx.tenant_id)
+    done = await _DONE.first(tx, OUTCOMES, endpoint_id, tx.tenant_id)
+    waiting = await tx.fetchrow(WAITING, endpoint_id, tx.tenant_id)
     if done is None or waiting is None:
         raise LookupError("an aggregate always has a row")
     settled = done.delivered + done.exhausted

@@ -14,7 +14,7 @@ _LOG, _HEADS = Rows(LoggedEvent), Rows(Head)
 _HEAD = "SELECT * FROM event_log_heads WHERE tenant_id = $1"
 _EVENT = "SELECT * FROM domain_event_log WHERE event_id = $1 AND tenant_id = $2"
 # Each type by itself: a rare one is found as quickly as a frequent one, however long the log is.
-_PAGE = """
+PAGE = """
 SELECT event.* FROM unnest($2::text[]) AS wanted(event_type)
 CROSS JOIN LATERAL (
     SELECT * FROM domain_event_log
@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
     ORDER BY seq LIMIT $5) AS event
 ORDER BY event.seq LIMIT $5
 """
-_STORY = """
+STORY = """
 SELECT * FROM domain_event_log
 WHERE tenant_id = $1 AND aggregate_id = $6 AND event_type = ANY($2::text[])
     AND seq > $3 AND seq <= $4
@@ -40,9 +40,9 @@ async def page(tx: Transaction, request: ListEvents, types: Sequence[str]) -> Ev
     after = await _place(tx, request.after, head)
     values = (tx.tenant_id, types, after, head.seq, request.limit + 1)
     rows = (
-        await _LOG.find(tx, _PAGE, *values)
+        await _LOG.find(tx, PAGE, *values)
         if request.aggregate_id is None
-        else await _LOG.find(tx, _STORY, *values, request.aggregate_id)
+        else await _LOG.find(tx, STORY, *values, request.aggregate_id)
     )
     shown, has_more = rows[: request.limit], len(rows) > request.limit
     return EventPage(
