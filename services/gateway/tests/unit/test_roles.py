@@ -1,6 +1,7 @@
-from crm_gateway.access.roles import permissions_of, permits
+from crm_gateway.access.roles import permissions_of
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC
+from shared_events.permissions import permits
 
 ADMIN = {"admin"}
 STAFF = {"admin", "supervisor"}
@@ -63,9 +64,16 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("PATCH", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("DELETE", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
+    ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/recover"): ADMIN,
+    ("GET", "/webhook-recoveries/{recovery_id}"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
+    ("GET", "/events"): ALL,
+    ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,
 }
 OPEN = {

@@ -22,6 +22,7 @@ PERMISSIONS = frozenset(
         "channels.manage",
         "webhooks.read",
         "webhooks.manage",
+        "events.read",
     }
 )
 """Every permission there is. A route that needs another one does not start."""
@@ -35,6 +36,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "notes.*",
         "agents.read",
         "pipelines.read",
+        "events.read",
     ),
     "agent": (
         "contacts.read",
@@ -45,6 +47,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "sessions.update",
         "notes.create",
         "notes.read",
+        "events.read",
     ),
 }
 
@@ -52,14 +55,3 @@ ROLES: dict[str, tuple[str, ...]] = {
 def permissions_of(roles: Iterable[str]) -> tuple[str, ...]:
     """What these roles grant together, patterns included; an unknown role grants nothing."""
     return tuple(dict.fromkeys(granted for role in roles for granted in ROLES.get(role, ())))
-
-
-def permits(granted: Iterable[str], needed: str) -> bool:
-    """Whether one of the granted permissions or patterns covers the needed one.
-
-    `contacts.*` covers what begins with `contacts.` and nothing else, not `contactsx.read`.
-    """
-    return any(
-        pattern in (needed, "*") or (pattern.endswith(".*") and needed.startswith(pattern[:-1]))
-        for pattern in granted
-    )

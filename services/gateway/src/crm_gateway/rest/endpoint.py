@@ -18,12 +18,12 @@ from service_kit.errors import (
 )
 from service_kit.request_client import RequestClient
 from shared_events import examples
+from shared_events.permissions import permits
 from shared_events.requests import Principal, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crm_gateway.access.roles import permits
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import of_problem

@@ -6,7 +6,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from shared_events.channels import channel
 from shared_events.contacts import contact, note, pipeline, timeline, tracking
 from shared_events.messaging import message, session
-from shared_events.webhooks import delivery, endpoint
+from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
 from crm_gateway.auth import schemas as auth
@@ -104,6 +104,25 @@ ROUTES: tuple[Row, ...] = (
         204,
     ),
     Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/rotate-secret",
+        "webhooks.manage",
+        endpoint.RotateSecret,
+    ),
+    Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/recover",
+        "webhooks.manage",
+        recovery.Recover,
+        201,
+        location="/webhook-recoveries/{id}",
+    ),
+    Row("GET", "/webhook-recoveries/{recovery_id}", "webhooks.read", recovery.GetRecovery),
+    Row(
+        "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
+    ),
+    Row("POST", "/webhook-endpoints/{endpoint_id}/test", "webhooks.manage", endpoint.SendTest),
+    Row(
         "GET",
         "/webhook-endpoints/{endpoint_id}/deliveries",
         "webhooks.read",
@@ -113,5 +132,7 @@ ROUTES: tuple[Row, ...] = (
     Row(
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
+    Row("GET", "/events", "events.read", event.ListEvents),
+    Row("GET", "/events/{event_id}", "events.read", event.GetEvent),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

@@ -61,12 +61,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise InvalidError.field("headers", "header_repeated", "A header is given twice.")
 
 
-def check_event_types(patterns: Iterable[str]) -> None:
-    """Raises InvalidError for an exact event type that nobody publishes."""
+def check_event_types(patterns: Iterable[str], field: str = "event_types") -> None:
+    """Raises InvalidError for an exact event type that nobody publishes, given in this field."""
     for place, pattern in enumerate(patterns):
         if "*" not in pattern and pattern not in _EVENT_TYPES:
             raise InvalidError.field(
-                f"event_types/{place}", "unknown_event_type", f"There is no event {pattern}."
+                f"{field}/{place}", "unknown_event_type", f"There is no event {pattern}."
             )
 
 
