@@ -10,8 +10,11 @@ from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from crm_gateway.access.callers import KnownCallers
+from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents.service import Agents
+from crm_gateway.api_keys.service import ApiKeys
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.service import Accounts
@@ -52,9 +55,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     accounts = Accounts(
         database, tokens, passwords, throttle, refresh_ttl_seconds=settings.refresh_ttl
     )
-    own = OwnRequests(database)
+    standings = Standings(database)
+    own = OwnRequests(database, settings.seal)
     accounts.add_to(own)
     Agents(passwords).add_to(own)
+    ApiKeys(standings).add_to(own)
     event_types.add_to(own)
     bus = RequestClient(settings.amqp_url, settings.signatures)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
@@ -66,7 +71,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
 
-    api.add_to(service.app, rows, tokens=tokens, own=own, bus=bus)
+    api.add_to(service.app, rows, callers=KnownCallers(tokens, standings), own=own, bus=bus)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
@@ -84,6 +89,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
 
     service.background("requests", bus.run)
     service.background("spool", spool.run)
+    service.background("access", standings.run)
     service.background("purge-logins", purge)
     return service
 

@@ -1,10 +1,14 @@
 """Settings of the gateway."""
 
+import base64
+import hashlib
+import hmac
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
+from service_kit.sealing import Seal
 from service_kit.settings import ServiceSettings, listed
 
 
@@ -47,6 +51,14 @@ class GatewaySettings(ServiceSettings):
         default=50, ge=1, description="the same of an address: a whole office may share one"
     )
     login_window_seconds: int = Field(default=900, ge=1, description="within this time")
+
+    @property
+    def seal(self) -> Seal:
+        """Closes what is kept of replies that show a secret; its key is made from the master key,
+        for this purpose only."""
+        master = self.ingress_master_key.get_secret_value().encode()
+        key = hmac.digest(master, b"replies that show a secret", hashlib.sha256)
+        return Seal(SecretStr(base64.urlsafe_b64encode(key).decode()))
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""

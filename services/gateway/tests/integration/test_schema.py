@@ -18,7 +18,7 @@ class TestTables:
 
 
 class TestScopes:
-    async def test_the_login_scope_sees_users_and_refresh_tokens_only(
+    async def test_the_login_scope_sees_what_proves_who_asks_and_nothing_else(
         self, gateway: Service, account: object
     ) -> None:
         del account

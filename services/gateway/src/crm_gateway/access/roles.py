@@ -22,6 +22,8 @@ PERMISSIONS = frozenset(
         "channels.manage",
         "webhooks.read",
         "webhooks.manage",
+        "api_keys.read",
+        "api_keys.manage",
     }
 )
 """Every permission there is. A route that needs another one does not start."""
@@ -55,7 +57,7 @@ def permissions_of(roles: Iterable[str]) -> tuple[str, ...]:
 
 
 def permits(granted: Iterable[str], needed: str) -> bool:
-    """Whether one of the granted permissions or patterns covers the needed one.
+    """Whether one of the granted permissions or patterns covers the needed one, or needed pattern.
 
     `contacts.*` covers what begins with `contacts.` and nothing else, not `contactsx.read`.
     """
@@ -63,3 +65,15 @@ def permits(granted: Iterable[str], needed: str) -> bool:
         pattern in (needed, "*") or (pattern.endswith(".*") and needed.startswith(pattern[:-1]))
         for pattern in granted
     )
+
+
+def covers(granted: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether who is granted the first may hand on all of the second: nobody gives what they have
+    not."""
+    have = tuple(granted)
+    return all(permits(have, each) for each in wanted)
+
+
+def is_grantable(pattern: str) -> bool:
+    """Whether this is a permission, or a pattern that covers some."""
+    return any(permits((pattern,), each) for each in PERMISSIONS)

@@ -30,7 +30,7 @@ class Agents:
 
     def add_to(self, own: OwnRequests) -> None:
         """What is asked about agents."""
-        own.answer(CreateAgent, self.create)
+        own.answer(CreateAgent, self.create, shows_secret=True)
         own.answer(UpdateAgent, self.update)
         own.answer(GetAgent, self.get)
         own.answer(ListAgents, self.list)

@@ -59,10 +59,21 @@ class LoggedIn(Tokens):
     tenant: TenantView
 
 
+class KeyView(Contract):
+    """The API key that asks."""
+
+    id: UUID
+    name: str
+
+
 class Profile(Contract):
-    """Who the access token speaks for. Permissions may be patterns such as `contacts.*`."""
+    """Who asks. Permissions may be patterns such as `contacts.*`.
+
+    With an API key it is the key, and `user` is the person who made it.
+    """
 
     user: UserView
+    api_key: KeyView | None = None
     tenant: TenantView
     roles: tuple[str, ...]
     permissions: tuple[str, ...]

@@ -11,11 +11,13 @@ from shared_events.requests import Nothing
 
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
+from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.auth import repository
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
     AcceptInvitation,
     GetMe,
+    KeyView,
     LoggedIn,
     Login,
     Logout,
@@ -170,11 +172,14 @@ def tenant_view(member: Member) -> TenantView:
 async def get_me(tx: Transaction, request: GetMe, call: Call) -> Profile:
     """Who asks; raises UnauthenticatedError when the person is no longer there."""
     del request
-    member = await repository.get_member(tx, call.user_id) if call.user_id else None
-    if member is None or not member.active:
+    key = await api_keys.get(tx, call.principal.api_key_id) if call.principal.api_key_id else None
+    user_id = key.created_by if key else call.user_id
+    member = await repository.get_member(tx, user_id) if user_id else None
+    if member is None or not (key or member.active):
         raise UnauthenticatedError("invalid_token", "The access token is not valid.")
     return Profile(
         user=user_view(member),
+        api_key=KeyView(id=key.id, name=key.name) if key else None,
         tenant=tenant_view(member),
         roles=call.principal.roles,
         permissions=call.principal.permissions,

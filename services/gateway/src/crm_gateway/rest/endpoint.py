@@ -1,5 +1,6 @@
 """One row of the route table at work: what FastAPI reads of it, and how it is answered."""
 
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -13,7 +14,6 @@ from service_kit.cause import Cause
 from service_kit.errors import (
     ForbiddenError,
     InvalidError,
-    UnauthenticatedError,
     field_errors,
 )
 from service_kit.request_client import RequestClient
@@ -23,8 +23,8 @@ from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crm_gateway.access.callers import Callers, address_of
 from crm_gateway.access.roles import permits
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
@@ -37,7 +37,7 @@ _OWN = "gateway."
 
 class _Bearer(SecurityBase):
     """FastAPI's `HTTPBearer`, whose credentials `Endpoint.admit` judged before the body was read:
-    what it gives is who asks."""
+    what it gives is who asks, by an API key as well."""
 
     def __init__(self) -> None:
         self.scheme_name = "bearer"
@@ -55,11 +55,9 @@ _BEARER = _Bearer()
 class Endpoint:
     """Answers one route. Its signature tells FastAPI of path, query, body and headers."""
 
-    def __init__(
-        self, row: Row, *, tokens: AccessTokens, own: OwnRequests, bus: RequestClient
-    ) -> None:
+    def __init__(self, row: Row, *, callers: Callers, own: OwnRequests, bus: RequestClient) -> None:
         self.row = row
-        self._tokens = tokens
+        self._callers = callers
         self._own = own
         self._bus = bus
         self._given = _given(row)
@@ -72,7 +70,7 @@ class Endpoint:
         Raises 401 and 403 first: nobody unknown has us read a body. Then 400, 413, 415 and 422.
         """
         if self.row.permission != PUBLIC:
-            http.state.principal = self._authorise(http)
+            http.state.principal = await self._authorise(http)
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
             return http
@@ -81,12 +79,9 @@ class Endpoint:
             raise InvalidError.field(next(iter(parsed)), "extra_forbidden", "Not a field of this.")
         return JsonRequest(http, parsed)
 
-    def _authorise(self, http: Request) -> Principal:
+    async def _authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise UnauthenticatedError("token_missing", "Send Authorization: Bearer <token>.")
-        principal = self._tokens.principal(token.strip())
+        principal = await self._callers.principal(http)
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
@@ -100,12 +95,12 @@ class Endpoint:
         if_match = values.pop("if_match", None)
         request = self._request(values)
         if principal is None:
-            address = http.client.host if http.client else ""
-            visitor = Visitor(address, Cause(request_id(http.scope), None, trace))
+            visitor = Visitor(address_of(http), Cause(request_id(http.scope), None, trace))
             reply = await self._own.call_public(request, visitor)
         else:
-            answerer = self._own if request.key.startswith(_OWN) else self._bus
-            reply = await answerer.call(
+            own = request.key.startswith(_OWN)
+            call = partial(self._own.call, address=address_of(http)) if own else self._bus.call
+            reply = await call(
                 request,
                 principal=principal,
                 correlation_id=request_id(http.scope),

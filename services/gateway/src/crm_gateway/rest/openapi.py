@@ -53,8 +53,14 @@ def document(routes: Sequence[BaseRoute]) -> Schema:
         routes=routes,
     )
     found["paths"][f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
+    components = found["components"]
+    components["securitySchemes"]["api_key"] = _API_KEY
+    for path in found["paths"].values():
+        for described in path.values():
+            if described.get("security"):
+                described["security"].append({"api_key": []})
     for model in (FieldError, ProblemDocument):
-        found["components"]["schemas"][model.__name__] = _schema(model)
+        components["schemas"][model.__name__] = _schema(model)
     return found
 
 
@@ -121,6 +127,12 @@ def _header(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", **_said(description)}
 
 
+_API_KEY: Schema = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Api-Key",
+    "description": "In the place of the bearer token; its scopes are permissions.",
+}
 _INGRESS: Schema = {
     "operationId": "ingress_waha",
     "tags": ["ingress"],

@@ -2,15 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, cast
 
 from pydantic import BaseModel
-from service_kit.calls import Asked, Call, RequestHandler, RequestType, Value
+from service_kit.calls import Asked, Call, RequestType, Value
 from service_kit.cause import Cause
-from service_kit.database import Database, is_infrastructure
-from service_kit.errors import UnavailableError
+from service_kit.database import Database, Transaction
 from service_kit.handling import carry_out, reply_with
+from service_kit.sealing import Seal
 from shared_events.requests import Principal, Reply, Request
+
+from crm_gateway.problems.errors import judged
 
 AnyRequest = type[Request[Any]]
 
@@ -23,6 +25,16 @@ class Visitor:
     cause: Cause
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCall(Call):
+    """A call, and the address it came from."""
+
+    address: str = ""
+
+
+OwnHandler = Callable[[Transaction, Asked, OwnCall], Awaitable[Value]]
+"""Carries out a request in the transaction of the caller's tenant."""
+
 PublicHandler = Callable[[Asked, Visitor], Awaitable[Value]]
 """Carries out a request of somebody unknown; it opens its own transactions."""
 
@@ -30,20 +42,32 @@ PlainHandler = Callable[[Asked], Awaitable[Value]]
 """Carries out a request that needs no data of anybody."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[Asked, Value]):
+    handler: OwnHandler[Asked, Value]
+    shows_secret: bool
+
+
 class OwnRequests:
     """Answers requests whose key begins with `gateway.`; features add what they answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
+        """`seal` closes replies that show a secret, where they are kept to be shown again."""
         self._database = database
-        self._tenant: dict[AnyRequest, RequestHandler[Any, Any]] = {}
+        self._seal = seal
+        self._tenant: dict[AnyRequest, _Answer[Any, Any]] = {}
         self._public: dict[AnyRequest, Callable[[Any, Visitor], Awaitable[BaseModel]]] = {}
         self._plain: dict[AnyRequest, Callable[[Any], Awaitable[BaseModel]]] = {}
 
     def answer(
-        self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
+        self,
+        request: RequestType[Asked, Value],
+        handler: OwnHandler[Asked, Value],
+        *,
+        shows_secret: bool = False,
     ) -> None:
         """Answer this request, in a transaction for the caller's tenant."""
-        self._tenant[cast(AnyRequest, request)] = handler
+        self._tenant[cast(AnyRequest, request)] = _Answer(handler, shows_secret)
 
     def answer_public(
         self, request: RequestType[Asked, Value], handler: PublicHandler[Asked, Value]
@@ -63,6 +87,7 @@ class OwnRequests:
         *,
         principal: Principal,
         correlation_id: str,
+        address: str,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
         trace: Mapping[str, str] | None = None,
@@ -70,29 +95,31 @@ class OwnRequests:
         """Carry out a request for a known caller, as `RequestClient.call` does elsewhere."""
         if plain := self._plain.get(type(request)):
             return reply_with(await plain(request))
+        answer = self._tenant[type(request)]
+        call = OwnCall(principal, correlation_id, expected_version, address)
+
+        async def handle(tx: Transaction, asked: Request[Any], _: Call) -> BaseModel:
+            value: BaseModel = await answer.handler(tx, asked, call)
+            return value
+
         try:
             return await carry_out(
                 self._database,
-                self._tenant[type(request)],
+                handle,
                 request,
-                Call(principal, correlation_id, expected_version),
+                call,
                 # Secrets are masked in this form, so their hashes are not kept beside the reply.
                 body=request.model_dump(mode="json", exclude_unset=True) if idempotency_key else {},
                 idempotency_key=idempotency_key,
                 trace=trace or {},
+                seal=self._seal if answer.shows_secret else None,
             )
         except Exception as error:
-            raise _judged(error) from error
+            raise judged(error) from error
 
     async def call_public(self, request: Request[Any], visitor: Visitor) -> Reply:
         """Carry out a request of somebody who has not said who they are."""
         try:
             return reply_with(await self._public[type(request)](request, visitor))
         except Exception as error:
-            raise _judged(error) from error
-
-
-def _judged(error: Exception) -> Exception:
-    if is_infrastructure(error):
-        return UnavailableError("database_unavailable", "Try again shortly.")
-    return error
+            raise judged(error) from error

@@ -9,6 +9,7 @@ from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
 from crm_gateway.agents import schemas as agents
+from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -50,6 +51,11 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
+    Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
+    Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
+    Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
+    Row("DELETE", "/api-keys/{api_key_id}", "api_keys.manage", api_keys.DeleteApiKey, 204),
+    Row("POST", "/api-keys/{api_key_id}/rotate", "api_keys.manage", api_keys.RotateApiKey),
     Row("GET", "/channels", "channels.read", channel.ListChannels),
     Row("POST", "/channels", "channels.manage", channel.CreateChannel, 201),
     Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),

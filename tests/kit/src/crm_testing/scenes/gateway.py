@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from crm_gateway.access.callers import bearer_token
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
@@ -16,8 +17,9 @@ from crm_gateway.settings import GatewaySettings
 from fastapi import FastAPI
 from service_kit.database import Database
 from service_kit.request_client import RequestClient
-from shared_events.requests import Reply
+from shared_events.requests import Principal, Reply
 from shared_events.requests import Request as BusRequest
+from starlette.requests import HTTPConnection
 
 from crm_testing.services import SIGNATURES
 
@@ -38,6 +40,16 @@ class Bus(RequestClient):
         return Reply(value={"id": ID, "version": 3})
 
 
+class Bearers:
+    """Believes the token whatever has become of its bearer."""
+
+    def __init__(self, tokens: AccessTokens) -> None:
+        self._tokens = tokens
+
+    async def principal(self, http: HTTPConnection) -> Principal:
+        return self._tokens.principal(bearer_token(http))
+
+
 class Rest:
     """The REST API by itself: what it asks the bus, and how it refuses."""
 
@@ -46,8 +58,8 @@ class Rest:
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
-        own = OwnRequests(database)
-        api.add_to(self.app, rows, tokens=self._tokens, own=own, bus=self.bus)
+        own = OwnRequests(database, settings.seal)
+        api.add_to(self.app, rows, callers=Bearers(self._tokens), own=own, bus=self.bus)
         edge.install(self.app)
         self.log_in()
 
