@@ -52,13 +52,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         settings.login_failures_per_address,
         settings.login_window_seconds,
     )
-    accounts = Accounts(
-        database, tokens, passwords, throttle, refresh_ttl_seconds=settings.refresh_ttl
-    )
     standings = Standings(database)
+    accounts = Accounts(
+        database, tokens, passwords, throttle, standings, refresh_ttl_seconds=settings.refresh_ttl
+    )
     own = OwnRequests(database, settings.seal)
     accounts.add_to(own)
-    Agents(passwords).add_to(own)
+    Agents(passwords, standings).add_to(own)
     ApiKeys(standings).add_to(own)
     event_types.add_to(own)
     bus = RequestClient(settings.amqp_url, settings.signatures)

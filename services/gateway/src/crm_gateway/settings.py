@@ -26,7 +26,7 @@ class GatewaySettings(ServiceSettings):
         default=900,
         ge=30,
         le=86_400,
-        description="seconds an access token lives; a role change takes effect within them",
+        description="seconds an access token lives; one that ended before is refused at once",
     )
     jwt_issuer: str = Field(default="ventros-crm", description="who issues tokens")
     jwt_audience: str = Field(default="ventros-crm-api", description="whom tokens are for")

@@ -229,7 +229,8 @@ class TestChanging:
         async with gateway.database.tenant(account.tenant_id) as tx:
             await tx.execute(
                 "INSERT INTO api_keys (id, tenant_id, name, prefix, key_hash)"
-                " SELECT gen_random_uuid(), $1::text, 'n', 'crm', $1::text || n FROM generate_series(1, 99) n",
+                " SELECT gen_random_uuid(), $1::text, 'n', 'crm', $1::text || n"
+                " FROM generate_series(1, 99) n",
                 account.tenant_id,
             )
         await make(client, account)

@@ -4,14 +4,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
-from crm_gateway.settings import GatewaySettings
 from crm_testing.servers import RabbitServer
 from crm_testing.services import answering
 from pydantic import SecretStr
-from service_kit.service import Service
 from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
@@ -211,14 +208,17 @@ class TestRoles:
         self,
         client: httpx.AsyncClient,
         account: Account,
-        gateway: Service,
         role: Role,
     ) -> None:
-        settings = gateway.settings
-        assert isinstance(settings, GatewaySettings)
-        token = AccessTokens(settings).issue(
-            user_id=uuid4(), tenant_id=account.tenant_id, role=role
-        )
+        body = {
+            "name": "Bia",
+            "email": f"{uuid4()}@example.com",
+            "role": role,
+            "password": "12345678",
+        }
+        await client.post("/agents", json=body, headers=account.bearer)
+        login = {"email": body["email"], "password": body["password"]}
+        token = (await client.post("/auth/login", json=login)).json()["access_token"]
 
         async def status(row: Row) -> int:
             path = row.path.format(**{name: uuid4() for name in row.parameters})

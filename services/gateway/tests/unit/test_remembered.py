@@ -54,3 +54,17 @@ class TestRemembered:
         source.may.set()
         assert await reading == "a1"
         assert await remembered.get("a") == "a2"
+
+    async def test_many_at_once_are_told_by_one_reading(self) -> None:
+        source = Source()
+        remembered = Remembered(source.read, seconds=60, most=2)
+        impatient = asyncio.create_task(remembered.get("a"))
+        others = [asyncio.create_task(remembered.get("a")) for _ in range(9)]
+        source.may.clear()
+        async with asyncio.timeout(5):
+            while not source.asked:  # noqa: ASYNC110 - its turn comes with the loop's next
+                await asyncio.sleep(0)
+        impatient.cancel()
+        source.may.set()
+        assert await asyncio.gather(*others) == ["a1"] * 9
+        assert source.asked == 1

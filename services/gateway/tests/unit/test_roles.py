@@ -78,7 +78,11 @@ class TestRoutes:
 
     def test_only_the_ways_in_are_public(self) -> None:
         assert {(r.method, r.path) for r in ROUTES if r.permission == PUBLIC} == OPEN
-        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == ["/auth/me"]
+        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == [
+            "/auth/logout-everywhere",
+            "/auth/password",
+            "/auth/me",
+        ]
 
     def test_a_key_may_use_exactly_the_routes_of_its_scopes(self) -> None:
         asked = [row for row in ROUTES if row.permission not in (PUBLIC, AUTHENTICATED)]

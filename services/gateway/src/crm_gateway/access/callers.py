@@ -7,6 +7,7 @@ from service_kit.errors import ForbiddenError, MalformedError, UnauthenticatedEr
 from shared_events.requests import Principal
 from starlette.requests import HTTPConnection
 
+from crm_gateway.access.roles import permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 
@@ -34,10 +35,22 @@ class KnownCallers:
         """
         key = http.headers.get("x-api-key")
         if key is None:
-            return self._tokens.principal(bearer_token(http))
+            return await self._of_token(bearer_token(http))
         if "authorization" in http.headers:
             raise MalformedError("two_credentials", "Send a bearer token or X-Api-Key, not both.")
         return await self._of_key(key, address_of(http))
+
+    async def _of_token(self, token: str) -> Principal:
+        proof = self._tokens.read(token)
+        found = await self._standings.person(proof.tenant_id, proof.user_id)
+        if found is None or found.token_version != proof.version:
+            raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
+        return Principal(
+            tenant_id=proof.tenant_id,
+            user_id=proof.user_id,
+            roles=(found.role,),
+            permissions=permissions_of((found.role,)),
+        )
 
     async def _of_key(self, key: str, address: str) -> Principal:
         found = await self._standings.api_key(key)

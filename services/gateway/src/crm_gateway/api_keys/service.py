@@ -22,7 +22,7 @@ from crm_gateway.api_keys.schemas import (
     NewApiKey,
     RotateApiKey,
 )
-from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.own import OwnCall, OwnRequests
 
 
 class ApiKeys:
@@ -43,9 +43,9 @@ class ApiKeys:
         own.answer(GetApiKey, self.get)
         own.answer(ListApiKeys, self.list)
 
-    async def create(self, tx: Transaction, request: CreateApiKey, call: Call) -> NewApiKey:
+    async def create(self, tx: Transaction, request: CreateApiKey, call: OwnCall) -> NewApiKey:
         """A key that may do what is asked for; nobody gives what they may not do themselves."""
-        _check_person(call)
+        person = call.person()
         granted = call.principal.permissions
         scopes = list(dict.fromkeys(granted if request.scopes is None else request.scopes))
         if not covers(granted, scopes):
@@ -62,28 +62,28 @@ class ApiKeys:
             scopes=scopes,
             allowed_ips=list(dict.fromkeys(request.allowed_ips)),
             expires_at=request.expires_at,
-            created_by=call.user_id,
+            created_by=person,
         )
         made = await repository.insert(tx, row)
         return NewApiKey(**made.model_dump(), key=key)
 
-    async def rotate(self, tx: Transaction, request: RotateApiKey, call: Call) -> NewApiKey:
+    async def rotate(self, tx: Transaction, request: RotateApiKey, call: OwnCall) -> NewApiKey:
         """Another key in the place of this one."""
-        _check_person(call)
+        call.person()
         row = await repository.lock(tx, request.api_key_id, call.expected_version)
         if not covers(call.principal.permissions, row.scopes):
             raise ForbiddenError("scope_exceeds_caller", "You may not do all of what it may.")
         key, prefix = _new_key()
         made = await repository.replace(tx, row, prefix=prefix, hashed=repository.key_hash(key))
-        await self._standings.changed(tx, row.key_hash)
+        await self._standings.api_key_changed(tx, row.key_hash)
         return NewApiKey(**made.model_dump(), key=key)
 
-    async def delete(self, tx: Transaction, request: DeleteApiKey, call: Call) -> Nothing:
+    async def delete(self, tx: Transaction, request: DeleteApiKey, call: OwnCall) -> Nothing:
         """Revoke a key."""
-        _check_person(call)
+        call.person()
         row = await repository.lock(tx, request.api_key_id, call.expected_version)
         await repository.delete(tx, row)
-        await self._standings.changed(tx, row.key_hash)
+        await self._standings.api_key_changed(tx, row.key_hash)
         return Nothing()
 
     async def get(self, tx: Transaction, request: GetApiKey, call: Call) -> ApiKey:
@@ -95,11 +95,6 @@ class ApiKeys:
         """A page of keys."""
         del call
         return await repository.page(tx, request)
-
-
-def _check_person(call: Call) -> None:
-    if call.user_id is None:
-        raise ForbiddenError("person_required", "Log in for this; an API key is not enough.")
 
 
 def _new_key() -> tuple[str, str]:

@@ -6,21 +6,25 @@ from uuid import UUID, uuid4
 
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
-from service_kit.errors import ConflictError, UnauthenticatedError
+from service_kit.errors import ConflictError, InvalidError, UnauthenticatedError
 from shared_events.requests import Nothing
 
+from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.auth import repository
+from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
     AcceptInvitation,
+    ChangePassword,
     GetMe,
     KeyView,
     LoggedIn,
     Login,
     Logout,
+    LogoutEverywhere,
     Member,
     Profile,
     Refresh,
@@ -31,11 +35,11 @@ from crm_gateway.auth.schemas import (
 )
 from crm_gateway.auth.throttle import Throttle
 from crm_gateway.problems.errors import too_many_attempts
-from crm_gateway.rest.own import OwnRequests, Visitor
+from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests, Visitor
 
 
 class Accounts:
-    """The public auth routes. Passwords are hashed outside of transactions."""
+    """The auth routes. Passwords are hashed outside of transactions."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Accounts:
         tokens: AccessTokens,
         passwords: Passwords,
         throttle: Throttle,
+        standings: Standings,
         *,
         refresh_ttl_seconds: int,
     ) -> None:
@@ -50,6 +55,7 @@ class Accounts:
         self._tokens = tokens
         self._passwords = passwords
         self._throttle = throttle
+        self._standings = standings
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
     def add_to(self, own: OwnRequests) -> None:
@@ -59,6 +65,8 @@ class Accounts:
         own.answer_public(Refresh, self.refresh)
         own.answer_public(Logout, self.logout)
         own.answer_public(AcceptInvitation, self.accept_invitation)
+        own.answer_prepared(ChangePassword, self.change_password, shows_secret=True)
+        own.answer(LogoutEverywhere, self.logout_everywhere)
         own.answer(GetMe, get_me)
 
     async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
@@ -71,7 +79,10 @@ class Accounts:
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
-            return await self._log_in(tx, agent.id)
+            user = await repository.get_user(tx, agent.id)
+            if user is None:
+                raise LookupError("an agent without a user")
+            return await self._log_in(tx, user)
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
         """Tokens for the right password; raises the same for every wrong one."""
@@ -88,7 +99,7 @@ class Accounts:
                 member = await repository.get_member(tx, user.id)
                 if member and member.active:
                     await self._throttle.succeeded(tx, request.email)
-                    return await self._log_in(tx, member.user_id)
+                    return await self._log_in(tx, user)
             await self._throttle.failed(tx, request.email, visitor.address)
         raise UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
 
@@ -104,6 +115,8 @@ class Accounts:
                     stored.used_at is None
                     and stored.revoked_at is None
                     and stored.expires_at > datetime.now(UTC)
+                    and member is not None
+                    and stored.token_version == member.token_version
                 )
                 if fresh and member and member.active:
                     await repository.mark_used(tx, request.refresh_token)
@@ -131,13 +144,51 @@ class Accounts:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member is not None and member.active:
-                    return await self._log_in(tx, member.user_id)
+                    return await self._log_in(tx, user)
         raise UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
 
-    async def _log_in(self, tx: Transaction, user_id: UUID) -> LoggedIn:
-        member = await repository.get_member(tx, user_id)
+    async def change_password(
+        self, request: ChangePassword, call: OwnCall
+    ) -> OwnHandler[ChangePassword, Tokens]:
+        """Another password for who knows the present one; raises InvalidError for a wrong one."""
+        person = call.person()
+        async with self._database.tenant(call.principal.tenant_id, read_only=True) as tx:
+            user = await repository.get_user(tx, person)
+        given = request.current_password.get_secret_value()
+        if user is None or not await self._passwords.verify(given, user.password_hash):
+            raise InvalidError.field("current_password", "wrong_password", "It is another one.")
+        hashed = await self._passwords.hash(request.new_password.get_secret_value())
+
+        async def change(tx: Transaction, request: ChangePassword, call: OwnCall) -> Tokens:
+            del request, call
+            if not await repository.replace_password(tx, user, hashed):
+                raise ConflictError("password_changed", "It was changed at this moment.")
+            await self._end_sessions(tx, person)
+            member = await repository.get_member(tx, person)
+            if member is None or not member.active:
+                raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
+            return await self._issue(tx, member, family_id=uuid4())
+
+        return change
+
+    async def logout_everywhere(
+        self, tx: Transaction, request: LogoutEverywhere, call: OwnCall
+    ) -> Nothing:
+        """End every login of the caller's."""
+        del request
+        await self._end_sessions(tx, call.person())
+        return Nothing()
+
+    async def _end_sessions(self, tx: Transaction, user_id: UUID) -> None:
+        await repository.end_sessions(tx, user_id)
+        await self._standings.person_changed(tx, user_id)
+
+    async def _log_in(self, tx: Transaction, user: User) -> LoggedIn:
+        member = await repository.get_member(tx, user.id)
         if member is None:
             raise LookupError("a user without an agent")
+        # Of the version the password was read with: if it was changed meanwhile, this is too late.
+        member = member.model_copy(update={"token_version": user.token_version})
         tokens = await self._issue(tx, member, family_id=uuid4())
         return LoggedIn(**tokens.model_dump(), user=user_view(member), tenant=tenant_view(member))
 
@@ -148,11 +199,15 @@ class Accounts:
             refresh_token,
             user_id=member.user_id,
             family_id=family_id,
+            token_version=member.token_version,
             expires_at=datetime.now(UTC) + self._refresh_ttl,
         )
         return Tokens(
             access_token=self._tokens.issue(
-                user_id=member.user_id, tenant_id=member.tenant_id, role=member.role
+                user_id=member.user_id,
+                tenant_id=member.tenant_id,
+                role=member.role,
+                version=member.token_version,
             ),
             refresh_token=refresh_token,
             expires_in=self._tokens.ttl,

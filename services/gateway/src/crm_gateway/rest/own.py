@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, cast
+from uuid import UUID
 
 from pydantic import BaseModel
 from service_kit.calls import Asked, Call, RequestType, Value
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
+from service_kit.errors import ForbiddenError
 from service_kit.handling import carry_out, reply_with
 from service_kit.sealing import Seal
 from shared_events.requests import Principal, Reply, Request
@@ -31,9 +33,18 @@ class OwnCall(Call):
 
     address: str = ""
 
+    def person(self) -> UUID:
+        """Who asks; raises ForbiddenError for an API key, where somebody must have logged in."""
+        if self.user_id is None:
+            raise ForbiddenError("person_required", "Log in for this; an API key is not enough.")
+        return self.user_id
+
 
 OwnHandler = Callable[[Transaction, Asked, OwnCall], Awaitable[Value]]
 """Carries out a request in the transaction of the caller's tenant."""
+
+Prepare = Callable[[Asked, OwnCall], Awaitable[OwnHandler[Asked, Value]]]
+"""Does what takes long before there is a transaction, and gives what is left to do in it."""
 
 PublicHandler = Callable[[Asked, Visitor], Awaitable[Value]]
 """Carries out a request of somebody unknown; it opens its own transactions."""
@@ -44,7 +55,7 @@ PlainHandler = Callable[[Asked], Awaitable[Value]]
 
 @dataclass(frozen=True, slots=True)
 class _Answer(Generic[Asked, Value]):
-    handler: OwnHandler[Asked, Value]
+    prepare: Prepare[Asked, Value]
     shows_secret: bool
 
 
@@ -67,7 +78,22 @@ class OwnRequests:
         shows_secret: bool = False,
     ) -> None:
         """Answer this request, in a transaction for the caller's tenant."""
-        self._tenant[cast(AnyRequest, request)] = _Answer(handler, shows_secret)
+
+        async def prepare(asked: Asked, call: OwnCall) -> OwnHandler[Asked, Value]:
+            del asked, call
+            return handler
+
+        self.answer_prepared(request, prepare, shows_secret=shows_secret)
+
+    def answer_prepared(
+        self,
+        request: RequestType[Asked, Value],
+        prepare: Prepare[Asked, Value],
+        *,
+        shows_secret: bool = False,
+    ) -> None:
+        """As above, after a preparation that holds no connection."""
+        self._tenant[cast(AnyRequest, request)] = _Answer(prepare, shows_secret)
 
     def answer_public(
         self, request: RequestType[Asked, Value], handler: PublicHandler[Asked, Value]
@@ -98,11 +124,13 @@ class OwnRequests:
         answer = self._tenant[type(request)]
         call = OwnCall(principal, correlation_id, expected_version, address)
 
-        async def handle(tx: Transaction, asked: Request[Any], _: Call) -> BaseModel:
-            value: BaseModel = await answer.handler(tx, asked, call)
-            return value
-
         try:
+            handler = await answer.prepare(request, call)
+
+            async def handle(tx: Transaction, asked: Request[Any], _: Call) -> BaseModel:
+                value: BaseModel = await handler(tx, asked, call)
+                return value
+
             return await carry_out(
                 self._database,
                 handle,

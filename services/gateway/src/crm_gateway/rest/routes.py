@@ -20,6 +20,8 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
     Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
     Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
+    Row("POST", "/auth/logout-everywhere", AUTHENTICATED, auth.LogoutEverywhere, 204),
+    Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),

@@ -1,4 +1,4 @@
-"""API keys."""
+"""API keys, and sessions that end at once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +20,12 @@ def _texts(name: str) -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    """Tables of their own; what runs meanwhile knows nothing of them."""
+    """Tables of their own and columns with defaults: what runs meanwhile knows nothing of them."""
+    for table in ("users", "refresh_tokens"):
+        op.add_column(
+            table,
+            sa.Column("token_version", sa.Integer, nullable=False, server_default=sa.text("0")),
+        )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Uuid, primary_key=True),
