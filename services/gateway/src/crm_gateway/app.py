@@ -11,14 +11,16 @@ from shared_events.services import GATEWAY
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway.access.callers import KnownCallers
+from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents.service import Agents
 from crm_gateway.api_keys.service import ApiKeys
+from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.service import Accounts
-from crm_gateway.auth.throttle import Throttle
+from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
@@ -47,14 +49,14 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)
-    throttle = Throttle(
-        settings.login_failures_per_account,
-        settings.login_failures_per_address,
-        settings.login_window_seconds,
-    )
     standings = Standings(database)
     accounts = Accounts(
-        database, tokens, passwords, throttle, standings, refresh_ttl_seconds=settings.refresh_ttl
+        database,
+        tokens,
+        passwords,
+        Guards(settings),
+        standings,
+        refresh_ttl_seconds=settings.refresh_ttl,
     )
     own = OwnRequests(database, settings.seal)
     accounts.add_to(own)
@@ -71,7 +73,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
 
-    api.add_to(service.app, rows, callers=KnownCallers(tokens, standings), own=own, bus=bus)
+    quotas = Quotas(
+        database,
+        per_tenant=settings.rate_limit_per_tenant,
+        per_key=settings.rate_limit_per_key,
+    )
+    callers = KnownCallers(tokens, standings)
+    api.add_to(service.app, rows, callers=callers, quotas=quotas, own=own, bus=bus)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
@@ -80,16 +88,17 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     )
 
     async def purge() -> None:
-        """Forget expired logins and old failures."""
+        """Forget expired logins and old attempts."""
         while True:
             async with database.system("purge") as tx:
                 await purge_refresh_tokens(tx)
-                await throttle.purge(tx)
+                await purge_tallies(tx)
             await asyncio.sleep(_PURGE_SECONDS)
 
     service.background("requests", bus.run)
     service.background("spool", spool.run)
     service.background("access", standings.run)
+    service.background("quotas", quotas.run)
     service.background("purge-logins", purge)
     return service
 

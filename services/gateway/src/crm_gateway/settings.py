@@ -45,12 +45,34 @@ class GatewaySettings(ServiceSettings):
     )
 
     login_failures_per_account: int = Field(
-        default=5, ge=1, description="failed logins of an account before 429"
+        default=5, ge=1, description="failed logins of an account from one address before 429"
     )
     login_failures_per_address: int = Field(
-        default=50, ge=1, description="the same of an address: a whole office may share one"
+        default=50,
+        ge=1,
+        description="failed logins of an address, or tokens it makes up: a whole office may share"
+        " one",
+    )
+    login_failures_of_strangers: int = Field(
+        default=100,
+        ge=1,
+        description="failed logins of an account from all addresses its owner never came from;"
+        " of a company's accounts together, ten times as many",
     )
     login_window_seconds: int = Field(default=900, ge=1, description="within this time")
+    registrations_per_address: int = Field(
+        default=200, ge=1, description="accounts an address may open within that time"
+    )
+    refreshes_per_user: int = Field(
+        default=300, ge=1, description="refresh tokens a user may exchange within that time"
+    )
+
+    rate_limit_per_tenant: int = Field(
+        default=30_000, ge=1, description="requests of a company in a minute before 429"
+    )
+    rate_limit_per_key: int = Field(
+        default=12_000, ge=1, description="requests of one of its API keys in a minute"
+    )
 
     @property
     def seal(self) -> Seal:

@@ -13,7 +13,7 @@ class TestTables:
         await assert_models_match(await databases.create(), "crm_gateway", Base.metadata)
 
     async def test_keep_tenants_apart(self, databases: Databases) -> None:
-        of_no_tenant = {*OF_NO_TENANT, "login_failures"}
+        of_no_tenant = {*OF_NO_TENANT, "login_failures", "tallies"}
         await assert_tenants_apart(await databases.create(), of_no_tenant=of_no_tenant)
 
 

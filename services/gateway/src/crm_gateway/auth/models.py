@@ -71,8 +71,20 @@ class RefreshToken(Base, table=True):
     created_at: datetime = columns.stamped()
 
 
+class Tally(Base, table=True):
+    """How often something was tried, until its window ends. No tenant is known of most subjects:
+    they are hashes of accounts, addresses and the like."""
+
+    __tablename__ = "tallies"
+    __table_args__ = (Index("idx_tallies_ends", "ends_at"),)
+
+    subject: str = Field(max_length=300, primary_key=True)
+    count: int
+    ends_at: datetime = columns.moment()
+
+
 class LoginFailure(Base, table=True):
-    """A failed login. `subject` is a hash of the account or the address, so no tenant is known."""
+    """A failed login, as gateways of before counted them; nothing is written here any more."""
 
     __tablename__ = "login_failures"
     __table_args__ = (Index("idx_login_failures_subject", "subject", "failed_at"),)

@@ -31,6 +31,12 @@ async def find_login(tx: Transaction, email: str) -> User | None:
     return await USERS.first(tx, "SELECT * FROM users WHERE email = $1", email)
 
 
+async def is_invited(tx: Transaction, token: str) -> bool:
+    """Whether the token is of an invitation, in any tenant."""
+    one = "SELECT true FROM users WHERE invitation_hash = $1 AND invitation_expires_at > now()"
+    return bool(await tx.fetchval(one, token_hash(token)))
+
+
 async def take_invitation(tx: Transaction, token: str, password_hash: str) -> User | None:
     """Give the invited user a password, once; None for a stale token."""
     return await USERS.first(

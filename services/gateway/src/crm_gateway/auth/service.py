@@ -14,6 +14,7 @@ from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.auth import repository
+from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
@@ -33,8 +34,6 @@ from crm_gateway.auth.schemas import (
     Tokens,
     UserView,
 )
-from crm_gateway.auth.throttle import Throttle
-from crm_gateway.problems.errors import too_many_attempts
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests, Visitor
 
 
@@ -46,7 +45,7 @@ class Accounts:
         database: Database,
         tokens: AccessTokens,
         passwords: Passwords,
-        throttle: Throttle,
+        guards: Guards,
         standings: Standings,
         *,
         refresh_ttl_seconds: int,
@@ -54,7 +53,7 @@ class Accounts:
         self._database = database
         self._tokens = tokens
         self._passwords = passwords
-        self._throttle = throttle
+        self._guards = guards
         self._standings = standings
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
@@ -71,6 +70,8 @@ class Accounts:
 
     async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
         """Create tenant, user and admin agent; a known e-mail is a conflict."""
+        async with self._database.system("login") as tx:
+            await self._guards.register(tx, visitor.address)
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.tenant(str(uuid4()), cause=visitor.cause) as tx:
             await repository.add_project(tx, request.organization or request.name)
@@ -86,27 +87,26 @@ class Accounts:
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
         """Tokens for the right password; raises the same for every wrong one."""
+        account, address = request.email, visitor.address
         async with self._database.system("login") as tx:
-            wait = await self._throttle.retry_after(tx, request.email, visitor.address)
-            user = await repository.find_login(tx, request.email)
-        if wait is not None:
-            raise too_many_attempts(wait)
+            user = await repository.find_login(tx, account)
+            tenant_id = user.tenant_id if user else None
+            attempt = await self._guards.login(tx, account, tenant_id, address)
         hashed = user.password_hash if user else None
         fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
-        async with self._database.system("login") as tx:
-            if user and fits:
+        if user and fits:
+            async with self._database.system("login") as tx:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member and member.active:
-                    await self._throttle.succeeded(tx, request.email)
+                    await self._guards.logged_in(tx, attempt, account, address)
                     return await self._log_in(tx, user)
-            await self._throttle.failed(tx, request.email, visitor.address)
         raise UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
 
     async def refresh(self, request: Refresh, visitor: Visitor) -> Tokens:
         """A new pair for an unused refresh token; reuse revokes the whole login."""
-        del visitor
         async with self._database.system("login") as tx:
+            attempt = await self._guards.token(tx, "refresh", visitor.address)
             stored = await repository.lock_refresh_token(tx, request.refresh_token)
             if stored is not None:
                 await tx.act_for(stored.tenant_id)
@@ -119,6 +119,7 @@ class Accounts:
                     and stored.token_version == member.token_version
                 )
                 if fresh and member and member.active:
+                    await self._guards.refreshed(tx, attempt, member.user_id)
                     await repository.mark_used(tx, request.refresh_token)
                     return await self._issue(tx, member, stored.family_id)
                 await repository.revoke_family(tx, stored.family_id)
@@ -136,7 +137,11 @@ class Accounts:
 
     async def accept_invitation(self, request: AcceptInvitation, visitor: Visitor) -> LoggedIn:
         """Set the first password of an invited user."""
-        del visitor
+        async with self._database.system("login") as tx:
+            attempt = await self._guards.token(tx, "invitation", visitor.address)
+            invited = await repository.is_invited(tx, request.invitation_token)
+        if not invited:
+            raise _no_invitation()
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.system("login") as tx:
             user = await repository.take_invitation(tx, request.invitation_token, hashed)
@@ -144,15 +149,17 @@ class Accounts:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member is not None and member.active:
+                    await self._guards.succeeded(tx, attempt)
                     return await self._log_in(tx, user)
-        raise UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
+        raise _no_invitation()
 
     async def change_password(
         self, request: ChangePassword, call: OwnCall
     ) -> OwnHandler[ChangePassword, Tokens]:
         """Another password for who knows the present one; raises InvalidError for a wrong one."""
         person = call.person()
-        async with self._database.tenant(call.principal.tenant_id, read_only=True) as tx:
+        async with self._database.tenant(call.principal.tenant_id) as tx:
+            attempt = await self._guards.password(tx, person)
             user = await repository.get_user(tx, person)
         given = request.current_password.get_secret_value()
         if user is None or not await self._passwords.verify(given, user.password_hash):
@@ -163,6 +170,7 @@ class Accounts:
             del request, call
             if not await repository.replace_password(tx, user, hashed):
                 raise ConflictError("password_changed", "It was changed at this moment.")
+            await self._guards.succeeded(tx, attempt)
             await self._end_sessions(tx, person)
             member = await repository.get_member(tx, person)
             if member is None or not member.active:
@@ -212,6 +220,10 @@ class Accounts:
             refresh_token=refresh_token,
             expires_in=self._tokens.ttl,
         )
+
+
+def _no_invitation() -> UnauthenticatedError:
+    return UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
 
 
 def user_view(member: Member) -> UserView:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from uuid import uuid4
 
 import orjson
@@ -26,11 +27,17 @@ SECONDS = Histogram(
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SCOPE_KEY = "crm.request_id"
+_ANSWER_KEY = "crm.answer_headers"
 
 
 def request_id(scope: Scope) -> str:
     """The id of this request: the caller's X-Request-Id, or one of our own."""
     return str(scope[_SCOPE_KEY])
+
+
+def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Have these headers in the answer, whatever it will be."""
+    scope[_ANSWER_KEY] = headers
 
 
 def trace_context(headers: Headers) -> dict[str, str]:
@@ -71,6 +78,7 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = scope[_SCOPE_KEY]
+                headers.update(scope.get(_ANSWER_KEY, {}))
                 headers["X-Content-Type-Options"] = "nosniff"
                 if scope["path"].startswith("/api/"):
                     headers["Cache-Control"] = "no-store"

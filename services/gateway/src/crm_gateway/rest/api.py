@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from crm_gateway.access.callers import Callers
+from crm_gateway.access.quotas import Quotas
 from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
@@ -63,6 +64,7 @@ def add_to(
     rows: Sequence[Row],
     *,
     callers: Callers,
+    quotas: Quotas,
     own: OwnRequests,
     bus: RequestClient,
 ) -> None:
@@ -71,7 +73,7 @@ def add_to(
     ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
-            endpoint = Endpoint(row, callers=callers, own=own, bus=bus)
+            endpoint = Endpoint(row, callers=callers, quotas=quotas, own=own, bus=bus)
             router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
             if row.method == "GET":
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crm_gateway.access.callers import Callers, address_of
+from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.roles import permits
-from crm_gateway.problems.edge import request_id, trace_context
+from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
 from crm_gateway.rest.own import OwnRequests, Visitor
@@ -55,9 +56,12 @@ _BEARER = _Bearer()
 class Endpoint:
     """Answers one route. Its signature tells FastAPI of path, query, body and headers."""
 
-    def __init__(self, row: Row, *, callers: Callers, own: OwnRequests, bus: RequestClient) -> None:
+    def __init__(
+        self, row: Row, *, callers: Callers, quotas: Quotas, own: OwnRequests, bus: RequestClient
+    ) -> None:
         self.row = row
         self._callers = callers
+        self._quotas = quotas
         self._own = own
         self._bus = bus
         self._given = _given(row)
@@ -67,7 +71,7 @@ class Endpoint:
     async def admit(self, http: Request) -> Request:
         """The request, once everything that comes before its fields is in order.
 
-        Raises 401 and 403 first: nobody unknown has us read a body. Then 400, 413, 415 and 422.
+        Raises 401, 429 and 403 first: nobody unknown has us read a body. Then 400, 413, 415, 422.
         """
         if self.row.permission != PUBLIC:
             http.state.principal = await self._authorise(http)
@@ -82,6 +86,7 @@ class Endpoint:
     async def _authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
         principal = await self._callers.principal(http)
+        answer_with(http.scope, self._quotas.take(principal))
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 from crm_gateway.access.callers import bearer_token
+from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
@@ -60,7 +61,9 @@ class Rest:
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
         own = OwnRequests(database, settings.seal)
-        api.add_to(self.app, rows, callers=Bearers(self._tokens), own=own, bus=self.bus)
+        callers = Bearers(self._tokens)
+        quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
+        api.add_to(self.app, rows, callers=callers, quotas=quotas, own=own, bus=self.bus)
         edge.install(self.app)
         self.log_in()
 

@@ -1,4 +1,4 @@
-"""API keys, and sessions that end at once."""
+"""API keys, sessions that end at once, and attempts counted at once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -43,6 +43,13 @@ def upgrade() -> None:
         _moment("updated_at"),
     )
     op.create_index("idx_api_keys_tenant", "api_keys", ["tenant_id", "id"])
+    op.create_table(
+        "tallies",  # of whoever asks, before it is known who that is: of no tenant
+        sa.Column("subject", sa.String(300), primary_key=True),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("idx_tallies_ends", "tallies", ["ends_at"])
     protect("api_keys")
     # Who comes with a key names no tenant: it is found by the key's hash.
     allow_scope("api_keys", "login")
