@@ -16,6 +16,9 @@ from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents.service import Agents
 from crm_gateway.api_keys.service import ApiKeys
+from crm_gateway.audit import service as audit
+from crm_gateway.audit.repository import purge as purge_audit_log
+from crm_gateway.audit.service import AuditedActs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
@@ -27,6 +30,7 @@ from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
+from crm_gateway.rest.endpoint import Backing
 from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import Row
@@ -62,6 +66,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     accounts.add_to(own)
     Agents(passwords, standings).add_to(own)
     ApiKeys(standings).add_to(own)
+    audit.add_to(own)
     event_types.add_to(own)
     bus = RequestClient(settings.amqp_url, settings.signatures)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
@@ -78,8 +83,14 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         per_tenant=settings.rate_limit_per_tenant,
         per_key=settings.rate_limit_per_key,
     )
-    callers = KnownCallers(tokens, standings)
-    api.add_to(service.app, rows, callers=callers, quotas=quotas, own=own, bus=bus)
+    backing = Backing(
+        callers=KnownCallers(tokens, standings),
+        quotas=quotas,
+        witness=AuditedActs(database),
+        own=own,
+        bus=bus,
+    )
+    api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
@@ -88,11 +99,12 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     )
 
     async def purge() -> None:
-        """Forget expired logins and old attempts."""
+        """Forget expired logins, old attempts and old acts."""
         while True:
             async with database.system("purge") as tx:
                 await purge_refresh_tokens(tx)
                 await purge_tallies(tx)
+                await purge_audit_log(tx, settings.audit_days)
             await asyncio.sleep(_PURGE_SECONDS)
 
     service.background("requests", bus.run)

@@ -67,6 +67,8 @@ class GatewaySettings(ServiceSettings):
         default=300, ge=1, description="refresh tokens a user may exchange within that time"
     )
 
+    audit_days: int = Field(default=400, ge=1, description="days the audit log is kept")
+
     rate_limit_per_tenant: int = Field(
         default=30_000, ge=1, description="requests of a company in a minute before 429"
     )

@@ -24,6 +24,6 @@ class TestScopes:
         del account
         async with gateway.database.system("login") as tx:
             assert await tx.fetchval("SELECT count(*) FROM users") > 0
-            for table in ("projects", "agents", "ingress_spool", "outbox_events"):
+            for table in ("projects", "agents", "ingress_spool", "outbox_events", "audit_log"):
                 query = f"SELECT count(*) FROM {table}"  # noqa: S608 - our own names
                 assert await tx.fetchval(query) == 0

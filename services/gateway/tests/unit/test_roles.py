@@ -36,6 +36,7 @@ MAY_USE = {
     ("GET", "/api-keys/{api_key_id}"): ADMIN,
     ("DELETE", "/api-keys/{api_key_id}"): ADMIN,
     ("POST", "/api-keys/{api_key_id}/rotate"): ADMIN,
+    ("GET", "/audit-log"): ADMIN,
     ("GET", "/channels"): ADMIN,
     ("POST", "/channels"): ADMIN,
     ("GET", "/channels/{channel_id}"): ADMIN,

@@ -24,6 +24,7 @@ PERMISSIONS = frozenset(
         "webhooks.manage",
         "api_keys.read",
         "api_keys.manage",
+        "audit.read",
     }
 )
 """Every permission there is. A route that needs another one does not start."""

@@ -18,6 +18,7 @@ from crm_gateway.access.roles import covers, permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.agents import repository
 from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, NewAgent, UpdateAgent
+from crm_gateway.audit.repository import record
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import end_sessions, token_hash
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests
@@ -48,7 +49,6 @@ class Agents:
         hashed = None if given is None else await self._passwords.hash(given.get_secret_value())
 
         async def add(tx: Transaction, request: CreateAgent, call: OwnCall) -> NewAgent:
-            del call
             invitation = secrets.token_urlsafe(32) if hashed is None else None
             agent = await repository.add(
                 tx,
@@ -63,6 +63,8 @@ class Agents:
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
+            after = agent.model_dump(mode="json")
+            await record(tx, call, "agent.create", agent.id, after=after)
             return NewAgent(**agent.model_dump(), invitation_token=invitation)
 
         return add
@@ -87,6 +89,8 @@ class Agents:
             await end_sessions(tx, saved.id)
         await self._standings.person_changed(tx, saved.id)
         tx.outbox.add(AgentUpdated(agent=saved), saved.id)
+        before, after = agent.model_dump(mode="json"), saved.model_dump(mode="json")
+        await record(tx, call, "agent.update", saved.id, before=before, after=after)
         return saved
 
     async def get(self, tx: Transaction, request: GetAgent, call: Call) -> Agent:

@@ -57,7 +57,7 @@ async def insert(tx: Transaction, row: ApiKeyRow) -> ApiKey:
 
 async def get(tx: Transaction, api_key_id: UUID) -> ApiKey:
     """One key; raises NotFoundError."""
-    return _shown(await _one(tx, api_key_id, lock=False))
+    return shown(await _one(tx, api_key_id, lock=False))
 
 
 async def lock(tx: Transaction, api_key_id: UUID, expected_version: int | None) -> ApiKeyRow:
@@ -98,5 +98,6 @@ async def _one(tx: Transaction, api_key_id: UUID, *, lock: bool) -> ApiKeyRow:
     return row
 
 
-def _shown(row: ApiKeyRow) -> ApiKey:
+def shown(row: ApiKeyRow) -> ApiKey:
+    """The key as it is shown."""
     return ApiKey(**row.model_dump(include=set(ApiKey.model_fields)))

@@ -22,6 +22,7 @@ from crm_gateway.api_keys.schemas import (
     NewApiKey,
     RotateApiKey,
 )
+from crm_gateway.audit.repository import record
 from crm_gateway.rest.own import OwnCall, OwnRequests
 
 
@@ -65,6 +66,7 @@ class ApiKeys:
             created_by=person,
         )
         made = await repository.insert(tx, row)
+        await record(tx, call, "api_key.create", made.id, after=made.model_dump(mode="json"))
         return NewApiKey(**made.model_dump(), key=key)
 
     async def rotate(self, tx: Transaction, request: RotateApiKey, call: OwnCall) -> NewApiKey:
@@ -76,6 +78,8 @@ class ApiKeys:
         key, prefix = _new_key()
         made = await repository.replace(tx, row, prefix=prefix, hashed=repository.key_hash(key))
         await self._standings.api_key_changed(tx, row.key_hash)
+        before, after = repository.shown(row).model_dump(mode="json"), made.model_dump(mode="json")
+        await record(tx, call, "api_key.rotate", made.id, before=before, after=after)
         return NewApiKey(**made.model_dump(), key=key)
 
     async def delete(self, tx: Transaction, request: DeleteApiKey, call: OwnCall) -> Nothing:
@@ -83,6 +87,8 @@ class ApiKeys:
         call.person()
         row = await repository.lock(tx, request.api_key_id, call.expected_version)
         await repository.delete(tx, row)
+        before = repository.shown(row).model_dump(mode="json")
+        await record(tx, call, "api_key.delete", row.id, before=before)
         await self._standings.api_key_changed(tx, row.key_hash)
         return Nothing()
 

@@ -13,6 +13,7 @@ from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
 from crm_gateway.api_keys import repository as api_keys
+from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.models import User
@@ -167,11 +168,12 @@ class Accounts:
         hashed = await self._passwords.hash(request.new_password.get_secret_value())
 
         async def change(tx: Transaction, request: ChangePassword, call: OwnCall) -> Tokens:
-            del request, call
+            del request
             if not await repository.replace_password(tx, user, hashed):
                 raise ConflictError("password_changed", "It was changed at this moment.")
             await self._guards.succeeded(tx, attempt)
             await self._end_sessions(tx, person)
+            await record(tx, call, "agent.change_password", person)
             member = await repository.get_member(tx, person)
             if member is None or not member.active:
                 raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
@@ -185,6 +187,7 @@ class Accounts:
         """End every login of the caller's."""
         del request
         await self._end_sessions(tx, call.person())
+        await record(tx, call, "agent.logout_everywhere", call.person())
         return Nothing()
 
     async def _end_sessions(self, tx: Transaction, user_id: UUID) -> None:

@@ -1,5 +1,7 @@
 """One row of the route table at work: what FastAPI reads of it, and how it is answered."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature
 from typing import Any
@@ -26,10 +28,11 @@ from starlette.responses import Response
 from crm_gateway.access.callers import Callers, address_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.roles import permits
+from crm_gateway.audit.service import Act, Witness
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
-from crm_gateway.rest.own import OwnRequests, Visitor
+from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
@@ -53,17 +56,24 @@ class _Bearer(SecurityBase):
 _BEARER = _Bearer()
 
 
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What every endpoint stands on: who says who asks and how much they may, who sees what is
+    done, and who does it."""
+
+    callers: Callers
+    quotas: Quotas
+    witness: Witness
+    own: OwnRequests
+    bus: RequestClient
+
+
 class Endpoint:
     """Answers one route. Its signature tells FastAPI of path, query, body and headers."""
 
-    def __init__(
-        self, row: Row, *, callers: Callers, quotas: Quotas, own: OwnRequests, bus: RequestClient
-    ) -> None:
+    def __init__(self, row: Row, backing: Backing) -> None:
         self.row = row
-        self._callers = callers
-        self._quotas = quotas
-        self._own = own
-        self._bus = bus
+        self._backing = backing
         self._given = _given(row)
         self._known = {} if row.method != "GET" or self._given is None else _names(self._given)
         self.__signature__ = Signature(_parameters(row, self._given))
@@ -85,8 +95,8 @@ class Endpoint:
 
     async def _authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
-        principal = await self._callers.principal(http)
-        answer_with(http.scope, self._quotas.take(principal))
+        principal = await self._backing.callers.principal(http)
+        answer_with(http.scope, self._backing.quotas.take(principal))
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
@@ -101,21 +111,38 @@ class Endpoint:
         request = self._request(values)
         if principal is None:
             visitor = Visitor(address_of(http), Cause(request_id(http.scope), None, trace))
-            reply = await self._own.call_public(request, visitor)
+            reply = await self._backing.own.call_public(request, visitor)
         else:
-            own = request.key.startswith(_OWN)
-            call = partial(self._own.call, address=address_of(http)) if own else self._bus.call
-            reply = await call(
-                request,
-                principal=principal,
-                correlation_id=request_id(http.scope),
-                idempotency_key=idempotency_key(key),
-                expected_version=expected_version(if_match),
-                trace=trace,
+            call = OwnCall(
+                principal, request_id(http.scope), expected_version(if_match), address_of(http)
             )
+            reply = await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
             raise of_problem(reply.problem)
         return self._answer(reply, http)
+
+    async def _ask(
+        self,
+        request: BusRequest[Any],
+        call: OwnCall,
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
+    ) -> Reply:
+        if request.key.startswith(_OWN):
+            return await self._backing.own.call(request, call, idempotency_key, trace)
+        ask = partial(
+            self._backing.bus.call,
+            request,
+            principal=call.principal,
+            correlation_id=call.correlation_id,
+            idempotency_key=idempotency_key,
+            expected_version=call.expected_version,
+            trace=trace,
+        )
+        if self.row.act is None:
+            return await ask()
+        target_id = next((getattr(request, name) for name in self.row.parameters), None)
+        return await self._backing.witness.watch(Act(self.row.act, target_id), call, ask)
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
         given: BaseModel | None = values.pop("given", None)

@@ -12,7 +12,7 @@ from service_kit.database import Database, Transaction
 from service_kit.errors import ForbiddenError
 from service_kit.handling import carry_out, reply_with
 from service_kit.sealing import Seal
-from shared_events.requests import Principal, Reply, Request
+from shared_events.requests import Reply, Request
 
 from crm_gateway.problems.errors import judged
 
@@ -110,19 +110,14 @@ class OwnRequests:
     async def call(
         self,
         request: Request[Any],
-        *,
-        principal: Principal,
-        correlation_id: str,
-        address: str,
-        idempotency_key: str | None = None,
-        expected_version: int | None = None,
-        trace: Mapping[str, str] | None = None,
+        call: OwnCall,
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
     ) -> Reply:
         """Carry out a request for a known caller, as `RequestClient.call` does elsewhere."""
         if plain := self._plain.get(type(request)):
             return reply_with(await plain(request))
         answer = self._tenant[type(request)]
-        call = OwnCall(principal, correlation_id, expected_version, address)
 
         try:
             handler = await answer.prepare(request, call)
@@ -139,7 +134,7 @@ class OwnRequests:
                 # Secrets are masked in this form, so their hashes are not kept beside the reply.
                 body=request.model_dump(mode="json", exclude_unset=True) if idempotency_key else {},
                 idempotency_key=idempotency_key,
-                trace=trace or {},
+                trace=trace,
                 seal=self._seal if answer.shows_secret else None,
             )
         except Exception as error:

@@ -10,6 +10,7 @@ from shared_events.webhooks import delivery, endpoint
 
 from crm_gateway.agents import schemas as agents
 from crm_gateway.api_keys import schemas as api_keys
+from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -58,6 +59,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
     Row("DELETE", "/api-keys/{api_key_id}", "api_keys.manage", api_keys.DeleteApiKey, 204),
     Row("POST", "/api-keys/{api_key_id}/rotate", "api_keys.manage", api_keys.RotateApiKey),
+    Row("GET", "/audit-log", "audit.read", audit.ListAuditLog),
     Row("GET", "/channels", "channels.read", channel.ListChannels),
     Row("POST", "/channels", "channels.manage", channel.CreateChannel, 201),
     Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),

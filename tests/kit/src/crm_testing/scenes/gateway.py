@@ -1,7 +1,7 @@
 """What the tests of the gateway's REST API share: the API with a bus that only listens."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +9,11 @@ import httpx
 from crm_gateway.access.callers import bearer_token
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.audit.service import Act
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
-from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.endpoint import Backing
+from crm_gateway.rest.own import OwnCall, OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
@@ -52,6 +54,13 @@ class Bearers:
         return Principal(tenant_id=proof.tenant_id, user_id=proof.user_id, permissions=("*",))
 
 
+class Blind:
+    """Sees nothing of what is done."""
+
+    async def watch(self, act: Act, call: OwnCall, do: Callable[[], Awaitable[Reply]]) -> Reply:
+        return await do()
+
+
 class Rest:
     """The REST API by itself: what it asks the bus, and how it refuses."""
 
@@ -63,7 +72,8 @@ class Rest:
         own = OwnRequests(database, settings.seal)
         callers = Bearers(self._tokens)
         quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
-        api.add_to(self.app, rows, callers=callers, quotas=quotas, own=own, bus=self.bus)
+        backing = Backing(callers, quotas, Blind(), own, self.bus)
+        api.add_to(self.app, rows, backing)
         edge.install(self.app)
         self.log_in()
 

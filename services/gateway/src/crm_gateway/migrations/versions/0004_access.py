@@ -1,9 +1,9 @@
-"""API keys, sessions that end at once, and attempts counted at once."""
+"""API keys, sessions that end at once, attempts counted at once, and an audit log."""
 
 import sqlalchemy as sa
 from alembic import op
 from service_kit.ddl import allow_scope, protect
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0004"
 down_revision = "0003"
@@ -50,6 +50,27 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("idx_tallies_ends", "tallies", ["ends_at"])
+    op.create_table(
+        "audit_log",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("tenant_id", sa.String(255), nullable=False),
+        sa.Column("actor_type", sa.String(20), nullable=False),
+        sa.Column("actor_id", sa.Uuid, nullable=False),
+        sa.Column("actor_name", sa.String(255), nullable=False),
+        sa.Column("action", sa.String(100), nullable=False),
+        sa.Column("target_type", sa.String(50), nullable=False),
+        sa.Column("target_id", sa.Uuid),
+        sa.Column("outcome", sa.String(20), nullable=False),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("request_id", sa.String(255), nullable=False),
+        sa.Column("before", JSONB),
+        sa.Column("after", JSONB),
+        _moment("created_at"),
+    )
+    op.create_index("idx_audit_log_tenant", "audit_log", ["tenant_id", "id"])
+    op.create_index("idx_audit_log_age", "audit_log", ["created_at"])
+    protect("audit_log")
+    allow_scope("audit_log", "purge")
     protect("api_keys")
     # Who comes with a key names no tenant: it is found by the key's hash.
     allow_scope("api_keys", "login")
