@@ -68,6 +68,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     ApiKeys(standings).add_to(own)
     audit.add_to(own)
     event_types.add_to(own)
+    own.check(rows)
     bus = RequestClient(settings.amqp_url, settings.signatures)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):

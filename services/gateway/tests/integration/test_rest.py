@@ -201,6 +201,25 @@ class TestRefusals:
         assert response.headers["x-request-id"] != given
         assert len(response.headers["x-request-id"]) == 36
 
+    async def test_nothing_is_framed_sniffed_or_run_by_a_browser(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        root = str(client.base_url).removesuffix("/api/v1/")
+        answers = [
+            await client.get("/auth/me", headers=account.bearer),
+            await client.get("/nothing"),
+            await client.post("/webhooks/waha/x", content=b"{}"),
+            await client.get(f"{root}/docs"),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 404, 401, 200]
+        for answer in answers:
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        policies = ["'none'" in a.headers["content-security-policy"][:20] for a in answers]
+        assert policies == [True, True, True, False]
+
 
 class TestRoles:
     @pytest.mark.parametrize("role", ["supervisor", "agent"])

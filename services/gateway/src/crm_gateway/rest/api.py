@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from service_kit.errors import InvalidError, NotFoundError, ProblemError
+from service_kit.errors import InvalidError, NotFoundError, ProblemError, json_pointer
 from shared_events.requests import FieldError
 from starlette import routing
 from starlette.requests import Request
@@ -103,7 +103,7 @@ def _problem(error: RequestValidationError) -> ProblemError:
             return NotFoundError(str(each["loc"][1]).removesuffix("_id"))
     errors = [
         FieldError(
-            pointer="/" + "/".join(str(part) for part in each["loc"][1:]),
+            pointer=json_pointer(*each["loc"][1:]),
             code=each["type"],
             message=each["msg"],
         )

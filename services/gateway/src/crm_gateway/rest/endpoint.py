@@ -32,11 +32,9 @@ from crm_gateway.audit.service import Act, Witness
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
-from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor
+from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
-
-_OWN = "gateway."
 
 
 class _Bearer(SecurityBase):
@@ -90,7 +88,9 @@ class Endpoint:
             return http
         parsed = await read_json(http)
         if self._given is None and parsed:
-            raise InvalidError.field(next(iter(parsed)), "extra_forbidden", "Not a field of this.")
+            raise InvalidError.field(
+                [next(iter(parsed))], "extra_forbidden", "Not a field of this."
+            )
         return JsonRequest(http, parsed)
 
     async def _authorise(self, http: Request) -> Principal:
@@ -128,7 +128,7 @@ class Endpoint:
         idempotency_key: str | None,
         trace: Mapping[str, str],
     ) -> Reply:
-        if request.key.startswith(_OWN):
+        if is_own(request):
             return await self._backing.own.call(request, call, idempotency_key, trace)
         ask = partial(
             self._backing.bus.call,

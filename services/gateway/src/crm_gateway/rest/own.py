@@ -1,6 +1,6 @@
 """Requests about the gateway's own data, carried out here as a service would carry them out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, cast
 from uuid import UUID
@@ -12,9 +12,11 @@ from service_kit.database import Database, Transaction
 from service_kit.errors import ForbiddenError
 from service_kit.handling import carry_out, reply_with
 from service_kit.sealing import Seal
+from service_kit.settings import ConfigurationError
 from shared_events.requests import Reply, Request
 
 from crm_gateway.problems.errors import judged
+from crm_gateway.rest.table import PUBLIC, Row
 
 AnyRequest = type[Request[Any]]
 
@@ -57,6 +59,11 @@ PlainHandler = Callable[[Asked], Awaitable[Value]]
 class _Answer(Generic[Asked, Value]):
     prepare: Prepare[Asked, Value]
     shows_secret: bool
+
+
+def is_own(request: Request[Any] | AnyRequest) -> bool:
+    """Whether this is about the gateway's own data."""
+    return request.key.startswith("gateway.")
 
 
 class OwnRequests:
@@ -106,6 +113,19 @@ class OwnRequests:
     ) -> None:
         """Answer this request, alike for everybody who may ask it."""
         self._plain[cast(AnyRequest, request)] = handler
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Refuse a table with a row of ours that nobody answers.
+
+        Raises ConfigurationError, so that the process does not start.
+        """
+        problems = []
+        for row in rows:
+            answered = self._public if row.permission == PUBLIC else {**self._tenant, **self._plain}
+            if is_own(row.request) and row.request not in answered:
+                problems.append(f"{row.method} {row.path}: nobody answers {row.request.key}")
+        if problems:
+            raise ConfigurationError(problems)
 
     async def call(
         self,
