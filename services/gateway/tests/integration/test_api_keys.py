@@ -111,11 +111,11 @@ class TestUse:
         assert first is not None
         async with gateway.database.tenant(account.tenant_id) as tx:
             await tx.execute("SELECT pg_notify('access_changed', key_hash) FROM api_keys")
-            await tx.execute("UPDATE api_keys SET name = 'read anew'")
+            await tx.execute("UPDATE api_keys SET scopes = '{contacts.read}'")
 
         async def read_anew() -> bool:
             me = (await client.get("/auth/me", headers=by(key))).json()
-            return bool(me["api_key"]["name"] == "read anew")
+            return bool(me["permissions"] == ["contacts.read"])
 
         await until(read_anew)
         assert (await client.get(path, headers=account.bearer)).json()["last_used_at"] == first
