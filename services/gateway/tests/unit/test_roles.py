@@ -1,4 +1,4 @@
-from crm_gateway.access.roles import permissions_of
+from crm_gateway.access.roles import PERMISSIONS, covers, is_grantable, permissions_of
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC
 from shared_events.permissions import permits
@@ -49,6 +49,12 @@ MAY_USE = {
     ("POST", "/agents"): ADMIN,
     ("GET", "/agents/{agent_id}"): STAFF,
     ("PUT", "/agents/{agent_id}"): ADMIN,
+    ("GET", "/api-keys"): ADMIN,
+    ("POST", "/api-keys"): ADMIN,
+    ("GET", "/api-keys/{api_key_id}"): ADMIN,
+    ("DELETE", "/api-keys/{api_key_id}"): ADMIN,
+    ("POST", "/api-keys/{api_key_id}/rotate"): ADMIN,
+    ("GET", "/audit-log"): ADMIN,
     ("GET", "/channels"): ADMIN,
     ("POST", "/channels"): ADMIN,
     ("GET", "/channels/{channel_id}"): ADMIN,
@@ -98,7 +104,31 @@ class TestRoutes:
 
     def test_only_the_ways_in_are_public(self) -> None:
         assert {(r.method, r.path) for r in ROUTES if r.permission == PUBLIC} == OPEN
-        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == ["/auth/me"]
+        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == [
+            "/auth/logout-everywhere",
+            "/auth/password",
+            "/auth/me",
+        ]
+
+    def test_a_key_may_use_exactly_the_routes_of_its_scopes(self) -> None:
+        asked = [row for row in ROUTES if row.permission not in (PUBLIC, AUTHENTICATED)]
+        for scope in (*PERMISSIONS, *{f"{each.partition('.')[0]}.*" for each in PERMISSIONS}):
+            assert is_grantable(scope)
+            for row in asked:
+                noun, _, verb = row.permission.partition(".")
+                may = scope in (row.permission, f"{noun}.*")
+                assert permits((scope,), row.permission) == may, (scope, row.path, verb)
+        for nothing in ("", "contacts", "contacts.", "contact*", "contacts.r*", "x.*", "**", ".*"):
+            assert not is_grantable(nothing)
+
+
+class TestCovers:
+    def test_nobody_gives_more_than_they_have(self) -> None:
+        assert covers(["*"], ["*", "contacts.*", "contacts.read"])
+        assert covers(["contacts.*"], ["contacts.*", "contacts.read"])
+        assert not covers(["contacts.*"], ["*"])
+        assert not covers(["contacts.*"], ["contacts.read", "agents.read"])
+        assert not covers([p for p in PERMISSIONS if p.startswith("contacts.")], ["contacts.*"])
 
 
 class TestPermits:

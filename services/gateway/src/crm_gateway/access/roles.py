@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from shared_events.permissions import permits
+
 PERMISSIONS = frozenset(
     {
         "contacts.read",
@@ -23,6 +25,9 @@ PERMISSIONS = frozenset(
         "webhooks.read",
         "webhooks.manage",
         "events.read",
+        "api_keys.read",
+        "api_keys.manage",
+        "audit.read",
     }
 )
 """Every permission there is. A route that needs another one does not start."""
@@ -55,3 +60,15 @@ ROLES: dict[str, tuple[str, ...]] = {
 def permissions_of(roles: Iterable[str]) -> tuple[str, ...]:
     """What these roles grant together, patterns included; an unknown role grants nothing."""
     return tuple(dict.fromkeys(granted for role in roles for granted in ROLES.get(role, ())))
+
+
+def covers(granted: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether who is granted the first may hand on all of the second: nobody gives what they have
+    not."""
+    have = tuple(granted)
+    return all(permits(have, each) for each in wanted)
+
+
+def is_grantable(pattern: str) -> bool:
+    """Whether this is a permission, or a pattern that covers some."""
+    return any(permits((pattern,), each) for each in PERMISSIONS)

@@ -9,6 +9,8 @@ from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
+from crm_gateway.api_keys import schemas as api_keys
+from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -21,6 +23,8 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
     Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
     Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
+    Row("POST", "/auth/logout-everywhere", AUTHENTICATED, auth.LogoutEverywhere, 204),
+    Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
@@ -76,6 +80,12 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
+    Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
+    Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
+    Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
+    Row("DELETE", "/api-keys/{api_key_id}", "api_keys.manage", api_keys.DeleteApiKey, 204),
+    Row("POST", "/api-keys/{api_key_id}/rotate", "api_keys.manage", api_keys.RotateApiKey),
+    Row("GET", "/audit-log", "audit.read", audit.ListAuditLog),
     Row("GET", "/channels", "channels.read", channel.ListChannels),
     Row("POST", "/channels", "channels.manage", channel.CreateChannel, 201),
     Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),

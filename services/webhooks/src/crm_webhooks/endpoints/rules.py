@@ -51,7 +51,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
         lower = name.lower()
         if lower in _OURS or lower.startswith(_OUR_PREFIXES):
             raise InvalidError.field(
-                f"headers/{name}", "header_not_allowed", "This header is set by us."
+                ("headers", name), "header_not_allowed", "This header is set by us."
             )
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidError.field(
@@ -85,7 +85,7 @@ def unhidden(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str,
     for name, value in headers.items():
         if value == HIDDEN and name.lower() not in known:
             raise InvalidError.field(
-                f"headers/{name}", "header_hidden", "We hold no value for it: send the value."
+                ("headers", name), "header_hidden", "We hold no value for it: send the value."
             )
         found[name] = known[name.lower()] if value == HIDDEN else value
     return found
