@@ -30,7 +30,7 @@ MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played
 
 
 class Message(Contract):
-    """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time.
+    """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
 
     One that was deleted for everyone has `revoked_at`; what it said is kept.
     """
@@ -38,6 +38,7 @@ class Message(Contract):
     id: UUID
     contact_id: UUID
     session_id: UUID | None = None
+    conversation_id: UUID | None = None
     channel_id: UUID
     external_id: bounds.ExternalId | None = None
     direction: Direction

@@ -6,6 +6,7 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
 from shared_events.messaging.session import Session, SessionAssigned, SessionClosed, SessionExpired
 
+from crm_messaging.conversations import repository as conversations
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
@@ -38,6 +39,7 @@ async def end(
     )
     if session is None:
         return None
+    await conversations.follow(tx, session)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     event = SessionExpired if expires else SessionClosed
     tx.outbox.add(event(session=session, contact=contact, channel=channel), session.id)
@@ -82,6 +84,7 @@ async def assign(
             may_come=is_active is None,
         )
     assigned = await repository.assign(tx, session_id, agent_id)
+    await conversations.follow(tx, assigned)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     tx.outbox.add(
         SessionAssigned(
