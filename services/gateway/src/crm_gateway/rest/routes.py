@@ -5,7 +5,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 
 from shared_events.channels import channel
 from shared_events.contacts import contact, note
-from shared_events.messaging import message, session
+from shared_events.messaging import conversation, message, session
 from shared_events.webhooks import delivery, endpoint
 
 from crm_gateway.agents import schemas as agents
@@ -41,6 +41,26 @@ ROUTES: tuple[Row, ...] = (
         location="/messages/{id}",
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}",
+        "sessions.read",
+        conversation.GetConversation,
+    ),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}/messages",
+        "messages.read",
+        conversation.ListConversationMessages,
+    ),
+    Row(
+        "POST",
+        "/conversations/{conversation_id}/read",
+        "messages.read",
+        conversation.ReadConversation,
+        204,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
 from shared_events.identity import conversation_id
 from shared_events.messaging.session import Session
@@ -40,6 +41,13 @@ RETURNING c.id, c.seq
 _FOLLOW = """
 UPDATE conversations SET status = $3, assigned_agent_id = $4, updated_at = now()
 WHERE id = $1 AND tenant_id = $2 AND session_id = $5
+"""
+_READ = """
+UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
+    SELECT count(*) FROM messages WHERE conversation_id = $1 AND seq > $3 AND tenant_id = $2
+        AND direction = 'inbound')
+WHERE id = $1 AND tenant_id = $2
+RETURNING *
 """
 
 
@@ -100,6 +108,24 @@ async def say(tx: Transaction, turns: Sequence[Turn]) -> dict[UUID, int]:
         [t.session and t.session.assigned_agent_id for t in turns],
     )
     return {each.id: each.seq for each in said}
+
+
+async def get(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conversation:
+    """One conversation, locked until the transaction ends if asked for; NotFoundError."""
+    suffix = " FOR UPDATE" if lock else ""
+    one = f"SELECT * FROM conversations WHERE id = $1 AND tenant_id = $2{suffix}"  # noqa: S608
+    row = await CONVERSATIONS.first(tx, one, id_, tx.tenant_id)
+    if row is None:
+        raise NotFoundError("conversation")
+    return row
+
+
+async def read(tx: Transaction, id_: UUID, up_to_seq: int) -> models.Conversation:
+    """Note how far it was read, and count what is left. Its lock is held: nothing joins it."""
+    row = await CONVERSATIONS.first(tx, _READ, id_, tx.tenant_id, up_to_seq)
+    if row is None:
+        raise NotFoundError("conversation")
+    return row
 
 
 async def follow(tx: Transaction, session: Session) -> None:

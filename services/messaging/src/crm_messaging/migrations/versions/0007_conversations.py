@@ -50,6 +50,11 @@ def upgrade() -> None:
     _index("active", _BY_TIME, "status = 'active'")
     op.execute("ALTER TABLE conversations SET (fillfactor = 70)")
     protect("conversations")
+    op.add_column("contact_refs", sa.Column("profile_picture_url", sa.Text))
+    searched = sa.Column(
+        "search_text", sa.Text(collation="C"), nullable=False, server_default=sa.text("''")
+    )
+    op.add_column("contact_refs", searched)
     op.add_column("messages", sa.Column("conversation_id", sa.Uuid, nullable=True))
     op.add_column("messages", _time("placed_at"))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from service_kit.search import searchable
 from shared_events.identity import conversation_id
 
 revision = "0008"
@@ -65,11 +66,31 @@ UPDATE conversations c SET seq = n.seq, read_seq = n.seq,
 FROM newest n JOIN sessions s ON s.id = n.session_id
 WHERE c.id = n.conversation_id
 """
+_NEXT_CONTACTS = """
+SELECT contact_id, name, phone FROM contact_refs
+WHERE tenant_id = :tenant AND contact_id > CAST(:id AS uuid) ORDER BY contact_id LIMIT :limit
+"""
+_NAME = """
+UPDATE contact_refs r SET search_text = k.search_text
+FROM unnest(CAST(:ids AS uuid[]), CAST(:texts AS text[])) AS k(contact_id, search_text)
+WHERE r.tenant_id = :tenant AND r.contact_id = k.contact_id AND r.search_text = ''
+"""
 
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         fill()
+        op.create_index(
+            "idx_contact_refs_search",
+            "contact_refs",
+            ["tenant_id", "search_text"],
+            postgresql_using="gin",
+            postgresql_ops={
+                "tenant_id": "extensions.varchar_ops",
+                "search_text": "extensions.gin_trgm_ops",
+            },
+            postgresql_concurrently=True,
+        )
         op.create_index(
             "idx_messages_conversation",
             "messages",
@@ -87,7 +108,7 @@ def upgrade() -> None:
 
 
 def fill() -> None:
-    """Give every message that has none its conversation, and its place there."""
+    """Give every message that has none its conversation, and every name what it is found by."""
     tenant = ""
     while True:
         _ask(_ACT, scope="sweep", tenant="")
@@ -97,6 +118,7 @@ def fill() -> None:
         ((tenant,),) = found
         _ask(_ACT, scope="", tenant=tenant)
         _fill_tenant(tenant)
+        _fill_names(tenant)
     _ask(_ACT, scope="", tenant="")
 
 
@@ -116,6 +138,15 @@ def _fill_tenant(tenant: str) -> None:
         }
         op.get_bind().execute(sa.text(_OPEN), {"tenant": tenant, **keys})
         op.get_bind().execute(sa.text(_NUMBER), {"sessions": ids, **keys})
+
+
+def _fill_names(tenant: str) -> None:
+    id_ = _FIRST[1]
+    while contacts := _ask(_NEXT_CONTACTS, tenant=tenant, id=id_, limit=_SESSIONS):
+        id_ = str(contacts[-1][0])
+        texts = [searchable(name, phone) for _, name, phone in contacts]
+        values = {"tenant": tenant, "ids": [contact for contact, _, _ in contacts], "texts": texts}
+        op.get_bind().execute(sa.text(_NAME), values)
 
 
 def _ask(statement: str, **values: object) -> list[Any]:
