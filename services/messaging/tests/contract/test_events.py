@@ -77,6 +77,8 @@ async def tell_everything(scene: Scene) -> None:
         )
         await sessions.assign(tx, session["id"], agent, expected_version=None)
         await sessions.end(tx, session["id"], "resolved")
+        await sessions.reopen(tx, session["id"], expected_version=None)
+        await sessions.end(tx, session["id"], "resolved")
     await scene.apply(on_message_received, scene.received())
     async with scene.database.tenant(scene.tenant_id) as tx:
         (session,) = await tx.fetch("SELECT id FROM sessions WHERE status = 'active'")

@@ -161,11 +161,10 @@ class TestMigration:
         admin = await asyncpg.connect(own_database.admin_url)
         await admin.execute(f"SET search_path = {own_database.schema}")
         await admin.execute(
-            "DROP INDEX idx_messages_conversation, idx_messages_placed,"
-            " idx_messages_placed_session, idx_messages_placed_contact;"
             "UPDATE messages SET conversation_id = NULL, placed_at = now(), seq = (SELECT count(*)"
             " FROM messages o WHERE o.session_id = messages.session_id AND o.id <= messages.id);"
-            "TRUNCATE conversations; UPDATE alembic_version SET version_num = '0007'"
+            "UPDATE contact_refs SET search_text = ''; TRUNCATE conversations;"
+            " UPDATE alembic_version SET version_num = '0007'"
         )
         await admin.close()
         await migrate(own_database, MESSAGING.package)
@@ -182,6 +181,8 @@ class TestMigration:
             assert [[m[n] for n in place] for m in await each.messages()] == [
                 [m[n] for n in place] for m in said
             ]
+            names = {r["search_text"] for r in await each.rows("SELECT * FROM contact_refs")}
+            assert names == {f" ana +{ANA}", f" ana +{RUI}"}
         assert conversation_id(company.channel.id, GROUP) in {
             row["id"] for row in await conversations(company)
         }

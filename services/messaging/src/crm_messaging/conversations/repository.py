@@ -39,8 +39,8 @@ WHERE c.tenant_id = excluded.tenant_id
 RETURNING c.id, c.seq
 """
 _FOLLOW = """
-UPDATE conversations SET status = $3, assigned_agent_id = $4, updated_at = now()
-WHERE id = $1 AND tenant_id = $2 AND session_id = $5
+UPDATE conversations SET status = $3, assigned_agent_id = $4, session_id = $5, updated_at = now()
+WHERE id = $1 AND tenant_id = $2 AND ($3 = 'active' OR session_id = $5)
 """
 _READ = """
 UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
@@ -129,7 +129,10 @@ async def read(tx: Transaction, id_: UUID, up_to_seq: int) -> models.Conversatio
 
 
 async def follow(tx: Transaction, session: Session) -> None:
-    """Show in the conversation what became of its session; the session's lock is held."""
+    """Show in the conversation what became of its session; the session's lock is held.
+
+    The one that is active is always shown, another only where it is the newest.
+    """
     assigned = session.assigned_agent_id if session.status == "active" else None
     await tx.execute(
         _FOLLOW,

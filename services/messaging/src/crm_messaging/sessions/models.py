@@ -1,4 +1,4 @@
-"""Table of sessions."""
+"""Tables of sessions and of who had them."""
 
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,24 @@ class Session(Base, table=True):
     """When the sweep looks at it next; a new one has its turn at once."""
     workflow_started_at: datetime | None = columns.maybe_moment()
     """Read by the release before only, and so is idx_sessions_sweep."""
+    reopen_count: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+
+class SessionAssignment(Base, table=True):
+    """A session given to an agent, or to nobody; never changed."""
+
+    __tablename__ = "session_assignments"
+    __table_args__ = (
+        Index("idx_session_assignments_session", "tenant_id", "session_id", "assigned_at", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    session_id: UUID
+    agent_id: UUID | None = None
+    previous_agent_id: UUID | None = None
+    assigned_by: UUID | None = None
+    assigned_at: datetime = columns.stamped()

@@ -1,4 +1,4 @@
-"""Conversations, and the place of each message in its own."""
+"""Conversations, the place of each message in its own, and who had which session."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,20 @@ def _count(name: str) -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """The release before leaves the new columns of messages empty, or to their default."""
+    """The release before leaves the new columns empty, or to their default."""
+    _conversations()
+    _assignments()
+    op.add_column("sessions", _count("reopen_count"))
+    op.add_column("contact_refs", sa.Column("profile_picture_url", sa.Text))
+    searched = sa.Column(
+        "search_text", sa.Text(collation="C"), nullable=False, server_default=sa.text("''")
+    )
+    op.add_column("contact_refs", searched)
+    op.add_column("messages", sa.Column("conversation_id", sa.Uuid, nullable=True))
+    op.add_column("messages", _time("placed_at"))
+
+
+def _conversations() -> None:
     op.create_table(
         "conversations",
         sa.Column("id", sa.Uuid, primary_key=True),
@@ -50,13 +63,25 @@ def upgrade() -> None:
     _index("active", _BY_TIME, "status = 'active'")
     op.execute("ALTER TABLE conversations SET (fillfactor = 70)")
     protect("conversations")
-    op.add_column("contact_refs", sa.Column("profile_picture_url", sa.Text))
-    searched = sa.Column(
-        "search_text", sa.Text(collation="C"), nullable=False, server_default=sa.text("''")
+
+
+def _assignments() -> None:
+    op.create_table(
+        "session_assignments",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("tenant_id", sa.String(255), nullable=False),
+        sa.Column("session_id", sa.Uuid, nullable=False),
+        sa.Column("agent_id", sa.Uuid),
+        sa.Column("previous_agent_id", sa.Uuid),
+        sa.Column("assigned_by", sa.Uuid),
+        _time("assigned_at"),
     )
-    op.add_column("contact_refs", searched)
-    op.add_column("messages", sa.Column("conversation_id", sa.Uuid, nullable=True))
-    op.add_column("messages", _time("placed_at"))
+    op.create_index(
+        "idx_session_assignments_session",
+        "session_assignments",
+        ["tenant_id", "session_id", "assigned_at", "id"],
+    )
+    protect("session_assignments")
 
 
 def _index(name: str, columns: list[str], where: str | None = None) -> None:

@@ -80,31 +80,22 @@ WHERE r.tenant_id = :tenant AND r.contact_id = k.contact_id AND r.search_text = 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         fill()
-        op.create_index(
-            "idx_contact_refs_search",
-            "contact_refs",
-            ["tenant_id", "search_text"],
-            postgresql_using="gin",
-            postgresql_ops={
-                "tenant_id": "extensions.varchar_ops",
-                "search_text": "extensions.gin_trgm_ops",
-            },
-            postgresql_concurrently=True,
-        )
-        op.create_index(
-            "idx_messages_conversation",
-            "messages",
-            ["conversation_id", "seq"],
-            unique=True,
-            postgresql_concurrently=True,
-        )
+        _index("messages", "conversation", ["conversation_id", "seq"], unique=True)
         for name, of in (("", []), ("_session", ["session_id"]), ("_contact", ["contact_id"])):
-            op.create_index(
-                f"idx_messages_placed{name}",
-                "messages",
-                ["tenant_id", *of, "placed_at", "seq", "id"],
-                postgresql_concurrently=True,
-            )
+            _index("messages", f"placed{name}", ["tenant_id", *of, "placed_at", "seq", "id"])
+        trigrams = {
+            "tenant_id": "extensions.varchar_ops",
+            "search_text": "extensions.gin_trgm_ops",
+        }
+        _index(
+            "contact_refs", "search", [*trigrams], postgresql_using="gin", postgresql_ops=trigrams
+        )
+
+
+def _index(table: str, name: str, columns: list[str], **options: Any) -> None:
+    name = f"idx_{table}_{name}"
+    op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+    op.create_index(name, table, columns, postgresql_concurrently=True, **options)
 
 
 def fill() -> None:
