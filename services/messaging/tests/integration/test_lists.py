@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from crm_messaging.messages import listing
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import on_message_sent
 from crm_messaging.messages.service import send
+from crm_messaging.sessions.requests import list_sessions
 from crm_testing.costs import plan_of
 from crm_testing.scenes.messaging import Scene
 from crm_testing.schemas import MigratedDatabase
@@ -26,6 +28,7 @@ from shared_events.messaging.message import (
     Message,
     SendMessage,
 )
+from shared_events.messaging.session import ListSessions
 from shared_events.requests import ListQuery, Page, Principal
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -149,6 +152,14 @@ SELECT gen_random_uuid(), tenant_id, contact_id, session_id, conversation_id, ch
     n, direction, origin, content_type, 'x', status, placed_at + make_interval(secs => n)
 FROM messages, generate_series(2, {MANY}) AS n
 """  # noqa: S608 - a number
+_SESSIONS = """
+INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, started_at,
+    last_interaction_at, timeout_seconds, opened_by, assigned_agent_id)
+SELECT gen_random_uuid(), $1, $1, $2, CASE WHEN n % 150 = 0 THEN $3 ELSE gen_random_uuid() END,
+    CASE WHEN n % 8 = 7 THEN 'active' ELSE 'closed' END, now() - make_interval(secs => n),
+    now(), 1800, 'agent', CASE WHEN n % 170 = 3 THEN $4::uuid END
+FROM generate_series(1, 4000) AS n
+"""
 
 
 class TestPlans:
@@ -178,3 +189,28 @@ class TestPlans:
                         plan = await plan_of(tx, handler(tx, each_page, call))
                         assert plan.rows < 60, (kind, way, plan)
                         assert "messages" not in plan.whole, (kind, way, plan)
+
+    async def test_active_sessions_of_an_agent_or_a_contact_are_not_looked_for(
+        self, own_database: MigratedDatabase, database: Database
+    ) -> None:
+        """Among thousands that ended, and beside another company's as many."""
+        pair, agent, contact = (Scene(database), Scene(database)), uuid4(), uuid4()
+        for each in pair:
+            async with database.tenant(each.tenant_id) as tx:
+                await tx.execute(_SESSIONS, each.tenant_id, each.channel.id, contact, agent)
+        admin = await asyncpg.connect(own_database.admin_url)
+        await admin.execute(f"VACUUM ANALYZE {own_database.schema}.sessions")
+        await admin.close()
+        async with database.tenant(pair[0].tenant_id) as tx:
+            call = Call(Principal(tenant_id=pair[0].tenant_id, user_id=agent), "request-1", None)
+            for filters, index in (
+                ({"status": "active"}, "active"),
+                ({"assigned_agent_id": "me"}, "agent"),
+                ({"assigned_agent_id": agent}, "agent"),
+                ({"contact_id": contact}, "contact"),
+            ):
+                request = ListSessions.model_validate({**filters, "limit": 10})
+                assert len((await list_sessions(tx, request, call)).data) == 10
+                plan = await plan_of(tx, list_sessions(tx, request, call))
+                assert f"idx_sessions_listed_{index}" in plan.indexes, (filters, plan)
+                assert plan.rows < 30, (filters, plan)

@@ -1,5 +1,6 @@
 """What a batch costs: statements, and the rows that are read where nobody analysed the tables."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ async def plan_of(tx: Transaction, work: Awaitable[object]) -> Plan:
     asked: list[tuple[str, tuple[Any, ...]]] = []
     with tx.connection.query_logger(lambda logged: asked.append((logged.query, logged.args))):
         await work
+    await asyncio.sleep(0)  # the driver tells of a statement in the loop's next turn
+    assert asked
     nodes: list[dict[str, Any]] = []
     for query, values in asked:
         ours = "pg_catalog." not in query  # the driver asks for types, the first time

@@ -19,6 +19,17 @@ class Session(Base, table=True):
         Index("idx_sessions_contact", "contact_id", text("started_at DESC")),
         Index("idx_sessions_agent", "assigned_agent_id", "status"),
         Index("idx_sessions_tenant", "tenant_id", "started_at", "id"),
+        Index("idx_sessions_listed_contact", "tenant_id", "contact_id", "started_at", "id"),
+        Index(
+            "idx_sessions_listed_agent",
+            *("tenant_id", "assigned_agent_id", "started_at", "id"),
+            postgresql_where=text("assigned_agent_id IS NOT NULL"),
+        ),
+        Index(
+            "idx_sessions_listed_active",
+            *("tenant_id", "started_at", "id"),
+            postgresql_where=text("status = 'active'"),
+        ),
         Index(
             "idx_sessions_one_active",
             "tenant_id",
@@ -51,7 +62,7 @@ class Session(Base, table=True):
     check_at: datetime = columns.stamped()
     """When the sweep looks at it next; a new one has its turn at once."""
     workflow_started_at: datetime | None = columns.maybe_moment()
-    """Read by the release before only, and so is idx_sessions_sweep."""
+    """Read by the release before only, and so are the indexes _sweep, _contact and _agent."""
     reopen_count: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()

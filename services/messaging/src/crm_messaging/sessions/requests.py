@@ -19,7 +19,7 @@ from shared_events.messaging.session import (
     SessionAssignment,
 )
 from shared_events.requests import Page
-from sqlalchemy import false, select
+from sqlalchemy import false, select, text
 
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import models, repository, service
@@ -50,7 +50,12 @@ async def get_session(tx: Transaction, request: GetSession, call: Call) -> Sessi
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
     """Find sessions, newest first; `me` is whoever asks."""
     query = select(models.Session)
-    for column in ("status", "contact_id", "channel_id"):
+    # Spelled out, as the partial index has it: a value of the statement would fit none.
+    if request.status == "active":
+        query = query.where(text("sessions.status = 'active'"))
+    elif request.status is not None:
+        query = query.where(_C.status == request.status)
+    for column in ("contact_id", "channel_id"):
         if (value := getattr(request, column)) is not None:
             query = query.where(_C[column] == value)
     match request.assigned_agent_id:

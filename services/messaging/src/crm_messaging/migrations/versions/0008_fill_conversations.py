@@ -51,8 +51,9 @@ WITH placed AS (
     WHERE m.session_id = ANY (CAST(:sessions AS uuid[])) AND m.conversation_id IS NULL),
 numbered AS (
     UPDATE messages m SET conversation_id = placed.conversation_id, seq = placed.seq,
-        placed_at = CASE WHEN m.sent_at BETWEEN '2009-01-01 00:00:00+00' AND m.created_at
-            THEN m.sent_at ELSE m.created_at END
+        placed_at = date_trunc('second', CASE
+            WHEN m.sent_at BETWEEN '2009-01-01 00:00:00+00' AND m.created_at
+            THEN m.sent_at ELSE m.created_at END)
     FROM placed WHERE m.id = placed.id
     RETURNING m.conversation_id, m.seq, m.created_at, m.session_id),
 newest AS (
@@ -78,11 +79,20 @@ WHERE r.tenant_id = :tenant AND r.contact_id = k.contact_id AND r.search_text = 
 
 
 def upgrade() -> None:
+    """Indexes are made anew, too: one that was broken off is there, and of no use."""
     with op.get_context().autocommit_block():
         fill()
         _index("messages", "conversation", ["conversation_id", "seq"], unique=True)
         for name, of in (("", []), ("_session", ["session_id"]), ("_contact", ["contact_id"])):
             _index("messages", f"placed{name}", ["tenant_id", *of, "placed_at", "seq", "id"])
+        by_time = ["started_at", "id"]
+        _index("sessions", "listed_contact", ["tenant_id", "contact_id", *by_time])
+        for name, of, where in (
+            ("agent", ["assigned_agent_id"], "assigned_agent_id IS NOT NULL"),
+            ("active", [], "status = 'active'"),
+        ):
+            columns = ["tenant_id", *of, *by_time]
+            _index("sessions", f"listed_{name}", columns, postgresql_where=sa.text(where))
         trigrams = {
             "tenant_id": "extensions.varchar_ops",
             "search_text": "extensions.gin_trgm_ops",
