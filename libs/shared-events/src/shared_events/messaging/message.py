@@ -10,7 +10,7 @@ from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import Command, ListQuery, Moment, Query
 
 Direction = Literal["inbound", "outbound"]
 ContentType = Literal[
@@ -30,7 +30,7 @@ MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played
 
 
 class Message(Contract):
-    """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time.
+    """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
 
     One that was deleted for everyone has `revoked_at`; what it said is kept.
     """
@@ -38,6 +38,7 @@ class Message(Contract):
     id: UUID
     contact_id: UUID
     session_id: UUID | None = None
+    conversation_id: UUID | None = None
     channel_id: UUID
     external_id: bounds.ExternalId | None = None
     direction: Direction
@@ -84,8 +85,15 @@ class GetMessage(Query[Message], key="messaging.message.get"):
     message_id: UUID
 
 
+MessageSort = Literal["sent_at", "-sent_at"]
+
+
 class ListMessages(ListQuery[Message], key="messaging.message.list"):
-    """Find messages, in conversation order (`sent_at`, then `seq`)."""
+    """Find messages, in the order they were said: oldest first, or newest first (`-sent_at`).
+
+    A message's place is decided when it is stored and never changes: WhatsApp's time, where that
+    can be true, else ours. The filters by time go by it too.
+    """
 
     session_id: UUID | None = None
     contact_id: UUID | None = None
@@ -94,6 +102,9 @@ class ListMessages(ListQuery[Message], key="messaging.message.list"):
     status: MessageStatus | None = None
     content_type: ContentType | None = None
     search: str | None = Field(default=None, min_length=1, max_length=200)
+    sent_at_gte: Moment | None = Field(default=None, alias="sent_at[gte]")
+    sent_at_lt: Moment | None = Field(default=None, alias="sent_at[lt]")
+    sort: MessageSort = "sent_at"
 
 
 class ListContactMessages(ListMessages, key="messaging.message.list_of_contact"):

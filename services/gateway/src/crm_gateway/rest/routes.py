@@ -5,7 +5,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 
 from shared_events.channels import channel
 from shared_events.contacts import contact, note, pipeline, timeline, tracking
-from shared_events.messaging import message, session
+from shared_events.messaging import conversation, message, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -71,11 +71,38 @@ ROUTES: tuple[Row, ...] = (
         location="/messages/{id}",
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}",
+        "sessions.read",
+        conversation.GetConversation,
+    ),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}/messages",
+        "messages.read",
+        conversation.ListConversationMessages,
+    ),
+    Row(
+        "POST",
+        "/conversations/{conversation_id}/read",
+        "messages.read",
+        conversation.ReadConversation,
+        204,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
     Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
+    Row(
+        "GET",
+        "/sessions/{session_id}/assignments",
+        "sessions.read",
+        session.ListSessionAssignments,
+    ),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
+    Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),

@@ -15,6 +15,7 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, Step
 
 MessageKey = tuple[str, UUID, str]
@@ -122,7 +123,11 @@ def _row(said: Said) -> models.Message:
     message = said.message
     shown = {name: getattr(message, name) for name in _SHOWN}
     return models.Message.model_construct(
-        **shown, metadata_=message.metadata, tenant_id=said.tenant_id, chat_id=said.chat_id
+        **shown,
+        metadata_=message.metadata,
+        tenant_id=said.tenant_id,
+        chat_id=said.chat_id,
+        placed_at=placed_at(message.sent_at, message.created_at),
     )
 
 
@@ -150,7 +155,7 @@ async def insert(tx: Transaction, messages: Sequence[Said]) -> None:
     """Store new messages.
 
     Raises SerializationError, which the caller's whole transaction is repeated for, when another
-    transaction stored one of them meanwhile: its place in the session must not stay empty.
+    transaction stored one of them meanwhile: its place in the conversation must not stay empty.
     """
     stored = await MESSAGES.insert(tx, map(_row, messages), unless=_ONCE)
     if stored != len(messages):

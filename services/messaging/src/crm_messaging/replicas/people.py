@@ -7,6 +7,7 @@ from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.search import searchable
 from service_kit.text import without_nul
 from shared_events.contacts.contact import ContactIdentity
 from shared_events.identity import (
@@ -156,8 +157,9 @@ async def _introduce(tx: Transaction, people: Mapping[ContactKey, Sender]) -> No
         ContactRef(
             tenant_id=tenant_id,
             contact_id=contact_id,
-            name=display_name(without_nul(person.push_name), person.phone),
+            name=(name := display_name(without_nul(person.push_name), person.phone)),
             phone=person.phone,
+            search_text=searchable(name, person.phone),
         )
         for (tenant_id, contact_id), person in sorted(people.items(), key=itemgetter(0))
     ]
