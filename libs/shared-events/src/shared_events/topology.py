@@ -218,6 +218,8 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         traffic.ChannelMessageFailed,
         traffic.ChannelMessageStatusReported,
         traffic.ChannelMessageRevoked,
+        traffic.ChannelMessageEdited,
+        traffic.ChannelReactionReported,
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

@@ -22,6 +22,7 @@ MAY_USE = {
     ("GET", "/messages"): ALL,
     ("POST", "/messages/send"): ALL,
     ("GET", "/messages/{message_id}"): ALL,
+    ("GET", "/messages/{message_id}/versions"): ALL,
     ("GET", "/sessions"): ALL,
     ("GET", "/sessions/{session_id}"): ALL,
     ("GET", "/sessions/{session_id}/messages"): ALL,

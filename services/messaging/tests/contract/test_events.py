@@ -7,6 +7,7 @@ import orjson
 from asyncpg import Record
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
 from crm_messaging.messages.consumers import (
     on_message_failed,
     on_message_revoked,
@@ -20,9 +21,11 @@ from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
 from shared_events import examples, registry, topology
 from shared_events.channels.traffic import (
+    ChannelMessageEdited,
     ChannelMessageFailed,
     ChannelMessageRevoked,
     ChannelMessageSent,
+    ChannelReactionReported,
 )
 from shared_events.messaging.message import MessageEvent, SendMessage
 from shared_events.messaging.session import SessionEvent
@@ -53,6 +56,13 @@ async def tell_everything(scene: Scene) -> None:
             revoked = ChannelMessageRevoked(
                 channel_id=channel_id, external_id="A", revoked_at=message.created_at
             )
+            edited = {**examples.load("channel.message_edited")["data"], "from_us": True}
+            named = {"channel_id": channel_id, "external_id": "A", "edited_at": at}
+            edit = ChannelMessageEdited.model_validate({**edited, **named})
+            await scene.apply(on_message_edited, edit)
+            reacted = {**examples.load("channel.reaction_reported")["data"], **named}
+            reaction = ChannelReactionReported.model_validate(reacted)
+            await scene.apply(on_reaction_reported, reaction)
             await scene.apply(on_message_revoked, revoked)
         else:
             failed = ChannelMessageFailed.model_validate(

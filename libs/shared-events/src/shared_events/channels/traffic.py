@@ -97,3 +97,35 @@ class ChannelMessageRevoked(EventData, type="channel.message_revoked", aggregate
     channel_id: UUID
     external_id: bounds.ExternalId
     revoked_at: datetime
+
+
+class ChannelMessageEdited(EventData, type="channel.message_edited", aggregate="conversation"):
+    """The text of a message was replaced. Edits repeat and come out of order.
+
+    `edited_at`, then `edit_id`, say which of two is the newer. `person` wrote it: nobody but the
+    message's author may, and not every client of WhatsApp sees to that.
+    """
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    edit_id: bounds.ExternalId
+    from_us: bool
+    person: Person
+    content: bounds.MessageText
+    edited_at: datetime
+
+
+class ChannelReactionReported(
+    EventData, type="channel.reaction_reported", aggregate="conversation"
+):
+    """Somebody put an emoji on a message, or took it away (`emoji` is empty).
+
+    `person` is who, unless it was us. Each has one reaction to a message: the newest.
+    """
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    from_us: bool
+    person: Person
+    emoji: bounds.Emoji
+    reacted_at: datetime

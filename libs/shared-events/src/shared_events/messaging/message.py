@@ -29,10 +29,24 @@ ContentType = Literal[
 MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played", "received"]
 
 
+class Reaction(Contract):
+    """Somebody's emoji for a message. `by` is `customer`, `agent` or `phone` (the company's own).
+
+    `participant` is who of a group it was, `agent_id` who of the company, where that is known.
+    """
+
+    emoji: bounds.Emoji
+    by: bounds.Word
+    agent_id: UUID | None = None
+    participant: bounds.ChatId | None = None
+    at: datetime
+
+
 class Message(Contract):
     """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time.
 
-    One that was deleted for everyone has `revoked_at`; what it said is kept.
+    One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
+    replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
     """
 
     id: UUID
@@ -57,9 +71,19 @@ class Message(Contract):
     failed_at: datetime | None = None
     failure_reason: bounds.Reason | None = None
     revoked_at: datetime | None = None
+    edited_at: datetime | None = None
+    reactions: list[Reaction] = Field(default_factory=list)
     seq: int
+    version: int = 1
     created_at: datetime
     updated_at: datetime
+
+
+class MessageVersion(Contract):
+    """What a message said from `since` on, until the next version."""
+
+    content: bounds.MessageText | None = None
+    since: datetime
 
 
 class SendMessage(Command[Message], key="messaging.message.send"):
@@ -108,6 +132,12 @@ class ListSessionMessages(ListMessages, key="messaging.message.list_of_session")
     session_id: UUID
 
 
+class ListMessageVersions(ListQuery[MessageVersion], key="messaging.message.list_versions"):
+    """What a message said, oldest first; nothing while its text was never replaced."""
+
+    message_id: UUID
+
+
 class MessageEvent(EventData, aggregate="session"):
     """What every message event says."""
 
@@ -150,3 +180,15 @@ class MessageFailed(MessageEvent, type="message.failed", public=True):
 
 class MessageRevoked(MessageEvent, type="message.revoked", public=True):
     """A message was deleted for everyone; what it said is kept."""
+
+
+class MessageEdited(MessageEvent, type="message.edited", public=True):
+    """The text of a message was replaced by its author; `previous_content` is what it said."""
+
+    previous_content: bounds.MessageText | None = None
+
+
+class MessageReactionChanged(MessageEvent, type="message.reaction_changed", public=True):
+    """Somebody reacted to a message, or took it back: then the emoji of `reaction` is empty."""
+
+    reaction: Reaction

@@ -5,7 +5,7 @@ and key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from uuid import UUID
@@ -17,6 +17,7 @@ from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
+from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, conversation_id
@@ -30,18 +31,19 @@ from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
-from crm_channels_waha.waha.reading import UnreadableError, read_object
-from crm_channels_waha.waha.translate import (
-    KNOWN_EVENTS,
+from crm_channels_waha.waha.meaning import (
+    Edited,
     Heard,
     Kept,
     Listener,
+    Reacted,
     Receipt,
     Revocation,
     SessionReport,
     Translation,
-    translate,
 )
+from crm_channels_waha.waha.reading import UnreadableError, read_object
+from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
 
 log = structlog.get_logger()
 
@@ -129,6 +131,10 @@ class WahaInbox:
                     _tell(tx, one, receipt, chat_id)
                 case Revocation(revocation, chat_id):
                     _tell(tx, one, revocation, chat_id)
+                case Edited(edit, chat_id):
+                    _tell(tx, one, edit, chat_id)
+                case Reacted(reaction, chat_id):
+                    _tell(tx, one, reaction, chat_id)
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
@@ -140,8 +146,8 @@ class WahaInbox:
         """Remember who hides behind which LID, and add the phones known of those unnamed."""
         seen: list[LidSeen] = []
         for one in understood:
-            if isinstance(one.meaning, Heard):
-                by_kind = {i.kind: i.value for i in one.meaning.message.person.identities}
+            if person := _person(one.meaning):
+                by_kind = {i.kind: i.value for i in person.identities}
                 if lid := by_kind.get("lid"):
                     seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
         phones = await repository.learn_lids(tx, seen)
@@ -211,18 +217,33 @@ def _count(event: str, outcome: str) -> None:
     metrics.WAHA_EVENTS.labels(event if event in KNOWN_EVENTS else "other", outcome).inc()
 
 
+def _person(meaning: Translation) -> Person | None:
+    """Whom an event shows, if it shows anybody."""
+    match meaning:
+        case Heard(message):
+            return message.person
+        case Edited(report, _) | Reacted(report, _):
+            return report.person
+    return None
+
+
 def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood:
-    """The message with the phone of a person seen by hidden id alone, if it is known."""
-    if not isinstance(one.meaning, Heard):
+    """What was said with the phone of a person seen by hidden id alone, if it is known."""
+    person = _person(one.meaning)
+    first = person.identities[0] if person else None
+    phone = phones.get((one.tenant_id, first.value)) if first and first.kind == "lid" else None
+    if person is None or phone is None:
         return one
-    message = one.meaning.message
-    first = message.person.identities[0]
-    phone = phones.get((one.tenant_id, first.value)) if first.kind == "lid" else None
-    if phone is None:
-        return one
-    identities = [Identity(kind="phone", value=phone), *message.person.identities]
-    person = message.person.model_copy(update={"identities": identities})
-    return _Understood(one.incoming, Heard(message.model_copy(update={"person": person})))
+    identities = [Identity(kind="phone", value=phone), *person.identities]
+    shown = {"person": person.model_copy(update={"identities": identities})}
+    match one.meaning:
+        case Heard(message):
+            return replace(one, meaning=Heard(message.model_copy(update=shown)))
+        case Edited(edit, chat_id):
+            return replace(one, meaning=Edited(edit.model_copy(update=shown), chat_id))
+        case Reacted(reaction, chat_id):
+            return replace(one, meaning=Reacted(reaction.model_copy(update=shown), chat_id))
+    return one
 
 
 def _echo(one: _Understood) -> Echo | None:

@@ -41,6 +41,12 @@ ROUTES: tuple[Row, ...] = (
         location="/messages/{id}",
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row(
+        "GET",
+        "/messages/{message_id}/versions",
+        "messages.read",
+        message.ListMessageVersions,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),

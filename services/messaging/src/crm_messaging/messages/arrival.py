@@ -18,6 +18,7 @@ from shared_events.messaging.session import SessionStarted, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import repository
+from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
@@ -61,6 +62,7 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     parked = await repository.take_parked(tx, arrivals)
     joined = await sessions.join(tx, _openings(list(arrivals.values())))
     await _store(tx, list(arrivals.values()), joined, known, parked)
+    await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
 def _mentioned(events: Sequence[Received]) -> list[MessageKey]:

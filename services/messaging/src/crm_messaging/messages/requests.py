@@ -72,7 +72,8 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
             query = query.where(_C[column] == value)
     if request.search is not None:
         query = query.where(_C.content.icontains(request.search, autoescape=True))
-    return await _CONVERSATION_ORDER.page(tx, query, request, MESSAGES, repository.resource)
+    page = await _CONVERSATION_ORDER.page(tx, query, request, MESSAGES, repository.resource)
+    return page.model_copy(update={"data": await repository.with_reactions(tx, page.data)})
 
 
 async def list_contact_messages(
