@@ -44,6 +44,7 @@ class TestEventTypes:
         assert ContactCreated in PUBLIC
         assert {e.event_type for e in ALL_EVENTS if not e.public} == {
             "agent.updated",
+            "channel.change_failed",
             "channel.deleted",
             "channel.message_edited",
             "channel.message_failed",
@@ -54,6 +55,7 @@ class TestEventTypes:
             "channel.reaction_reported",
             "channel.updated",
             "contact.identity_linked",
+            "message.change_requested",
         }
 
 

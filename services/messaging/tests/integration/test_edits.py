@@ -72,7 +72,7 @@ class TestEdited:
         assert [row["content"] for row in kept] == ["um", "dois", "três"]
 
     async def test_only_its_author_may(self, scene: Scene) -> None:
-        group = {"chat_id": "120363000000000000@g.us", "is_group": True}
+        group: dict[str, Any] = {"chat_id": "120363000000000000@g.us", "is_group": True}
         await scene.apply(on_message_received, scene.received("um", external_id="IN1", **group))
         stranger = {"identities": [{"kind": "phone", "value": "5511977770002"}]}
         await scene.apply(on_message_edited, edit(scene, "dois", person=stranger))

@@ -17,7 +17,7 @@ from shared_events.messaging.message import GetMessage, ListMessages, Message
 from shared_events.requests import Principal
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-GROUP = {"chat_id": "120363000000000000@g.us", "is_group": True}
+GROUP: dict[str, Any] = {"chat_id": "120363000000000000@g.us", "is_group": True}
 
 
 def reaction(scene: Scene, emoji: str, seconds: int = 0, **changes: Any) -> ChannelReactionReported:

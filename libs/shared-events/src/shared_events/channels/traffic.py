@@ -9,7 +9,7 @@ from pydantic import Field
 from shared_events import bounds
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import Contract, EventData
-from shared_events.messaging.message import ContentType, Direction
+from shared_events.messaging.message import ChangeKind, ContentType, Direction
 
 
 class TrafficChannel(Contract):
@@ -129,3 +129,15 @@ class ChannelReactionReported(
     person: Person
     emoji: bounds.Emoji
     reacted_at: datetime
+
+
+class ChannelChangeFailed(EventData, type="channel.change_failed", aggregate="conversation"):
+    """WhatsApp did not take an edit, deletion or reaction of ours; `change_id` is the request's."""
+
+    channel_id: UUID
+    message_id: UUID
+    change_id: UUID
+    change: ChangeKind
+    code: bounds.ErrorCode
+    reason: bounds.Reason
+    failed_at: datetime

@@ -10,7 +10,7 @@ from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import Command, ListQuery, Nothing, Query
 
 Direction = Literal["inbound", "outbound"]
 ContentType = Literal[
@@ -79,6 +79,10 @@ class Message(Contract):
     updated_at: datetime
 
 
+ChangeKind = Literal["edit", "revoke", "reaction"]
+"""What can be asked of WhatsApp for a message that is there."""
+
+
 class MessageVersion(Contract):
     """What a message said from `since` on, until the next version."""
 
@@ -138,6 +142,38 @@ class ListMessageVersions(ListQuery[MessageVersion], key="messaging.message.list
     message_id: UUID
 
 
+class EditMessage(Command[Message], key="messaging.message.edit"):
+    """Replace the text or caption of a message of ours, within WhatsApp's 15 minutes.
+
+    It is shown at once; `message.change_failed` tells if WhatsApp did not take it.
+    """
+
+    message_id: UUID
+    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+class DeleteMessage(Command[Nothing], key="messaging.message.delete"):
+    """Take a message of ours back: it is not sent if it waits still, else deleted for everyone.
+
+    What it said is kept. One that was deleted already stays so.
+    """
+
+    message_id: UUID
+
+
+class ReactToMessage(Command[Message], key="messaging.message.react"):
+    """React to a message in the company's name; it takes the place of an earlier reaction."""
+
+    message_id: UUID
+    emoji: Annotated[str, StringConstraints(min_length=1, max_length=50)]
+
+
+class RemoveReaction(Command[Nothing], key="messaging.message.remove_reaction"):
+    """Take the company's reaction to a message back."""
+
+    message_id: UUID
+
+
 class MessageEvent(EventData, aggregate="session"):
     """What every message event says."""
 
@@ -192,3 +228,32 @@ class MessageReactionChanged(MessageEvent, type="message.reaction_changed", publ
     """Somebody reacted to a message, or took it back: then the emoji of `reaction` is empty."""
 
     reaction: Reaction
+
+
+class MessageChangeFailed(MessageEvent, type="message.change_failed", public=True):
+    """An edit, deletion or reaction of ours failed; the message is as it was before.
+
+    Where nobody knows whether it did (`code` is `outcome_unknown`), the message stays as changed.
+    """
+
+    change: ChangeKind
+    code: bounds.ErrorCode
+    reason: bounds.Reason
+
+
+class MessageChangeRequested(EventData, type="message.change_requested", aggregate="session"):
+    """WhatsApp shall be asked to change a message that was said in the chat `to`.
+
+    `external_id` is missing while the message waits to be sent. `participant` wrote it, in groups.
+    `content` is the new text, or the emoji; empty takes a reaction away.
+    """
+
+    id: UUID
+    change: ChangeKind
+    message_id: UUID
+    channel_id: UUID
+    to: bounds.ChatId
+    external_id: bounds.ExternalId | None = None
+    from_us: bool
+    participant: bounds.ChatId | None = None
+    content: bounds.MessageText = ""

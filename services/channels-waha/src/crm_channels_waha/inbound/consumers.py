@@ -21,6 +21,7 @@ from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, conversation_id
+from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
@@ -30,6 +31,8 @@ from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
+from crm_channels_waha.outbound import changes
+from crm_channels_waha.outbound.changes import ChangeSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
 from crm_channels_waha.waha.meaning import (
     Edited,
@@ -121,8 +124,13 @@ class WahaInbox:
         await repository.keep(tx, kept)
         understood = await self._recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := _echo(one))])
+        asked_for = await changes.confirm(
+            tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
+        )
         reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
-        for one in understood:
+        for place, one in enumerate(understood):
+            if place in asked_for:
+                continue
             match one.meaning:
                 case Heard(message):
                     if (one.tenant_id, one.channel_id, message.external_id) not in ours:
@@ -274,3 +282,18 @@ def _echo(one: _Understood) -> Echo | None:
                 one.tenant_id, one.channel_id, report.external_id, report.occurred_at, cause
             )
     return None
+
+
+def _change_seen(place: int, one: _Understood) -> ChangeSeen | None:
+    """What an event tells of our own number's doing to a message: perhaps we asked for it."""
+    kind: ChangeKind
+    match one.meaning:
+        case Edited(edit, _) if edit.from_us:
+            kind, external_id, content = "edit", edit.external_id, edit.content
+        case Reacted(reaction, _) if reaction.from_us:
+            kind, external_id, content = "reaction", reaction.external_id, reaction.emoji
+        case Revocation(revocation, _):
+            kind, external_id, content = "revoke", revocation.external_id, ""
+        case _:
+            return None
+    return ChangeSeen(place, one.tenant_id, one.channel_id, external_id, kind, content)

@@ -41,6 +41,10 @@ ROUTES: tuple[Row, ...] = (
         location="/messages/{id}",
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
+    Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
+    Row("PUT", "/messages/{message_id}/reaction", "messages.send", message.ReactToMessage),
+    Row("DELETE", "/messages/{message_id}/reaction", "messages.send", message.RemoveReaction, 204),
     Row(
         "GET",
         "/messages/{message_id}/versions",

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from service_kit.cause import Cause
 from service_kit.database import Transaction
+from shared_events.channels.traffic import ChannelChangeFailed
 from shared_events.messaging.message import (
+    MessageChangeFailed,
     MessageEdited,
     MessageEvent,
     MessageReactionChanged,
@@ -17,6 +19,7 @@ from shared_events.messaging.message import (
 from crm_messaging.messages.changes import repository
 from crm_messaging.messages.changes.edits import Edit, Version, edited
 from crm_messaging.messages.changes.reactions import (
+    US,
     Reacted,
     Standing,
     react,
@@ -24,6 +27,9 @@ from crm_messaging.messages.changes.reactions import (
     shown,
 )
 from crm_messaging.messages.repository import Said, Stored
+
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Nobody knows whether WhatsApp has it: the change stays as it was shown."""
 
 
 class Changing:
@@ -40,6 +46,7 @@ class Changing:
         self._reactions = reactions
         self._now: dict[UUID, Stored] = {}
         self._added: list[tuple[Said, Version]] = []
+        self._removed: list[tuple[Said, Version]] = []
         self._standing: dict[tuple[UUID, str], tuple[Said, Standing]] = {}
 
     @classmethod
@@ -96,6 +103,41 @@ class Changing:
         self._tell(now, MessageReactionChanged, cause, reaction=reaction)
         return now
 
+    def undo(self, stored: Stored, failed: ChannelChangeFailed, cause: Cause | None) -> None:
+        """Let a message be as it was before a change of ours that failed, and say so."""
+        stored = self._now.get(stored.message.id, stored)
+        before = {} if failed.code == OUTCOME_UNKNOWN else self._before(stored, failed)
+        if before is None:
+            return  # something else took its place, or it was undone already
+        changes = {"version": stored.message.version + 1, "updated_at": datetime.now(UTC)}
+        message = stored.message.model_copy(update={**before, **changes})
+        self._now[message.id] = stored = replace(stored, message=message)
+        said = {"change": failed.change, "code": failed.code, "reason": failed.reason}
+        self._tell(stored, MessageChangeFailed, cause, **said)
+
+    def _before(self, stored: Stored, failed: ChannelChangeFailed) -> dict[str, object] | None:
+        message, change_id = stored.message, failed.change_id
+        if failed.change == "revoke":
+            return {"revoked_at": None} if message.revoked_at else None
+        if failed.change == "edit":
+            versions = self._versions.get(message.id, [])
+            gone = [version for version in versions if version.edit_id == str(change_id)]
+            if not gone:
+                return None
+            left = sorted(version for version in versions if version not in gone)
+            self._versions[message.id] = left
+            self._removed += [(stored, version) for version in gone]
+            edited_at = left[-1].since if len(left) > 1 else None
+            return {"content": left[-1].content, "edited_at": edited_at}
+        standings = self._reactions.get(message.id, {})
+        ours = standings.get(US)
+        if ours is None or ours.change_id != change_id:
+            return None
+        reaction = ours.reaction.model_copy(update={"emoji": ours.before})
+        standings[US] = restored = Standing(US, reaction)
+        self._standing[message.id, US] = stored, restored
+        return {"reactions": shown(standings.values())}
+
     def _tell(
         self, stored: Stored, event: type[MessageEvent], cause: Cause | None, **said: object
     ) -> None:
@@ -115,5 +157,7 @@ class Changing:
             await repository.save(self._tx, self._now.values())
         if self._added:
             await repository.add_versions(self._tx, self._added)
+        if self._removed:
+            await repository.remove_versions(self._tx, self._removed)
         if self._standing:
             await repository.save_reactions(self._tx, list(self._standing.values()))

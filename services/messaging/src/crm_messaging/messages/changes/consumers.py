@@ -6,13 +6,16 @@ from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
 from shared_events.channels.traffic import (
+    ChannelChangeFailed,
     ChannelMessageEdited,
     ChannelReactionReported,
     Person,
 )
 from shared_events.identity import WhatsAppId
 
+from crm_messaging.messages import repository as messages
 from crm_messaging.messages.changes.applying import Reported, apply_or_park
+from crm_messaging.messages.changes.changing import Changing
 from crm_messaging.messages.changes.edits import Edit
 from crm_messaging.messages.changes.reactions import Reacted
 
@@ -52,6 +55,16 @@ async def on_reaction_reported(
             for event in events
         ],
     )
+
+
+async def on_change_failed(tx: Transaction, events: Sequence[Event[ChannelChangeFailed]]) -> None:
+    """Changes of ours that WhatsApp did not take: messages are as they were before."""
+    ours = await messages.lock(tx, [(e.tenant_id, e.data.message_id) for e in events])
+    changing = await Changing.of(tx, ours.values(), edits=True, reactions=True)
+    for event in events:
+        if (stored := ours.get(event.data.message_id)) is not None:
+            changing.undo(stored, event.data, event.cause)
+    await changing.save()
 
 
 def _reacted(data: ChannelReactionReported) -> Reacted:

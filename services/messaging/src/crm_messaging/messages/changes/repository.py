@@ -22,6 +22,10 @@ CROSS JOIN LATERAL (SELECT * FROM message_versions
     WHERE message_id = k.message_id AND tenant_id = k.tenant_id
     ORDER BY since, edit_id LIMIT 1000) AS v
 """
+_REMOVE_VERSION = """
+DELETE FROM message_versions
+WHERE tenant_id = $1 AND message_id = $2 AND since = $3 AND edit_id = $4
+"""
 _REACTIONS = """
 SELECT r.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, message_id)
 CROSS JOIN LATERAL (SELECT * FROM message_reactions
@@ -39,7 +43,7 @@ VERSIONS = Rows(MessageVersion)
 REACTIONS = Rows(MessageReaction)
 _PARKED_CHANGES = Rows(ParkedChange)
 _STANDING = (*("emoji", "by", "agent_id", "participant", "change_id", "before", "reacted_at"),)
-_CHANGED = ("content", "edited_at", "version", "updated_at")
+_CHANGED = ("content", "edited_at", "revoked_at", "version", "updated_at")
 
 
 async def save(tx: Transaction, messages: Iterable[Said]) -> None:
@@ -73,6 +77,15 @@ async def add_versions(tx: Transaction, added: Sequence[tuple[Said, Version]]) -
         for said, version in added
     ]
     await VERSIONS.insert(tx, rows, unless="(message_id, since, edit_id)")
+
+
+async def remove_versions(tx: Transaction, removed: Sequence[tuple[Said, Version]]) -> None:
+    """Forget versions that never came to be."""
+    values = [
+        (said.tenant_id, said.message.id, version.since, version.edit_id)
+        for said, version in removed
+    ]
+    await tx.connection.executemany(_REMOVE_VERSION, values)
 
 
 async def reactions_of(

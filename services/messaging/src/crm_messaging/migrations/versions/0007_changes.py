@@ -11,8 +11,14 @@ down_revision = "0006"
 NOW = sa.text("now()")
 
 
-def moment(name: str, **options: object) -> sa.Column[object]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, **options)  # type: ignore[arg-type]
+def moment(name: str, *, key: bool = False, default: bool = False) -> sa.Column[object]:
+    return sa.Column(
+        name,
+        sa.DateTime(timezone=True),
+        primary_key=key,
+        nullable=False,
+        server_default=NOW if default else None,
+    )
 
 
 def upgrade() -> None:
@@ -24,11 +30,11 @@ def upgrade() -> None:
     op.create_table(
         "message_versions",
         sa.Column("message_id", sa.Uuid, primary_key=True),
-        moment("since", primary_key=True),
+        moment("since", key=True),
         sa.Column("edit_id", sa.String(255), primary_key=True),
         sa.Column("tenant_id", sa.String(255), nullable=False),
         sa.Column("content", sa.Text),
-        moment("created_at", server_default=NOW),
+        moment("created_at", default=True),
     )
     message_reactions()
     parked_changes()
@@ -66,7 +72,7 @@ def parked_changes() -> None:
         sa.Column("author", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
         sa.Column("content", sa.Text, nullable=False),
         moment("occurred_at"),
-        moment("created_at", server_default=NOW),
+        moment("created_at", default=True),
     )
     op.create_index(
         "idx_parked_changes_message",
