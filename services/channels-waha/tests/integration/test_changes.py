@@ -150,3 +150,4 @@ class TestAsked:
         texts = [m.text for m in waha.sent.values() if m.chat == CUSTOMER]
         assert (texts, list(waha.actions)) == (["depois"], [])
         assert len(await company.told("channel.message_failed")) == 1
+        assert await company.told("channel.change_failed") == []

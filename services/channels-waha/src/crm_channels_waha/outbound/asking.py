@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from service_kit.database import Database, Transaction
+from service_kit.database import Database
 from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha.channels.models import ChannelRow
@@ -18,20 +18,16 @@ async def ask(
 ) -> Verdict | None:
     """Ask for a change, written down before it leaves; None when it is not ours to ask any more."""
     async with database.tenant(tenant_id) as tx:
-        row = await ledger.name_target(tx, row)
-        external_id = row.target_external_id
+        target = await ledger.find(tx, row.target_id)
+        if row.content_type == "revoke" and target is not None and ledger.was_never_sent(target):
+            return Accepted(None)  # there is nothing to delete
+        external_id = row.target_external_id or (target.external_id if target else None)
         if external_id is None:
-            return await _without_id(tx, row)
+            return Rejected("whatsapp_id_unknown", "WhatsApp's id of the message is not known.")
         if not await ledger.mark_sending(tx, row.message_id, None):
             return None
+        await ledger.name_target(tx, row, external_id)
     return await waha.change(_change(row, external_id, channel))
-
-
-async def _without_id(tx: Transaction, row: OutboundMessage) -> Verdict:
-    target = await ledger.find(tx, row.target_id)
-    if row.content_type == "revoke" and target is not None and ledger.was_never_sent(target):
-        return Accepted(None)  # there is nothing to delete
-    return Rejected("whatsapp_id_unknown", "WhatsApp's id of the message is not known.")
 
 
 def _change(row: OutboundMessage, external_id: str, channel: ChannelRow) -> Change:

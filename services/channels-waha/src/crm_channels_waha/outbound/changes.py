@@ -81,18 +81,23 @@ async def enter(
 
     `causes` are those of the requests, by their ids.
     """
-    deletions = {c.target_id: c for c in changes if c.content_type == "revoke"}
+    deletions = {_target(c): c for c in changes if c.content_type == "revoke"}
     waiting = await _waiting(tx, list(deletions.values())) if deletions else []
     for row in waiting:
-        _tell_cancelled(tx, row, causes[deletions.pop(row.message_id).message_id])
+        deletion = deletions[row.tenant_id, row.message_id]
+        _tell_cancelled(tx, row, causes[deletion.message_id])
     if waiting:
         await tx.connection.executemany(
             _CANCEL, [(row.tenant_id, row.seq, CANCELLED) for row in waiting]
         )
-    cancelled = {row.message_id for row in waiting}
-    owed = [c for c in changes if c.content_type != "revoke" or c.target_id not in cancelled]
+    cancelled = {(row.tenant_id, row.message_id) for row in waiting}
+    owed = [c for c in changes if _target(c) not in cancelled]
     await ledger.enter(tx, owed)
     await ledger.wake(tx, {row.channel_id for row in waiting})
+
+
+def _target(change: OutboundMessage) -> tuple[str, UUID | None]:
+    return change.tenant_id, change.target_id
 
 
 async def _waiting(tx: Transaction, deletions: Sequence[OutboundMessage]) -> list[OutboundMessage]:

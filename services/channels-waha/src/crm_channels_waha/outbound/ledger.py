@@ -114,16 +114,11 @@ async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | Non
     return touched == 1
 
 
-async def name_target(tx: Transaction, row: OutboundMessage) -> OutboundMessage:
-    """A change with WhatsApp's id of the message it changes, as far as that is known by now."""
-    if row.target_external_id is not None:
-        return row
-    target = await find(tx, row.target_id)
-    if target is None or target.external_id is None:
-        return row
-    named = row.model_copy(update={"target_external_id": target.external_id})
-    await MESSAGES.update(tx, [named], "target_external_id")
-    return named
+async def name_target(tx: Transaction, row: OutboundMessage, external_id: str) -> None:
+    """Write down WhatsApp's id of the message that a change is for: its echo is known by it."""
+    if row.target_external_id is None:
+        named = row.model_copy(update={"target_external_id": external_id})
+        await MESSAGES.update(tx, [named], "target_external_id")
 
 
 async def find(tx: Transaction, message_id: UUID | None) -> OutboundMessage | None:
