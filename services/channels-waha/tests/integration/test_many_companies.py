@@ -213,7 +213,7 @@ class TestCost:
             await crowd.apply([raw for t in tenants for raw in t.hears()])
             asked[count] = (writing, list(crowd.trips))
         assert asked[60] == asked[2]
-        assert [len(trips) for trips in asked[60]] == [2, 10]
+        assert [len(trips) for trips in asked[60]] == [2, 11]
 
 
 class TestSameAsOneByOne:
@@ -233,7 +233,7 @@ class TestSameAsOneByOne:
             state = await crowd.state(tenant)
             assert state == await one_by_one.state(tenant)
             events, lids, kept, owed, channel = map(len, state)
-            assert (events, lids, kept, owed, channel) == (8, 1, 1, 3, 1)
+            assert (events, lids, kept, owed, channel) == (9, 1, 1, 3, 1)
         sent = await crowd.told(tenants[0], "channel.message_sent")
         assert {event["external_id"] for event in sent} == {"W", "K", "R"}
         for said in await crowd.told(tenants[0], "channel.message_received"):

@@ -59,6 +59,10 @@ class TestEdited:
         said, versions = after(message(), edit("dois", -60))
         assert (said.content, said.edited_at, versions) == ("dois", AT, ["um", "dois"])
 
+    def test_one_told_again_at_another_time_is_known(self) -> None:
+        edits = [edit("dois", 1, "A"), edit("três", 2, "B"), edit("dois", 3, "A")]
+        assert after(message(), *edits)[0].content == "três"
+
     def test_what_is_deleted_is_edited_no_more(self) -> None:
         revoked = message(revoked_at=AT + timedelta(seconds=5))
         assert edited(revoked, edit("dois", 6), []) is None
