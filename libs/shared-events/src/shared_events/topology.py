@@ -205,7 +205,7 @@ WAHA_NOTICES = EventQueue(
 CHANNELS_OUTBOUND = EventQueue(
     "channels.outbound",
     DOMAIN_EVENTS,
-    _keys(message.MessageQueued),
+    _keys(message.MessageQueued, message.MessageChangeRequested),
     service=CHANNELS,
     ordered_by=_AGGREGATE,
 )
@@ -213,11 +213,10 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
     "messaging.channel_events",
     DOMAIN_EVENTS,
     _keys(
-        traffic.ChannelMessageReceived,
-        traffic.ChannelMessageSent,
-        traffic.ChannelMessageFailed,
-        traffic.ChannelMessageStatusReported,
-        traffic.ChannelMessageRevoked,
+        *(traffic.ChannelMessageReceived, traffic.ChannelMessageSent),
+        *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
+        *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
+        *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

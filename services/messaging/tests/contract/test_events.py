@@ -8,6 +8,11 @@ from asyncpg import Record
 from crm_messaging.app import create_service
 from crm_messaging.conversations.requests import read_conversation
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import (
+    on_change_failed,
+    on_message_edited,
+    on_reaction_reported,
+)
 from crm_messaging.messages.consumers import (
     on_message_failed,
     on_message_revoked,
@@ -17,14 +22,18 @@ from crm_messaging.messages.consumers import (
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
+from crm_testing.limits import largest
 from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
 from service_kit.calls import Call
 from shared_events import examples, registry, topology
 from shared_events.channels.traffic import (
+    ChannelChangeFailed,
+    ChannelMessageEdited,
     ChannelMessageFailed,
     ChannelMessageRevoked,
     ChannelMessageSent,
+    ChannelReactionReported,
 )
 from shared_events.messaging.conversation import ConversationRead, ReadConversation
 from shared_events.messaging.message import MessageEvent, SendMessage
@@ -62,7 +71,16 @@ async def tell_everything(scene: Scene) -> None:
             revoked = ChannelMessageRevoked(
                 channel_id=channel_id, external_id="A", revoked_at=message.created_at
             )
+            edited = {**examples.load("channel.message_edited")["data"], "from_us": True}
+            named = {"channel_id": channel_id, "external_id": "A", "edited_at": at}
+            edit = ChannelMessageEdited.model_validate({**edited, **named})
+            await scene.apply(on_message_edited, edit)
+            reacted = {**examples.load("channel.reaction_reported")["data"], **named}
+            reaction = ChannelReactionReported.model_validate(reacted)
+            await scene.apply(on_reaction_reported, reaction)
             await scene.apply(on_message_revoked, revoked)
+            refused = largest(ChannelChangeFailed, **values, change="revoke")
+            await scene.apply(on_change_failed, refused)
         else:
             failed = ChannelMessageFailed.model_validate(
                 {**values, "code": "c", "reason": "r", "failed_at": at}

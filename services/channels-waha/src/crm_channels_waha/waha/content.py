@@ -17,6 +17,8 @@ _WRAPPERS = (
     "viewOnceMessageV2",
     "viewOnceMessageV2Extension",
     "documentWithCaptionMessage",
+    "associatedChildMessage",
+    "editedMessage",
 )
 _KINDS: dict[str, ContentType] = {
     # WEBJS and WPP: `_data.type`
@@ -84,13 +86,21 @@ def _raw(payload: Json) -> _Raw:
     raw = mapping(payload.get("_data"))
     if isinstance(raw.get("type"), str):
         return _Raw(raw["type"], raw)
+    message = raw_message(payload)
+    key = next((k for k in message if k != "messageContextInfo"), "")
+    return _Raw("", {}) if key in _WRAPPERS else _Raw(key, mapping(message, key))
+
+
+def raw_message(payload: Json) -> Json:
+    """The engine's own message (NOWEB, GOWS), out of what is wrapped around it."""
+    raw = mapping(payload.get("_data"))
     message = mapping(raw.get("message")) or mapping(raw.get("Message"))
     for _ in range(4):  # wrappers nest, but not for ever
         key = next((k for k in message if k != "messageContextInfo"), "")
         if key not in _WRAPPERS:
-            return _Raw(key, mapping(message, key))
+            break
         message = mapping(message, key, "message")
-    return _Raw("", {})
+    return message
 
 
 def _location(payload: Json, raw: _Raw) -> dict[str, Any] | None:

@@ -6,12 +6,13 @@ from shared_events.channels import traffic
 from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
-from crm_messaging.messages import arrival, consumers, listing, requests
+from crm_messaging.messages import arrival, changes, consumers, listing, requests
 from crm_messaging.settings import MessagingSettings
 
 
 def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about messages, and what channels tell of them."""
+    changes.add_to(service)
     egress = Egress.by_setting(
         settings.media_allowed_networks, is_production=settings.is_production
     )

@@ -20,6 +20,7 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
+from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
@@ -74,6 +75,7 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     joined = await sessions.join(tx, _openings(arrived))
     said = await conversations.say(tx, _turns(arrived, joined))
     await _store(tx, arrived, joined, said, known, parked)
+    await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
 def _mentioned(events: Sequence[Received]) -> list[MessageKey]:

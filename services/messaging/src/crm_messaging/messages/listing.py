@@ -15,8 +15,8 @@ from shared_events.messaging.message import (
     Message,
     MessageSort,
 )
-from shared_events.requests import Page
-from sqlalchemy import select
+from shared_events.requests import ListQuery, Page
+from sqlalchemy import Select, select
 
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import models, repository
@@ -55,7 +55,7 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
         query = query.where(_C.placed_at >= request.sent_at_gte)
     if request.sent_at_lt is not None:
         query = query.where(_C.placed_at < request.sent_at_lt)
-    return await _SAID[request.sort].page(tx, query, request, MESSAGES, repository.resource)
+    return await _page(tx, _SAID[request.sort], query, request)
 
 
 async def list_contact_messages(
@@ -81,5 +81,14 @@ async def list_conversation_messages(
     del call
     await conversations.get(tx, request.conversation_id)
     query = select(models.Message).where(_C.conversation_id == request.conversation_id)
-    order = _NUMBERED[request.direction]
-    return await order.page(tx, query, request, MESSAGES, repository.resource)
+    return await _page(tx, _NUMBERED[request.direction], query, request)
+
+
+async def _page(
+    tx: Transaction,
+    order: Order,
+    query: Select[tuple[models.Message]],
+    request: ListQuery[Message],
+) -> Page[Message]:
+    page = await order.page(tx, query, request, MESSAGES, repository.resource)
+    return page.model_copy(update={"data": await repository.with_reactions(tx, page.data)})

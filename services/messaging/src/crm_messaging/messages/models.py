@@ -75,6 +75,8 @@ class Message(Base, table=True):
     failed_at: datetime | None = columns.maybe_moment()
     failure_reason: str | None = columns.maybe_text()
     revoked_at: datetime | None = columns.maybe_moment()
+    edited_at: datetime | None = columns.maybe_moment()
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

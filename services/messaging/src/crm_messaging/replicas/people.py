@@ -77,6 +77,13 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSumm
     ]
 
 
+async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
+    """The contact's id of each person, in order; nothing is recorded of strangers."""
+    seen = [(person.tenant_id, person.identities) for person in people]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    return list(owners(seen, await _known(tx, sorted(keys))).contacts)
+
+
 async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
     rows = await repository.IDENTITIES.find(
         tx,
