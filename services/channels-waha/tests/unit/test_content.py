@@ -84,8 +84,7 @@ class TestWrappers:
         keys = {"senderKeyDistributionMessage": {"groupId": "g"}, "messageContextInfo": {"a": 1}}
         message = {**keys, f"pollCreationMessage{version}": POLL}
         assert read(noweb(message)).content_type == "poll"
-        text = {**keys, "conversation": "oi"}
-        assert read(gows(text, body="oi")).content == "oi"
+        assert read(gows({**keys, "conversation": "oi"}, body="oi")).content == "oi"
 
 
 class TestWhatNobodyWrote:
@@ -303,7 +302,6 @@ class TestStructured:
 
     def test_a_text_that_only_the_engine_has_is_read(self) -> None:
         assert read(gows({"extendedTextMessage": {"text": "veja"}})).content == "veja"
-        assert read(noweb({"conversation": "oi"})).content == "oi"
 
     def test_what_is_not_known_stays_unsupported(self) -> None:
         message = read(noweb({"messageOfNextYear": {"x": 1}}))
@@ -322,7 +320,6 @@ class TestMarks:
         assert read(noweb(wrapped)).details == {"view_once": True}
         assert read(webjs("image", raw={"isViewOnce": True})).details == {"view_once": True}
         assert read(noweb({"imageMessage": {"viewOnce": True}})).details == {"view_once": True}
-        assert read(noweb({"imageMessage": {"viewOnce": False}})).details == {}
 
     def test_live_location_keeps_its_comment(self) -> None:
         place = {"live": True, "latitude": -22.9, "longitude": "-47.06", "description": "Já vou"}
@@ -399,6 +396,6 @@ def test_no_shape_whatever_raises(message: Any, body: Any, raw_type: Any) -> Non
     """It is a message, or kept with a reason; and what was written as body is never lost."""
     for raw in ({"message": message}, {"Message": message}, {"type": raw_type, "list": message}):
         found = told({"_data": raw, "body": body})
-        assert isinstance(found, Heard | Kept | Edited) or found is not None
+        assert found is not None
         if isinstance(found, Heard) and isinstance(body, str) and body:
             assert found.message.content or found.message.content_type != "text"
