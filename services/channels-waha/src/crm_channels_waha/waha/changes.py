@@ -9,7 +9,6 @@ from shared_events.channels.traffic import (
     ChannelReactionReported,
 )
 
-from crm_channels_waha.waha.content import raw_message
 from crm_channels_waha.waha.context import (
     author_of,
     chat_of,
@@ -20,11 +19,26 @@ from crm_channels_waha.waha.context import (
 )
 from crm_channels_waha.waha.ids import bare_id, read_message_id
 from crm_channels_waha.waha.meaning import Edited, Kept, Listener, Reacted, Revocation
+from crm_channels_waha.waha.raw import BESIDE, read_raw
 from crm_channels_waha.waha.reading import Json, mapping, text
 
 _LONGEST_EMOJI = bounds.limit(bounds.Emoji)
 _EDIT = ("MESSAGE_EDIT", 14)
 _REVOKE = ("REVOKE", 0)
+_NOTICES = frozenset(
+    (
+        # NOWEB and GOWS: acts upon messages and chats; those that matter are told by other events
+        *("albumMessage", "reactionMessage", "encReactionMessage", "pollUpdateMessage"),
+        *("encCommentMessage", "encEventResponseMessage", "keepInChatMessage", "pinInChatMessage"),
+        *("messageHistoryBundle", "messageHistoryNotice", "placeholderMessage"),
+        *("callLogMesssage", "bcallMessage", "secretEncryptedMessage", "stickerSyncRmrMessage"),
+        # WEBJS and WPP: `_data.type`; what cannot be decrypted yet comes again when it can be
+        *("e2e_notification", "notification", "notification_template", "broadcast_notification"),
+        *("gp2", "call_log", "ciphertext", "protocol", "album", "reaction", "poll_update", "debug"),
+        *("keep_in_chat", "pinned_message", "newsletter_notification"),
+    )
+)
+"""What nobody wrote, though engines hand it on as messages."""
 
 
 def read_edit(envelope: Json, listener: Listener, received_at: datetime) -> Edited | Kept:
@@ -147,8 +161,9 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
 
 
 def _reacted_at(payload: Json) -> datetime | None:
-    raw = mapping(raw_message(payload).get("reactionMessage"))
-    exact = raw.get("senderTimestampMS") or raw.get("senderTimestampMs")
+    raw = read_raw(payload)
+    said = raw.fields if raw.kind == "reactionMessage" else {}
+    exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
     return moment(exact) or moment(payload.get("timestamp"))
 
 
@@ -162,7 +177,7 @@ def read_housekeeping(
     payload = mapping(envelope.get("payload"))
     act = _protocol(payload)
     if not act:
-        return None
+        return Kept("ignored", "housekeeping") if _nobody_wrote(payload) else None
     target = bare_id(_protocol_key(payload))
     if act.get("type") in _EDIT:
         return _edit(envelope, listener, received_at, target)
@@ -173,8 +188,17 @@ def read_housekeeping(
     return Kept("ignored", "housekeeping")
 
 
+def _nobody_wrote(payload: Json) -> bool:
+    """Whether it is a notice of the application's own, or the keys of a group without a message."""
+    raw = read_raw(payload)
+    if raw.kind in BESIDE:
+        return not any(payload.get(name) for name in ("body", "hasMedia", "location", "vCards"))
+    return raw.kind in _NOTICES
+
+
 def _protocol(payload: Json) -> Json:
-    return mapping(raw_message(payload).get("protocolMessage"))
+    raw = read_raw(payload)
+    return raw.fields if raw.kind == "protocolMessage" else {}
 
 
 def _protocol_key(payload: Json) -> object:

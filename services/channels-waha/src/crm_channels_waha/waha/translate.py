@@ -25,7 +25,7 @@ from crm_channels_waha.waha.context import (
     person_of,
     told_at,
 )
-from crm_channels_waha.waha.ids import bare_id, person_id, read_message_id
+from crm_channels_waha.waha.ids import bare_id, message_id_of, person_id, read_message_id
 from crm_channels_waha.waha.meaning import (
     Heard,
     Kept,
@@ -64,7 +64,7 @@ def translate(envelope: Json, listener: Listener, received_at: datetime) -> Tran
 
 def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
     payload = mapping(envelope.get("payload"))
-    message_id = read_message_id(payload.get("id"))
+    message_id = message_id_of(payload)
     if message_id is None:
         return Kept("unhandled", "message without id")
     housekeeping = read_housekeeping(envelope, listener, received_at)
