@@ -27,6 +27,7 @@ MAY_USE = {
     ("PUT", "/pipelines/{pipeline_id}"): ADMIN,
     ("PATCH", "/pipelines/{pipeline_id}"): ADMIN,
     ("DELETE", "/pipelines/{pipeline_id}"): ADMIN,
+    ("GET", "/pipelines/{pipeline_id}/board"): STAFF,
     ("GET", "/pipelines/{pipeline_id}/statuses"): STAFF,
     ("POST", "/pipelines/{pipeline_id}/statuses"): ADMIN,
     ("GET", "/pipelines/{pipeline_id}/statuses/{status_id}"): STAFF,

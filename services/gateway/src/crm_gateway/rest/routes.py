@@ -46,6 +46,7 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.ReplacePipeline),
     Row("PATCH", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.PatchPipeline),
     Row("DELETE", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.DeletePipeline, 204),
+    Row("GET", "/pipelines/{pipeline_id}/board", "pipelines.read", pipeline.GetBoard),
     Row("GET", _STATUSES, "pipelines.read", pipeline.ListStatuses),
     Row("POST", _STATUSES, "pipelines.manage", pipeline.CreateStatus, 201),
     Row("GET", f"{_STATUSES}/{{status_id}}", "pipelines.read", pipeline.GetStatus),
