@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test rabbitmq bench soak check lock contracts asyncapi docs migration service mutants env bootstrap
+.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -56,6 +56,8 @@ bench: bootstrap ## Measure throughput and latency on this machine
 	@$(BIN)/python -m bench
 soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
+upgrade: bootstrap ## Prove that a release before gives way to this one under load: FROM=<revision>
+	@$(BIN)/python -m bench.upgrade $(or $(FROM),$(error say what runs before: FROM=v0.1.0))
 contracts: bootstrap ## Write contract.json and topology.json anew
 	@$(BIN)/python -m shared_events.contracts
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi

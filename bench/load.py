@@ -50,8 +50,13 @@ async def as_fast_as_possible(call: Call, *, count: int, workers: int) -> Latenc
     return Latencies.of(taken, time.perf_counter() - begun)
 
 
-async def at_rate(call: Call, *, per_second: float, seconds: float) -> Latencies:
-    """Calls at a steady rate, whatever the answers do; latency counts from the planned moment."""
+async def at_rate(
+    call: Call, *, per_second: float, seconds: float, over: asyncio.Event | None = None
+) -> Latencies:
+    """Calls at a steady rate, whatever the answers do; latency counts from the planned moment.
+
+    For so many seconds, or until it is `over`.
+    """
     loop = asyncio.get_running_loop()
     begun = loop.time()
     taken: list[float] = []
@@ -64,5 +69,7 @@ async def at_rate(call: Call, *, per_second: float, seconds: float) -> Latencies
         for number in range(int(per_second * seconds)):
             planned = begun + number / per_second
             await asyncio.sleep(max(0.0, planned - loop.time()))
+            if over is not None and over.is_set():
+                break
             calls.create_task(one(number, planned))
     return Latencies.of(taken, loop.time() - begun)

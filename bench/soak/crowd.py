@@ -42,7 +42,9 @@ class Crowd:
                         Conversation(len(conversations) + n, channel) for n in range(people)
                     ]
 
-    async def write(self, *, per_second: float, seconds: float) -> Latencies:
+    async def write(
+        self, *, per_second: float, seconds: float, over: asyncio.Event | None = None
+    ) -> Latencies:
         """Write at a steady rate, some people much more than others; returns when all is accepted.
 
         Latencies count from the planned moment to the 200, retries and the conversation's earlier
@@ -56,7 +58,7 @@ class Crowd:
             async with chosen.turn:
                 await self._post(chosen)
 
-        return await at_rate(one, per_second=per_second, seconds=seconds)
+        return await at_rate(one, per_second=per_second, seconds=seconds, over=over)
 
     def disperse(self) -> None:
         """Close all connections."""

@@ -19,6 +19,7 @@ from bench.soak.storm import GoneError, Storm, plan
 _LOOK_SECONDS = 0.5
 
 Tell = Callable[[str], None]
+Event = Coroutine[None, None, None]
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,23 @@ class Verdict:
 
 
 class Soak:
-    """A soak of the stack that keeps its state in `directory`; `tell` gets a line now and then."""
+    """A soak of the stack that keeps its state in `directory`; `tell` gets a line now and then.
 
-    def __init__(self, directory: Path, wish: Wish, tell: Tell) -> None:
+    `instead` happens in place of the kills and restarts of the wish; writing ends with it. It may
+    raise GoneError.
+    """
+
+    def __init__(
+        self, directory: Path, wish: Wish, tell: Tell, instead: Callable[[], Event] | None = None
+    ) -> None:
         state = StackState.load(directory / "state.json")
         if state is None:
             raise ValueError(f"no stack in {directory}")
         self._database_url = state.addresses.database_url
         self._wish = wish
         self._tell = tell
+        self._instead = instead
+        self._over = asyncio.Event()
         self._ledger = Ledger()
         chance = random.Random(wish.seed)
         self._crowd = Crowd(state.addresses.gateway_urls, self._ledger, chance)
@@ -124,16 +133,12 @@ class Soak:
             channels=wish.channels,
             people=wish.people,
         )
-        blows = plan(
-            wish.seconds - wish.calm_seconds,
-            every=wish.kill_every,
-            broker=wish.broker_restarts,
-            database=wish.database_restarts,
-        )
-        storm = asyncio.create_task(self._noting(self._storm.rage(blows)))
+        storm = asyncio.create_task(self._noting(self._happen()))
         beside = [asyncio.create_task(work()) for work in (self._memory.watch, self._count)]
         try:
-            accepting = await self._crowd.write(per_second=wish.per_second, seconds=wish.seconds)
+            accepting = await self._crowd.write(
+                per_second=wish.per_second, seconds=wish.seconds, over=self._over
+            )
             written = loop.time()
             await storm
             await self._settle()
@@ -157,7 +162,23 @@ class Soak:
             growths=self._memory.growths,
         )
 
-    async def _noting(self, part: Coroutine[None, None, None]) -> None:
+    async def _happen(self) -> None:
+        if self._instead is not None:
+            try:
+                await self._instead()
+            finally:
+                self._over.set()
+            return
+        wish = self._wish
+        blows = plan(
+            wish.seconds - wish.calm_seconds,
+            every=wish.kill_every,
+            broker=wish.broker_restarts,
+            database=wish.database_restarts,
+        )
+        await self._storm.rage(blows)
+
+    async def _noting(self, part: Event) -> None:
         """Go on to the judgement, whatever did not come back."""
         try:
             await part

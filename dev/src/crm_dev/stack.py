@@ -46,6 +46,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     ports = PortBlock.from_environment(environment)
     counts = replicas.read(environment.get("CRM_REPLICAS", ""))
     secrets = credentials.load_or_create(directory / "secrets.json")
+    programs = Path(environment.get("CRM_PROGRAMS") or Path(sys.executable).parent)
     servers = (
         _database(directory, ports, secrets, environment.get("DATABASE_URL")),
         _broker(directory, ports, secrets, environment.get("RABBITMQ_URL")),
@@ -75,7 +76,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     services = [
         piece
         for name in SERVICE_OFFSETS
-        for piece in _service(name, counts, ports, secrets, database.url, addresses)
+        for piece in _service(name, counts, ports, secrets, database.url, addresses, programs)
     ]
     return Stack((*servers, *services), addresses)
 
@@ -119,9 +120,10 @@ def _service(
     secrets: Credentials,
     admin_url: str,
     addresses: Addresses,
+    programs: Path,
 ) -> Iterator[Piece]:
     """Declare a service's migration, which alone may administrate, and then its processes."""
-    program = str(Path(sys.executable).with_name(f"crm-{name}"))
+    program = str(programs / f"crm-{name}")
     settings = {
         "CRM_ENV": "development",
         "SERVER_HOST": "127.0.0.1",

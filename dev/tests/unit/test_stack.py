@@ -90,6 +90,13 @@ class TestDeclare:
         assert settings["TEMPORAL_ADDRESS"] == "temporal.example:7233"
 
 
+class TestPrograms:
+    def test_may_be_those_of_another_release(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_PROGRAMS": "/srv/release/bin"})
+        assert piece(stack, "contacts").command == ("/srv/release/bin/crm-contacts", "run")
+        assert piece(stack, "contacts-migrate").command[0] == "/srv/release/bin/crm-contacts"
+
+
 class TestReplicas:
     def test_differ_in_their_port_alone_and_share_one_migration(self, tmp_path: Path) -> None:
         stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": "messaging=2"})

@@ -29,9 +29,12 @@ _RATE_MEMORY_SECONDS = 0.5
 
 
 def _is_open(message: IncomingMessage) -> bool:
-    """Whether it can be settled: not once its channel is lost, which aio-pika tells by raising."""
+    """Whether it can be settled: once, and not when its channel is lost, of which aio-pika raises.
+
+    A handler may have rejected it already.
+    """
     try:
-        return not message.channel.is_closed
+        return not message.processed and not message.channel.is_closed
     except ChannelInvalidStateError:
         return False
 

@@ -9,8 +9,8 @@ import asyncio
 import itertools
 import logging
 import struct
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 
 import aiormq
@@ -233,6 +233,22 @@ class Publisher:
         opened, self._open = self._open, None
         if opened is not None:
             await discard(*opened)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator["Publisher"]:
+        """One more, on a connection of its own: for what may cost the connection it goes on.
+
+        Raises BrokerDownError while there is none.
+        """
+        publisher = Publisher(self._url)
+        try:
+            await publisher.connect()
+        except BROKER_ERRORS as error:
+            raise BrokerDownError(type(error).__name__) from error
+        try:
+            yield publisher
+        finally:
+            await publisher.close()
 
     def channel(self) -> AbstractAsyncContextManager[AbstractChannel]:
         """A short-lived AMQP channel; raises BrokerDownError while not connected."""

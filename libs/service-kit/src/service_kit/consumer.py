@@ -16,30 +16,28 @@ acknowledges them together. What goes wrong decides what happens next:
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
 from aio_pika import IncomingMessage
-from faststream.rabbit import RabbitExchange
 from shared_events import topology
 
 from service_kit import inbox, metrics, tracing
 from service_kit.aside import Aside
 from service_kit.batch import Records
-from service_kit.bus import Publisher, UnroutableError
-from service_kit.connection import BrokerDownError
+from service_kit.bus import Publisher
 from service_kit.database import (
     Database,
     is_busy,
     is_infrastructure,
     is_tenant_id,
 )
-from service_kit.dead_letters import DIED_AT
 from service_kit.errors import PoisonError, UnknownEventError
 from service_kit.incoming import Decoder, Incoming, Read
+from service_kit.retries import Retries
 from service_kit.runs import runs
 
 log = structlog.get_logger()
@@ -50,10 +48,6 @@ _PATIENCE = 4
 _ASIDE_BACKOFF_SECONDS = 1.0
 _LOCK_SECONDS = 0.2
 """How long a company that goes by itself, because somebody held a row, may make others wait."""
-_LONGEST_KEPT_HEADER = 1000
-"""Characters. What strangers made longer is no header of ours, and a copy must be publishable."""
-_MAX_ATTEMPTS = 1000
-"""What `x-attempt` may count to; a header that says more was not written by us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +91,7 @@ class Consumer:
         self.name = name
         self._decode = decode
         self._database = database
-        self._publisher = publisher
-        self._retry_delays = tuple(retry_delays)
+        self._retries = Retries(queue, name, publisher, retry_delays)
         self._in_hand: dict[int, float] = {}
         self._aside = Aside[_Delivery](name, self._apply_aside, self._give_up)
 
@@ -265,69 +258,8 @@ class Consumer:
         metrics.MESSAGE_PROCESSING.labels(self.name, status).inc(count)
 
     async def _postpone(self, message: IncomingMessage, error: Exception) -> None:
-        """Send a copy through the next delay queue, or to the dead letters after the last."""
         self._record("error", 1, 0.0)
-        if isinstance(error, PoisonError):
-            await self._dead_letter(message, error.reason, error.detail)
-            return
-        attempt = _attempts(message) + 1
-        log.exception("consumer_failed", consumer=self.name, attempt=attempt, exc_info=error)
-        if attempt > len(self._retry_delays):
-            if isinstance(error, UnknownEventError):
-                await self._dead_letter(message, error.reason, error.detail)
-            else:
-                await self._dead_letter(message, "retries_exhausted", type(error).__name__)
-            return
-        delay_ms = int(self._retry_delays[attempt - 1] * 1000)
-        waiting_room, _ = topology.retry(self.queue.service, delay_ms)
-        headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
-        await self._copy(message, waiting_room, f"{attempt}", headers)
-
-    async def _dead_letter(self, message: IncomingMessage, reason: str, detail: str) -> None:
-        metrics.DEAD_LETTERED.labels(self.name, reason).inc()
-        log.error("dead_lettered", consumer=self.name, reason=reason, detail=detail)
-        headers = {
-            "x-dead-reason": reason,
-            "x-last-error": detail[:500],
-            DIED_AT: int(time.time()),
-        }
-        await self._copy(message, self.queue.exchange.dead_letters, "dead", headers)
-
-    async def _copy(
-        self,
-        message: IncomingMessage,
-        exchange: RabbitExchange,
-        suffix: str,
-        headers: Mapping[str, Any],
-    ) -> None:
-        """Publish a copy until the broker has it; only then is the original acknowledged."""
-        kept = {
-            name: value
-            for name, value in message.headers.items()
-            if not name.startswith("x-death") and len(str(value)) <= _LONGEST_KEPT_HEADER
-        }
-        # A copy needs a message id of its own: two in flight with one id confuse returns.
-        original = (message.message_id or "").partition("#")[0]
-        while True:
-            try:
-                await self._publisher.publish(
-                    exchange,
-                    self.queue.name,
-                    message.body,
-                    message_id=f"{original[:200]}#{suffix}",
-                    headers={**kept, **headers},
-                    correlation_id=message.correlation_id,
-                )
-                return
-            except (BrokerDownError, UnroutableError) as error:
-                log.warning("copy_waits_for_broker", consumer=self.name, error=str(error))
-                await asyncio.sleep(1.0)
-
-
-def _attempts(message: IncomingMessage) -> int:
-    """How often it was delayed already."""
-    count = message.headers.get("x-attempt", 0)
-    return count if isinstance(count, int) and 0 <= count < _MAX_ATTEMPTS else _MAX_ATTEMPTS
+        await self._retries.postpone(message, error)
 
 
 def _by_tenant(batch: Iterable[_Delivery]) -> dict[str, list[_Delivery]]:

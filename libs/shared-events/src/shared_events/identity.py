@@ -28,6 +28,7 @@ _KINDS: dict[str, IdentityKind] = {
 _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
 _MEXICAN_WITH_ONE = re.compile(r"521(\d{10})")
 _BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
+_ARGENTINE_WITHOUT_NINE = re.compile(r"54([1-8]\d{9})")
 
 
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
@@ -62,6 +63,8 @@ class WhatsAppId:
         A Brazilian mobile has its ninth digit: old accounts are reported without it (`55` + area
         code + 8 digits starting 6-9; a number starting 2-5 is a landline and is left alone). A
         Mexican one has no `1` after `52`, which WhatsApp still writes and dialling gave up in 2019.
+        An Argentine mobile is written with a `9` after `54` from abroad, as WhatsApp does, and
+        without it at home; the ten digits behind are unique, mobile or not, so all count with it.
         """
         if self.kind != "phone":
             return self.value
@@ -69,12 +72,19 @@ class WhatsAppId:
             return f"55{match[1]}9{match[2]}"
         if match := _MEXICAN_WITH_ONE.fullmatch(self.value):
             return f"52{match[1]}"
+        if match := _ARGENTINE_WITHOUT_NINE.fullmatch(self.value):
+            return f"549{match[1]}"
         return self.value
 
     @property
     def phone(self) -> str | None:
-        """E.164 for display, e.g. `+5511988880001`; a LID or a group has no phone."""
-        return f"+{self.canonical}" if self.kind == "phone" else None
+        """E.164 for display, e.g. `+5511988880001`; a LID or a group has no phone.
+
+        An Argentine number stays as it was written: without its `9` it may be a landline.
+        """
+        if self.kind != "phone":
+            return None
+        return f"+{self.value if self.value.startswith('54') else self.canonical}"
 
     @property
     def chat_id(self) -> str:
@@ -125,22 +135,54 @@ def conversation_id(channel_id: UUID, chat_id: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An identity on record: the contact it belongs to, and the alias WhatsApp last reported."""
+    """An identity on record: the contact it belongs to, and the alias WhatsApp last reported.
+
+    `proved`: a message showed it. One that was only typed, by an agent, may be mistyped.
+    """
 
     contact_id: UUID
     value: str
+    proved: bool = True
 
 
 @dataclass(slots=True)
 class Owners:
     """Whose messages a batch holds: a contact for each person, in order.
 
-    `new` are the identities to record, `renamed` those that WhatsApp now reports otherwise.
+    `new` are the identities to record, `renamed` those that WhatsApp now reports otherwise or for
+    the first time, and `moved` those that were typed for another contact (`lost` says which).
     """
 
     contacts: list[UUID] = field(default_factory=list)
     new: dict[TenantIdentity, Owned] = field(default_factory=dict)
     renamed: dict[TenantIdentity, Owned] = field(default_factory=dict)
+    moved: dict[TenantIdentity, Owned] = field(default_factory=dict)
+    lost: dict[TenantIdentity, UUID] = field(default_factory=dict)
+
+    def recorded(self, key: TenantIdentity) -> UUID | None:
+        """Whose an identity is that is known otherwise now; None for what stays as it was."""
+        for changed in (self.new, self.moved, self.renamed):
+            if key in changed:
+                return changed[key].contact_id
+        return None
+
+    def note(self, key: TenantIdentity, before: Owned | None, after: Owned) -> None:
+        """An identity is known otherwise from here on."""
+        if before is None or key in self.new:
+            self.new[key] = after
+        elif key in self.moved or before.contact_id != after.contact_id:
+            self.lost.setdefault(key, before.contact_id)
+            self.moved[key] = after
+        else:
+            self.renamed[key] = after
+
+
+def released(contact_id: UUID, identity: WhatsAppId) -> UUID:
+    """The contact of whoever turns out to have a number that was mistyped for this contact.
+
+    Derived, so that every service knows it: the number's first id may be that contact's own.
+    """
+    return uuid5(_CONTACT_NAMESPACE, f"{contact_id}/{identity.kind}/{identity.canonical}")
 
 
 def owners(
@@ -149,22 +191,25 @@ def owners(
     """The rule whose message it is, for contacts and messaging alike.
 
     Each person comes with the tenant whose message it is and the identities it shows, strongest
-    first and never empty. The strongest one on record decides; with none on record, the strongest
-    names a new contact. Every other identity then belongs to that contact too, unless it is on
-    record as somebody else's.
+    first and never empty. The strongest proved one on record decides, then the strongest typed one;
+    with none on record, the strongest names a new contact. Every other identity then belongs to
+    that contact too, unless it is proved to be somebody else's, and is proved by the message.
     """
     result = Owners()
     seen = dict(known)
     for tenant_id, person in people:
         keys = [(tenant_id, identity.key) for identity in person]
-        found = next((seen[key] for key in keys if key in seen), None)
-        owner = found.contact_id if found else contact_id(tenant_id, person[0])
+        on_record = sorted((seen[key] for key in keys if key in seen), key=lambda o: not o.proved)
+        owner = on_record[0].contact_id if on_record else contact_id(tenant_id, person[0])
         result.contacts.append(owner)
         for key, identity in zip(keys, person, strict=True):
-            on_record = seen.get(key)
-            if on_record is None:
-                seen[key] = result.new[key] = Owned(owner, identity.value)
-            elif on_record.value != identity.value:
-                seen[key] = Owned(on_record.contact_id, identity.value)
-                (result.new if key in result.new else result.renamed)[key] = seen[key]
+            before = seen.get(key)
+            if before is not None and before.proved and before.contact_id != owner:
+                owner_of_it = before.contact_id  # somebody else's; only its alias may be news
+            else:
+                owner_of_it = owner
+            after = Owned(owner_of_it, identity.value)
+            if before != after:
+                result.note(key, before, after)
+                seen[key] = after
     return result

@@ -69,7 +69,6 @@ class TestCanonical:
             ("551133334444", "551133334444"),  # landline
             ("551153334444", "551153334444"),
             ("14155552671", "14155552671"),
-            ("541187654321", "541187654321"),  # Argentina
             ("5511876543", "5511876543"),  # too short to be a number of Brazil
             ("55118765432100", "55118765432100"),
         ],
@@ -80,6 +79,21 @@ class TestCanonical:
         identity = WhatsAppId("phone", reported)
         assert identity.canonical == canonical
         assert identity.phone == f"+{canonical}"
+
+    @pytest.mark.parametrize(
+        ("reported", "canonical"),
+        [
+            ("541143215678", "5491143215678"),  # as it is written at home, or a landline
+            ("5491143215678", "5491143215678"),
+            ("54911432156", "54911432156"),  # too short
+        ],
+    )
+    def test_counts_an_argentine_number_with_its_nine_and_shows_it_as_written(
+        self, reported: str, canonical: str
+    ) -> None:
+        identity = WhatsAppId("phone", reported)
+        assert identity.canonical == canonical
+        assert identity.phone == f"+{reported}"
 
     @pytest.mark.parametrize("kind", ["lid", "group"])
     def test_leaves_hidden_ids_and_groups_alone(self, kind: str) -> None:

@@ -2,7 +2,14 @@
 
 from uuid import UUID, uuid4
 
-from shared_events.identity import Owned, TenantIdentity, WhatsAppId, contact_id, owners
+from shared_events.identity import (
+    Owned,
+    TenantIdentity,
+    WhatsAppId,
+    contact_id,
+    owners,
+    released,
+)
 
 PHONE = WhatsAppId("phone", "5511988880001")
 ALIAS = WhatsAppId("phone", "551188880001")
@@ -56,8 +63,55 @@ class TestOwners:
         for person in seen:
             found = owners([("t", person)], known)
             alone += found.contacts
-            known |= found.new | found.renamed
+            known |= found.new | found.renamed | found.moved
         assert alone == together
+
+
+class TestTyped:
+    """What an agent typed may be mistyped; what a message shows is so."""
+
+    def test_decides_where_nothing_is_proved_and_is_proved_by_it(self) -> None:
+        typed = Owned(uuid4(), PHONE.value, proved=False)
+        found = owners([("t", (PHONE, LID))], {MY_PHONE: typed})
+        assert found.contacts == [typed.contact_id]
+        assert found.renamed == {MY_PHONE: Owned(typed.contact_id, PHONE.value)}
+        assert found.new == {MY_LID: Owned(typed.contact_id, LID.value)}
+        assert not found.moved and not found.lost
+
+    def test_yields_to_whom_the_same_message_proves_to_be_another(self) -> None:
+        typed, proved = Owned(uuid4(), PHONE.value, proved=False), Owned(uuid4(), LID.value)
+        found = owners([("t", (PHONE, LID))], {MY_PHONE: typed, MY_LID: proved})
+        assert found.contacts == [proved.contact_id]
+        assert found.moved == {MY_PHONE: Owned(proved.contact_id, PHONE.value)}
+        assert found.lost == {MY_PHONE: typed.contact_id}
+        assert not found.new and not found.renamed
+        assert found.recorded(MY_PHONE) == proved.contact_id
+        assert found.recorded(MY_LID) is None
+
+    def test_moves_once_in_a_batch_and_remembers_whose_it_was(self) -> None:
+        typed, proved = Owned(uuid4(), PHONE.value, proved=False), Owned(uuid4(), LID.value)
+        seen = [("t", (PHONE, LID)), ("t", (ALIAS,))]
+        found = owners(seen, {MY_PHONE: typed, MY_LID: proved})
+        assert found.contacts == [proved.contact_id] * 2
+        assert found.moved == {MY_PHONE: Owned(proved.contact_id, ALIAS.value)}
+        assert found.lost == {MY_PHONE: typed.contact_id}
+
+    def test_batches_agree_with_one_message_at_a_time(self) -> None:
+        seen = [(LID,), (PHONE, LID), (ALIAS,), (PHONE,)]
+        start = {MY_PHONE: Owned(uuid4(), PHONE.value, proved=False)}
+        together = owners([("t", person) for person in seen], start).contacts
+        known, alone = dict(start), list[UUID]()
+        for person in seen:
+            found = owners([("t", person)], known)
+            alone += found.contacts
+            known |= found.new | found.renamed | found.moved
+        assert alone == together
+
+    def test_released_leads_to_nobody_known(self) -> None:
+        mistyped = contact_id("t", PHONE)
+        next_id = released(mistyped, PHONE)
+        assert next_id == released(mistyped, ALIAS)
+        assert len({mistyped, next_id, released(next_id, PHONE), released(mistyped, LID)}) == 4
 
     def test_tenants_in_one_batch_have_nothing_in_common(self) -> None:
         seen = [(tenant, person) for person in ((LID,), (PHONE, LID)) for tenant in ("t", "u")]

@@ -52,6 +52,7 @@ class TestEventTypes:
             "channel.message_status_reported",
             "channel.updated",
             "contact.identity_linked",
+            "contact.identity_released",
         }
 
 

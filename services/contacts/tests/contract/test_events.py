@@ -14,11 +14,11 @@ from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactDeleted,
+    ContactIdentity,
     ContactIdentityLinked,
     ContactUpdated,
     CreateContact,
     DeleteContact,
-    Identity,
     PatchContact,
 )
 from shared_events.contacts.note import CreateNote, Note, NoteAdded
@@ -103,7 +103,7 @@ class TestConsumed:
             ContactUpdated(contact=CONTACT, changed=["name"]),
             ContactDeleted(contact_id=CONTACT.id),
             ContactIdentityLinked(
-                contact_id=CONTACT.id, identity=Identity(kind="lid", value="123")
+                contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),
             NoteAdded(note=NOTE),
             ContactPipelineStatusChanged(contact=CONTACT, before=Place(pipeline_id=UUID(int=7))),

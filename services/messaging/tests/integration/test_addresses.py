@@ -16,9 +16,9 @@ from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactDeleted,
+    ContactIdentity,
     ContactIdentityLinked,
     ContactUpdated,
-    Identity,
 )
 from shared_events.messaging.message import SendMessage
 
@@ -28,7 +28,7 @@ NEW_PHONE = "5521977770002"
 def ana(contact_id: UUID, phone: str | None, phones: Sequence[str]) -> Contact:
     """A contact whose current phone is this, and who was known by all of those."""
     example = examples.load("contact.created")["data"]["contact"]
-    identities = [Identity(kind="phone", value=value) for value in phones]
+    identities = [ContactIdentity(kind="phone", value=value) for value in phones]
     return Contact.model_validate(
         {
             **example,
@@ -121,7 +121,7 @@ class TestChat:
         created = ContactCreated(contact=ana(other, None, []))
         await scene.apply(consumers.on_contact_changed, created)
         linked = ContactIdentityLinked(
-            contact_id=other, identity=Identity(kind="phone", value=PHONE)
+            contact_id=other, identity=ContactIdentity(kind="phone", value=PHONE)
         )
         await scene.apply(consumers.on_identity_linked, linked)
         assert await write_to(scene, other) == f"{PHONE}@c.us"

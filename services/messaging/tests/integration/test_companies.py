@@ -22,7 +22,7 @@ from service_kit.database import Database
 from service_kit.incoming import EventDecoder
 from shared_events import examples, topology
 from shared_events.channels.traffic import ChannelMessageReceived
-from shared_events.contacts.contact import Contact, ContactCreated, Identity
+from shared_events.contacts.contact import Contact, ContactCreated, ContactIdentity
 from shared_events.envelope import Envelope, EventData
 from shared_events.identity import WhatsAppId, contact_id
 
@@ -116,7 +116,7 @@ def created(company: Scene, phone: str) -> ContactCreated:
             **examples.load("contact.created")["data"]["contact"],
             "id": owner,
             "phone": f"+{phone}",
-            "identities": [Identity(kind="phone", value=phone)],
+            "identities": [ContactIdentity(kind="phone", value=phone)],
         }
     )
     return ContactCreated(contact=contact)

@@ -35,8 +35,8 @@ from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactDeleted,
+    ContactIdentity,
     ContactIdentityLinked,
-    Identity,
 )
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, contact_id
@@ -54,7 +54,7 @@ def created(company: Scene, phone: str | None = PHONE) -> ContactCreated:
         **examples.load("contact.created")["data"]["contact"],
         "id": contact_of(company),
         "phone": phone and f"+{phone}",
-        "identities": [Identity(kind="phone", value=PHONE)],
+        "identities": [ContactIdentity(kind="phone", value=PHONE)],
     }
     return ContactCreated(contact=Contact.model_validate(shown))
 
@@ -88,7 +88,7 @@ def conversation(companies: Sequence[Scene]) -> Iterator[Step]:
     def of_each(tell: Callable[[Scene], EventData], seq: int = 1) -> list[Event[Any]]:
         return [event for c in companies for event in c.events([tell(c)], seq)]
 
-    lid = Identity(kind="lid", value="123456789")
+    lid = ContactIdentity(kind="lid", value="123456789")
     yield "early receipt", on_status_reported, of_each(lambda c: c.receipt("B", "read"))
     yield "first", on_message_received, of_each(lambda c: c.received("1"))
     for bare in "AB":

@@ -9,15 +9,20 @@ from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactDeleted,
+    ContactIdentity,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
-    Identity,
 )
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
-from shared_events.identity import WhatsAppId, contact_id
+from shared_events.identity import WhatsAppId, contact_id, released
 
 
-def contact(owner: UUID, name: str, *identities: Identity) -> Contact:
+def mistyped(phone: str) -> ContactIdentity:
+    return ContactIdentity(kind="phone", value=phone, proved=False)
+
+
+def contact(owner: UUID, name: str, *identities: ContactIdentity) -> Contact:
     example = examples.load("contact.created")["data"]["contact"]
     return Contact.model_validate(
         {**example, "id": owner, "name": name, "identities": list(identities)}
@@ -58,11 +63,51 @@ class TestContacts:
         await scene.apply(on_message_received, scene.received())
         owner = contact_id(scene.tenant_id, WhatsAppId("phone", PHONE))
         linked = ContactIdentityLinked(
-            contact_id=owner, identity=Identity(kind="lid", value="123456789")
+            contact_id=owner, identity=ContactIdentity(kind="lid", value="123456789")
         )
         await scene.apply(consumers.on_identity_linked, linked)
         await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
         assert {row["contact_id"] for row in await scene.messages()} == {owner}
+
+
+class TestTypedNumber:
+    """What an agent typed may be mistyped; messages go to whom contacts gives them as well."""
+
+    async def test_that_was_corrected_is_its_owners(self, scene: Scene) -> None:
+        phone = WhatsAppId("phone", PHONE)
+        maria, typed = contact_id(scene.tenant_id, phone), mistyped(PHONE)
+        created = ContactCreated(contact=contact(maria, "Maria", typed))
+        await scene.apply(consumers.on_contact_changed, created, seq=1)
+        stranger = released(maria, phone)
+        gone = ContactIdentityReleased(contact_id=maria, identity=typed, next_contact_id=stranger)
+        await scene.apply(consumers.on_identity_released, gone, seq=2)
+        await scene.apply(on_message_received, scene.received())
+        (message,) = await scene.messages()
+        (session,) = await scene.sessions()
+        assert message["contact_id"] == session["contact_id"] == stranger
+        names = {r["contact_id"]: r["name"] for r in await scene.rows("SELECT * FROM contact_refs")}
+        assert names == {maria: "Maria", stranger: "Ana"}
+
+    async def test_yields_to_whom_a_message_proves_to_be_another(self, scene: Scene) -> None:
+        created = ContactCreated(contact=contact(uuid4(), "Maria", mistyped(PHONE)))
+        await scene.apply(consumers.on_contact_changed, created, seq=1)
+        await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
+        await scene.apply(on_message_received, scene.received(lid="123456789"))
+        await scene.apply(on_message_received, scene.received())
+        joao = contact_id(scene.tenant_id, WhatsAppId("lid", "123456789"))
+        assert {row["contact_id"] for row in await scene.messages()} == {joao}
+
+    async def test_is_proved_by_its_first_message(self, scene: Scene) -> None:
+        maria = uuid4()
+        created = ContactCreated(contact=contact(maria, "Maria", mistyped(PHONE)))
+        await scene.apply(consumers.on_contact_changed, created, seq=1)
+        await scene.apply(on_message_received, scene.received())
+        await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
+        await scene.apply(on_message_received, scene.received(lid="123456789"))
+        (first, _, last) = await scene.messages()
+        assert first["contact_id"] == maria
+        # Strongest first among those that are proved: the number, not the hidden id.
+        assert last["contact_id"] == maria
 
 
 class TestMeetingAtTheFirstMessage:
@@ -74,7 +119,7 @@ class TestMeetingAtTheFirstMessage:
                     contact=contact(
                         contact_id(scene.tenant_id, WhatsAppId("phone", phone)),
                         "Ana",
-                        Identity(kind="phone", value=phone),
+                        ContactIdentity(kind="phone", value=phone),
                     )
                 )
                 for phone in reversed(phones)

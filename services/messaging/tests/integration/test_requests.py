@@ -18,7 +18,7 @@ from crm_testing.services import Company, Outside, running
 from service_kit.service import Service
 from shared_events import examples
 from shared_events.channels.channel import ChannelCreated
-from shared_events.contacts.contact import Contact, ContactCreated, Identity
+from shared_events.contacts.contact import Contact, ContactCreated, ContactIdentity
 from shared_events.messaging.message import (
     GetMessage,
     ListContactMessages,
@@ -65,7 +65,7 @@ def agent(scene: Scene, outside: Outside) -> Company:
     return Company(scene.database, outside, id=scene.tenant_id)
 
 
-def contact(*identities: Identity) -> Contact:
+def contact(*identities: ContactIdentity) -> Contact:
     example = examples.load("contact.created")["data"]["contact"]
     return Contact.model_validate({**example, "id": uuid4(), "identities": list(identities)})
 
@@ -77,7 +77,7 @@ async def known_channel(scene: Scene) -> UUID:
 
 
 async def known_contact(scene: Scene) -> UUID:
-    someone = contact(Identity(kind="phone", value="5511988880001"))
+    someone = contact(ContactIdentity(kind="phone", value="5511988880001"))
     await scene.apply(on_contact_changed, ContactCreated(contact=someone))
     return someone.id
 
@@ -144,7 +144,7 @@ class TestSendMessage:
     async def test_waits_a_moment_for_a_contact_just_created(
         self, agent: Company, scene: Scene
     ) -> None:
-        someone = contact(Identity(kind="phone", value="5511988880001"))
+        someone = contact(ContactIdentity(kind="phone", value="5511988880001"))
         request = SendMessage(
             contact_id=someone.id, channel_id=await known_channel(scene), content="Oi!"
         )

@@ -19,6 +19,12 @@ class Identity(Contract):
     value: bounds.WhatsAppValue
 
 
+class ContactIdentity(Identity):
+    """An identity of a contact's. `proved`: a message showed it; else somebody typed it."""
+
+    proved: bool = True
+
+
 class Contact(Contract):
     """A person or group a company talks with. `phone` is E.164, for display; it may be absent."""
 
@@ -33,7 +39,7 @@ class Contact(Contract):
     timezone: Annotated[str, StringConstraints(max_length=64)] | None = None
     pipeline_id: UUID | None = None
     pipeline_status_id: UUID | None = None
-    identities: list[Identity] = Field(default_factory=list)
+    identities: list[ContactIdentity] = Field(default_factory=list)
     source: bounds.Word
     first_interaction_at: datetime | None = None
     last_interaction_at: datetime | None = None
@@ -140,7 +146,18 @@ class ContactDeleted(EventData, type="contact.deleted", aggregate="contact", pub
 
 
 class ContactIdentityLinked(EventData, type="contact.identity_linked", aggregate="contact"):
-    """A WhatsApp identity turned out to be this contact's."""
+    """A WhatsApp identity turned out to be this contact's, or was typed as its."""
 
     contact_id: UUID
-    identity: Identity
+    identity: ContactIdentity
+
+
+class ContactIdentityReleased(EventData, type="contact.identity_released", aggregate="contact"):
+    """A typed number was taken off this contact, whose no message had proved it to be.
+
+    Whoever writes from it is a contact of their own: `next_contact_id`.
+    """
+
+    contact_id: UUID
+    identity: ContactIdentity
+    next_contact_id: UUID

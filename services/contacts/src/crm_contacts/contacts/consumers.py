@@ -17,7 +17,6 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import (
-    Owned,
     TenantIdentity,
     WhatsAppId,
     display_name,
@@ -55,7 +54,8 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
     found = owners(seen, await identities.find_locked(tx, keys))
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
-    stored = await repository.find_known_for_update(tx, refs)
+    losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
+    stored = await repository.find_known_for_update(tx, [*refs, *losers.values()])
 
     people: _People = {}
     told: set[TenantIdentity] = set()
@@ -68,11 +68,28 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
             people[ref] = person
         for identity in shown:
             key = tenant_id, identity.key
-            if key in found.new and key not in told:
+            if key in losers and key not in told:
+                _yield(people, stored.get(losers[key]), identity, event)
+            recorded = found.recorded(key)
+            news = person.is_new or key not in found.renamed
+            if recorded == ref[1] and news and key not in told:
                 person.linked.append(identity)
             told.add(key)
         _learn(person, event)
-    await _tell(tx, people, await _write(tx, people, found.new | found.renamed))
+    written = await _write(tx, people)
+    await identities.save(tx, found.new | found.moved)
+    await identities.prove(tx, found.renamed)
+    await _tell(tx, people, written)
+
+
+def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
+    """A number that was typed for a contact turned out to be somebody else's."""
+    if loser is None or loser.phone is None or loser.phone != identity.phone:
+        return
+    ref = loser.tenant_id, loser.id
+    person = people.setdefault(ref, _Person(loser, event, is_new=False))
+    person.known.phone = None
+    person.changed.add("phone")
 
 
 def _shown(event: Received) -> list[WhatsAppId]:
@@ -103,10 +120,8 @@ def _learn(person: _Person, event: Received) -> None:
             person.changed.add("name")
 
 
-async def _write(
-    tx: Transaction, people: _People, recorded: Mapping[TenantIdentity, Owned]
-) -> list[Contact]:
-    """Write everything down; returns the contacts that are new or changed."""
+async def _write(tx: Transaction, people: _People) -> list[Contact]:
+    """Write everything about contacts down; returns those that are new or changed."""
     now = datetime.now(UTC)
     new = [_new_contact(p, now) for p in people.values() if p.is_new]
     known = {ref: p for ref, p in people.items() if not p.is_new}
@@ -117,10 +132,11 @@ async def _write(
         .model_copy(update={"version": contact.version + 1, "updated_at": now})
         for ref, contact in rows.items()
     ]
+    # Before anybody can have a phone, whoever had it gives it up.
+    await repository.update(tx, [c for c in changed if c.phone is None])
     await repository.insert(tx, new)
-    await repository.update(tx, changed)
+    await repository.update(tx, [c for c in changed if c.phone is not None])
     await repository.touch(tx, [p.known for p in known.values() if not p.changed])
-    await identities.save(tx, recorded)
     return [*new, *changed]
 
 
@@ -148,7 +164,7 @@ def _events(
         yield ContactCreated(contact=shown[ref])
         return
     for linked in person.linked:
-        identity = contract.Identity(kind=linked.kind, value=linked.value)
+        identity = contract.ContactIdentity(kind=linked.kind, value=linked.value)
         yield ContactIdentityLinked(contact_id=person.known.id, identity=identity)
     if person.changed:
         yield ContactUpdated(contact=shown[ref], changed=sorted(person.changed))

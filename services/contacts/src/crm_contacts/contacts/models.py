@@ -89,8 +89,9 @@ class Contact(Base, table=True):
 class ContactIdentity(Base, table=True):
     """One way WhatsApp shows a contact (docs/architecture.md, "Identity").
 
-    Two aliases share a `canonical`; `value` is the alias WhatsApp reports. An identity belongs to
-    one contact for good: a number taken off a contact still leads to it.
+    Two aliases share a `canonical`; `value` is the alias WhatsApp reports. One that a message
+    proved belongs to its contact for good: a number taken off a contact still leads to it. One that
+    was only typed leads on to whoever it is really of: a contact that need not exist yet.
     """
 
     __tablename__ = "contact_identities"
@@ -100,5 +101,6 @@ class ContactIdentity(Base, table=True):
     kind: str = Field(primary_key=True, max_length=20)
     canonical: str = Field(primary_key=True, max_length=255)
     value: str = Field(max_length=255)
-    contact_id: UUID = Field(foreign_key="contacts.contacts.id")
+    contact_id: UUID
+    proved: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     created_at: datetime = columns.stamped()

@@ -18,6 +18,7 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
 )
 from shared_events.identity import Owned, WhatsAppId
@@ -52,8 +53,7 @@ async def create(
     new fields, because its id, messages and identities are this person's.
     """
     owner_id = await _owner_id(tx, phone) if phone else None
-    if owner_id is not None:
-        owner = (await _locked(tx, owner_id))[owner_id]
+    if owner_id is not None and (owner := (await _locked(tx, owner_id)).get(owner_id)):
         if owner.deleted_at is None:
             raise _exists(owner.id)
         back, changed = _edited(owner, {**fields, "deleted_at": None})
@@ -61,7 +61,7 @@ async def create(
     now = datetime.now(UTC)
     contact = Contact(
         **fields,
-        id=identity.contact_id(tx.tenant_id, phone) if phone else uuid7(),
+        id=owner_id or (identity.contact_id(tx.tenant_id, phone) if phone else uuid7()),
         tenant_id=tx.tenant_id,
         source=SOURCE_REST,
         created_at=now,
@@ -69,7 +69,7 @@ async def create(
     )
     await repository.insert(tx, [contact])
     if phone:
-        await identities.save(tx, {(tx.tenant_id, phone.key): Owned(contact.id, phone.value)})
+        await _type(tx, phone, contact.id)
     created = (await repository.to_resources(tx, [contact]))[0]
     tx.outbox.add(ContactCreated(contact=created), contact.id)
     if contact.pipeline_id is not None:
@@ -95,10 +95,15 @@ async def change(
     found = await _locked(tx, contact_id, owner_id or contact_id)
     contact = _expected(found.get(contact_id), expected_version)
     if phone and owner_id != contact_id:
-        await _take(tx, phone, contact_id, found[owner_id] if owner_id else None)
+        await _take(tx, phone, contact_id, found.get(owner_id) if owner_id else None)
+    before = contact.phone
     contact, changed = _edited(contact, edit(contact))
     if not changed:
         return (await repository.to_resources(tx, [contact]))[0]
+    if "phone" in changed and before is not None:
+        old = WhatsAppId("phone", before.removeprefix("+"))
+        if phone is None or phone.key != old.key:
+            await _release(tx, old, contact)
     return await _changed(tx, contact, changed, move)
 
 
@@ -160,9 +165,30 @@ async def _take(
             raise _exists(owner.id)
         if owner.phone == phone.phone:
             await repository.update(tx, [owner.model_copy(update={"phone": None})])
-    await identities.save(tx, {(tx.tenant_id, phone.key): Owned(contact_id, phone.value)})
-    linked = contract.Identity(kind=phone.kind, value=phone.value)
+    await _type(tx, phone, contact_id)
+    linked = contract.ContactIdentity(kind=phone.kind, value=phone.value, proved=False)
     tx.outbox.add(ContactIdentityLinked(contact_id=contact_id, identity=linked), contact_id)
+
+
+async def _type(tx: Transaction, phone: WhatsAppId, contact_id: UUID) -> None:
+    """Record a phone that nobody but who typed it says is this contact's."""
+    typed = Owned(contact_id, phone.value, proved=False)
+    await identities.save(tx, {(tx.tenant_id, phone.key): typed})
+
+
+async def _release(tx: Transaction, phone: WhatsAppId, contact: Contact) -> None:
+    """A phone was taken off the contact: unless a message proved it, its owner is to be found."""
+    key = tx.tenant_id, phone.key
+    owned = (await identities.find(tx, [key])).get(key)
+    if owned is None or owned.proved or owned.contact_id != contact.id:
+        return
+    next_id = identity.released(contact.id, phone)
+    await identities.save(tx, {key: Owned(next_id, owned.value, proved=False)})
+    gone = contract.ContactIdentity(kind=phone.kind, value=owned.value, proved=False)
+    tx.outbox.add(
+        ContactIdentityReleased(contact_id=contact.id, identity=gone, next_contact_id=next_id),
+        contact.id,
+    )
 
 
 def _edited(contact: Contact, fields: dict[str, Any]) -> tuple[Contact, set[str]]:

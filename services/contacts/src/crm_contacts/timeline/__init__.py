@@ -6,6 +6,7 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
@@ -21,6 +22,7 @@ def add_to(service: Service) -> None:
         ContactUpdated,
         ContactDeleted,
         ContactIdentityLinked,
+        ContactIdentityReleased,
         ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)

@@ -10,6 +10,7 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
 )
 from shared_events.contacts.note import NoteAdded
@@ -54,6 +55,8 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
             return "general", "Contact deleted", {}
         case ContactIdentityLinked(identity=identity):
             return "general", "WhatsApp identity linked", identity.model_dump(mode="json")
+        case ContactIdentityReleased(identity=identity):
+            return "general", "Mistyped number taken off", identity.model_dump(mode="json")
         case ContactPipelineStatusChanged():
             return (
                 "pipeline",

@@ -18,9 +18,11 @@ def chat_id_for(
     if last is not None and last.key in {identity.key for identity in identities}:
         return last_chat_id
 
+    current = WhatsAppId("phone", phone.removeprefix("+")).key if phone else None
+
     def rank(identity: WhatsAppId) -> int:
         if identity.kind == "phone":
-            return 0 if identity.phone == phone else 1
+            return 0 if identity.key == current else 1
         return 2 if identity.kind == "lid" else 3
 
     return min(identities, key=rank).chat_id if identities else None

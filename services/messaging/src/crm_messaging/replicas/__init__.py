@@ -16,6 +16,9 @@ def add_to(service: Service) -> None:
     service.on(queue, contact.ContactUpdated, consumers.on_contact_changed, together=True)
     service.on(queue, contact.ContactDeleted, consumers.on_contact_deleted, together=True)
     service.on(queue, contact.ContactIdentityLinked, consumers.on_identity_linked, together=True)
+    service.on(
+        queue, contact.ContactIdentityReleased, consumers.on_identity_released, together=True
+    )
     service.on(queue, channel.ChannelCreated, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelUpdated, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelDeleted, consumers.on_channel_deleted, together=True)

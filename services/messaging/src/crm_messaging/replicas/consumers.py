@@ -10,10 +10,10 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactDeleted,
     ContactIdentityLinked,
+    ContactIdentityReleased,
     ContactUpdated,
 )
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
-from shared_events.identity import WhatsAppId
 
 from crm_messaging.replicas import people, repository
 from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
@@ -40,7 +40,7 @@ async def on_contact_changed(
     await people.link(
         tx,
         [
-            (tenant_id, WhatsAppId(identity.kind, identity.value), contact.id)
+            (tenant_id, identity, contact.id)
             for (tenant_id, _), (contact, _) in newest.items()
             for identity in contact.identities
         ],
@@ -89,17 +89,14 @@ async def on_identity_linked(
     tx: Transaction, events: Sequence[Event[ContactIdentityLinked]]
 ) -> None:
     """From now on messages of this identity belong to this contact."""
-    await people.link(
-        tx,
-        [
-            (
-                e.tenant_id,
-                WhatsAppId(e.data.identity.kind, e.data.identity.value),
-                e.data.contact_id,
-            )
-            for e in events
-        ],
-    )
+    await people.link(tx, [(e.tenant_id, e.data.identity, e.data.contact_id) for e in events])
+
+
+async def on_identity_released(
+    tx: Transaction, events: Sequence[Event[ContactIdentityReleased]]
+) -> None:
+    """It was mistyped: its messages are those of somebody who is no contact yet."""
+    await people.link(tx, [(e.tenant_id, e.data.identity, e.data.next_contact_id) for e in events])
 
 
 async def on_channel_changed(

@@ -28,7 +28,8 @@ class ContactRef(Base, table=True):
 class IdentityRef(Base, table=True):
     """Whose WhatsApp id this is; `value` is the id as WhatsApp reports it.
 
-    `taken_off`: the contact got another phone, and no message has shown this one since.
+    `taken_off`: the contact got another phone, and no message has shown this one since. `proved`: a
+    message showed it to be the contact's; else somebody typed it.
     """
 
     __tablename__ = "identity_refs"
@@ -40,6 +41,7 @@ class IdentityRef(Base, table=True):
     value: str = Field(max_length=255)
     contact_id: UUID
     taken_off: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    proved: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
 
 
 class ChannelRef(Base, table=True):

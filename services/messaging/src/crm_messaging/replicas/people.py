@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.text import without_nul
+from shared_events.contacts.contact import ContactIdentity
 from shared_events.identity import (
     IdentityKind,
     Owned,
@@ -61,8 +62,8 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSumm
         found = owners(seen, await _known(tx, sorted(keys)))
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
-    if found.renamed:
-        await _rename(tx, found.renamed)
+    if found.renamed or found.moved:
+        await _rename(tx, found.renamed | found.moved)
     contacts = [(p.tenant_id, c) for p, c in zip(people, found.contacts, strict=True)]
     known = await repository.known_contacts(tx, contacts)
     missing = {c: p for c, p in zip(contacts, people, strict=True) if c not in known}
@@ -86,7 +87,7 @@ async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[Tenant
     # One that was taken off and is shown again counts as renamed: its alias is learned anew.
     return {
         (row.tenant_id, (cast(IdentityKind, row.kind), row.canonical)): Owned(
-            row.contact_id, "" if row.taken_off else row.value
+            row.contact_id, "" if row.taken_off else row.value, row.proved
         )
         for row in rows
     }
@@ -102,6 +103,7 @@ def _rows(identities: Mapping[TenantIdentity, Owned]) -> list[IdentityRef]:
             value=owned.value,
             contact_id=owned.contact_id,
             taken_off=False,
+            proved=owned.proved,
         )
         for (tenant_id, (kind, canonical)), owned in sorted(identities.items(), key=itemgetter(0))
     ]
@@ -113,20 +115,23 @@ async def _record(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -
 
 
 async def _rename(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -> None:
-    await repository.IDENTITIES.update(tx, _rows(identities), "value", "taken_off")
+    columns = ("value", "contact_id", "taken_off", "proved")
+    await repository.IDENTITIES.update(tx, _rows(identities), *columns)
 
 
-async def link(tx: Transaction, identities: Iterable[tuple[str, WhatsAppId, UUID]]) -> None:
+async def link(tx: Transaction, identities: Iterable[tuple[str, ContactIdentity, UUID]]) -> None:
     """Contacts says whose these identities are; a value WhatsApp reported to us stays.
 
     Each comes with its tenant and the contact it belongs to; the last word counts.
     """
     owned = {
-        (tenant_id, identity.key): Owned(owner, identity.value)
+        (tenant_id, WhatsAppId(identity.kind, identity.value).key): Owned(
+            owner, identity.value, identity.proved
+        )
         for tenant_id, identity, owner in identities
     }
     await repository.IDENTITIES.upsert(
-        tx, _rows(owned), "contact_id", "taken_off", differs="contact_id"
+        tx, _rows(owned), "contact_id", "taken_off", "proved", differs="contact_id"
     )
 
 
