@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact, note
+from shared_events.contacts import contact
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -261,9 +261,7 @@ CONTACT_ENRICHMENT = EventQueue(
     service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
-CONTACTS_TIMELINE = EventQueue(
-    "contacts.timeline", DOMAIN_EVENTS, _keys(note.NoteAdded), service=CONTACTS
-)
+CONTACTS_TIMELINE = EventQueue("contacts.timeline", DOMAIN_EVENTS, ["note.*"], service=CONTACTS)
 """What happens to a contact, told by others than the contact itself."""
 CONTACT_WEBHOOK = EventQueue(
     "contact.events.webhook",

@@ -9,7 +9,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 
 from crm_contacts.timeline.consumers import on_contact_event
@@ -26,4 +26,5 @@ def add_to(service: Service) -> None:
         ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
-    service.on(topology.CONTACTS_TIMELINE, NoteAdded, on_contact_event, together=True)
+    for told in (NoteAdded, NoteUpdated, NoteDeleted):
+        service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)

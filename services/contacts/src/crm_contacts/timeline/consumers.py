@@ -13,7 +13,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.envelope import EventData
 
@@ -66,5 +66,9 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case NoteAdded(note=note):
             shown = note.model_dump(mode="json", include={"id", "type", "priority", "author_id"})
             return "note", "Note added", shown
+        case NoteUpdated(note=note, changed=changed):
+            return "note", "Note changed", {"id": str(note.id), "changed": changed}
+        case NoteDeleted(note_id=note_id):
+            return "note", "Note deleted", {"id": str(note_id)}
         case _:
             return "general", data.description(), {}

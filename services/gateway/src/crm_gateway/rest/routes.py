@@ -33,6 +33,8 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
+    Row("PATCH", "/contacts/{contact_id}/notes/{note_id}", "notes.update", note.PatchNote),
+    Row("DELETE", "/contacts/{contact_id}/notes/{note_id}", "notes.delete", note.DeleteNote, 204),
     Row(
         "PUT",
         "/contacts/{contact_id}/pipeline-status",
@@ -66,6 +68,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
+    Row("GET", "/sessions/{session_id}/notes", "notes.read", note.ListSessionNotes),
     Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
