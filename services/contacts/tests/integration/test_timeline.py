@@ -5,13 +5,16 @@ from uuid import UUID, uuid4
 
 from crm_testing.scenes.contacts import Shop
 from crm_testing.services import eventually
-from shared_events import topology
+from shared_events import examples, topology
 from shared_events.contacts.contact import (
     ContactDeleted,
     CreateContact,
     DeleteContact,
     PatchContact,
 )
+from shared_events.contacts.timeline import ListTimeline
+from shared_events.contacts.tracking import CreateTracking
+from shared_events.messaging.session import SessionStarted
 
 ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_at, created_at"
 
@@ -55,3 +58,39 @@ class TestTimeline:
         last = await company.publish(ContactDeleted(contact_id=contact_id))
         await eventually(lambda: company.applied(last, topology.CONTACT_ENRICHMENT.name))
         assert [e["id"] for e in await company.rows(ENTRIES, contact_id)] == [envelope.event_id]
+
+
+class TestListTimeline:
+    async def test_shows_what_others_tell_of_the_contact_too_the_latest_first(
+        self, company: Shop, other_company: Shop
+    ) -> None:
+        contact_id = UUID((await company.value(CreateContact(name="Maria")))["id"])
+        await company.value(CreateTracking(contact_id=contact_id, source="meta_ads"))
+        started = SessionStarted.model_validate(examples.load("session.started")["data"])
+        session = started.session.model_copy(update={"contact_id": contact_id})
+        for _ in range(2):
+            await company.publish(started.model_copy(update={"session": session}))
+
+        async def complete() -> list[dict[str, Any]] | None:
+            page = await company.value(ListTimeline(contact_id=contact_id))
+            return page["data"] if len(page["data"]) == 4 else None
+
+        entries = await eventually(complete)
+        moments = [entry["occurred_at"] for entry in entries]
+        assert moments == sorted(moments, reverse=True)
+        assert sorted(entry["category"] for entry in entries) == [
+            *("general", "session", "session", "tracking")
+        ]
+        shown = next(entry for entry in entries if entry["category"] == "session")
+        assert shown["payload"]["id"] == str(session.id)
+
+        page = await company.value(ListTimeline(contact_id=contact_id, category="session", limit=1))
+        assert page["has_more"]
+        rest = await company.value(
+            ListTimeline(contact_id=contact_id, category="session", cursor=page["next_cursor"])
+        )
+        assert {page["data"][0]["id"], rest["data"][0]["id"]} == {
+            entry["id"] for entry in entries if entry["category"] == "session"
+        }
+        asked = ListTimeline(contact_id=contact_id)
+        assert await other_company.refusal(asked) == ("not_found", "contact_not_found")

@@ -8,8 +8,8 @@ from service_kit.errors import InvalidError
 
 from crm_contacts.contacts.search import tag_key
 
-MAX_CUSTOM_FIELDS = 64
-MAX_CUSTOM_FIELDS_BYTES = 16 * 1024
+MAX_KEYS = 64
+MAX_BYTES = 16 * 1024
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -35,18 +35,19 @@ def distinct_tags(tags: Iterable[str]) -> list[str]:
 
 def check_custom_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields themselves; InvalidError when there are too many or they are too large."""
+    return check_document(fields, "custom_fields")
+
+
+def check_document(document: dict[str, Any], field: str) -> dict[str, Any]:
+    """What a customer put into this field; InvalidError when it has too many keys or bytes."""
     try:
-        size = len(orjson.dumps(fields))
+        size = len(orjson.dumps(document))
     except TypeError:
         raise InvalidError.field(
-            "custom_fields", "invalid_value", "A number is too large or the nesting too deep."
+            field, "invalid_value", "A number is too large or the nesting too deep."
         ) from None
-    if len(fields) > MAX_CUSTOM_FIELDS:
-        raise InvalidError.field(
-            "custom_fields", "too_long", f"At most {MAX_CUSTOM_FIELDS} custom fields."
-        )
-    if size > MAX_CUSTOM_FIELDS_BYTES:
-        raise InvalidError.field(
-            "custom_fields", "too_large", f"At most {MAX_CUSTOM_FIELDS_BYTES} bytes together."
-        )
-    return fields
+    if len(document) > MAX_KEYS:
+        raise InvalidError.field(field, "too_long", f"At most {MAX_KEYS} fields.")
+    if size > MAX_BYTES:
+        raise InvalidError.field(field, "too_large", f"At most {MAX_BYTES} bytes together.")
+    return document

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -100,6 +101,12 @@ async def find_live(tx: Transaction, contact_id: UUID) -> Contact | None:
     """The contact, unless it is missing, deleted or another tenant's."""
     contact = await CONTACTS.first(tx, "SELECT * FROM contacts WHERE id = $1", contact_id)
     return contact if contact and contact.deleted_at is None else None
+
+
+async def check_live(tx: Transaction, contact_id: UUID) -> None:
+    """Raise NotFoundError unless the contact is there: nobody reads or writes about who is not."""
+    if await find_live(tx, contact_id) is None:
+        raise NotFoundError("contact")
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:

@@ -11,12 +11,21 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
+from shared_events.contacts.timeline import ListTimeline
+from shared_events.contacts.tracking import TrackingCreated
+from shared_events.messaging.session import (
+    SessionAssigned,
+    SessionClosed,
+    SessionExpired,
+    SessionStarted,
+)
 
 from crm_contacts.timeline.consumers import on_contact_event
+from crm_contacts.timeline.requests import list_of_contact
 
 
 def add_to(service: Service) -> None:
-    """Every event of a contact becomes an entry."""
+    """Every event about a contact becomes an entry; a contact's entries can be listed."""
     for event in (
         ContactCreated,
         ContactUpdated,
@@ -26,5 +35,15 @@ def add_to(service: Service) -> None:
         ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
-    for told in (NoteAdded, NoteUpdated, NoteDeleted):
+    for told in (
+        NoteAdded,
+        NoteUpdated,
+        NoteDeleted,
+        SessionStarted,
+        SessionAssigned,
+        SessionClosed,
+        SessionExpired,
+        TrackingCreated,
+    ):
         service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)
+    service.answer(ListTimeline, list_of_contact)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
@@ -15,11 +16,14 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
+from shared_events.contacts.tracking import TrackingCreated
 from shared_events.envelope import EventData
+from shared_events.messaging.session import SessionEvent
 
 from crm_contacts.timeline.models import ContactEvent
 
 _ENTRIES = Rows(ContactEvent)
+_OF_SESSION = {"id", "channel_id", "assigned_agent_id", "end_reason", "total_messages"}
 
 
 async def on_contact_event(tx: Transaction, events: Sequence[Event[Any]]) -> None:
@@ -32,13 +36,21 @@ def _entry_of(event: Event[Any]) -> ContactEvent:
     return ContactEvent.model_construct(
         id=event.body.event_id,
         tenant_id=event.tenant_id,
-        contact_id=event.body.aggregate_id,
+        contact_id=_contact_of(event),
         type=event.body.event_type,
         category=category,
         title=title,
         payload=payload,
         occurred_at=event.body.occurred_at,
     )
+
+
+def _contact_of(event: Event[Any]) -> UUID:
+    """Most are of the contact itself; a session tells whose it is."""
+    if isinstance(event.data, SessionEvent):
+        return event.data.session.contact_id
+    contact_id: UUID = event.body.aggregate_id
+    return contact_id
 
 
 def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
@@ -70,5 +82,11 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
             return "note", "Note changed", {"id": str(note.id), "changed": changed}
         case NoteDeleted(note_id=note_id):
             return "note", "Note deleted", {"id": str(note_id)}
+        case TrackingCreated(tracking=tracking):
+            shown = tracking.model_dump(mode="json", exclude={"contact_id"}, exclude_none=True)
+            return "tracking", f"Came by {tracking.source}", shown
+        case SessionEvent(session=session):
+            shown = session.model_dump(mode="json", include=_OF_SESSION, exclude_none=True)
+            return "session", data.description(), shown
         case _:
             return "general", data.description(), {}

@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, note, pipeline
+from shared_events.contacts import contact, note, pipeline, timeline, tracking
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -35,6 +35,11 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
     Row("PATCH", "/contacts/{contact_id}/notes/{note_id}", "notes.update", note.PatchNote),
     Row("DELETE", "/contacts/{contact_id}/notes/{note_id}", "notes.delete", note.DeleteNote, 204),
+    Row("GET", "/contacts/{contact_id}/events", "contacts.read", timeline.ListTimeline),
+    Row("GET", "/contacts/{contact_id}/trackings", "contacts.read", tracking.ListTrackings),
+    Row(
+        "POST", "/contacts/{contact_id}/trackings", "contacts.update", tracking.CreateTracking, 201
+    ),
     Row(
         "PUT",
         "/contacts/{contact_id}/pipeline-status",
