@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, note, pipeline, timeline, tracking
+from shared_events.contacts import contact, note, pipeline, tag, timeline, tracking
 from shared_events.messaging import message, session
 from shared_events.webhooks import delivery, endpoint
 
@@ -47,6 +47,9 @@ ROUTES: tuple[Row, ...] = (
         pipeline.MoveContact,
     ),
     Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
+    Row("POST", "/contacts/{contact_id}/tags", "contacts.update", tag.AddTags),
+    Row("DELETE", "/contacts/{contact_id}/tags/{tag}", "contacts.update", tag.RemoveTag, 204),
+    Row("GET", "/tags", "contacts.read", tag.ListTags),
     Row("GET", "/pipelines", "pipelines.read", pipeline.ListPipelines),
     Row("POST", "/pipelines", "pipelines.manage", pipeline.CreatePipeline, 201),
     Row("GET", "/pipelines/{pipeline_id}", "pipelines.read", pipeline.GetPipeline),
