@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact, note, tracking
+from shared_events.contacts import contact
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -261,17 +261,7 @@ CONTACT_ENRICHMENT = EventQueue(
     ordered_by=_AGGREGATE,
 )
 CONTACTS_TIMELINE = EventQueue(
-    "contacts.timeline",
-    DOMAIN_EVENTS,
-    _keys(
-        note.NoteAdded,
-        session.SessionStarted,
-        session.SessionAssigned,
-        session.SessionClosed,
-        session.SessionExpired,
-        tracking.TrackingCreated,
-    ),
-    service=CONTACTS,
+    "contacts.timeline", DOMAIN_EVENTS, ["note.*", "session.*", "tracking.*"], service=CONTACTS
 )
 """What happens to a contact, told by others than the contact itself."""
 CONTACT_WEBHOOK = EventQueue(

@@ -38,6 +38,8 @@ _ORDERS = {
     )
     for sort in get_args(ContactSort)
 }
+NEWEST_FIRST = _ORDERS["-created_at"]
+"""The order of a list that asks for none."""
 
 
 @dataclass(frozen=True, slots=True)

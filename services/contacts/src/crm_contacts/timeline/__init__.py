@@ -9,7 +9,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
@@ -37,6 +37,8 @@ def add_to(service: Service) -> None:
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     for told in (
         NoteAdded,
+        NoteUpdated,
+        NoteDeleted,
         SessionStarted,
         SessionAssigned,
         SessionClosed,

@@ -16,6 +16,8 @@ PERMISSIONS = frozenset(
         "sessions.update",
         "notes.read",
         "notes.create",
+        "notes.update",
+        "notes.delete",
         "pipelines.read",
         "pipelines.manage",
         "agents.read",

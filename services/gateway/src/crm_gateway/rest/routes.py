@@ -4,7 +4,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 """
 
 from shared_events.channels import channel
-from shared_events.contacts import contact, note, pipeline, timeline, tracking
+from shared_events.contacts import contact, note, pipeline, tag, timeline, tracking
 from shared_events.messaging import conversation, message, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
@@ -37,6 +37,8 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
+    Row("PATCH", "/contacts/{contact_id}/notes/{note_id}", "notes.update", note.PatchNote),
+    Row("DELETE", "/contacts/{contact_id}/notes/{note_id}", "notes.delete", note.DeleteNote, 204),
     Row("GET", "/contacts/{contact_id}/events", "contacts.read", timeline.ListTimeline),
     Row("GET", "/contacts/{contact_id}/trackings", "contacts.read", tracking.ListTrackings),
     Row(
@@ -49,12 +51,16 @@ ROUTES: tuple[Row, ...] = (
         pipeline.MoveContact,
     ),
     Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
+    Row("POST", "/contacts/{contact_id}/tags", "contacts.update", tag.AddTags),
+    Row("DELETE", "/contacts/{contact_id}/tags/{tag}", "contacts.update", tag.RemoveTag, 204),
+    Row("GET", "/tags", "contacts.read", tag.ListTags),
     Row("GET", "/pipelines", "pipelines.read", pipeline.ListPipelines),
     Row("POST", "/pipelines", "pipelines.manage", pipeline.CreatePipeline, 201),
     Row("GET", "/pipelines/{pipeline_id}", "pipelines.read", pipeline.GetPipeline),
     Row("PUT", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.ReplacePipeline),
     Row("PATCH", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.PatchPipeline),
     Row("DELETE", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.DeletePipeline, 204),
+    Row("GET", "/pipelines/{pipeline_id}/board", "pipelines.read", pipeline.GetBoard),
     Row("GET", _STATUSES, "pipelines.read", pipeline.ListStatuses),
     Row("POST", _STATUSES, "pipelines.manage", pipeline.CreateStatus, 201),
     Row("GET", f"{_STATUSES}/{{status_id}}", "pipelines.read", pipeline.GetStatus),
@@ -104,6 +110,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
+    Row("GET", "/sessions/{session_id}/notes", "notes.read", note.ListSessionNotes),
     Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
     Row(
         "GET",

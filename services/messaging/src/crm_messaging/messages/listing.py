@@ -1,6 +1,6 @@
 """Lists of messages: by what they are of, in an order that never changes, from either end."""
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -87,7 +87,7 @@ async def list_conversation_messages(
 async def _page(
     tx: Transaction,
     order: Order,
-    query: Select[tuple[models.Message]],
+    query: Select[Any],
     request: ListQuery[Message],
 ) -> Page[Message]:
     page = await order.page(tx, query, request, MESSAGES, repository.resource)
