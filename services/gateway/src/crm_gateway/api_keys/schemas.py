@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from shared_events.envelope import Contract
 from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
 
@@ -58,6 +58,17 @@ class CreateApiKey(Command[NewApiKey], key="gateway.api_key.create"):
     or networks it is good from, any when left out. It belongs to the company: it works on when its
     maker leaves, until it expires or is deleted.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "Loja virtual",
+                "scopes": ["contacts.*", "messages.send"],
+                "allowed_ips": ["203.0.113.0/24"],
+                "expires_at": "2030-01-01T00:00:00Z",
+            }
+        }
+    )
 
     name: Name
     scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=50)

@@ -117,6 +117,12 @@ class AcceptInvitation(Command[LoggedIn], WithPassword, key="gateway.auth.accept
 class ChangePassword(Command[Tokens], WithPassword, key="gateway.auth.change_password"):
     """Choose another password. Every other login ends; the reply has tokens to go on with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"current_password": "uma senha comprida", "new_password": "outra, maior"}
+        }
+    )
+
     current_password: GivenPassword
     new_password: NewPassword
 

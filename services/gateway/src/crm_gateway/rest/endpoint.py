@@ -141,7 +141,9 @@ class Endpoint:
         )
         if self.row.act is None:
             return await ask()
-        target_id = next((getattr(request, name) for name in self.row.parameters), None)
+        # What is made has its id in the answer; else it is the last thing the path names.
+        named = self.row.parameters if self.row.status != 201 else ()
+        target_id = getattr(request, named[-1]) if named else None
         return await self._backing.witness.watch(Act(self.row.act, target_id), call, ask)
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
