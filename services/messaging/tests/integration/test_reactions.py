@@ -6,7 +6,8 @@ from typing import Any
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import on_reaction_reported
 from crm_messaging.messages.consumers import on_status_reported
-from crm_messaging.messages.requests import get_message, list_messages
+from crm_messaging.messages.listing import list_messages
+from crm_messaging.messages.requests import get_message
 from crm_testing.limits import largest
 from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.services import read_back

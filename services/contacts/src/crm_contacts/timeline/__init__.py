@@ -17,6 +17,7 @@ from shared_events.messaging.session import (
     SessionAssigned,
     SessionClosed,
     SessionExpired,
+    SessionReopened,
     SessionStarted,
 )
 
@@ -43,6 +44,7 @@ def add_to(service: Service) -> None:
         SessionAssigned,
         SessionClosed,
         SessionExpired,
+        SessionReopened,
         TrackingCreated,
     ):
         service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)
