@@ -57,7 +57,8 @@ class Demo:
         with self.line.journey("A", "Customers write: contact, session, message, webhook"):
             await self._customers_write()
         with self.line.journey("B", "An agent answers: queued, sent, delivered, read"):
-            await self._agent_answers()
+            question, answer = await self._agent_answers()
+            await self._minds_change(question, answer)
         with self.line.journey("C", "Conversations end: by an agent, and by silence"):
             await self._conversations_end()
 
@@ -148,7 +149,8 @@ class Demo:
         if not (request.signature_valid and request.legacy_valid):
             raise StepMissingError(f"the signature of {request.type} does not verify")
 
-    async def _agent_answers(self) -> None:
+    async def _agent_answers(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Returns Maria's question and the answer she got."""
         self.waha.acks = "read"
         await self.waha.receive_text(SESSION, MARIA, "Vocês abrem amanhã?", push_name="Maria Souza")
         question = await self.told(
@@ -182,6 +184,31 @@ class Demo:
         await self.told(
             "message.sent", "phone", lambda d: d["message"]["content"] == "Respondi pelo celular"
         )
+        answered: dict[str, Any] = await self.call("GET", f"/messages/{message['id']}")
+        return question["message"], answered
+
+    async def _minds_change(self, question: dict[str, Any], answer: dict[str, Any]) -> None:
+        """A reaction, an edit and a deletion, by Maria and by the agent."""
+        self.line.mark()
+        await self.waha.react(SESSION, answer["external_id"], "👍")
+        await self.told("message.reaction_changed", "Maria's thumb")
+        self.line.mark()
+        await self.waha.edit(SESSION, question["external_id"], "Vocês abrem no domingo?")
+        await self.told("message.edited", "Maria", lambda d: d["message"]["id"] == question["id"])
+        self.line.mark()
+        path = f"/messages/{answer['id']}"
+        await self.call("PATCH", path, {"content": "No domingo não abrimos."})
+        self.line.row("agent", "PATCH /messages/..", "No domingo não abrimos.")
+        await self.told("message.edited", "agent", lambda d: d["message"]["id"] == answer["id"])
+        self.line.mark()
+        await self.call("DELETE", path)
+        self.line.row("agent", "DELETE /messages/..", "for everyone")
+        await self.told("message.revoked", "agent", lambda d: d["message"]["id"] == answer["id"])
+        await self.waha.deliveries.wait_for(lambda d: d.event == "message.revoked", STEP_SECONDS)
+        done = [kind for kind, _, _ in self.waha.actions]
+        if done != ["edit", "revoke"]:
+            raise StepMissingError(f"WhatsApp was asked for {done}")
+        self.line.row("WhatsApp", "edited and deleted it", "each once")
 
     async def _conversations_end(self) -> None:
         await self.waha.receive_text(SESSION, MARIA, "Obrigada!", push_name="Maria Souza")

@@ -7,6 +7,7 @@ addresses never pass a resolver.
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
@@ -21,12 +22,17 @@ _LONGEST_HEADER = 8190
 
 
 def open_session(
-    egress: Egress, *, per_host: int = 0, keep_seconds: float = 60.0
+    egress: Egress,
+    *,
+    per_host: int = 0,
+    keep_seconds: float = 60.0,
+    traces: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """An HTTP client that dials by this rule, keeps connections, and keeps nothing else.
 
     At most `per_host` connections to one host (0: as many as callers want), idle ones kept for
-    `keep_seconds`. Deadlines and redirects are the caller's to set.
+    `keep_seconds`. `traces` hear of each step of a request. Deadlines and redirects are the
+    caller's to set.
     """
 
     def open_socket(address: AddrInfoType) -> socket.socket:
@@ -50,6 +56,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
         trust_env=False,
+        trace_configs=list(traces),
         skip_auto_headers=("Accept-Encoding",),
         max_line_size=_LONGEST_HEADER,
         max_field_size=_LONGEST_HEADER,

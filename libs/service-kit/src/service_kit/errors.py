@@ -1,5 +1,6 @@
 """What can go wrong, by kind. Each edge maps the kind once: HTTP status, retry or dead letter."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,11 +29,16 @@ class ProblemError(Exception):
         )
 
 
+def json_pointer(*parts: object) -> str:
+    """Where something stands in a JSON document (RFC 6901): the names and indexes on the way."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Pydantic's findings as field errors with JSON pointers."""
     return [
         FieldError(
-            pointer="/" + "/".join(str(part) for part in e["loc"]),
+            pointer=json_pointer(*e["loc"]),
             code=e["type"],
             message=e["msg"],
         )
@@ -62,12 +68,19 @@ class InvalidError(ProblemError):
     kind = "invalid"
 
     @classmethod
-    def field(cls, name: str, code: str, message: str, *, may_come: bool = False) -> "InvalidError":
-        """One wrong field of the request body."""
+    def field(
+        cls, name: str | Sequence[object], code: str, message: str, *, may_come: bool = False
+    ) -> "InvalidError":
+        """One wrong field of the request body.
+
+        `name` is a path in words of ours, such as `waha/base_url`, or the parts of one, which may
+        be anything a customer wrote.
+        """
+        pointer = f"/{name}" if isinstance(name, str) else json_pointer(*name)
         error = cls(
             "validation_failed",
             message,
-            errors=[FieldError(pointer=f"/{name}", code=code, message=message)],
+            errors=[FieldError(pointer=pointer, code=code, message=message)],
         )
         error.may_come = may_come
         return error

@@ -17,6 +17,7 @@ from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from service_kit.errors import DeadlineError
 from service_kit.idempotency import find_reply, store_reply
+from service_kit.sealing import Seal
 
 _CONSUMER = "requests"
 """The name under which the inbox knows calls."""
@@ -32,12 +33,14 @@ async def carry_out(
     idempotency_key: str | None,
     trace: Mapping[str, str],
     call_id: UUID | None = None,
+    seal: Seal | None = None,
 ) -> Reply:
     """The handler's reply, or the one it gave before to an equal command with the same key.
 
     `body` is the request as it was sent: what equal means is judged by it. `call_id` is of the bus,
-    which may deliver a call again. Raises whatever the handler raises, what `find_reply` raises of
-    the key, and DeadlineError for a call that was carried out before.
+    which may deliver a call again. `seal`: the reply shows a secret and is kept sealed. Raises
+    whatever the handler raises, what `find_reply` raises of the key, and DeadlineError for a call
+    that was carried out before.
     """
     key = idempotency_key if request.kind == "command" else None
     async with database.tenant(
@@ -46,14 +49,14 @@ async def carry_out(
         read_only=request.kind == "query",
     ) as tx:
         if key is not None:
-            stored = await find_reply(tx, call, key, request.key, body)
+            stored = await find_reply(tx, call, key, request.key, body, seal)
             if stored is not None:
                 return stored
         elif request.kind == "command" and call_id is not None:
             await claim(tx, call_id)
         reply = reply_with(await handler(tx, request, call))
         if key is not None:
-            await store_reply(tx, call, key, request.key, body, reply)
+            await store_reply(tx, call, key, request.key, body, reply, seal)
         return reply
 
 

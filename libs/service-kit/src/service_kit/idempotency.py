@@ -1,7 +1,8 @@
 """A command and its Idempotency-Key: carried out once, answered alike ever after (docs/adr/0003).
 
 The reply is kept in the database of whoever carries the command out, in the transaction of its
-effect, by tenant, caller and key.
+effect, by tenant, caller and key. A reply that shows a secret is sealed: it would else be kept in
+clear as long as it can be asked for again.
 """
 
 import hashlib
@@ -14,18 +15,25 @@ from shared_events.requests import Reply
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError
+from service_kit.sealing import Seal, WrongKeyError
 
 
 async def find_reply(
-    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any]
+    tx: Transaction,
+    call: Call,
+    key: str,
+    request_key: str,
+    body: Mapping[str, Any],
+    seal: Seal | None = None,
 ) -> Reply | None:
     """The reply stored for this idempotency key, if the command was carried out before.
 
     Raises InvalidError when the key was used for another request and ConflictError while the
-    first one is still running (it holds the lock until it commits).
+    first one is still running (it holds the lock until it commits), or when it was sealed under a
+    key that is gone.
     """
     # What is answered already needs no lock: repetitions must not be in each other's way.
-    stored = await _stored(tx, call, key, request_key, body)
+    stored = await _stored(tx, call, key, request_key, body, seal)
     if stored is not None:
         return stored
     free = await tx.fetchval(
@@ -37,11 +45,16 @@ async def find_reply(
             "idempotency_key_in_use", "The first request with this Idempotency-Key still runs."
         )
     # The first one may have committed between the look and the lock.
-    return await _stored(tx, call, key, request_key, body)
+    return await _stored(tx, call, key, request_key, body, seal)
 
 
 async def _stored(
-    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any]
+    tx: Transaction,
+    call: Call,
+    key: str,
+    request_key: str,
+    body: Mapping[str, Any],
+    seal: Seal | None,
 ) -> Reply | None:
     row = await tx.fetchrow(
         "SELECT request_hash, reply FROM command_replies"
@@ -56,13 +69,26 @@ async def _stored(
         raise InvalidError(
             "idempotency_key_reused", "This Idempotency-Key was used for a different request."
         )
-    return Reply.model_validate_json(row["reply"]).model_copy(update={"replayed": True})
+    try:
+        reply = row["reply"] if seal is None else seal.open_text(row["reply"])
+    except WrongKeyError:
+        raise ConflictError(
+            "answer_lost", "It was carried out; what it showed cannot be shown again."
+        ) from None
+    return Reply.model_validate_json(reply).model_copy(update={"replayed": True})
 
 
 async def store_reply(
-    tx: Transaction, call: Call, key: str, request_key: str, body: Mapping[str, Any], reply: Reply
+    tx: Transaction,
+    call: Call,
+    key: str,
+    request_key: str,
+    body: Mapping[str, Any],
+    reply: Reply,
+    seal: Seal | None = None,
 ) -> None:
     """Keep the reply in the transaction of the effect: both exist, or neither."""
+    text = reply.model_dump_json()
     await tx.execute(
         "INSERT INTO command_replies (tenant_id, caller, idempotency_key, request_hash, reply)"
         " VALUES ($1, $2, $3, $4, $5)",
@@ -71,12 +97,12 @@ async def store_reply(
         key,
         _request_hash(request_key, body),
         # As text within the jsonb, which would put the members of an object in another order.
-        reply.model_dump_json(),
+        text if seal is None else seal.seal_text(text),
     )
 
 
 def _caller(call: Call) -> str:
-    return str(call.principal.user_id or "")
+    return str(call.principal.user_id or call.principal.api_key_id or "")
 
 
 def _request_hash(request_key: str, body: Mapping[str, Any]) -> str:

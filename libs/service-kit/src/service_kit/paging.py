@@ -1,7 +1,11 @@
-"""Keyset paging: a cursor names the last row of a page, so that inserts shift nothing."""
+"""Keyset paging: a cursor names the last row of a page, so that inserts shift nothing.
+
+It is of one list only: of a tenant, an order and the filters it was given with.
+"""
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -38,17 +42,18 @@ class Order:
         self._columns = [column for column, _ in keys]
         self._kinds = [TypeAdapter[Any](kind) for _, kind in keys]
 
-    def cursor(self, row: Record) -> str:
-        """Name this row, opaquely, for this order only."""
+    def cursor(self, row: Record, of: str = "") -> str:
+        """Name this row, opaquely, for this order of one list only (`of`: see `_list_of`)."""
         values = [str(row[column.name]) for column in self._columns]
-        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values])).decode().rstrip("=")
+        named = orjson.dumps([self.name + of, *values])
+        return base64.urlsafe_b64encode(named).decode().rstrip("=")
 
-    def read(self, cursor: str) -> tuple[Any, ...]:
-        """The values a cursor holds; raises MalformedError when it is not one of this order."""
+    def read(self, cursor: str, of: str = "") -> tuple[Any, ...]:
+        """The values a cursor holds; raises MalformedError when it is not one of this list."""
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
             name, *values = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if name != self.name or any("\x00" in value for value in values):
+            if name != self.name + of or any("\x00" in value for value in values):
                 raise ValueError("a cursor of another list, or text no database holds")
             return tuple(
                 _storable(kind.validate_python(value))
@@ -79,9 +84,10 @@ class Order:
         """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.
         query = query.where(self._tenant == tx.tenant_id)
+        of = _list_of(tx.tenant_id, request)
         if request.cursor is not None:
             after = tuple_(*self._columns)
-            values = self.read(request.cursor)
+            values = self.read(request.cursor, of)
             query = query.where(after < values if self.descending else after > values)
         else:
             query = query.offset(request.offset)
@@ -90,9 +96,15 @@ class Order:
         )
         found = await tx.fetch(query.limit(request.limit + 1))
         page = found[: request.limit]
-        return [rows.value(record) for record in page], self.cursor(page[-1]) if len(
-            found
-        ) > request.limit else None
+        more = len(found) > request.limit
+        return [rows.value(record) for record in page], self.cursor(page[-1], of) if more else None
+
+
+def _list_of(tenant_id: str, request: ListQuery[Any]) -> str:
+    """What tells lists apart, in short: whose they are, and how they are filtered."""
+    filters = request.model_dump_json(exclude={"cursor", "limit", "offset"})
+    named = f"{tenant_id} {request.key} {filters}".encode()
+    return "/" + hashlib.blake2b(named, digest_size=8).hexdigest()
 
 
 def _storable(value: Any) -> Any:

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 from crm_scratch.things import OTHER_TENANT, TENANT, Thing, insert_thing
 from service_kit.database import Database
+from service_kit.errors import MalformedError
 from service_kit.paging import Order
 from service_kit.rows import Shape
 from shared_events.requests import ListQuery
@@ -26,6 +27,8 @@ BY_EXPRESSION = Order("loud", [(LOUD, str), (TABLE.c.id, UUID)], tenant=TABLE.c.
 
 class ListThings(ListQuery[Thing], key="scratch.thing.list"):
     """Things, page by page."""
+
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,18 @@ class TestPage:
         _, cursor = await page(database, UP)
         await store(database, "a", "f")
         assert await page(database, UP, cursor) == (["e", "f"], None)
+
+    async def test_has_a_cursor_that_fits_no_other_filter_and_no_other_tenant(
+        self, database: Database
+    ) -> None:
+        await store(database, "a", "b", "c", "d")
+        _, cursor = await page(database, UP)
+        for tenant_id, name in ((TENANT, "a"), (OTHER_TENANT, None)):
+            request = ListThings(limit=2, cursor=cursor, name=name)
+            async with database.tenant(tenant_id) as tx:
+                with pytest.raises(MalformedError):
+                    await UP.found(tx, select(TABLE), request, Shape(Row))
+        assert await page(database, UP, cursor) == (["d"], None)
 
     async def test_begins_at_the_offset_when_there_is_no_cursor(self, database: Database) -> None:
         await store(database, "a", "b", "c", "d")

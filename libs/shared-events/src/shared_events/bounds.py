@@ -32,6 +32,8 @@ ExternalId = Annotated[str, StringConstraints(max_length=255)]
 """WhatsApp's own id of a message."""
 MessageText = Annotated[str, StringConstraints(max_length=1_000_000)]
 """What was written. WhatsApp takes 65,536 characters; what came in is never cut."""
+Emoji = Annotated[str, StringConstraints(max_length=50)]
+"""One emoji: families and flags are of a dozen characters. Empty where one was taken away."""
 
 Tag = Annotated[str, StringConstraints(max_length=64)]
 Document = Annotated[dict[str, Any], Field(max_length=64)]

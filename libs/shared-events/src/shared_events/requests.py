@@ -25,10 +25,14 @@ ProblemKind = Literal[
 
 
 class Principal(Contract):
-    """Who asks. The tenant here, never one from a body, decides what the caller can see."""
+    """Who asks. The tenant here, never one from a body, decides what the caller can see.
+
+    A person has a `user_id`; a system of the customer's has the id of its API key instead.
+    """
 
     tenant_id: TenantId
     user_id: UUID | None = None
+    api_key_id: UUID | None = None
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
 

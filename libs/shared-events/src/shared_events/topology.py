@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact, note, tracking
+from shared_events.contacts import contact
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -205,7 +205,7 @@ WAHA_NOTICES = EventQueue(
 CHANNELS_OUTBOUND = EventQueue(
     "channels.outbound",
     DOMAIN_EVENTS,
-    _keys(message.MessageQueued),
+    _keys(message.MessageQueued, message.MessageChangeRequested),
     service=CHANNELS,
     ordered_by=_AGGREGATE,
 )
@@ -213,11 +213,10 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
     "messaging.channel_events",
     DOMAIN_EVENTS,
     _keys(
-        traffic.ChannelMessageReceived,
-        traffic.ChannelMessageSent,
-        traffic.ChannelMessageFailed,
-        traffic.ChannelMessageStatusReported,
-        traffic.ChannelMessageRevoked,
+        *(traffic.ChannelMessageReceived, traffic.ChannelMessageSent),
+        *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
+        *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
+        *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -262,17 +261,7 @@ CONTACT_ENRICHMENT = EventQueue(
     ordered_by=_AGGREGATE,
 )
 CONTACTS_TIMELINE = EventQueue(
-    "contacts.timeline",
-    DOMAIN_EVENTS,
-    _keys(
-        note.NoteAdded,
-        session.SessionStarted,
-        session.SessionAssigned,
-        session.SessionClosed,
-        session.SessionExpired,
-        tracking.TrackingCreated,
-    ),
-    service=CONTACTS,
+    "contacts.timeline", DOMAIN_EVENTS, ["note.*", "session.*", "tracking.*"], service=CONTACTS
 )
 """What happens to a contact, told by others than the contact itself."""
 CONTACT_WEBHOOK = EventQueue(

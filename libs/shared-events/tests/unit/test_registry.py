@@ -44,15 +44,19 @@ class TestEventTypes:
         assert ContactCreated in PUBLIC
         assert {e.event_type for e in ALL_EVENTS if not e.public} == {
             "agent.updated",
+            "channel.change_failed",
             "channel.deleted",
+            "channel.message_edited",
             "channel.message_failed",
             "channel.message_received",
             "channel.message_revoked",
             "channel.message_sent",
             "channel.message_status_reported",
+            "channel.reaction_reported",
             "channel.updated",
             "contact.identity_linked",
             "contact.identity_released",
+            "message.change_requested",
         }
 
 

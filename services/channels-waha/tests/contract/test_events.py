@@ -15,7 +15,10 @@ TOLD = {
     "channel.message_received",
     "channel.message_sent",
     "channel.message_failed",
+    "channel.message_edited",
     "channel.message_revoked",
+    "channel.reaction_reported",
+    "channel.change_failed",
     "channel.message_status_reported",
 }
 
@@ -29,13 +32,20 @@ class TestContract:
             await company.hears(body["event"], orjson.dumps(body))
         await company.until_state(await company.write("oi"), "sent")
         await company.until_state(await company.write(None, content_type="poll"), "failed")
+        message_id = await company.write("tchau")
+        await company.until_state(message_id, "sent")
+        edit = await company.change("edit", message_id, "oi", external_id="NOBODYS")
+        await company.until_state(edit, "failed")
         await company.value(DeleteChannel(channel_id=company.channel_id))
         envelopes = [read_back(row) for row in await company.outbox()]
         assert {e.event_type for e in envelopes} == TOLD
         assert {e.tenant_id for e in envelopes} == {company.id}
 
-    async def test_message_queued_has_its_effect(self, company: Shop) -> None:
-        assert topology.CHANNELS_OUTBOUND.keys == ("message.queued",)
+    async def test_what_is_queued_and_requested_has_its_effect(self, company: Shop) -> None:
+        keys = ("message.queued", "message.change_requested")
+        assert topology.CHANNELS_OUTBOUND.keys == keys
         await company.connect()
         message_id = await company.write("oi")
         assert (await company.until_state(message_id, "sent"))["content"] == "oi"
+        edit = await company.change("edit", message_id, "olá")
+        assert (await company.until_state(edit, "sent"))["content"] == "olá"

@@ -68,13 +68,17 @@ class TestMessages:
         ignored = [k for k in kept if k["outcome"] == "ignored"]
         unhandled = {k["event"] for k in kept if k["outcome"] == "unhandled"}
         assert len(ignored) == 2
-        assert "message.reaction" in unhandled
+        assert "poll.vote" in unhandled
         heard = len(await company.told("channel.message_received"))
         receipts = len(await company.told("channel.message_status_reported"))
         (revoked,) = await company.told("channel.message_revoked")
         assert revoked["external_id"] == "3A5577AA11CC22DD33EE"
+        (edited,) = await company.told("channel.message_edited")
+        assert edited["external_id"] == "AC1A2B3C4D5E6F708192A3B4C5D6E7F8"
+        (reacted,) = await company.told("channel.reaction_reported")
+        assert reacted["external_id"] == "3EB0AA00BB11CC22DD33"
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + 1 + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 3 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""

@@ -81,6 +81,11 @@ class Tenant:
         """Proof that a message of ours was delivered."""
         return self.raw("message.ack", {"id": f"true_{CUSTOMER}_{bare}", "fromMe": True, "ack": 2})
 
+    def edits(self, bare: str) -> Raw:
+        """Another text for a message of ours: on the phone, or as we asked for it."""
+        edit = {"id": f"true_{CUSTOMER}_E{bare}", "editedMessageId": bare, "body": "Olá!"}
+        return self.raw("message.edited", {**edit, "fromMe": True})
+
     def status(self, word: str, at: int = 1_790_000_000_000) -> Raw:
         """WAHA's word for its session."""
         return self.raw("session.status", {"status": word}, timestamp=at)
@@ -95,6 +100,7 @@ class Tenant:
             self.echo(f"K{sign}", "by id"),
             self.receipt(f"R{sign}"),
             self.raw("message.revoked", {"before": {"id": f"false_{CUSTOMER}_S{sign}"}}),
+            self.edits(f"K{sign}"),
         ]
 
     def writes(self, text: str, channel_id: UUID | None = None) -> Event[Any]:
@@ -207,7 +213,7 @@ class TestCost:
             await crowd.apply([raw for t in tenants for raw in t.hears()])
             asked[count] = (writing, list(crowd.trips))
         assert asked[60] == asked[2]
-        assert [len(trips) for trips in asked[60]] == [2, 10]
+        assert [len(trips) for trips in asked[60]] == [2, 11]
 
 
 class TestSameAsOneByOne:
@@ -227,7 +233,7 @@ class TestSameAsOneByOne:
             state = await crowd.state(tenant)
             assert state == await one_by_one.state(tenant)
             events, lids, kept, owed, channel = map(len, state)
-            assert (events, lids, kept, owed, channel) == (8, 1, 1, 3, 1)
+            assert (events, lids, kept, owed, channel) == (9, 1, 1, 3, 1)
         sent = await crowd.told(tenants[0], "channel.message_sent")
         assert {event["external_id"] for event in sent} == {"W", "K", "R"}
         for said in await crowd.told(tenants[0], "channel.message_received"):
@@ -385,4 +391,5 @@ class TestFreshDatabase:
         echoes = [e for t in tenants for e in (t.echo("W", "by words"), t.echo(f"K{n}", "by id"))]
         await crowd.apply(echoes)
         await crowd.apply([t.receipt(bare) for t in tenants for bare in ("W", f"K{n}")])
+        await crowd.apply([t.edits(f"K{n}") for t in tenants])
         return len(heard) + len(echoes) * 2

@@ -17,6 +17,7 @@ from crm_channels_waha.waha.answers import (
     judge,
     judge_failure,
 )
+from crm_channels_waha.waha.changing import Change, compose_change
 from crm_channels_waha.waha.configuration import EVENTS, Subscription
 from crm_channels_waha.waha.sending import Outgoing, compose
 from service_kit.egress import ForbiddenAddressError
@@ -188,3 +189,29 @@ class TestSubscription:
     def test_subscribes_to_message_any_alone(self) -> None:
         assert "message.any" in EVENTS
         assert "message" not in EVENTS
+
+
+class TestChange:
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            (
+                Change("edit", "1@c.us", "A1", True, None, "dois"),
+                ("PUT", "/api/loja/chats/1%40c.us/messages/true_1%40c.us_A1", {"text": "dois"}),
+            ),
+            (
+                Change("revoke", "7@g.us", "A1", True, "9@c.us", ""),
+                ("DELETE", "/api/loja/chats/7%40g.us/messages/true_7%40g.us_A1_9%40c.us", None),
+            ),
+            (
+                Change("reaction", "7@g.us", "A1", False, "5@lid", "👍"),
+                (
+                    "PUT",
+                    "/api/reaction",
+                    {"session": "loja", "messageId": "false_7@g.us_A1_5@lid", "reaction": "👍"},
+                ),
+            ),
+        ],
+    )
+    def test_names_the_message_by_its_full_id(self, change: Change, expected: object) -> None:
+        assert compose_change(change, "loja") == expected

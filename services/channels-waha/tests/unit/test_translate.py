@@ -7,17 +7,15 @@ from uuid import UUID
 
 import pytest
 from crm_channels_waha.waha.ids import bare_id
-from crm_channels_waha.waha.translate import (
-    KNOWN_EVENTS,
+from crm_channels_waha.waha.meaning import (
     Heard,
     Kept,
     Listener,
     Receipt,
-    Revocation,
     SessionReport,
     Translation,
-    translate,
 )
+from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
 from crm_fakes import examples
 from crm_fakes.examples import Example
 
@@ -103,14 +101,6 @@ class TestExamples:
         assert receipt.report.participant == expected.get("participant")
         assert receipt.chat_id == expected["chat_id"]
 
-    @pytest.mark.parametrize("example", by_action("mark_deleted"))
-    def test_deletion_for_everyone_names_the_message_not_the_act(self, example: Example) -> None:
-        revocation = translate(example.body, LISTENER, RECEIVED_AT)
-        assert isinstance(revocation, Revocation)
-        assert revocation.report.external_id == example.expected["target_key"]
-        assert revocation.report.revoked_at.timestamp() == example.body["timestamp"] / 1000
-        assert revocation.chat_id == example.expected["chat_id"]
-
     @pytest.mark.parametrize("example", by_action("update_session"))
     def test_session_status_is_reported_as_expected(self, example: Example) -> None:
         expected = example.expected
@@ -132,8 +122,6 @@ class TestExamples:
         by_action(
             "poll_vote",
             "poll_vote_unreadable",
-            "set_reaction",
-            "edit_message",
             "call_event",
             "presence",
             "chat_archived",
@@ -190,28 +178,6 @@ class TestOddShapes:
     @pytest.mark.parametrize("ack", [None, "x", 9, -7, {}])
     def test_receipt_of_unknown_level_is_kept(self, ack: Any) -> None:
         assert isinstance(webhook({"id": "true_1@c.us_A", "ack": ack}, "message.ack"), Kept)
-
-    @pytest.mark.parametrize(
-        ("payload", "target"),
-        [
-            ({"revokedMessageId": "A1", "after": {"id": "false_55119@c.us_B2"}}, "A1"),
-            (
-                {"before": {"id": "false_55119@c.us_A1"}, "after": {"id": "false_55119@c.us_B2"}},
-                "A1",
-            ),
-            ({"before": None, "after": {"id": "false_55119@c.us_A1"}}, "A1"),
-        ],
-    )
-    def test_deleted_message_is_found_in_every_form(self, payload: Any, target: str) -> None:
-        found = webhook(payload, "message.revoked")
-        assert isinstance(found, Revocation)
-        assert (found.report.external_id, found.chat_id) == (target, "55119@c.us")
-        assert found.report.revoked_at == RECEIVED_AT
-
-    @pytest.mark.parametrize("payload", [None, {}, {"after": {}}, {"revokedMessageId": {}}])
-    def test_deletion_of_nothing_is_kept(self, payload: Any) -> None:
-        kept = webhook(payload, "message.revoked")
-        assert kept == Kept("unhandled", "revoked message without id")
 
     def test_chat_too_long_to_be_anybody_is_ignored(self) -> None:
         found = webhook({"id": f"false_{'1' * 80}@lid_A", "body": "oi"})

@@ -11,6 +11,7 @@ from crm_contacts import (
     custom_fields,
     notes,
     pipelines,
+    tags,
     timeline,
     trackings,
 )
@@ -26,6 +27,7 @@ def create_service(settings: ContactsSettings) -> Service:
     custom_fields.add_to(service)
     contact_lists.add_to(service)
     notes.add_to(service)
+    tags.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)
     return service

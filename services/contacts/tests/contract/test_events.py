@@ -21,7 +21,7 @@ from shared_events.contacts.contact import (
     DeleteContact,
     PatchContact,
 )
-from shared_events.contacts.note import CreateNote, Note, NoteAdded
+from shared_events.contacts.note import CreateNote, Note, NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged, Place
 
 NOW = "2026-01-01T12:00:00Z"
@@ -106,6 +106,8 @@ class TestConsumed:
                 contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),
             NoteAdded(note=NOTE),
+            NoteUpdated(note=NOTE, changed=["content"]),
+            NoteDeleted(note_id=NOTE.id, contact_id=CONTACT.id),
             ContactPipelineStatusChanged(contact=CONTACT, before=Place(pipeline_id=UUID(int=7))),
         ],
         ids=lambda data: data.event_type,

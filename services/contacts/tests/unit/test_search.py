@@ -3,7 +3,8 @@ from typing import Any
 from uuid import uuid4
 
 from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.search import derive, fold, patterns
+from crm_contacts.contacts.search import derive
+from service_kit.search import fold, patterns
 
 
 def contact(**fields: Any) -> Contact:

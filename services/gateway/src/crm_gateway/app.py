@@ -10,18 +10,27 @@ from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from crm_gateway.access.callers import KnownCallers
+from crm_gateway.access.quotas import Quotas
+from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents.service import Agents
+from crm_gateway.api_keys.service import ApiKeys
+from crm_gateway.audit import service as audit
+from crm_gateway.audit.repository import purge as purge_audit_log
+from crm_gateway.audit.service import AuditedActs
+from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.service import Accounts
-from crm_gateway.auth.throttle import Throttle
+from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
+from crm_gateway.rest.endpoint import Backing
 from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import Row
@@ -44,18 +53,22 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     database = service.database
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)
-    throttle = Throttle(
-        settings.login_failures_per_account,
-        settings.login_failures_per_address,
-        settings.login_window_seconds,
-    )
+    standings = Standings(database)
     accounts = Accounts(
-        database, tokens, passwords, throttle, refresh_ttl_seconds=settings.refresh_ttl
+        database,
+        tokens,
+        passwords,
+        Guards(settings),
+        standings,
+        refresh_ttl_seconds=settings.refresh_ttl,
     )
-    own = OwnRequests(database)
+    own = OwnRequests(database, settings.seal)
     accounts.add_to(own)
-    Agents(passwords).add_to(own)
+    Agents(passwords, standings).add_to(own)
+    ApiKeys(standings).add_to(own)
+    audit.add_to(own)
     event_types.add_to(own)
+    own.check(rows)
     bus = RequestClient(settings.amqp_url, settings.signatures)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):
@@ -66,7 +79,19 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
 
-    api.add_to(service.app, rows, tokens=tokens, own=own, bus=bus)
+    quotas = Quotas(
+        database,
+        per_tenant=settings.rate_limit_per_tenant,
+        per_key=settings.rate_limit_per_key,
+    )
+    backing = Backing(
+        callers=KnownCallers(tokens, standings),
+        quotas=quotas,
+        witness=AuditedActs(database),
+        own=own,
+        bus=bus,
+    )
+    api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
     edge.install(service.app)
@@ -75,15 +100,18 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     )
 
     async def purge() -> None:
-        """Forget expired logins and old failures."""
+        """Forget expired logins, old attempts and old acts."""
         while True:
             async with database.system("purge") as tx:
                 await purge_refresh_tokens(tx)
-                await throttle.purge(tx)
+                await purge_tallies(tx)
+                await purge_audit_log(tx, settings.audit_days)
             await asyncio.sleep(_PURGE_SECONDS)
 
     service.background("requests", bus.run)
     service.background("spool", spool.run)
+    service.background("access", standings.run)
+    service.background("quotas", quotas.run)
     service.background("purge-logins", purge)
     return service
 

@@ -1,10 +1,14 @@
 """Settings of the gateway."""
 
+import base64
+import hashlib
+import hmac
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
+from service_kit.sealing import Seal
 from service_kit.settings import ServiceSettings, listed
 
 
@@ -22,7 +26,7 @@ class GatewaySettings(ServiceSettings):
         default=900,
         ge=30,
         le=86_400,
-        description="seconds an access token lives; a role change takes effect within them",
+        description="seconds an access token lives; one that ended before is refused at once",
     )
     jwt_issuer: str = Field(default="ventros-crm", description="who issues tokens")
     jwt_audience: str = Field(default="ventros-crm-api", description="whom tokens are for")
@@ -41,12 +45,44 @@ class GatewaySettings(ServiceSettings):
     )
 
     login_failures_per_account: int = Field(
-        default=5, ge=1, description="failed logins of an account before 429"
+        default=5, ge=1, description="failed logins of an account from one address before 429"
     )
     login_failures_per_address: int = Field(
-        default=50, ge=1, description="the same of an address: a whole office may share one"
+        default=50,
+        ge=1,
+        description="failed logins of an address, or tokens it makes up: a whole office may share"
+        " one",
+    )
+    login_failures_of_strangers: int = Field(
+        default=100,
+        ge=1,
+        description="failed logins of an account from all addresses its owner never came from;"
+        " of a company's accounts together, ten times as many",
     )
     login_window_seconds: int = Field(default=900, ge=1, description="within this time")
+    registrations_per_address: int = Field(
+        default=200, ge=1, description="accounts an address may open within that time"
+    )
+    refreshes_per_user: int = Field(
+        default=300, ge=1, description="refresh tokens a user may exchange within that time"
+    )
+
+    audit_days: int = Field(default=400, ge=1, description="days the audit log is kept")
+
+    rate_limit_per_tenant: int = Field(
+        default=30_000, ge=1, description="requests of a company in a minute before 429"
+    )
+    rate_limit_per_key: int = Field(
+        default=12_000, ge=1, description="requests of one of its API keys in a minute"
+    )
+
+    @property
+    def seal(self) -> Seal:
+        """Closes what is kept of replies that show a secret; its key is made from the master key,
+        for this purpose only."""
+        master = self.ingress_master_key.get_secret_value().encode()
+        key = hmac.digest(master, b"replies that show a secret", hashlib.sha256)
+        return Seal(SecretStr(base64.urlsafe_b64encode(key).decode()))
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""

@@ -113,7 +113,7 @@ def http_client(service: Service) -> httpx.AsyncClient:
 
     Its failed logins lock nobody else out.
     """
-    address = f"2001:db8::{next(_LAST_GROUPS):x}"
+    address = f"2001:db8:0:{next(_LAST_GROUPS):x}::1"
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(service.app, client=(address, 4711)),
         base_url="http://gateway/api/v1",

@@ -4,14 +4,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
-from crm_gateway.settings import GatewaySettings
 from crm_testing.servers import RabbitServer
 from crm_testing.services import answering
 from pydantic import SecretStr
-from service_kit.service import Service
 from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
@@ -223,6 +220,25 @@ class TestRefusals:
         assert response.headers["x-request-id"] != given
         assert len(response.headers["x-request-id"]) == 36
 
+    async def test_nothing_is_framed_sniffed_or_run_by_a_browser(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        root = str(client.base_url).removesuffix("/api/v1/")
+        answers = [
+            await client.get("/auth/me", headers=account.bearer),
+            await client.get("/nothing"),
+            await client.post("/webhooks/waha/x", content=b"{}"),
+            await client.get(f"{root}/docs"),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 404, 401, 200]
+        for answer in answers:
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        policies = ["'none'" in a.headers["content-security-policy"][:20] for a in answers]
+        assert policies == [True, True, True, False]
+
 
 class TestRoles:
     @pytest.mark.parametrize("role", ["supervisor", "agent"])
@@ -230,14 +246,17 @@ class TestRoles:
         self,
         client: httpx.AsyncClient,
         account: Account,
-        gateway: Service,
         role: Role,
     ) -> None:
-        settings = gateway.settings
-        assert isinstance(settings, GatewaySettings)
-        token = AccessTokens(settings).issue(
-            user_id=uuid4(), tenant_id=account.tenant_id, role=role
-        )
+        body = {
+            "name": "Bia",
+            "email": f"{uuid4()}@example.com",
+            "role": role,
+            "password": "12345678",
+        }
+        await client.post("/agents", json=body, headers=account.bearer)
+        login = {"email": body["email"], "password": body["password"]}
+        token = (await client.post("/auth/login", json=login)).json()["access_token"]
 
         async def status(row: Row) -> int:
             path = row.path.format(**{name: uuid4() for name in row.parameters})

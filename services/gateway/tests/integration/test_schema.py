@@ -13,17 +13,17 @@ class TestTables:
         await assert_models_match(await databases.create(), "crm_gateway", Base.metadata)
 
     async def test_keep_tenants_apart(self, databases: Databases) -> None:
-        of_no_tenant = {*OF_NO_TENANT, "login_failures"}
+        of_no_tenant = {*OF_NO_TENANT, "login_failures", "tallies"}
         await assert_tenants_apart(await databases.create(), of_no_tenant=of_no_tenant)
 
 
 class TestScopes:
-    async def test_the_login_scope_sees_users_and_refresh_tokens_only(
+    async def test_the_login_scope_sees_what_proves_who_asks_and_nothing_else(
         self, gateway: Service, account: object
     ) -> None:
         del account
         async with gateway.database.system("login") as tx:
             assert await tx.fetchval("SELECT count(*) FROM users") > 0
-            for table in ("projects", "agents", "ingress_spool", "outbox_events"):
+            for table in ("projects", "agents", "ingress_spool", "outbox_events", "audit_log"):
                 query = f"SELECT count(*) FROM {table}"  # noqa: S608 - our own names
                 assert await tx.fetchval(query) == 0

@@ -74,7 +74,7 @@ class TestDocument:
             operation = openapi["paths"][PREFIX + row.path][row.method.lower()]
             assert str(row.status) in operation["responses"]
             scopes = [] if row.permission == AUTHENTICATED else [row.permission]
-            expected = None if row.permission == PUBLIC else [{"bearer": scopes}]
+            expected = None if row.permission == PUBLIC else [{"bearer": scopes}, {"api_key": []}]
             assert operation.get("security") == expected
 
     def test_every_reference_leads_somewhere(self, openapi: dict[str, Any]) -> None:

@@ -115,6 +115,19 @@ class TestBody:
         request = await rest.asks("PATCH", f"/contacts/{ID}", {"email": None}, merge_patch)
         assert request.model_fields_set == {"contact_id", "email"}
 
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("POST", "/contacts", {"name": "Zé", "a/b~c": 1}),
+            ("POST", f"/channels/{ID}/start", {"a/b~c": 1}),
+        ],
+    )
+    async def test_a_name_of_whatever_letters_is_a_pointer_all_the_same(
+        self, rest: Rest, method: str, path: str, body: dict[str, Any]
+    ) -> None:
+        response = await rest.send(method, path, body)
+        assert [e["pointer"] for e in response.json()["errors"]] == ["/a~1b~0c"]
+
     async def test_names_every_wrong_field(self, rest: Rest) -> None:
         response = await rest.send("POST", "/contacts", {"nmae": "x", "email": "no"})
         pointers = {error["pointer"] for error in response.json()["errors"]}
@@ -214,6 +227,7 @@ class TestBody:
             ({"name": "Zé", "tags": ["vip", "\0"]}, "/tags/1"),
             ({"name": "Zé", "custom_fields": {"a": {"b": "\0"}}}, "/custom_fields/a/b"),
             ({"name": "Zé", "custom_fields": {"\0": 1}}, "/custom_fields"),
+            ({"name": "Zé", "custom_fields": {"a/b~1": ["\0"]}}, "/custom_fields/a~1b~01/0"),
         ],
     )
     async def test_a_nul_character_is_invalid(

@@ -1,6 +1,7 @@
-from crm_gateway.access.roles import permissions_of, permits
+from crm_gateway.access.roles import PERMISSIONS, covers, is_grantable, permissions_of
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC
+from shared_events.permissions import permits
 
 ADMIN = {"admin"}
 STAFF = {"admin", "supervisor"}
@@ -21,17 +22,24 @@ MAY_USE = {
     ("GET", "/contacts/{contact_id}/notes"): ALL,
     ("POST", "/contacts/{contact_id}/notes"): ALL,
     ("GET", "/contacts/{contact_id}/notes/{note_id}"): ALL,
+    ("PATCH", "/contacts/{contact_id}/notes/{note_id}"): STAFF,
+    ("DELETE", "/contacts/{contact_id}/notes/{note_id}"): STAFF,
+    ("GET", "/sessions/{session_id}/notes"): ALL,
     ("GET", "/contacts/{contact_id}/events"): ALL,
     ("GET", "/contacts/{contact_id}/trackings"): ALL,
     ("POST", "/contacts/{contact_id}/trackings"): ALL,
     ("PUT", "/contacts/{contact_id}/pipeline-status"): ALL,
     ("GET", "/contacts/{contact_id}/pipeline-history"): ALL,
+    ("POST", "/contacts/{contact_id}/tags"): ALL,
+    ("DELETE", "/contacts/{contact_id}/tags/{tag}"): ALL,
+    ("GET", "/tags"): ALL,
     ("GET", "/pipelines"): STAFF,
     ("POST", "/pipelines"): ADMIN,
     ("GET", "/pipelines/{pipeline_id}"): STAFF,
     ("PUT", "/pipelines/{pipeline_id}"): ADMIN,
     ("PATCH", "/pipelines/{pipeline_id}"): ADMIN,
     ("DELETE", "/pipelines/{pipeline_id}"): ADMIN,
+    ("GET", "/pipelines/{pipeline_id}/board"): STAFF,
     ("GET", "/pipelines/{pipeline_id}/statuses"): STAFF,
     ("POST", "/pipelines/{pipeline_id}/statuses"): ADMIN,
     ("GET", "/pipelines/{pipeline_id}/statuses/{status_id}"): STAFF,
@@ -58,15 +66,32 @@ MAY_USE = {
     ("GET", "/messages"): ALL,
     ("POST", "/messages/send"): ALL,
     ("GET", "/messages/{message_id}"): ALL,
+    ("GET", "/conversations"): ALL,
+    ("GET", "/conversations/{conversation_id}"): ALL,
+    ("GET", "/conversations/{conversation_id}/messages"): ALL,
+    ("POST", "/conversations/{conversation_id}/read"): ALL,
+    ("PATCH", "/messages/{message_id}"): ALL,
+    ("DELETE", "/messages/{message_id}"): ALL,
+    ("PUT", "/messages/{message_id}/reaction"): ALL,
+    ("DELETE", "/messages/{message_id}/reaction"): ALL,
+    ("GET", "/messages/{message_id}/versions"): ALL,
     ("GET", "/sessions"): ALL,
     ("GET", "/sessions/{session_id}"): ALL,
     ("GET", "/sessions/{session_id}/messages"): ALL,
     ("POST", "/sessions/{session_id}/assign"): ALL,
+    ("GET", "/sessions/{session_id}/assignments"): ALL,
     ("POST", "/sessions/{session_id}/close"): ALL,
+    ("POST", "/sessions/{session_id}/reopen"): ALL,
     ("GET", "/agents"): STAFF,
     ("POST", "/agents"): ADMIN,
     ("GET", "/agents/{agent_id}"): STAFF,
     ("PUT", "/agents/{agent_id}"): ADMIN,
+    ("GET", "/api-keys"): ADMIN,
+    ("POST", "/api-keys"): ADMIN,
+    ("GET", "/api-keys/{api_key_id}"): ADMIN,
+    ("DELETE", "/api-keys/{api_key_id}"): ADMIN,
+    ("POST", "/api-keys/{api_key_id}/rotate"): ADMIN,
+    ("GET", "/audit-log"): ADMIN,
     ("GET", "/channels"): ADMIN,
     ("POST", "/channels"): ADMIN,
     ("GET", "/channels/{channel_id}"): ADMIN,
@@ -82,9 +107,16 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("PATCH", "/webhook-endpoints/{endpoint_id}"): ADMIN,
     ("DELETE", "/webhook-endpoints/{endpoint_id}"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
+    ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/recover"): ADMIN,
+    ("GET", "/webhook-recoveries/{recovery_id}"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
+    ("GET", "/events"): ALL,
+    ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,
 }
 OPEN = {
@@ -109,7 +141,31 @@ class TestRoutes:
 
     def test_only_the_ways_in_are_public(self) -> None:
         assert {(r.method, r.path) for r in ROUTES if r.permission == PUBLIC} == OPEN
-        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == ["/auth/me"]
+        assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == [
+            "/auth/logout-everywhere",
+            "/auth/password",
+            "/auth/me",
+        ]
+
+    def test_a_key_may_use_exactly_the_routes_of_its_scopes(self) -> None:
+        asked = [row for row in ROUTES if row.permission not in (PUBLIC, AUTHENTICATED)]
+        for scope in (*PERMISSIONS, *{f"{each.partition('.')[0]}.*" for each in PERMISSIONS}):
+            assert is_grantable(scope)
+            for row in asked:
+                noun, _, verb = row.permission.partition(".")
+                may = scope in (row.permission, f"{noun}.*")
+                assert permits((scope,), row.permission) == may, (scope, row.path, verb)
+        for nothing in ("", "contacts", "contacts.", "contact*", "contacts.r*", "x.*", "**", ".*"):
+            assert not is_grantable(nothing)
+
+
+class TestCovers:
+    def test_nobody_gives_more_than_they_have(self) -> None:
+        assert covers(["*"], ["*", "contacts.*", "contacts.read"])
+        assert covers(["contacts.*"], ["contacts.*", "contacts.read"])
+        assert not covers(["contacts.*"], ["*"])
+        assert not covers(["contacts.*"], ["contacts.read", "agents.read"])
+        assert not covers([p for p in PERMISSIONS if p.startswith("contacts.")], ["contacts.*"])
 
 
 class TestPermits:

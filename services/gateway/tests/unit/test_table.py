@@ -1,13 +1,17 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from crm_gateway.agents.schemas import ListAgents
 from crm_gateway.app import create_service
+from crm_gateway.auth.schemas import Login
 from crm_gateway.rest.routes import ROUTES
-from crm_gateway.rest.table import Row, check
+from crm_gateway.rest.table import PUBLIC, Row, check
 from crm_gateway.settings import GatewaySettings
 from service_kit.settings import ConfigurationError
 from shared_events.contacts.contact import ListContacts
 from shared_events.registry import BY_KEY
+from shared_events.requests import Nothing, Query, Request
 
 
 class TestCheck:
@@ -25,6 +29,26 @@ class TestCheck:
 
     def test_the_routes_we_serve_are_fit(self) -> None:
         check(ROUTES)
+
+
+class Unheard(Query[Nothing], key="gateway.nobody.answers"):
+    """A request that no feature answers."""
+
+
+class TestOwn:
+    @pytest.mark.parametrize(
+        ("permission", "request_class"),
+        [("agents.read", Unheard), (PUBLIC, Unheard), (PUBLIC, ListAgents), ("agents.read", Login)],
+    )
+    def test_a_route_that_nobody_answers_does_not_start(
+        self,
+        permission: str,
+        request_class: type[Request[Any]],
+        make_settings: Callable[..., GatewaySettings],
+    ) -> None:
+        row = Row("POST", "/nobody", permission, request_class)
+        with pytest.raises(ConfigurationError, match="POST /nobody: nobody answers gateway"):
+            create_service(make_settings(), [*ROUTES, row])
 
 
 class TestRoutes:

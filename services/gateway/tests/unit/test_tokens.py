@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import jwt
 import pytest
-from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.access.tokens import AccessTokens, Proof
 from crm_gateway.settings import GatewaySettings
 from pydantic import SecretStr
 from service_kit.errors import UnauthenticatedError
@@ -38,18 +38,20 @@ def forge(
     )
 
 
-class TestPrincipal:
-    def test_a_token_speaks_for_its_user_tenant_and_role(self, tokens: AccessTokens) -> None:
-        principal = tokens.principal(tokens.issue(user_id=USER, tenant_id=TENANT, role="agent"))
-        assert (principal.user_id, principal.tenant_id) == (USER, TENANT)
-        assert principal.roles == ("agent",)
-        assert "contacts.read" in principal.permissions
-        assert "*" not in principal.permissions
+class TestRead:
+    def test_a_token_speaks_for_its_user_and_tenant(self, tokens: AccessTokens) -> None:
+        issued = tokens.issue(user_id=USER, tenant_id=TENANT, role="agent", version=3)
+        assert tokens.read(issued) == Proof(TENANT, USER, 3)
+
+    def test_a_token_of_before_there_were_versions_is_of_the_first(
+        self, tokens: AccessTokens, settings: GatewaySettings
+    ) -> None:
+        assert tokens.read(forge(settings, ver=None)).version == 0
 
     def test_an_untouched_forgery_would_pass(
         self, tokens: AccessTokens, settings: GatewaySettings
     ) -> None:
-        assert tokens.principal(forge(settings)).user_id == USER
+        assert tokens.read(forge(settings)).user_id == USER
 
     @pytest.mark.parametrize(
         "change",
@@ -64,6 +66,7 @@ class TestPrincipal:
             {"user_id": None},
             {"tenant_id": "not-a-uuid"},
             {"roles": "admin"},
+            {"ver": "0"},
             {"exp": int(time.time()) - 1},
             {"secret": "another-secret-0123456789-0123456789"},
             {"algorithm": "HS512", "secret": "x" * 64},
@@ -73,7 +76,7 @@ class TestPrincipal:
         self, tokens: AccessTokens, settings: GatewaySettings, change: dict[str, Any]
     ) -> None:
         with pytest.raises(UnauthenticatedError):
-            tokens.principal(forge(settings, **change))
+            tokens.read(forge(settings, **change))
 
     def test_the_algorithm_is_ours_to_choose(
         self, tokens: AccessTokens, settings: GatewaySettings
@@ -81,15 +84,15 @@ class TestPrincipal:
         secret = settings.jwt_secret.get_secret_value().ljust(64, "x")
         longer = settings.model_copy(update={"jwt_secret": SecretStr(secret)})
         with pytest.raises(UnauthenticatedError):
-            AccessTokens(longer).principal(forge(longer, algorithm="HS512"))
+            AccessTokens(longer).read(forge(longer, algorithm="HS512"))
         unsigned = jwt.encode({"sub": str(UUID(int=1))}, "", algorithm="none")
         with pytest.raises(UnauthenticatedError):
-            tokens.principal(unsigned)
+            tokens.read(unsigned)
 
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é"])
     def test_nonsense_is_refused(self, tokens: AccessTokens, token: str) -> None:
         with pytest.raises(UnauthenticatedError):
-            tokens.principal(token)
+            tokens.read(token)
 
     def test_the_previous_secret_still_verifies_and_no_longer_signs(
         self, tokens: AccessTokens, settings: GatewaySettings
@@ -101,7 +104,7 @@ class TestPrincipal:
                 "jwt_secret_previous": settings.jwt_secret,
             }
         )
-        assert AccessTokens(rotated).principal(old).user_id == USER
+        assert AccessTokens(rotated).read(old).user_id == USER
         new = AccessTokens(rotated).issue(user_id=USER, tenant_id=TENANT, role="admin")
         with pytest.raises(UnauthenticatedError):
-            tokens.principal(new)
+            tokens.read(new)

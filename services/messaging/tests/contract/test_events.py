@@ -6,7 +6,13 @@ from uuid import UUID
 import orjson
 from asyncpg import Record
 from crm_messaging.app import create_service
+from crm_messaging.conversations.requests import read_conversation
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import (
+    on_change_failed,
+    on_message_edited,
+    on_reaction_reported,
+)
 from crm_messaging.messages.consumers import (
     on_message_failed,
     on_message_revoked,
@@ -16,21 +22,28 @@ from crm_messaging.messages.consumers import (
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
+from crm_testing.limits import largest
 from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
+from service_kit.calls import Call
 from shared_events import examples, registry, topology
 from shared_events.channels.traffic import (
+    ChannelChangeFailed,
+    ChannelMessageEdited,
     ChannelMessageFailed,
     ChannelMessageRevoked,
     ChannelMessageSent,
+    ChannelReactionReported,
 )
+from shared_events.messaging.conversation import ConversationRead, ReadConversation
 from shared_events.messaging.message import MessageEvent, SendMessage
 from shared_events.messaging.session import SessionEvent
+from shared_events.requests import Principal
 
 TOLD = {
     event.event_type
     for event in registry.PUBLIC
-    if event.event_type.split(".")[0] in ("session", "message")
+    if event.event_type.split(".")[0] in ("session", "message", "conversation")
 }
 
 
@@ -38,6 +51,11 @@ async def tell_everything(scene: Scene) -> None:
     """Let messaging go through all it can tell of."""
     await scene.apply(on_message_received, scene.received())
     (session,) = await scene.sessions()
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        conversation_id = await tx.fetchval("SELECT id FROM conversations")
+        reading = ReadConversation(conversation_id=conversation_id, up_to_seq=9)
+        principal = Principal(tenant_id=scene.tenant_id, user_id=None)
+        await read_conversation(tx, reading, Call(principal, "request-1", None))
     for n in range(2):
         async with scene.database.tenant(scene.tenant_id) as tx:
             contact_id, channel_id = session["contact_id"], session["channel_id"]
@@ -53,7 +71,16 @@ async def tell_everything(scene: Scene) -> None:
             revoked = ChannelMessageRevoked(
                 channel_id=channel_id, external_id="A", revoked_at=message.created_at
             )
+            edited = {**examples.load("channel.message_edited")["data"], "from_us": True}
+            named = {"channel_id": channel_id, "external_id": "A", "edited_at": at}
+            edit = ChannelMessageEdited.model_validate({**edited, **named})
+            await scene.apply(on_message_edited, edit)
+            reacted = {**examples.load("channel.reaction_reported")["data"], **named}
+            reaction = ChannelReactionReported.model_validate(reacted)
+            await scene.apply(on_reaction_reported, reaction)
             await scene.apply(on_message_revoked, revoked)
+            refused = largest(ChannelChangeFailed, **values, change="revoke")
+            await scene.apply(on_change_failed, refused)
         else:
             failed = ChannelMessageFailed.model_validate(
                 {**values, "code": "c", "reason": "r", "failed_at": at}
@@ -68,6 +95,8 @@ async def tell_everything(scene: Scene) -> None:
         )
         await sessions.assign(tx, session["id"], agent, expected_version=None)
         await sessions.end(tx, session["id"], "resolved")
+        await sessions.reopen(tx, session["id"], expected_version=None)
+        await sessions.end(tx, session["id"], "resolved")
     await scene.apply(on_message_received, scene.received())
     async with scene.database.tenant(scene.tenant_id) as tx:
         (session,) = await tx.fetch("SELECT id FROM sessions WHERE status = 'active'")
@@ -80,8 +109,10 @@ class TestWhatMessagingTells:
         rows: list[Record] = await scene.outbox()
         for row in rows:
             envelope = read_back(row)
-            assert isinstance(envelope.data, MessageEvent | SessionEvent)
-            assert envelope.data.session.id == envelope.aggregate_id
+            assert isinstance(envelope.data, MessageEvent | SessionEvent | ConversationRead)
+            of = envelope.data
+            aggregate = of.conversation_id if isinstance(of, ConversationRead) else of.session.id
+            assert aggregate == envelope.aggregate_id
         assert {row["event_type"] for row in rows} == TOLD
 
 

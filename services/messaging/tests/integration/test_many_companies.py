@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
 from crm_messaging.messages.consumers import (
     on_message_failed,
     on_message_revoked,
@@ -27,9 +28,11 @@ from service_kit.incoming import Event, EventHandler
 from shared_events import examples
 from shared_events.channels.channel import ChannelDeleted
 from shared_events.channels.traffic import (
+    ChannelMessageEdited,
     ChannelMessageFailed,
     ChannelMessageRevoked,
     ChannelMessageSent,
+    ChannelReactionReported,
 )
 from shared_events.contacts.contact import (
     Contact,
@@ -70,6 +73,18 @@ def revoked(company: Scene, external_id: str) -> ChannelMessageRevoked:
     return ChannelMessageRevoked.model_validate({**values, "revoked_at": at})
 
 
+def edited(company: Scene, bare: str) -> ChannelMessageEdited:
+    example = examples.load("channel.message_edited")["data"]
+    named = {"channel_id": company.channel.id, "external_id": bare, "from_us": True}
+    return ChannelMessageEdited.model_validate({**example, **named})
+
+
+def reacted(company: Scene, bare: str) -> ChannelReactionReported:
+    example = examples.load("channel.reaction_reported")["data"]
+    named = {"channel_id": company.channel.id, "external_id": bare}
+    return ChannelReactionReported.model_validate({**example, **named})
+
+
 def sent(channel_id: UUID, message_id: UUID) -> ChannelMessageSent:
     example = examples.load("channel.message_sent")["data"]
     named = {"channel_id": channel_id, "message_id": message_id, "external_id": uuid4().hex}
@@ -96,6 +111,10 @@ def conversation(companies: Sequence[Scene]) -> Iterator[Step]:
     yield "delivered", on_status_reported, of_each(lambda c: c.receipt("A", "delivered"))
     yield "read", on_status_reported, of_each(lambda c: c.receipt("A", "read"))
     yield "revoked", on_message_revoked, of_each(lambda c: revoked(c, "A"))
+    for bare in "AZ":  # the second comes before its message
+        yield f"edited {bare}", on_message_edited, of_each(partial(edited, bare=bare))
+        yield f"reacted {bare}", on_reaction_reported, of_each(partial(reacted, bare=bare))
+    yield "own Z", on_message_received, of_each(partial(ours, bare="Z"))
     yield "contact", on_contact_changed, of_each(created)
     moved = of_each(lambda c: created(c, "5511977770002"), seq=2)
     yield "other phone", on_contact_changed, moved
@@ -119,7 +138,9 @@ class TestCost:
                 )
         _, few, many = costs  # the driver asks for types, the first time
         assert many == few
+        late = many.pop("own Z")
         assert max(many.values()) < 14
+        assert late < 20  # with an edit and a reaction that waited for it
 
 
 class TestApartness:

@@ -7,16 +7,19 @@ import pytest
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.sessions import service
 from crm_messaging.sessions.activities import SessionActivities
+from crm_messaging.sessions.requests import list_assignments
 from crm_messaging.sessions.schemas import Ending
 from crm_messaging.sessions.sweep import Sweep
 from crm_testing.scenes.messaging import Scene
+from service_kit.calls import Call
 from service_kit.errors import (
     ConflictError,
     InvalidError,
     NotFoundError,
     PreconditionFailedError,
 )
-from shared_events.messaging.session import Session
+from shared_events.messaging.session import ListSessionAssignments, Session
+from shared_events.requests import Principal
 
 ENDS = {"session.closed", "session.expired"}
 
@@ -143,6 +146,78 @@ class TestAssign:
         with pytest.raises(ConflictError) as refused:
             await assign(scene, session_id, agent)
         assert refused.value.problem.code == "session_ended"
+
+    async def test_is_claimed_by_one_of_two_at_once(self, scene: Scene) -> None:
+        session_id, bia, caio = await opened(scene), await hire(scene), await hire(scene)
+        free: dict[str, Any] = {"expected_assignees": {None}}
+        outcomes = await asyncio.gather(
+            *(assign(scene, session_id, agent, by=agent, **free) for agent in (bia, caio)),
+            return_exceptions=True,
+        )
+        (winner,) = [each.assigned_agent_id for each in outcomes if isinstance(each, Session)]
+        (refused,) = [each for each in outcomes if isinstance(each, PreconditionFailedError)]
+        assert refused.problem.code == "assignee_changed"
+        assert refused.problem.extra == {"assigned_agent_id": str(winner)}
+        assert winner
+        assert (await assign(scene, session_id, winner, **free)).version == 2
+        other = caio if winner == bia else bia
+        taken = await assign(scene, session_id, other, expected_assignees={winner}, by=other)
+        assert taken.assigned_agent_id == other
+        listing = ListSessionAssignments(session_id=session_id)
+        call = Call(Principal(tenant_id=scene.tenant_id), "request-1", None)
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            found = (await list_assignments(tx, listing, call)).data
+        assert [(a.agent_id, a.previous_agent_id, a.assigned_by) for a in found] == [
+            (other, winner, other),
+            (winner, None, winner),
+        ]
+        stranger = Scene(scene.database)
+        async with scene.database.tenant(stranger.tenant_id) as tx:
+            with pytest.raises(NotFoundError):
+                await list_assignments(tx, listing, call)
+
+
+async def reopen(scene: Scene, session_id: UUID, version: int | None = None) -> Session:
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        return await service.reopen(tx, session_id, expected_version=version)
+
+
+class TestReopen:
+    async def test_goes_on_where_it_ended_and_ends_again(self, scene: Scene) -> None:
+        session_id, agent = await opened(scene), await hire(scene)
+        await assign(scene, session_id, agent)
+        await close(scene, session_id)
+        await scene.silence(3600)
+        with pytest.raises(PreconditionFailedError):
+            await reopen(scene, session_id, version=1)
+        again = await reopen(scene, session_id, version=3)
+        assert await reopen(scene, session_id) == again
+        assert (again.status, again.ended_at, again.end_reason) == ("active", None, None)
+        assert (again.reopen_count, again.assigned_agent_id) == (1, agent)
+        (conversation,) = await scene.rows("SELECT * FROM conversations")
+        assert (conversation["status"], conversation["assigned_agent_id"]) == ("active", agent)
+        sweep = Sweep(scene.database, None, seconds=1, grace_seconds=0, check_seconds=300)
+        await sweep.once()
+        assert await opened(scene) == session_id
+        assert (await scene.told())[2:] == [
+            *("session.assigned", "session.closed", "session.reopened"),
+            "message.received",
+        ]
+        assert (await close(scene, session_id)).status == "closed"
+
+    async def test_is_refused_beside_another_and_to_strangers(self, scene: Scene) -> None:
+        first = await opened(scene)
+        await close(scene, first)
+        second = await opened(scene)
+        with pytest.raises(ConflictError) as refused:
+            await reopen(scene, first)
+        assert refused.value.problem.code == "session_active"
+        await close(scene, second)
+        await reopen(scene, first)
+        (conversation,) = await scene.rows("SELECT * FROM conversations")
+        assert (conversation["session_id"], conversation["status"]) == (first, "active")
+        with pytest.raises(NotFoundError):
+            await reopen(Scene(scene.database), first)
 
 
 class TestActivity:

@@ -6,7 +6,7 @@ from service_kit.sealing import Seal
 from service_kit.service import Service
 from shared_events.services import WEBHOOKS
 
-from crm_webhooks import deliveries, endpoints, event_log
+from crm_webhooks import deliveries, endpoints, event_log, recoveries
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import Vault
 from crm_webhooks.settings import WebhooksSettings
@@ -22,7 +22,8 @@ def create_service(settings: WebhooksSettings) -> Service:
     repository = EndpointRepository(vault)
     endpoints.add_to(service, settings, repository, egress)
     deliveries.add_to(service, settings, repository, egress, vault)
-    event_log.add_to(service)
+    recoveries.add_to(service, repository)
+    event_log.add_to(service, settings)
     return service
 
 

@@ -1,11 +1,13 @@
 """What a batch costs: statements, and the rows that are read where nobody analysed the tables."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import asyncpg
+import orjson
 from service_kit.database import Database, Transaction
 from service_kit.incoming import Incoming
 
@@ -37,6 +39,49 @@ async def statements(
             await handler(tx, messages)
             await tx.write_events()
     return len(asked)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How statements were carried out: the indexes used, the tables read from end to end, rows."""
+
+    indexes: frozenset[str]
+    whole: frozenset[str]
+    rows: int
+
+
+async def plan_of(tx: Transaction, work: Awaitable[object]) -> Plan:
+    """How what the work asks for is found, in the transaction it works in.
+
+    The statements are the work's own, and so are their values.
+    """
+    asked: list[tuple[str, tuple[Any, ...]]] = []
+    with tx.connection.query_logger(lambda logged: asked.append((logged.query, logged.args))):
+        await work
+    await asyncio.sleep(0)  # the driver tells of a statement in the loop's next turn
+    assert asked
+    nodes: list[dict[str, Any]] = []
+    for query, values in asked:
+        ours = "pg_catalog." not in query  # the driver asks for types, the first time
+        if ours and query.lstrip().startswith(("SELECT", "WITH")):
+            explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"
+            (found,) = orjson.loads(await tx.fetchval(explain, *values))
+            nodes += _nodes(found["Plan"])
+    scans = [node for node in nodes if "Scan" in node["Node Type"]]
+    return Plan(
+        frozenset(node["Index Name"] for node in scans if "Index Name" in node),
+        frozenset(node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"),
+        sum(
+            node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+            for node in scans
+        ),
+    )
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared_events import bounds
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import Contract, EventData
-from shared_events.messaging.message import ContentType, Direction
+from shared_events.messaging.message import ChangeKind, ContentType, Direction
 
 
 class TrafficChannel(Contract):
@@ -97,3 +97,47 @@ class ChannelMessageRevoked(EventData, type="channel.message_revoked", aggregate
     channel_id: UUID
     external_id: bounds.ExternalId
     revoked_at: datetime
+
+
+class ChannelMessageEdited(EventData, type="channel.message_edited", aggregate="conversation"):
+    """The text of a message was replaced. Edits repeat and come out of order.
+
+    `edited_at`, then `edit_id`, say which of two is the newer. `person` wrote it: nobody but the
+    message's author may, and not every client of WhatsApp sees to that.
+    """
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    edit_id: bounds.ExternalId
+    from_us: bool
+    person: Person
+    content: bounds.MessageText
+    edited_at: datetime
+
+
+class ChannelReactionReported(
+    EventData, type="channel.reaction_reported", aggregate="conversation"
+):
+    """Somebody put an emoji on a message, or took it away (`emoji` is empty).
+
+    `person` is who, unless it was us. Each has one reaction to a message: the newest.
+    """
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    from_us: bool
+    person: Person
+    emoji: bounds.Emoji
+    reacted_at: datetime
+
+
+class ChannelChangeFailed(EventData, type="channel.change_failed", aggregate="conversation"):
+    """WhatsApp did not take an edit, deletion or reaction of ours; `change_id` is the request's."""
+
+    channel_id: UUID
+    message_id: UUID
+    change_id: UUID
+    change: ChangeKind
+    code: bounds.ErrorCode
+    reason: bounds.Reason
+    failed_at: datetime

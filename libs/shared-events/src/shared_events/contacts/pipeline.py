@@ -199,6 +199,35 @@ class ListStays(ListQuery[Stay], key="contacts.contact.stays"):
     contact_id: UUID
 
 
+MAX_COUNTED = 10_000
+"""How far a board counts: a status with that many contacts has that many or more."""
+
+
+class BoardColumn(Contract):
+    """A status and the newest contacts at it. `next_cursor` goes on in the list of contacts:
+    `GET /contacts?pipeline_status_id=...&cursor=...`, in its usual order."""
+
+    status: PipelineStatus
+    count: int = Field(le=MAX_COUNTED)
+    contacts: list[Contact]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class Board(Contract):
+    """A pipeline, a column for each of its statuses."""
+
+    pipeline: Pipeline
+    columns: list[BoardColumn]
+
+
+class GetBoard(Query[Board], key="contacts.pipeline.board"):
+    """A pipeline with the newest contacts at each status. Whoever has no status is not shown."""
+
+    pipeline_id: UUID
+    limit: int = Field(default=10, ge=1, le=20, description="Contacts of each status.")
+
+
 class ContactPipelineStatusChanged(
     EventData, type="contact.pipeline_status_changed", aggregate="contact", public=True
 ):

@@ -10,7 +10,7 @@ from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
 
 Direction = Literal["inbound", "outbound"]
 ContentType = Literal[
@@ -29,15 +29,30 @@ ContentType = Literal[
 MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played", "received"]
 
 
-class Message(Contract):
-    """One chat message. `seq` is gap-free within its session; `sent_at` is WhatsApp's time.
+class Reaction(Contract):
+    """Somebody's emoji for a message. `by` is `customer`, `agent` or `phone` (the company's own).
 
-    One that was deleted for everyone has `revoked_at`; what it said is kept.
+    `participant` is who of a group it was, `agent_id` who of the company, where that is known.
+    """
+
+    emoji: bounds.Emoji
+    by: bounds.Word
+    agent_id: UUID | None = None
+    participant: bounds.ChatId | None = None
+    at: datetime
+
+
+class Message(Contract):
+    """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
+
+    One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
+    replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
     """
 
     id: UUID
     contact_id: UUID
     session_id: UUID | None = None
+    conversation_id: UUID | None = None
     channel_id: UUID
     external_id: bounds.ExternalId | None = None
     direction: Direction
@@ -57,9 +72,23 @@ class Message(Contract):
     failed_at: datetime | None = None
     failure_reason: bounds.Reason | None = None
     revoked_at: datetime | None = None
+    edited_at: datetime | None = None
+    reactions: list[Reaction] = Field(default_factory=list)
     seq: int
+    version: int = 1
     created_at: datetime
     updated_at: datetime
+
+
+ChangeKind = Literal["edit", "revoke", "reaction"]
+"""What can be asked of WhatsApp for a message that is there."""
+
+
+class MessageVersion(Contract):
+    """What a message said from `since` on, until the next version."""
+
+    content: bounds.MessageText | None = None
+    since: datetime
 
 
 class SendMessage(Command[Message], key="messaging.message.send"):
@@ -84,8 +113,15 @@ class GetMessage(Query[Message], key="messaging.message.get"):
     message_id: UUID
 
 
+MessageSort = Literal["sent_at", "-sent_at"]
+
+
 class ListMessages(ListQuery[Message], key="messaging.message.list"):
-    """Find messages, in conversation order (`sent_at`, then `seq`)."""
+    """Find messages, in the order they were said: oldest first, or newest first (`-sent_at`).
+
+    A message's place is decided when it is stored and never changes: WhatsApp's time, where that
+    can be true, else ours. The filters by time go by it too.
+    """
 
     session_id: UUID | None = None
     contact_id: UUID | None = None
@@ -94,6 +130,9 @@ class ListMessages(ListQuery[Message], key="messaging.message.list"):
     status: MessageStatus | None = None
     content_type: ContentType | None = None
     search: str | None = Field(default=None, min_length=1, max_length=200)
+    sent_at_gte: Moment | None = Field(default=None, alias="sent_at[gte]")
+    sent_at_lt: Moment | None = Field(default=None, alias="sent_at[lt]")
+    sort: MessageSort = "sent_at"
 
 
 class ListContactMessages(ListMessages, key="messaging.message.list_of_contact"):
@@ -106,6 +145,44 @@ class ListSessionMessages(ListMessages, key="messaging.message.list_of_session")
     """The messages of one session; an unknown session is not found."""
 
     session_id: UUID
+
+
+class ListMessageVersions(ListQuery[MessageVersion], key="messaging.message.list_versions"):
+    """What a message said, oldest first; nothing while its text was never replaced."""
+
+    message_id: UUID
+
+
+class EditMessage(Command[Message], key="messaging.message.edit"):
+    """Replace the text or caption of a message of ours, within WhatsApp's 15 minutes.
+
+    It is shown at once; `message.change_failed` tells if WhatsApp did not take it.
+    """
+
+    message_id: UUID
+    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+class DeleteMessage(Command[Nothing], key="messaging.message.delete"):
+    """Take a message of ours back: it is not sent if it waits still, else deleted for everyone.
+
+    What it said is kept. One that was deleted already stays so.
+    """
+
+    message_id: UUID
+
+
+class ReactToMessage(Command[Message], key="messaging.message.react"):
+    """React to a message in the company's name; it takes the place of an earlier reaction."""
+
+    message_id: UUID
+    emoji: Annotated[str, StringConstraints(min_length=1, max_length=50)]
+
+
+class RemoveReaction(Command[Nothing], key="messaging.message.remove_reaction"):
+    """Take the company's reaction to a message back."""
+
+    message_id: UUID
 
 
 class MessageEvent(EventData, aggregate="session"):
@@ -150,3 +227,44 @@ class MessageFailed(MessageEvent, type="message.failed", public=True):
 
 class MessageRevoked(MessageEvent, type="message.revoked", public=True):
     """A message was deleted for everyone; what it said is kept."""
+
+
+class MessageEdited(MessageEvent, type="message.edited", public=True):
+    """The text of a message was replaced by its author; `previous_content` is what it said."""
+
+    previous_content: bounds.MessageText | None = None
+
+
+class MessageReactionChanged(MessageEvent, type="message.reaction_changed", public=True):
+    """Somebody reacted to a message, or took it back: then the emoji of `reaction` is empty."""
+
+    reaction: Reaction
+
+
+class MessageChangeFailed(MessageEvent, type="message.change_failed", public=True):
+    """An edit, deletion or reaction of ours failed; the message is as it was before.
+
+    Where nobody knows whether it did (`code` is `outcome_unknown`), the message stays as changed.
+    """
+
+    change: ChangeKind
+    code: bounds.ErrorCode
+    reason: bounds.Reason
+
+
+class MessageChangeRequested(EventData, type="message.change_requested", aggregate="session"):
+    """WhatsApp shall be asked to change a message that was said in the chat `to`.
+
+    `external_id` is missing while the message waits to be sent. `participant` wrote it, in groups.
+    `content` is the new text, or the emoji; empty takes a reaction away.
+    """
+
+    id: UUID
+    change: ChangeKind
+    message_id: UUID
+    channel_id: UUID
+    to: bounds.ChatId
+    external_id: bounds.ExternalId | None = None
+    from_us: bool
+    participant: bounds.ChatId | None = None
+    content: bounds.MessageText = ""

@@ -29,6 +29,7 @@ class Session(Contract):
     last_interaction_at: datetime
     timeout_seconds: int
     total_messages: int
+    reopen_count: int = 0
     version: int
     created_at: datetime
     updated_at: datetime
@@ -63,10 +64,33 @@ class ListContactSessions(ListSessions, key="messaging.session.list_of_contact")
 
 
 class AssignSession(Command[Session], key="messaging.session.assign"):
-    """Give a session to an agent, or to nobody (null). The same agent again changes nothing."""
+    """Give a session to an agent, or to nobody (null). The same agent again changes nothing.
+
+    With `expected_assignee_id` (null for nobody) only if that is who has it now.
+    """
 
     session_id: UUID
     agent_id: UUID | None
+    expected_assignee_id: UUID | None = None
+
+
+class SessionAssignment(Contract):
+    """A session came from one agent, or nobody, to another; `assigned_by` is who saw to it."""
+
+    id: UUID
+    session_id: UUID
+    agent_id: UUID | None = None
+    previous_agent_id: UUID | None = None
+    assigned_by: UUID | None = None
+    assigned_at: datetime
+
+
+class ListSessionAssignments(
+    ListQuery[SessionAssignment], key="messaging.session.list_assignments"
+):
+    """Who had a session, newest first."""
+
+    session_id: UUID
 
 
 class CloseSession(Command[Session], key="messaging.session.close"):
@@ -75,6 +99,15 @@ class CloseSession(Command[Session], key="messaging.session.close"):
     session_id: UUID
     reason: str = Field(default="resolved", min_length=1, max_length=50)
     note: str | None = Field(default=None, max_length=4096)
+
+
+class ReopenSession(Command[Session], key="messaging.session.reopen"):
+    """Let a session that ended go on. One that is active is answered unchanged, without an event.
+
+    Refused while the contact has another active session on the channel.
+    """
+
+    session_id: UUID
 
 
 class SessionEvent(EventData, aggregate="session"):
@@ -96,8 +129,12 @@ class SessionAssigned(SessionEvent, type="session.assigned", public=True):
 
 
 class SessionClosed(SessionEvent, type="session.closed", public=True):
-    """A conversation was closed. Exactly one terminal event per session."""
+    """A conversation was closed. Exactly one terminal event each time a session is open."""
 
 
 class SessionExpired(SessionEvent, type="session.expired", public=True):
-    """A conversation expired after silence. Exactly one terminal event per session."""
+    """A conversation expired after silence. Exactly one terminal event each time it is open."""
+
+
+class SessionReopened(SessionEvent, type="session.reopened", public=True):
+    """A session that had ended goes on."""

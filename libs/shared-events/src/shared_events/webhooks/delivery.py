@@ -8,17 +8,24 @@ from pydantic import Field
 
 from shared_events import bounds
 from shared_events.envelope import Contract
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import Command, ListQuery, Moment, Query
 
 DeliveryStatus = Literal["pending", "delivered", "retrying", "exhausted", "cancelled"]
 
 
 class DeliveryAttempt(Contract):
-    """One try to hand a delivery over."""
+    """One try to hand a delivery over.
+
+    A kept connection has no `dns_ms` and no `connect_ms` (which has TLS in it); `first_byte_ms` is
+    from the beginning until the answer's headers.
+    """
 
     number: int
     started_at: datetime
     duration_ms: int
+    dns_ms: int | None = None
+    connect_ms: int | None = None
+    first_byte_ms: int | None = None
     status_code: int | None = None
     error: bounds.Word | None = None
     response_excerpt: str | None = None
@@ -47,6 +54,8 @@ class ListDeliveries(ListQuery[WebhookDelivery], key="webhooks.delivery.list"):
     endpoint_id: UUID
     status: DeliveryStatus | None = None
     event_type: str | None = Field(default=None, max_length=100)
+    created_at_gte: Moment | None = Field(default=None, alias="created_at[gte]")
+    created_at_lt: Moment | None = Field(default=None, alias="created_at[lt]")
 
 
 class GetDelivery(Query[WebhookDelivery], key="webhooks.delivery.get"):
@@ -59,3 +68,39 @@ class Redeliver(Command[WebhookDelivery], key="webhooks.delivery.redeliver"):
     """Send one delivery again, with the full retry schedule and the same webhook-id."""
 
     delivery_id: UUID
+
+
+class Latency(Contract):
+    """Milliseconds until half, 95 and 99 of a hundred answers were there."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class EndpointStats(Contract):
+    """How an endpoint does: by its newest deliveries, at most 1,000, and by what waits now.
+
+    `since` is when the oldest of those was created. `success_rate` is of what is settled; `errors`
+    counts failed attempts by class. `waiting` is counted up to 10,000: there may be more.
+    """
+
+    endpoint_id: UUID
+    deliveries: int
+    since: datetime | None
+    delivered: int
+    exhausted: int
+    success_rate: float | None
+    attempts: int
+    latency_ms: Latency | None
+    errors: dict[str, int]
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    waiting: int
+    oldest_due_at: datetime | None
+
+
+class GetEndpointStats(Query[EndpointStats], key="webhooks.delivery.stats"):
+    """How an endpoint does."""
+
+    endpoint_id: UUID

@@ -9,6 +9,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.requests import Command, ListQuery, Nothing, Query
+from shared_events.webhooks.delivery import WebhookDelivery
 
 
 class WebhookEndpoint(Contract):
@@ -27,6 +28,7 @@ class WebhookEndpoint(Contract):
     updated_at: datetime
 
 
+DAY_SECONDS = 86_400
 EventPattern = Annotated[
     str, StringConstraints(pattern=r"^(\*|[a-z]+\.(\*|[a-z_]+))$", max_length=100)
 ]
@@ -72,6 +74,29 @@ class DeleteEndpoint(Command[Nothing], key="webhooks.endpoint.delete"):
     """Stop sending to a URL; what is still owed is cancelled."""
 
     endpoint_id: UUID
+
+
+class RotateSecret(Command[WebhookEndpoint], key="webhooks.endpoint.rotate_secret"):
+    """Make a new signing secret, which the reply alone carries.
+
+    The old ones sign beside it for `overlap_seconds`; with 0 they sign nothing any more.
+    """
+
+    endpoint_id: UUID
+    overlap_seconds: int = Field(default=DAY_SECONDS, ge=0, le=7 * DAY_SECONDS)
+
+
+class SendTest(Command[WebhookDelivery], key="webhooks.endpoint.test"):
+    """Send `webhook.test` to this endpoint alone, whatever events it asks for."""
+
+    endpoint_id: UUID
+
+
+class WebhookTest(EventData, type="webhook.test", aggregate="endpoint", public=True):
+    """Somebody wanted to see whether webhooks arrive; only the endpoint under test gets it."""
+
+    endpoint_id: UUID
+    requested_by: UUID | None = None
 
 
 class WebhookEndpointDisabled(

@@ -5,7 +5,7 @@ and key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from uuid import UUID
@@ -17,9 +17,11 @@ from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
+from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, conversation_id
+from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
@@ -29,19 +31,22 @@ from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
+from crm_channels_waha.outbound import changes
+from crm_channels_waha.outbound.changes import ChangeSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
-from crm_channels_waha.waha.reading import UnreadableError, read_object
-from crm_channels_waha.waha.translate import (
-    KNOWN_EVENTS,
+from crm_channels_waha.waha.meaning import (
+    Edited,
     Heard,
     Kept,
     Listener,
+    Reacted,
     Receipt,
     Revocation,
     SessionReport,
     Translation,
-    translate,
 )
+from crm_channels_waha.waha.reading import UnreadableError, read_object
+from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
 
 log = structlog.get_logger()
 
@@ -119,8 +124,13 @@ class WahaInbox:
         await repository.keep(tx, kept)
         understood = await self._recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := _echo(one))])
+        asked_for = await changes.confirm(
+            tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
+        )
         reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
-        for one in understood:
+        for place, one in enumerate(understood):
+            if place in asked_for:
+                continue
             match one.meaning:
                 case Heard(message):
                     if (one.tenant_id, one.channel_id, message.external_id) not in ours:
@@ -129,6 +139,10 @@ class WahaInbox:
                     _tell(tx, one, receipt, chat_id)
                 case Revocation(revocation, chat_id):
                     _tell(tx, one, revocation, chat_id)
+                case Edited(edit, chat_id):
+                    _tell(tx, one, edit, chat_id)
+                case Reacted(reaction, chat_id):
+                    _tell(tx, one, reaction, chat_id)
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
@@ -140,8 +154,8 @@ class WahaInbox:
         """Remember who hides behind which LID, and add the phones known of those unnamed."""
         seen: list[LidSeen] = []
         for one in understood:
-            if isinstance(one.meaning, Heard):
-                by_kind = {i.kind: i.value for i in one.meaning.message.person.identities}
+            if person := _person(one.meaning):
+                by_kind = {i.kind: i.value for i in person.identities}
                 if lid := by_kind.get("lid"):
                     seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
         phones = await repository.learn_lids(tx, seen)
@@ -211,18 +225,33 @@ def _count(event: str, outcome: str) -> None:
     metrics.WAHA_EVENTS.labels(event if event in KNOWN_EVENTS else "other", outcome).inc()
 
 
+def _person(meaning: Translation) -> Person | None:
+    """Whom an event shows, if it shows anybody."""
+    match meaning:
+        case Heard(message):
+            return message.person
+        case Edited(report, _) | Reacted(report, _):
+            return report.person
+    return None
+
+
 def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood:
-    """The message with the phone of a person seen by hidden id alone, if it is known."""
-    if not isinstance(one.meaning, Heard):
+    """What was said with the phone of a person seen by hidden id alone, if it is known."""
+    person = _person(one.meaning)
+    first = person.identities[0] if person else None
+    phone = phones.get((one.tenant_id, first.value)) if first and first.kind == "lid" else None
+    if person is None or phone is None:
         return one
-    message = one.meaning.message
-    first = message.person.identities[0]
-    phone = phones.get((one.tenant_id, first.value)) if first.kind == "lid" else None
-    if phone is None:
-        return one
-    identities = [Identity(kind="phone", value=phone), *message.person.identities]
-    person = message.person.model_copy(update={"identities": identities})
-    return _Understood(one.incoming, Heard(message.model_copy(update={"person": person})))
+    identities = [Identity(kind="phone", value=phone), *person.identities]
+    shown = {"person": person.model_copy(update={"identities": identities})}
+    match one.meaning:
+        case Heard(message):
+            return replace(one, meaning=Heard(message.model_copy(update=shown)))
+        case Edited(edit, chat_id):
+            return replace(one, meaning=Edited(edit.model_copy(update=shown), chat_id))
+        case Reacted(reaction, chat_id):
+            return replace(one, meaning=Reacted(reaction.model_copy(update=shown), chat_id))
+    return one
 
 
 def _echo(one: _Understood) -> Echo | None:
@@ -253,3 +282,18 @@ def _echo(one: _Understood) -> Echo | None:
                 one.tenant_id, one.channel_id, report.external_id, report.occurred_at, cause
             )
     return None
+
+
+def _change_seen(place: int, one: _Understood) -> ChangeSeen | None:
+    """What an event tells of our own number's doing to a message: perhaps we asked for it."""
+    kind: ChangeKind
+    match one.meaning:
+        case Edited(edit, _) if edit.from_us:
+            kind, external_id, content = "edit", edit.external_id, edit.content
+        case Reacted(reaction, _) if reaction.from_us:
+            kind, external_id, content = "reaction", reaction.external_id, reaction.emoji
+        case Revocation(revocation, _):
+            kind, external_id, content = "revoke", revocation.external_id, ""
+        case _:
+            return None
+    return ChangeSeen(place, one.tenant_id, one.channel_id, external_id, kind, content)

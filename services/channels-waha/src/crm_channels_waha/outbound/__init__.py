@@ -2,12 +2,12 @@
 
 from service_kit.service import Service
 from shared_events import topology
-from shared_events.messaging.message import MessageQueued
+from shared_events.messaging.message import MessageChangeRequested, MessageQueued
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.outbound.channel_sender import Pace
-from crm_channels_waha.outbound.consumers import on_message_queued
+from crm_channels_waha.outbound.consumers import on_change_requested, on_message_queued
 from crm_channels_waha.outbound.sender import Sender
 from crm_channels_waha.settings import ChannelsSettings
 
@@ -17,5 +17,7 @@ def add_to(
 ) -> None:
     """What is queued enters the ledger; the sender works it off."""
     service.on(topology.CHANNELS_OUTBOUND, MessageQueued, on_message_queued, together=True)
+    queue, requested = topology.CHANNELS_OUTBOUND, MessageChangeRequested
+    service.on(queue, requested, on_change_requested, together=True)
     sender = Sender(service.database, connections, status, Pace.of(settings))
     service.background("sender", sender.run)

@@ -20,6 +20,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
 from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound.asking import ask
 from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
@@ -162,6 +163,12 @@ class ChannelSender:
         if isinstance(waha, Refused):
             await self._settle(row, waha)
             return
+        if row.target_id is not None:
+            verdict = await ask(self._database, self._tenant_id, row, channel, waha)
+            if verdict is not None:
+                await self._settle(row, verdict)
+                await self._pause()
+            return
         external_id = await self._message_id(row, channel.engine, waha)
         if isinstance(external_id, NotSent | Refused):
             await self._settle(row, external_id)
@@ -174,6 +181,10 @@ class ChannelSender:
         if isinstance(verdict, Accepted) and verdict.external_id is None:
             verdict = Accepted(external_id)
         await self._settle(row, verdict)
+        await self._pause()
+
+    async def _pause(self) -> None:
+        """People do not write without a pause, nor with the same between all they write."""
         if self._pace.interval:
             await asyncio.sleep(self._pace.interval * random.uniform(0.5, 1.5))  # noqa: S311
 
@@ -199,6 +210,8 @@ class ChannelSender:
         message_id = row.message_id
         async with self._database.tenant(self._tenant_id) as tx:
             match verdict:
+                case Accepted() if row.target_id is not None:
+                    await ledger.mark_sent(tx, message_id, None)
                 case Accepted(None):
                     await ledger.mark_waiting(
                         tx, message_id, "unknown", self._pace.unknown_wait, ACCEPTED_WITHOUT_ID

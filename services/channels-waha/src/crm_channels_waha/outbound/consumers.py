@@ -1,13 +1,13 @@
-"""Messages to send enter the ledger."""
+"""Messages to send, and changes to those that are sent, enter the ledger."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.messaging.message import MessageQueued
+from shared_events.messaging.message import MessageChangeRequested, MessageQueued
 
-from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.models import OutboundMessage
 
 
@@ -35,6 +35,34 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
             )
             for event in sorted(events, key=attrgetter("tenant_id"))
         ],
+    )
+
+
+async def on_change_requested(
+    tx: Transaction, events: Sequence[Event[MessageChangeRequested]]
+) -> None:
+    """Owe WhatsApp these changes; what waits to be sent and is taken back, is not sent."""
+    await changes.enter(
+        tx,
+        [
+            OutboundMessage.model_construct(
+                message_id=event.data.id,
+                tenant_id=event.tenant_id,
+                channel_id=event.data.channel_id,
+                chat_id=event.data.to,
+                content_type=event.data.change,
+                content=_storable(event.data.content),
+                target_id=event.data.message_id,
+                target_external_id=event.data.external_id,
+                target_from_us=event.data.from_us,
+                target_participant=event.data.participant,
+                correlation_id=event.cause.correlation_id,
+                causation_id=event.cause.causation_id,
+                trace_context=dict(event.cause.trace_context),
+            )
+            for event in sorted(events, key=attrgetter("tenant_id"))
+        ],
+        {event.data.id: event.cause for event in events},
     )
 
 

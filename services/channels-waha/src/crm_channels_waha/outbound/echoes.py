@@ -32,7 +32,8 @@ CROSS JOIN LATERAL (
         array_position(ARRAY['sending', 'unknown', 'sent', 'failed'], state::text) AS rank
     FROM outbound_messages
     WHERE tenant_id = e.tenant_id AND channel_id = e.channel_id AND chat_id = e.chat_id
-        AND external_id IS NULL AND sending_at > now() - interval '1 day'
+        AND external_id IS NULL AND target_id IS NULL
+        AND sending_at > now() - interval '1 day'
         AND (content_type = 'text') = (e.content_type = 'text')
         AND btrim(coalesce(content, '')) = btrim(coalesce(e.content, ''))
         AND (state IN ('sending', 'unknown', 'sent')

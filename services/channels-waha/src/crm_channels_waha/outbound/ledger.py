@@ -7,13 +7,19 @@ it starts from, so the answer, the echo and a restart may come in any order.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.rows import Rows, Shape
-from shared_events.channels.traffic import ChannelMessageFailed, ChannelMessageSent
+from shared_events.channels.traffic import (
+    ChannelChangeFailed,
+    ChannelMessageFailed,
+    ChannelMessageSent,
+)
 from shared_events.identity import conversation_id
+from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha.outbound.models import OutboundMessage
 
@@ -108,10 +114,24 @@ async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | Non
     return touched == 1
 
 
+async def name_target(tx: Transaction, row: OutboundMessage, external_id: str) -> None:
+    """Write down WhatsApp's id of the message that a change is for: its echo is known by it."""
+    if row.target_external_id is None:
+        named = row.model_copy(update={"target_external_id": external_id})
+        await MESSAGES.update(tx, [named], "target_external_id")
+
+
+async def find(tx: Transaction, message_id: UUID | None) -> OutboundMessage | None:
+    """The entry of a message, or None."""
+    return await MESSAGES.first(
+        tx, "SELECT * FROM outbound_messages WHERE message_id = $1", message_id
+    )
+
+
 async def mark_sent(tx: Transaction, message_id: UUID, external_id: str | None) -> bool:
     """WhatsApp has it. Told once; again only when a missing id is found. False if nothing new."""
     row = await MESSAGES.first(tx, _SENT, message_id, external_id, list(OPEN_STATES))
-    if row is not None:
+    if row is not None and row.target_id is None:
         tell_sent(tx, row, row.external_id, at=datetime.now(UTC), cause=cause_of(row))
     return row is not None
 
@@ -149,17 +169,31 @@ async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str)
         list(OPEN_STATES),
     )
     if row is not None:
-        tx.outbox.add(
-            ChannelMessageFailed(
-                channel_id=row.channel_id,
-                message_id=message_id,
-                code=code,
-                reason=reason,
-                failed_at=datetime.now(UTC),
-            ),
-            conversation_id(row.channel_id, row.chat_id),
-            cause=cause_of(row),
+        event = _failure(row, code, reason)
+        tx.outbox.add(event, conversation_id(row.channel_id, row.chat_id), cause=cause_of(row))
+
+
+def _failure(
+    row: OutboundMessage, code: str, reason: str
+) -> ChannelMessageFailed | ChannelChangeFailed:
+    at, channel_id = datetime.now(UTC), row.channel_id
+    if row.target_id is None:
+        return ChannelMessageFailed(
+            channel_id=channel_id,
+            message_id=row.message_id,
+            code=code,
+            reason=reason,
+            failed_at=at,
         )
+    return ChannelChangeFailed(
+        channel_id=channel_id,
+        message_id=row.target_id,
+        change_id=row.message_id,
+        change=cast(ChangeKind, row.content_type),
+        code=code,
+        reason=reason,
+        failed_at=at,
+    )
 
 
 async def mark_waiting(
@@ -194,6 +228,11 @@ async def known_ids(tx: Transaction, channel_id: UUID, external_ids: Sequence[st
         list(external_ids),
     )
     return {row.external_id for row in rows if row.external_id is not None}
+
+
+def was_never_sent(row: OutboundMessage) -> bool:
+    """Whether it is certain that WhatsApp does not have it, and never will."""
+    return row.state == "failed" and not (row.reason or "").startswith(OUTCOME_UNKNOWN)
 
 
 def cause_of(row: OutboundMessage) -> Cause:

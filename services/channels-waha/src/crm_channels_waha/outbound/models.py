@@ -17,6 +17,10 @@ class OutboundMessage(Base, table=True):
     `state`: `pending` (nothing was sent), `sending` (committed before the request leaves),
     `unknown` (WhatsApp may have it), `sent`, `failed`. `external_id` is WhatsApp's bare id; it is
     set before sending where WAHA lets us choose it. `failures` counts sends proven lost.
+
+    A change to a message that is there is an entry too, in its chat's order: `content_type` is
+    `edit`, `revoke` or `reaction`, `message_id` the request's and `target_id` our message's. It has
+    no `external_id` of its own.
     """
 
     __tablename__ = "outbound_messages"
@@ -43,6 +47,12 @@ class OutboundMessage(Base, table=True):
             "sending_at",
             postgresql_where=text("external_id IS NULL"),
         ),
+        Index(
+            "idx_outbound_messages_target",
+            "channel_id",
+            "target_external_id",
+            postgresql_where=text("target_external_id IS NOT NULL"),
+        ),
     )
 
     seq: int | None = Field(
@@ -57,6 +67,10 @@ class OutboundMessage(Base, table=True):
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_external_id: str | None = Field(default=None, max_length=255)
+    target_id: UUID | None = None
+    target_external_id: str | None = Field(default=None, max_length=255)
+    target_from_us: bool | None = None
+    target_participant: str | None = Field(default=None, max_length=255)
     state: str = Field(
         default="pending", max_length=20, sa_column_kwargs={"server_default": text("'pending'")}
     )

@@ -38,6 +38,8 @@ async def look_for(
     Only an id we chose ourselves, missing from a history that is kept, proves a loss.
     """
     try:
+        if row.target_id is not None:
+            return await _by_effect(row, waha)
         if row.external_id is not None:
             return await _by_id(row, row.external_id, waha)
         return await _by_text(database, tenant_id, row, waha)
@@ -45,6 +47,15 @@ async def look_for(
         if error.waits_for_session:
             raise
         return _without_trace(row)
+
+
+async def _by_effect(row: OutboundMessage, waha: Waha) -> Found | Undecidable:
+    """Of changes, only an edit can be looked up: the message says it, or may say it yet."""
+    if row.content_type == "edit" and row.target_external_id is not None:
+        said = await waha.text_of(row.chat_id, row.target_external_id)
+        if said is not None and said.strip() == (row.content or "").strip():
+            return Found(None)
+    return Undecidable()
 
 
 async def _by_id(row: OutboundMessage, external_id: str, waha: Waha) -> Found | Lost | Undecidable:

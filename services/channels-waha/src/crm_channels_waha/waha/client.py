@@ -24,6 +24,7 @@ from crm_channels_waha.waha.answers import (
     waits_for_session,
     what_failed,
 )
+from crm_channels_waha.waha.changing import Change, compose_change
 from crm_channels_waha.waha.http import WahaHttp
 from crm_channels_waha.waha.ids import bare_id, person_id
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
@@ -126,6 +127,28 @@ class Waha:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return judge_failure(error)
         return judge(answer)
+
+    async def change(self, change: Change) -> Verdict:
+        """Change a message that is on WhatsApp."""
+        method, path, body = compose_change(change, self.session)
+        try:
+            answer = await self._http.call(
+                method,
+                self._base_url + path,
+                headers=self._headers,
+                seconds=self._timeouts.text,
+                body=body,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return judge_failure(error)
+        return judge(answer)
+
+    async def text_of(self, chat_id: str, external_id: str) -> str | None:
+        """What a message in the chat's history says. Raises WahaError when WAHA cannot say."""
+        path = f"/api/{self.session}/chats/{quote(chat_id, '')}/messages/{quote(external_id, '')}"
+        answer = await self._request("GET", path, params={"downloadMedia": "false"})
+        _raise_unless_ok(answer)
+        return text(read_answer(answer).get("body"))
 
     async def new_message_id(self) -> str | NotSent | Refused | None:
         """An id to send under, or None where the engine has no such thing; nothing is sent."""

@@ -1,23 +1,18 @@
 """What a WAMessage says: its kind, text, media and details (docs/waha.md, "Messages")."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from shared_events.channels.traffic import Media
 from shared_events.messaging.message import ContentType
 
+from crm_channels_waha.waha.cards import read_card
+from crm_channels_waha.waha.raw import Raw, known, read_raw
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
+from crm_channels_waha.waha.structured import read_structured
 
-_WRAPPERS = (
-    "ephemeralMessage",
-    "viewOnceMessage",
-    "viewOnceMessageV2",
-    "viewOnceMessageV2Extension",
-    "documentWithCaptionMessage",
-)
 _KINDS: dict[str, ContentType] = {
     # WEBJS and WPP: `_data.type`
     "image": "image",
@@ -35,8 +30,10 @@ _KINDS: dict[str, ContentType] = {
     "stickerMessage": "sticker",
     "lottieStickerMessage": "sticker",
 }
-_POLLS = ("pollCreationMessage", "pollCreationMessageV2", "pollCreationMessageV3")
-_WAID = re.compile(r"waid=(\d+)")
+_POLL = "pollCreationMessage"
+"""The newer ones have `V2` to `V6` behind it."""
+_LOCATIONS = ("locationMessage", "liveLocationMessage")
+_CARDS = ("contactMessage", "contactsArrayMessage")
 _UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -50,21 +47,21 @@ class Content:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """The engine's own view: the name of its kind, and that kind's fields."""
-
-    kind: str
-    fields: Json
-
-
 def read_content(payload: Json, waha_base_url: str) -> Content:
     """Derive the content; what cannot be understood is `unsupported`, never dropped."""
-    raw = _raw(payload)
+    raw = read_raw(payload)
+    content = _read(payload, raw, waha_base_url)
+    if not raw.view_once:
+        return content
+    return replace(content, details={**content.details, "view_once": True})
+
+
+def _read(payload: Json, raw: Raw, waha_base_url: str) -> Content:
     body = text(payload.get("body"))
     if location := _location(payload, raw):
-        return Content("location", details={"location": location})
-    if contacts := [_contact(card) for card in items(payload.get("vCards")) if text(card)]:
+        # WEBJS has a picture of the map for a body.
+        return Content("location", _comment(payload, raw), details={"location": location})
+    if contacts := [read_card(card) for card in _cards(payload, raw)]:
         return Content("contact", details={"contacts": contacts})
     if poll := _poll(payload, raw):
         return Content("poll", text=poll["question"] or body, details={"poll": poll})
@@ -74,60 +71,58 @@ def read_content(payload: Json, waha_base_url: str) -> Content:
     if raw.kind in _KINDS:
         # View-once: announced, but not shown to linked devices.
         return Content(_KINDS[raw.kind], body, Media(state="unavailable"))
-    row = _selected_row(raw)
-    if body is None:
+    structured = read_structured(raw)
+    details = structured.details
+    if row := _selected_row(raw):
+        details = {**details, "selected_row_id": row}
+    said = body or structured.text
+    if said is None and not details:
         return Content("unsupported", details={"kind": raw.kind} if raw.kind else {})
-    return Content("text", body, details={"selected_row_id": row} if row else {})
+    return Content("text", said, details=details)
 
 
-def _raw(payload: Json) -> _Raw:
-    raw = mapping(payload.get("_data"))
-    if isinstance(raw.get("type"), str):
-        return _Raw(raw["type"], raw)
-    message = mapping(raw.get("message")) or mapping(raw.get("Message"))
-    for _ in range(4):  # wrappers nest, but not for ever
-        key = next((k for k in message if k != "messageContextInfo"), "")
-        if key not in _WRAPPERS:
-            return _Raw(key, mapping(message, key))
-        message = mapping(message, key, "message")
-    return _Raw("", {})
-
-
-def _location(payload: Json, raw: _Raw) -> dict[str, Any] | None:
+def _location(payload: Json, raw: Raw) -> dict[str, Any] | None:
     place = mapping(payload.get("location"))
     latitude, longitude = number(place.get("latitude")), number(place.get("longitude"))
-    if latitude is None and raw.kind in ("locationMessage", "liveLocationMessage"):
+    if latitude is None and raw.kind in _LOCATIONS:
         place = raw.fields
         latitude = number(place.get("degreesLatitude"))
         longitude = number(place.get("degreesLongitude"))
     if latitude is None or longitude is None:
         return None
+    live = place.get("live") is True or raw.kind == "liveLocationMessage"
     return {
         "latitude": latitude,
         "longitude": longitude,
         "name": text(place.get("name")),
         "address": text(place.get("address")),
+        **known(
+            live=live or None,
+            url=text(place.get("url")),
+            accuracy_metres=number(raw.fields.get("accuracyInMeters")),
+        ),
     }
 
 
-def _contact(card: str) -> dict[str, str | None]:
-    lines = card.replace("\r", "").split("\n")
-    name = next((line[3:] for line in lines if line.upper().startswith("FN:")), None)
-    phone = next(_phones(lines), None)
-    return {"name": text(name), "phone": phone}
+def _comment(payload: Json, raw: Raw) -> str | None:
+    """What was written beside a location."""
+    description = text(mapping(payload.get("location")).get("description"))
+    if raw.kind not in _LOCATIONS:
+        return description
+    return description or text(raw.fields.get("caption")) or text(raw.fields.get("comment"))
 
 
-def _phones(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        if ".TEL" in line.upper() or line.upper().startswith("TEL"):
-            waid = _WAID.search(line)
-            digits = waid[1] if waid else re.sub(r"\D", "", line.rpartition(":")[2])
-            if digits:
-                yield digits
+def _cards(payload: Json, raw: Raw) -> list[str]:
+    """The contact cards, from the engine's own message where WAHA gives none."""
+    cards = [card for card in items(payload.get("vCards")) if text(card)]
+    if cards or raw.kind not in _CARDS:
+        return cards
+    shared = [raw.fields, *items(raw.fields.get("contacts"))]
+    return [card for one in shared if (card := text(mapping(one).get("vcard")))]
 
 
-def _poll(payload: Json, raw: _Raw) -> dict[str, Any] | None:
-    if raw.kind in _POLLS:
+def _poll(payload: Json, raw: Raw) -> dict[str, Any] | None:
+    if raw.kind.startswith(_POLL):
         name, options, key = raw.fields.get("name"), raw.fields.get("options"), "optionName"
     elif raw.kind == "poll_creation":
         name, options, key = raw.fields.get("pollName"), raw.fields.get("pollOptions"), "name"
@@ -140,7 +135,7 @@ def _poll(payload: Json, raw: _Raw) -> dict[str, Any] | None:
     return {"question": text(name), "options": [n for n in names if n]}
 
 
-def _media(payload: Json, raw: _Raw, waha_base_url: str) -> Media:
+def _media(payload: Json, raw: Raw, waha_base_url: str) -> Media:
     media = mapping(payload.get("media"))
     url = text(media.get("url"))
     filename = text(media.get("filename"))
@@ -168,7 +163,7 @@ def _reachable(url: str, waha_base_url: str) -> str:
     return urlunsplit((here.scheme, here.netloc, path, parts.query, ""))
 
 
-def _media_type(media: Media, raw: _Raw) -> ContentType:
+def _media_type(media: Media, raw: Raw) -> ContentType:
     known = _KINDS.get(raw.kind)
     mime = (media.mime_type or "").partition(";")[0].strip().lower()
     spoken = raw.kind == "ptt" or bool(raw.fields.get("ptt") or raw.fields.get("PTT"))
@@ -182,7 +177,7 @@ def _media_type(media: Media, raw: _Raw) -> ContentType:
     return "document" if mime else known or "unsupported"
 
 
-def _selected_row(raw: _Raw) -> str | None:
+def _selected_row(raw: Raw) -> str | None:
     """What was picked in a list or on a button; engines differ in the case of `Id`."""
     places = (
         mapping(raw.fields.get("singleSelectReply")),

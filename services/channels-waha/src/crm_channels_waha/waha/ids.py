@@ -1,10 +1,10 @@
 """WAHA's message ids (docs/waha.md, "Ids"). Only the bare id is stable; never compare full ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared_events.identity import WhatsAppId, parse_whatsapp_id
 
-from crm_channels_waha.waha.reading import mapping, text
+from crm_channels_waha.waha.reading import Json, mapping, text
 
 _LONGEST = 50  # phones and hidden ids have 15 digits, groups some 20 or 30
 
@@ -22,10 +22,7 @@ class WahaMessageId:
 def read_message_id(value: object) -> WahaMessageId | None:
     """Read an id in any of its forms: full text, bare text or WEBJS's object."""
     if not isinstance(value, str):
-        nested = mapping(value)
-        return (
-            read_message_id(nested.get("_serialized") or text(nested.get("id"))) if nested else None
-        )
+        return _read_parts(mapping(value))
     head, *rest = value.split("_")
     if head not in ("true", "false") or len(rest) < 2:
         return WahaMessageId(value[:255]) if value else None
@@ -35,6 +32,45 @@ def read_message_id(value: object) -> WahaMessageId | None:
     # Self chats on browser engines may end in `_in` or `_out`: no participant without an `@`.
     participant = tail[0] if tail and "@" in tail[0] else None
     return WahaMessageId(bare[:255], head == "true", chat, participant)
+
+
+def _read_parts(nested: Json) -> WahaMessageId | None:
+    """WEBJS's object; builds differ in the name of the whole id (`_serialized`, `$1`)."""
+    for name in ("_serialized", "$1"):
+        if whole := text(nested.get(name)):
+            return read_message_id(whole)
+    bare, from_me = text(nested.get("id")), nested.get("fromMe")
+    if bare is None:
+        return None
+    remote, author = nested.get("remote"), nested.get("participant")
+    return replace(
+        read_message_id(bare) or WahaMessageId(bare[:255]),
+        from_me=from_me if isinstance(from_me, bool) else None,
+        chat=text(remote) or text(mapping(remote).get("_serialized")),
+        participant=text(author) or text(mapping(author).get("_serialized")),
+    )
+
+
+def message_id_of(payload: Json) -> WahaMessageId | None:
+    """The id of a message, from the engine's own view where WAHA gives none."""
+    raw = mapping(payload.get("_data"))
+    found = read_message_id(payload.get("id")) or read_message_id(raw.get("id"))
+    if found is not None:
+        return found
+    key, info = mapping(raw.get("key")), mapping(raw.get("Info"))
+    bare, chat, author, from_me = (
+        (key.get("id"), key.get("remoteJid"), key.get("participant"), key.get("fromMe"))
+        if key
+        else (info.get("ID"), info.get("Chat"), info.get("Sender"), info.get("IsFromMe"))
+    )
+    if not text(bare):
+        return None
+    return WahaMessageId(
+        str(bare)[:255],
+        from_me if isinstance(from_me, bool) else None,
+        text(chat),
+        text(author),
+    )
 
 
 def bare_id(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Contacts in pipelines: moving them, where they have been, and statuses that go."""
+"""Contacts in pipelines: the board, moving them, where they were, and statuses that go."""
 
 from service_kit.service import Service
 from shared_events.contacts import pipeline
@@ -8,6 +8,7 @@ from crm_contacts.board import requests
 
 def add_to(service: Service) -> None:
     """What is asked about contacts in pipelines."""
+    service.answer(pipeline.GetBoard, requests.board)
     service.answer(pipeline.MoveContact, requests.move)
     service.answer(pipeline.ListStays, requests.list_stays)
     service.answer(pipeline.DeleteStatus, requests.delete_status)

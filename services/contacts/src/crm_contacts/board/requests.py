@@ -5,11 +5,14 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
+from service_kit.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared_events.contacts import contact as contract
 from shared_events.contacts.pipeline import (
+    Board,
+    BoardColumn,
     DeletePipeline,
     DeleteStatus,
+    GetBoard,
     ListStays,
     MoveContact,
     Place,
@@ -18,6 +21,7 @@ from shared_events.contacts.pipeline import (
 from shared_events.requests import Nothing, Page
 
 from crm_contacts.board import repository
+from crm_contacts.contacts import repository as people
 from crm_contacts.contacts import service as contacts
 from crm_contacts.contacts.models import Contact
 from crm_contacts.pipelines import moves
@@ -44,6 +48,36 @@ async def list_stays(tx: Transaction, request: ListStays, call: Call) -> Page[St
     del call
     await contacts.get(tx, request.contact_id)
     return await moves.page(tx, request)
+
+
+async def board(tx: Transaction, request: GetBoard, call: Call) -> Board:
+    """A pipeline with the newest contacts at each status; raises NotFoundError.
+
+    It takes as many statements for many statuses as for one.
+    """
+    del call
+    pipeline = await tables.find(tx, request.pipeline_id)
+    if pipeline is None:
+        raise NotFoundError("pipeline")
+    statuses = await tables.statuses_of(tx, pipeline.id)
+    ids = [status.id for status in statuses]
+    newest = await repository.newest(tx, ids, request.limit)
+    counts = await repository.counts(tx, ids)
+    everybody = [contact for column in newest.values() for contact in column.contacts]
+    shown = {one.id: one for one in await people.to_resources(tx, everybody)}
+    return Board(
+        pipeline=tables.to_resource(pipeline, statuses),
+        columns=[
+            BoardColumn(
+                status=tables.to_status(status),
+                count=counts[status.id],
+                contacts=[shown[contact.id] for contact in newest[status.id].contacts],
+                has_more=newest[status.id].next_cursor is not None,
+                next_cursor=newest[status.id].next_cursor,
+            )
+            for status in statuses
+        ],
+    )
 
 
 async def delete_status(tx: Transaction, request: DeleteStatus, call: Call) -> Nothing:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from service_kit.search import fold
 from shared_events.contacts.contact_filter import IDS, MOMENTS, TAGS, Filter, Group, Match, Rule
 from sqlalchemy import Column, Text, Uuid, and_, any_, false, func, literal, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -15,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from crm_contacts.contacts.repository import CONTACTS
-from crm_contacts.contacts.search import SORT_NAME_LENGTH, fold, tag_key
+from crm_contacts.contacts.search import SORT_NAME_LENGTH, tag_key
 
 Condition = ColumnElement[bool]
 

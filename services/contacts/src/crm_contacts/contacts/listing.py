@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.rows import Shape
+from service_kit.search import patterns
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactSort, ListContacts
 from shared_events.requests import Page
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
 from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.search import patterns, tag_key
+from crm_contacts.contacts.search import tag_key
 
 _C = repository.CONTACTS.table.c
 # Whoever never wrote is sorted before everybody who did.
@@ -37,6 +38,8 @@ _ORDERS = {
     )
     for sort in get_args(ContactSort)
 }
+NEWEST_FIRST = _ORDERS["-created_at"]
+"""The order of a list that asks for none."""
 
 
 @dataclass(frozen=True, slots=True)

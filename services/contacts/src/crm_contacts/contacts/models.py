@@ -45,7 +45,7 @@ class Contact(Base, table=True):
             "pipeline_status_id",
             "created_at",
             "id",
-            postgresql_where=text("pipeline_status_id IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("pipeline_status_id IS NOT NULL"),
         ),
         Index(
             "idx_contacts_search",

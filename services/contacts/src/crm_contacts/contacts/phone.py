@@ -1,6 +1,7 @@
 """Phone numbers and other identities as people type them, made into WhatsApp's."""
 
 import re
+import unicodedata
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
@@ -35,7 +36,7 @@ def parse_phone(text: str, region: str) -> WhatsAppId:
     # 00 before a country code is how most of the world dials; Brazil's plan reads a carrier there.
     international = f"+{text[2:]}" if text.startswith("00") else text
     try:
-        number = phonenumbers.parse(international, region)
+        number = phonenumbers.parse(_dialled(international), region)
     except NumberParseException:
         raise _invalid(region) from None
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
@@ -43,6 +44,15 @@ def parse_phone(text: str, region: str) -> WhatsAppId:
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     typed = WhatsAppId("phone", e164.removeprefix("+"))
     return WhatsAppId("phone", typed.canonical)
+
+
+def _dialled(international: str) -> str:
+    """A number as WhatsApp still writes it, which no plan has any more, as it is dialled."""
+    if not international.lstrip().startswith("+"):
+        return international
+    digits = "".join(str(unicodedata.decimal(c)) for c in international if c.isdecimal())
+    canonical = WhatsAppId("phone", digits).canonical
+    return international if canonical == digits else f"+{canonical}"
 
 
 def _invalid(region: str) -> InvalidError:

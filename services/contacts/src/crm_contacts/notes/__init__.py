@@ -10,4 +10,7 @@ def add_to(service: Service) -> None:
     """What is asked about notes."""
     service.answer(note.CreateNote, requests.create)
     service.answer(note.GetNote, requests.get)
+    service.answer(note.PatchNote, requests.patch)
+    service.answer(note.DeleteNote, requests.delete)
     service.answer(note.ListContactNotes, requests.list_of_contact)
+    service.answer(note.ListSessionNotes, requests.list_of_session)

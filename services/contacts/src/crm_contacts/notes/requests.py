@@ -5,11 +5,21 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import NotFoundError
+from service_kit.errors import NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
 from shared_events.contacts import note as contract
-from shared_events.contacts.note import CreateNote, GetNote, ListContactNotes, NoteAdded
-from shared_events.requests import Page
+from shared_events.contacts.note import (
+    CreateNote,
+    DeleteNote,
+    GetNote,
+    ListContactNotes,
+    ListSessionNotes,
+    NoteAdded,
+    NoteDeleted,
+    NoteUpdated,
+    PatchNote,
+)
+from shared_events.requests import Nothing, Page
 
 from crm_contacts.contacts import repository as contacts
 from crm_contacts.notes import repository
@@ -45,13 +55,58 @@ async def get(tx: Transaction, request: GetNote, call: Call) -> contract.Note:
     return repository.to_resource(note)
 
 
+async def patch(tx: Transaction, request: PatchNote, call: Call) -> contract.Note:
+    """Change a note, and tell of it; raises NotFoundError and PreconditionFailedError."""
+    note = await _locked(tx, request, call)
+    given = request.model_dump(exclude={"contact_id", "note_id"}, exclude_none=True)
+    fields = {name: value for name, value in given.items() if getattr(note, name) != value}
+    if not fields:
+        return repository.to_resource(note)
+    newer = {"version": note.version + 1, "updated_at": datetime.now(UTC)}
+    note = note.model_copy(update={**fields, **newer})
+    await repository.update(tx, note)
+    changed = repository.to_resource(note)
+    tx.outbox.add(NoteUpdated(note=changed, changed=sorted(fields)), note.contact_id)
+    return changed
+
+
+async def delete(tx: Transaction, request: DeleteNote, call: Call) -> Nothing:
+    """Remove a note, and tell of it; raises NotFoundError and PreconditionFailedError."""
+    note = await _locked(tx, request, call)
+    await repository.delete(tx, note.id)
+    gone = NoteDeleted(note_id=note.id, contact_id=note.contact_id, session_id=note.session_id)
+    tx.outbox.add(gone, note.contact_id)
+    return Nothing()
+
+
 async def list_of_contact(
     tx: Transaction, request: ListContactNotes, call: Call
 ) -> Page[contract.Note]:
-    """The notes about a contact, newest first; raises NotFoundError."""
+    """The notes about a contact, pinned ones first; raises NotFoundError and MalformedError."""
     del call
     await _check_contact(tx, request.contact_id)
-    return await repository.page(tx, request)
+    return await repository.page_of_contact(tx, request)
+
+
+async def list_of_session(
+    tx: Transaction, request: ListSessionNotes, call: Call
+) -> Page[contract.Note]:
+    """The notes about a session, pinned ones first; raises MalformedError.
+
+    Sessions are another service's: one that nobody wrote about, or that there is not, has none.
+    """
+    del call
+    return await repository.page_of_session(tx, request)
+
+
+async def _locked(tx: Transaction, request: PatchNote | DeleteNote, call: Call) -> Note:
+    """The note, locked, at the version the caller saw."""
+    await _check_contact(tx, request.contact_id)
+    note = await repository.find_for_update(tx, request.contact_id, request.note_id)
+    if note is None:
+        raise NotFoundError("note")
+    PreconditionFailedError.check(call.expected_version, note.version)
+    return note
 
 
 async def _check_contact(tx: Transaction, contact_id: UUID) -> None:

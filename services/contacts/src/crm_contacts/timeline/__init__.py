@@ -9,7 +9,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
@@ -17,6 +17,7 @@ from shared_events.messaging.session import (
     SessionAssigned,
     SessionClosed,
     SessionExpired,
+    SessionReopened,
     SessionStarted,
 )
 
@@ -37,10 +38,13 @@ def add_to(service: Service) -> None:
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     for told in (
         NoteAdded,
+        NoteUpdated,
+        NoteDeleted,
         SessionStarted,
         SessionAssigned,
         SessionClosed,
         SessionExpired,
+        SessionReopened,
         TrackingCreated,
     ):
         service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)

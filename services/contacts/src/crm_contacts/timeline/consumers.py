@@ -14,7 +14,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.note import NoteAdded
+from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.tracking import TrackingCreated
 from shared_events.envelope import EventData
@@ -78,6 +78,10 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case NoteAdded(note=note):
             shown = note.model_dump(mode="json", include={"id", "type", "priority", "author_id"})
             return "note", "Note added", shown
+        case NoteUpdated(note=note, changed=changed):
+            return "note", "Note changed", {"id": str(note.id), "changed": changed}
+        case NoteDeleted(note_id=note_id):
+            return "note", "Note deleted", {"id": str(note_id)}
         case TrackingCreated(tracking=tracking):
             shown = tracking.model_dump(mode="json", exclude={"contact_id"}, exclude_none=True)
             return "tracking", f"Came by {tracking.source}", shown

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from shared_events.permissions import permits
+
 PERMISSIONS = frozenset(
     {
         "contacts.read",
@@ -15,6 +17,8 @@ PERMISSIONS = frozenset(
         "sessions.update",
         "notes.read",
         "notes.create",
+        "notes.update",
+        "notes.delete",
         "pipelines.read",
         "pipelines.manage",
         "agents.read",
@@ -23,6 +27,10 @@ PERMISSIONS = frozenset(
         "channels.manage",
         "webhooks.read",
         "webhooks.manage",
+        "events.read",
+        "api_keys.read",
+        "api_keys.manage",
+        "audit.read",
     }
 )
 """Every permission there is. A route that needs another one does not start."""
@@ -37,6 +45,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "notes.*",
         "agents.read",
         "pipelines.read",
+        "events.read",
     ),
     "agent": (
         "contacts.read",
@@ -47,6 +56,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "sessions.update",
         "notes.create",
         "notes.read",
+        "events.read",
     ),
 }
 
@@ -56,12 +66,13 @@ def permissions_of(roles: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(granted for role in roles for granted in ROLES.get(role, ())))
 
 
-def permits(granted: Iterable[str], needed: str) -> bool:
-    """Whether one of the granted permissions or patterns covers the needed one.
+def covers(granted: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether who is granted the first may hand on all of the second: nobody gives what they have
+    not."""
+    have = tuple(granted)
+    return all(permits(have, each) for each in wanted)
 
-    `contacts.*` covers what begins with `contacts.` and nothing else, not `contactsx.read`.
-    """
-    return any(
-        pattern in (needed, "*") or (pattern.endswith(".*") and needed.startswith(pattern[:-1]))
-        for pattern in granted
-    )
+
+def is_grantable(pattern: str) -> bool:
+    """Whether this is a permission, or a pattern that covers some."""
+    return any(permits((pattern,), each) for each in PERMISSIONS)

@@ -1,20 +1,21 @@
 """Access tokens: signed, short-lived, and read without a look-up.
 
+What its bearer may do is asked of the database (`access/standings.py`); the role in it is for the
+code of before, and for whoever looks into a token.
 The algorithm is pinned, so a token cannot choose its own; `kid` names the secret, so that a new
 secret can sign while the previous one still verifies.
 """
 
 import hashlib
 import time
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import jwt
 from pydantic import BaseModel, ConfigDict, ValidationError
 from service_kit.errors import UnauthenticatedError
 from shared_events.gateway.agent import Role
-from shared_events.requests import Principal
 
-from crm_gateway.access.roles import permissions_of
 from crm_gateway.settings import GatewaySettings
 
 _ALGORITHM = "HS256"
@@ -27,6 +28,16 @@ class _Claims(BaseModel):
     user_id: str
     tenant_id: str
     roles: list[str]
+    ver: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a token proves: whose it is, and which version of that user's tokens it is of."""
+
+    tenant_id: str
+    user_id: UUID
+    version: int
 
 
 def _key_id(secret: str) -> str:
@@ -45,7 +56,7 @@ class AccessTokens:
         self._issuer, self._audience = settings.jwt_issuer, settings.jwt_audience
         self.ttl = settings.jwt_ttl
 
-    def issue(self, *, user_id: UUID, tenant_id: str, role: Role) -> str:
+    def issue(self, *, user_id: UUID, tenant_id: str, role: Role, version: int = 0) -> str:
         """A token for this person in this tenant, good for `ttl` seconds."""
         now = int(time.time())
         claims = {
@@ -58,12 +69,13 @@ class AccessTokens:
             "user_id": str(user_id),
             "tenant_id": tenant_id,
             "roles": [role],
+            "ver": version,
         }
         secret = self._secrets[self._key_id]
         return jwt.encode(claims, secret, _ALGORITHM, headers={"kid": self._key_id})
 
-    def principal(self, token: str) -> Principal:
-        """Who the token speaks for; raises UnauthenticatedError when it proves nothing."""
+    def read(self, token: str) -> Proof:
+        """Whom the token speaks for; raises UnauthenticatedError when it proves nothing."""
         try:
             claims = _Claims.model_validate(
                 jwt.decode(
@@ -75,12 +87,7 @@ class AccessTokens:
                     options={"require": _REQUIRED},
                 )
             )
-            return Principal(
-                tenant_id=str(UUID(claims.tenant_id)),
-                user_id=UUID(claims.user_id),
-                roles=tuple(claims.roles),
-                permissions=permissions_of(claims.roles),
-            )
+            return Proof(str(UUID(claims.tenant_id)), UUID(claims.user_id), claims.ver)
         except jwt.ExpiredSignatureError:
             raise UnauthenticatedError("token_expired", "The access token has expired.") from None
         except (jwt.InvalidTokenError, KeyError, ValidationError, ValueError):

@@ -1,13 +1,18 @@
 """Tables of tenants, their users and what proves who they are."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import BigInteger, Column, Identity, Index
+from sqlalchemy import BigInteger, Column, Identity, Index, text
 from sqlmodel import Field
 
 from crm_gateway.tables import Base
+
+
+def _token_version() -> Any:
+    return Field(default=0, sa_column_kwargs={"server_default": text("0")})
 
 
 class Project(Base, table=True):
@@ -25,7 +30,8 @@ class Project(Base, table=True):
 class User(Base, table=True):
     """A person who may log in. The e-mail is kept in lower case and is unique over all tenants.
 
-    Without a password the person was invited and has not accepted yet.
+    Without a password the person was invited and has not accepted yet. Tokens of an earlier
+    `token_version` are worth nothing.
     """
 
     __tablename__ = "users"
@@ -38,6 +44,7 @@ class User(Base, table=True):
     password_hash: str | None = Field(default=None, max_length=255)
     invitation_hash: str | None = Field(default=None, max_length=64, unique=True)
     invitation_expires_at: datetime | None = columns.maybe_moment()
+    token_version: int = _token_version()
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 
@@ -57,14 +64,27 @@ class RefreshToken(Base, table=True):
     user_id: UUID = Field(foreign_key="gateway.users.id")
     family_id: UUID
     token_hash: str = Field(max_length=64, unique=True)
+    token_version: int = _token_version()
     expires_at: datetime = columns.moment()
     used_at: datetime | None = columns.maybe_moment()
     revoked_at: datetime | None = columns.maybe_moment()
     created_at: datetime = columns.stamped()
 
 
+class Tally(Base, table=True):
+    """How often something was tried, until its window ends. No tenant is known of most subjects:
+    they are hashes of accounts, addresses and the like."""
+
+    __tablename__ = "tallies"
+    __table_args__ = (Index("idx_tallies_ends", "ends_at"),)
+
+    subject: str = Field(max_length=300, primary_key=True)
+    count: int
+    ends_at: datetime = columns.moment()
+
+
 class LoginFailure(Base, table=True):
-    """A failed login. `subject` is a hash of the account or the address, so no tenant is known."""
+    """A failed login, as gateways of before counted them; nothing is written here any more."""
 
     __tablename__ = "login_failures"
     __table_args__ = (Index("idx_login_failures_subject", "subject", "failed_at"),)

@@ -31,6 +31,12 @@ async def find_login(tx: Transaction, email: str) -> User | None:
     return await USERS.first(tx, "SELECT * FROM users WHERE email = $1", email)
 
 
+async def is_invited(tx: Transaction, token: str) -> bool:
+    """Whether the token is of an invitation, in any tenant."""
+    one = "SELECT true FROM users WHERE invitation_hash = $1 AND invitation_expires_at > now()"
+    return bool(await tx.fetchval(one, token_hash(token)))
+
+
 async def take_invitation(tx: Transaction, token: str, password_hash: str) -> User | None:
     """Give the invited user a password, once; None for a stale token."""
     return await USERS.first(
@@ -64,12 +70,43 @@ async def revoke_family(tx: Transaction, family_id: UUID) -> None:
     )
 
 
-async def revoke_user(tx: Transaction, user_id: UUID) -> None:
-    """End every login of a user."""
-    await tx.execute(
-        "UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL",
+async def end_sessions(tx: Transaction, user_id: UUID) -> int:
+    """End every login of a user; returns the version that tokens have from now on.
+
+    It is the version that ends them: a token issued at this moment elsewhere has the old one.
+    """
+    version: int = await tx.fetchval(
+        "UPDATE users SET token_version = token_version + 1, updated_at = now()"
+        " WHERE tenant_id = $1 AND id = $2 RETURNING token_version",
+        tx.tenant_id,
         user_id,
     )
+    await tx.execute(
+        "UPDATE refresh_tokens SET revoked_at = now()"
+        " WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL",
+        tx.tenant_id,
+        user_id,
+    )
+    return version
+
+
+async def get_user(tx: Transaction, user_id: UUID) -> User | None:
+    """The user, within the tenant."""
+    one = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2"
+    return await USERS.first(tx, one, tx.tenant_id, user_id)
+
+
+async def replace_password(tx: Transaction, user: User, password_hash: str) -> bool:
+    """Give the user another password, unless it is another already."""
+    changed = await tx.execute(
+        "UPDATE users SET password_hash = $4, updated_at = now()"
+        " WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
+        tx.tenant_id,
+        user.id,
+        user.password_hash,
+        password_hash,
+    )
+    return changed == 1
 
 
 async def purge_refresh_tokens(tx: Transaction) -> None:
@@ -78,7 +115,13 @@ async def purge_refresh_tokens(tx: Transaction) -> None:
 
 
 async def add_refresh_token(
-    tx: Transaction, token: str, *, user_id: UUID, family_id: UUID, expires_at: datetime
+    tx: Transaction,
+    token: str,
+    *,
+    user_id: UUID,
+    family_id: UUID,
+    token_version: int,
+    expires_at: datetime,
 ) -> None:
     """Keep a new refresh token."""
     stored = RefreshToken(
@@ -87,6 +130,7 @@ async def add_refresh_token(
         user_id=user_id,
         family_id=family_id,
         token_hash=token_hash(token),
+        token_version=token_version,
         expires_at=expires_at,
     )
     await _TOKENS.insert(tx, [stored])
@@ -103,7 +147,8 @@ async def get_member(tx: Transaction, user_id: UUID) -> Member | None:
     return await _MEMBER.first(
         tx,
         "SELECT u.id AS user_id, u.tenant_id, u.name, u.email, p.name AS tenant_name,"
-        " a.role, a.active FROM users u JOIN agents a ON a.id = u.id"
-        " JOIN projects p ON p.tenant_id = u.tenant_id WHERE u.id = $1",
+        " u.token_version, a.role, a.active FROM users u JOIN agents a ON a.id = u.id"
+        " JOIN projects p ON p.tenant_id = u.tenant_id WHERE u.tenant_id = $2 AND u.id = $1",
         user_id,
+        tx.tenant_id,
     )

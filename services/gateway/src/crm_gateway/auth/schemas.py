@@ -59,10 +59,21 @@ class LoggedIn(Tokens):
     tenant: TenantView
 
 
+class KeyView(Contract):
+    """The API key that asks."""
+
+    id: UUID
+    name: str
+
+
 class Profile(Contract):
-    """Who the access token speaks for. Permissions may be patterns such as `contacts.*`."""
+    """Who asks. Permissions may be patterns such as `contacts.*`.
+
+    With an API key it is the key, and `user` is the person who made it.
+    """
 
     user: UserView
+    api_key: KeyView | None = None
     tenant: TenantView
     roles: tuple[str, ...]
     permissions: tuple[str, ...]
@@ -103,6 +114,23 @@ class AcceptInvitation(Command[LoggedIn], WithPassword, key="gateway.auth.accept
     password: NewPassword
 
 
+class ChangePassword(Command[Tokens], WithPassword, key="gateway.auth.change_password"):
+    """Choose another password. Every other login ends; the reply has tokens to go on with."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"current_password": "uma senha comprida", "new_password": "outra, maior"}
+        }
+    )
+
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class LogoutEverywhere(Command[Nothing], key="gateway.auth.logout_everywhere"):
+    """End all logins of mine, this one as well: no token of mine is worth anything any more."""
+
+
 class GetMe(Query[Profile], key="gateway.auth.me"):
     """Who am I, and what may I do?"""
 
@@ -117,3 +145,4 @@ class Member(Contract):
     tenant_name: str
     role: Literal["admin", "supervisor", "agent"]
     active: bool
+    token_version: int

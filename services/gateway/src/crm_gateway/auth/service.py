@@ -6,19 +6,27 @@ from uuid import UUID, uuid4
 
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
-from service_kit.errors import ConflictError, UnauthenticatedError
+from service_kit.errors import ConflictError, InvalidError, UnauthenticatedError
 from shared_events.requests import Nothing
 
+from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
+from crm_gateway.api_keys import repository as api_keys
+from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
+from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
     AcceptInvitation,
+    ChangePassword,
     GetMe,
+    KeyView,
     LoggedIn,
     Login,
     Logout,
+    LogoutEverywhere,
     Member,
     Profile,
     Refresh,
@@ -27,27 +35,27 @@ from crm_gateway.auth.schemas import (
     Tokens,
     UserView,
 )
-from crm_gateway.auth.throttle import Throttle
-from crm_gateway.problems.errors import too_many_attempts
-from crm_gateway.rest.own import OwnRequests, Visitor
+from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests, Visitor
 
 
 class Accounts:
-    """The public auth routes. Passwords are hashed outside of transactions."""
+    """The auth routes. Passwords are hashed outside of transactions."""
 
     def __init__(
         self,
         database: Database,
         tokens: AccessTokens,
         passwords: Passwords,
-        throttle: Throttle,
+        guards: Guards,
+        standings: Standings,
         *,
         refresh_ttl_seconds: int,
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._passwords = passwords
-        self._throttle = throttle
+        self._guards = guards
+        self._standings = standings
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
     def add_to(self, own: OwnRequests) -> None:
@@ -57,10 +65,14 @@ class Accounts:
         own.answer_public(Refresh, self.refresh)
         own.answer_public(Logout, self.logout)
         own.answer_public(AcceptInvitation, self.accept_invitation)
+        own.answer_prepared(ChangePassword, self.change_password, shows_secret=True)
+        own.answer(LogoutEverywhere, self.logout_everywhere)
         own.answer(GetMe, get_me)
 
     async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
         """Create tenant, user and admin agent; a known e-mail is a conflict."""
+        async with self._database.system("login") as tx:
+            await self._guards.register(tx, visitor.address)
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.tenant(str(uuid4()), cause=visitor.cause) as tx:
             await repository.add_project(tx, request.organization or request.name)
@@ -69,31 +81,33 @@ class Accounts:
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
-            return await self._log_in(tx, agent.id)
+            user = await repository.get_user(tx, agent.id)
+            if user is None:
+                raise LookupError("an agent without a user")
+            return await self._log_in(tx, user)
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
         """Tokens for the right password; raises the same for every wrong one."""
+        account, address = request.email, visitor.address
         async with self._database.system("login") as tx:
-            wait = await self._throttle.retry_after(tx, request.email, visitor.address)
-            user = await repository.find_login(tx, request.email)
-        if wait is not None:
-            raise too_many_attempts(wait)
+            user = await repository.find_login(tx, account)
+            tenant_id = user.tenant_id if user else None
+            attempt = await self._guards.login(tx, account, tenant_id, address)
         hashed = user.password_hash if user else None
         fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
-        async with self._database.system("login") as tx:
-            if user and fits:
+        if user and fits:
+            async with self._database.system("login") as tx:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member and member.active:
-                    await self._throttle.succeeded(tx, request.email)
-                    return await self._log_in(tx, member.user_id)
-            await self._throttle.failed(tx, request.email, visitor.address)
+                    await self._guards.logged_in(tx, attempt, account, address)
+                    return await self._log_in(tx, user)
         raise UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
 
     async def refresh(self, request: Refresh, visitor: Visitor) -> Tokens:
         """A new pair for an unused refresh token; reuse revokes the whole login."""
-        del visitor
         async with self._database.system("login") as tx:
+            attempt = await self._guards.token(tx, "refresh", visitor.address)
             stored = await repository.lock_refresh_token(tx, request.refresh_token)
             if stored is not None:
                 await tx.act_for(stored.tenant_id)
@@ -102,8 +116,11 @@ class Accounts:
                     stored.used_at is None
                     and stored.revoked_at is None
                     and stored.expires_at > datetime.now(UTC)
+                    and member is not None
+                    and stored.token_version == member.token_version
                 )
                 if fresh and member and member.active:
+                    await self._guards.refreshed(tx, attempt, member.user_id)
                     await repository.mark_used(tx, request.refresh_token)
                     return await self._issue(tx, member, stored.family_id)
                 await repository.revoke_family(tx, stored.family_id)
@@ -121,7 +138,11 @@ class Accounts:
 
     async def accept_invitation(self, request: AcceptInvitation, visitor: Visitor) -> LoggedIn:
         """Set the first password of an invited user."""
-        del visitor
+        async with self._database.system("login") as tx:
+            attempt = await self._guards.token(tx, "invitation", visitor.address)
+            invited = await repository.is_invited(tx, request.invitation_token)
+        if not invited:
+            raise _no_invitation()
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.system("login") as tx:
             user = await repository.take_invitation(tx, request.invitation_token, hashed)
@@ -129,13 +150,56 @@ class Accounts:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member is not None and member.active:
-                    return await self._log_in(tx, member.user_id)
-        raise UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
+                    await self._guards.succeeded(tx, attempt)
+                    return await self._log_in(tx, user)
+        raise _no_invitation()
 
-    async def _log_in(self, tx: Transaction, user_id: UUID) -> LoggedIn:
-        member = await repository.get_member(tx, user_id)
+    async def change_password(
+        self, request: ChangePassword, call: OwnCall
+    ) -> OwnHandler[ChangePassword, Tokens]:
+        """Another password for who knows the present one; raises InvalidError for a wrong one."""
+        person = call.person()
+        async with self._database.tenant(call.principal.tenant_id) as tx:
+            attempt = await self._guards.password(tx, person)
+            user = await repository.get_user(tx, person)
+        given = request.current_password.get_secret_value()
+        if user is None or not await self._passwords.verify(given, user.password_hash):
+            raise InvalidError.field("current_password", "wrong_password", "It is another one.")
+        hashed = await self._passwords.hash(request.new_password.get_secret_value())
+
+        async def change(tx: Transaction, request: ChangePassword, call: OwnCall) -> Tokens:
+            del request
+            if not await repository.replace_password(tx, user, hashed):
+                raise ConflictError("password_changed", "It was changed at this moment.")
+            await self._guards.succeeded(tx, attempt)
+            await self._end_sessions(tx, person)
+            await record(tx, call, "agent.change_password", person)
+            member = await repository.get_member(tx, person)
+            if member is None or not member.active:
+                raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
+            return await self._issue(tx, member, family_id=uuid4())
+
+        return change
+
+    async def logout_everywhere(
+        self, tx: Transaction, request: LogoutEverywhere, call: OwnCall
+    ) -> Nothing:
+        """End every login of the caller's."""
+        del request
+        await self._end_sessions(tx, call.person())
+        await record(tx, call, "agent.logout_everywhere", call.person())
+        return Nothing()
+
+    async def _end_sessions(self, tx: Transaction, user_id: UUID) -> None:
+        await repository.end_sessions(tx, user_id)
+        await self._standings.person_changed(tx, user_id)
+
+    async def _log_in(self, tx: Transaction, user: User) -> LoggedIn:
+        member = await repository.get_member(tx, user.id)
         if member is None:
             raise LookupError("a user without an agent")
+        # Of the version the password was read with: if it was changed meanwhile, this is too late.
+        member = member.model_copy(update={"token_version": user.token_version})
         tokens = await self._issue(tx, member, family_id=uuid4())
         return LoggedIn(**tokens.model_dump(), user=user_view(member), tenant=tenant_view(member))
 
@@ -146,15 +210,23 @@ class Accounts:
             refresh_token,
             user_id=member.user_id,
             family_id=family_id,
+            token_version=member.token_version,
             expires_at=datetime.now(UTC) + self._refresh_ttl,
         )
         return Tokens(
             access_token=self._tokens.issue(
-                user_id=member.user_id, tenant_id=member.tenant_id, role=member.role
+                user_id=member.user_id,
+                tenant_id=member.tenant_id,
+                role=member.role,
+                version=member.token_version,
             ),
             refresh_token=refresh_token,
             expires_in=self._tokens.ttl,
         )
+
+
+def _no_invitation() -> UnauthenticatedError:
+    return UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
 
 
 def user_view(member: Member) -> UserView:
@@ -170,11 +242,14 @@ def tenant_view(member: Member) -> TenantView:
 async def get_me(tx: Transaction, request: GetMe, call: Call) -> Profile:
     """Who asks; raises UnauthenticatedError when the person is no longer there."""
     del request
-    member = await repository.get_member(tx, call.user_id) if call.user_id else None
-    if member is None or not member.active:
+    key = await api_keys.get(tx, call.principal.api_key_id) if call.principal.api_key_id else None
+    user_id = key.created_by if key else call.user_id
+    member = await repository.get_member(tx, user_id) if user_id else None
+    if member is None or not (key or member.active):
         raise UnauthenticatedError("invalid_token", "The access token is not valid.")
     return Profile(
         user=user_view(member),
+        api_key=KeyView(id=key.id, name=key.name) if key else None,
         tenant=tenant_view(member),
         roles=call.principal.roles,
         permissions=call.principal.permissions,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from service_kit.errors import ProblemError
+from service_kit.database import is_infrastructure
+from service_kit.errors import ProblemError, UnavailableError
 from shared_events.requests import FieldError, Problem, ProblemKind
 
 STATUS: dict[ProblemKind, int] = {
@@ -85,6 +86,13 @@ def of_problem(problem: Problem) -> HttpError:
 def of_error(error: ProblemError) -> HttpError:
     """The HTTP form of an expected failure in this process."""
     return of_problem(error.problem)
+
+
+def judged(error: Exception) -> Exception:
+    """What to raise instead of a failure of the gateway's own database: worth another try."""
+    if is_infrastructure(error):
+        return UnavailableError("database_unavailable", "Try again shortly.")
+    return error
 
 
 def too_large(limit: int) -> HttpError:

@@ -6,8 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from service_kit.errors import InvalidError, NotFoundError, ProblemError
-from service_kit.request_client import RequestClient
+from service_kit.errors import InvalidError, NotFoundError, ProblemError, json_pointer
 from shared_events.requests import FieldError
 from starlette import routing
 from starlette.requests import Request
@@ -15,13 +14,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
 from crm_gateway.rest.docs import docs_routes
-from crm_gateway.rest.endpoint import Endpoint
-from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.endpoint import Backing, Endpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
 
@@ -61,17 +58,14 @@ class OtherMethods:
 def add_to(
     app: FastAPI,
     rows: Sequence[Row],
-    *,
-    tokens: AccessTokens,
-    own: OwnRequests,
-    bus: RequestClient,
+    backing: Backing,
 ) -> None:
     """Serve every row of the table, and the pages that describe them."""
     router = APIRouter(prefix=PREFIX, route_class=Route, strict_content_type=False)
     ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
-            endpoint = Endpoint(row, tokens=tokens, own=own, bus=bus)
+            endpoint = Endpoint(row, backing)
             router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
             if row.method == "GET":
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
@@ -109,7 +103,7 @@ def _problem(error: RequestValidationError) -> ProblemError:
             return NotFoundError(str(each["loc"][1]).removesuffix("_id"))
     errors = [
         FieldError(
-            pointer="/" + "/".join(str(part) for part in each["loc"][1:]),
+            pointer=json_pointer(*each["loc"][1:]),
             code=each["type"],
             message=each["msg"],
         )

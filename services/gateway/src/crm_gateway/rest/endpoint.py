@@ -1,5 +1,8 @@
 """One row of the route table at work: what FastAPI reads of it, and how it is answered."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -13,31 +16,30 @@ from service_kit.cause import Cause
 from service_kit.errors import (
     ForbiddenError,
     InvalidError,
-    UnauthenticatedError,
     field_errors,
 )
 from service_kit.request_client import RequestClient
 from shared_events import examples
+from shared_events.permissions import permits
 from shared_events.requests import Principal, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crm_gateway.access.roles import permits
-from crm_gateway.access.tokens import AccessTokens
-from crm_gateway.problems.edge import request_id, trace_context
+from crm_gateway.access.callers import Callers, address_of
+from crm_gateway.access.quotas import Quotas
+from crm_gateway.audit.service import Act, Witness
+from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
-from crm_gateway.rest.own import OwnRequests, Visitor
+from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
-
-_OWN = "gateway."
 
 
 class _Bearer(SecurityBase):
     """FastAPI's `HTTPBearer`, whose credentials `Endpoint.admit` judged before the body was read:
-    what it gives is who asks."""
+    what it gives is who asks, by an API key as well."""
 
     def __init__(self) -> None:
         self.scheme_name = "bearer"
@@ -52,16 +54,24 @@ class _Bearer(SecurityBase):
 _BEARER = _Bearer()
 
 
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What every endpoint stands on: who says who asks and how much they may, who sees what is
+    done, and who does it."""
+
+    callers: Callers
+    quotas: Quotas
+    witness: Witness
+    own: OwnRequests
+    bus: RequestClient
+
+
 class Endpoint:
     """Answers one route. Its signature tells FastAPI of path, query, body and headers."""
 
-    def __init__(
-        self, row: Row, *, tokens: AccessTokens, own: OwnRequests, bus: RequestClient
-    ) -> None:
+    def __init__(self, row: Row, backing: Backing) -> None:
         self.row = row
-        self._tokens = tokens
-        self._own = own
-        self._bus = bus
+        self._backing = backing
         self._given = _given(row)
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
@@ -69,24 +79,24 @@ class Endpoint:
     async def admit(self, http: Request) -> Request:
         """The request, once everything that comes before its fields is in order.
 
-        Raises 401 and 403 first: nobody unknown has us read a body. Then 400, 413, 415 and 422.
+        Raises 401, 429 and 403 first: nobody unknown has us read a body. Then 400, 413, 415, 422.
         """
         if self.row.permission != PUBLIC:
-            http.state.principal = self._authorise(http)
+            http.state.principal = await self._authorise(http)
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
             return http
         parsed = await read_json(http)
         if parsed and (self._given is None or self.row.by_query):
-            raise InvalidError.field(next(iter(parsed)), "extra_forbidden", "Not a field of this.")
+            raise InvalidError.field(
+                [next(iter(parsed))], "extra_forbidden", "Not a field of this."
+            )
         return JsonRequest(http, parsed)
 
-    def _authorise(self, http: Request) -> Principal:
+    async def _authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise UnauthenticatedError("token_missing", "Send Authorization: Bearer <token>.")
-        principal = self._tokens.principal(token.strip())
+        principal = await self._backing.callers.principal(http)
+        answer_with(http.scope, self._backing.quotas.take(principal))
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
@@ -100,22 +110,41 @@ class Endpoint:
         if_match = values.pop("if_match", None)
         request = self._request(values)
         if principal is None:
-            address = http.client.host if http.client else ""
-            visitor = Visitor(address, Cause(request_id(http.scope), None, trace))
-            reply = await self._own.call_public(request, visitor)
+            visitor = Visitor(address_of(http), Cause(request_id(http.scope), None, trace))
+            reply = await self._backing.own.call_public(request, visitor)
         else:
-            answerer = self._own if request.key.startswith(_OWN) else self._bus
-            reply = await answerer.call(
-                request,
-                principal=principal,
-                correlation_id=request_id(http.scope),
-                idempotency_key=idempotency_key(key),
-                expected_version=expected_version(if_match),
-                trace=trace,
+            call = OwnCall(
+                principal, request_id(http.scope), expected_version(if_match), address_of(http)
             )
+            reply = await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
             raise of_problem(reply.problem)
         return self._answer(reply, http)
+
+    async def _ask(
+        self,
+        request: BusRequest[Any],
+        call: OwnCall,
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
+    ) -> Reply:
+        if is_own(request):
+            return await self._backing.own.call(request, call, idempotency_key, trace)
+        ask = partial(
+            self._backing.bus.call,
+            request,
+            principal=call.principal,
+            correlation_id=call.correlation_id,
+            idempotency_key=idempotency_key,
+            expected_version=call.expected_version,
+            trace=trace,
+        )
+        if self.row.act is None:
+            return await ask()
+        # What is made has its id in the answer; else it is the last thing the path names.
+        named = self.row.parameters if self.row.status != 201 else ()
+        target_id = getattr(request, named[-1]) if named else None
+        return await self._backing.witness.watch(Act(self.row.act, target_id), call, ask)
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
         given: BaseModel | None = values.pop("given", None)

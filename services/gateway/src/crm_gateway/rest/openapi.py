@@ -53,8 +53,14 @@ def document(routes: Sequence[BaseRoute]) -> Schema:
         routes=routes,
     )
     found["paths"][f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
+    components = found["components"]
+    components["securitySchemes"]["api_key"] = _API_KEY
+    for path in found["paths"].values():
+        for described in path.values():
+            if described.get("security"):
+                described["security"].append({"api_key": []})
     for model in (FieldError, ProblemDocument):
-        found["components"]["schemas"][model.__name__] = _schema(model)
+        components["schemas"][model.__name__] = _schema(model)
     return found
 
 
@@ -79,6 +85,8 @@ def _success(row: Row) -> Schema:
         headers["ETag"] = _said("The version, for If-Match and If-None-Match.")
     if row.status == 201:
         headers["Location"] = _said("Where the new one is found.")
+    if row.permission != PUBLIC:
+        headers |= _QUOTA
     if row.method != "GET" and row.permission != PUBLIC:
         headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
     return {"description": "Done.", "headers": headers}
@@ -88,7 +96,7 @@ def _refusals(row: Row) -> dict[int | str, Schema]:
     statuses = {400, 500}
     if row.method != "GET":
         statuses |= {408, 409, 413, 415}
-    statuses |= {401, 429} if row.permission == PUBLIC else {401, 403}
+    statuses |= {401, 429} if row.permission == PUBLIC else {401, 403, 429}
     if row.from_path:
         statuses |= {404} if row.method == "GET" else {404, 412}
     statuses |= {422, 503, 504}
@@ -117,10 +125,22 @@ def _said(description: str, kind: str = "string") -> Schema:
     return {"description": description, "schema": {"type": kind}}
 
 
+_QUOTA = {
+    "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
+    "RateLimit": _said("What is left of each, and for how many seconds."),
+}
+
+
 def _header(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", **_said(description)}
 
 
+_API_KEY: Schema = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Api-Key",
+    "description": "In the place of the bearer token; its scopes are permissions.",
+}
 _INGRESS: Schema = {
     "operationId": "ingress_waha",
     "tags": ["ingress"],

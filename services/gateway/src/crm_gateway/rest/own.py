@@ -1,16 +1,22 @@
 """Requests about the gateway's own data, carried out here as a service would carry them out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, cast
+from uuid import UUID
 
 from pydantic import BaseModel
-from service_kit.calls import Asked, Call, RequestHandler, RequestType, Value
+from service_kit.calls import Asked, Call, RequestType, Value
 from service_kit.cause import Cause
-from service_kit.database import Database, is_infrastructure
-from service_kit.errors import UnavailableError
+from service_kit.database import Database, Transaction
+from service_kit.errors import ForbiddenError
 from service_kit.handling import carry_out, reply_with
-from shared_events.requests import Principal, Reply, Request
+from service_kit.sealing import Seal
+from service_kit.settings import ConfigurationError
+from shared_events.requests import Reply, Request
+
+from crm_gateway.problems.errors import judged
+from crm_gateway.rest.table import PUBLIC, Row
 
 AnyRequest = type[Request[Any]]
 
@@ -23,6 +29,25 @@ class Visitor:
     cause: Cause
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCall(Call):
+    """A call, and the address it came from."""
+
+    address: str = ""
+
+    def person(self) -> UUID:
+        """Who asks; raises ForbiddenError for an API key, where somebody must have logged in."""
+        if self.user_id is None:
+            raise ForbiddenError("person_required", "Log in for this; an API key is not enough.")
+        return self.user_id
+
+
+OwnHandler = Callable[[Transaction, Asked, OwnCall], Awaitable[Value]]
+"""Carries out a request in the transaction of the caller's tenant."""
+
+Prepare = Callable[[Asked, OwnCall], Awaitable[OwnHandler[Asked, Value]]]
+"""Does what takes long before there is a transaction, and gives what is left to do in it."""
+
 PublicHandler = Callable[[Asked, Visitor], Awaitable[Value]]
 """Carries out a request of somebody unknown; it opens its own transactions."""
 
@@ -30,20 +55,52 @@ PlainHandler = Callable[[Asked], Awaitable[Value]]
 """Carries out a request that needs no data of anybody."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[Asked, Value]):
+    prepare: Prepare[Asked, Value]
+    shows_secret: bool
+
+
+def is_own(request: Request[Any] | AnyRequest) -> bool:
+    """Whether this is about the gateway's own data."""
+    return request.key.startswith("gateway.")
+
+
 class OwnRequests:
     """Answers requests whose key begins with `gateway.`; features add what they answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
+        """`seal` closes replies that show a secret, where they are kept to be shown again."""
         self._database = database
-        self._tenant: dict[AnyRequest, RequestHandler[Any, Any]] = {}
+        self._seal = seal
+        self._tenant: dict[AnyRequest, _Answer[Any, Any]] = {}
         self._public: dict[AnyRequest, Callable[[Any, Visitor], Awaitable[BaseModel]]] = {}
         self._plain: dict[AnyRequest, Callable[[Any], Awaitable[BaseModel]]] = {}
 
     def answer(
-        self, request: RequestType[Asked, Value], handler: RequestHandler[Asked, Value]
+        self,
+        request: RequestType[Asked, Value],
+        handler: OwnHandler[Asked, Value],
+        *,
+        shows_secret: bool = False,
     ) -> None:
         """Answer this request, in a transaction for the caller's tenant."""
-        self._tenant[cast(AnyRequest, request)] = handler
+
+        async def prepare(asked: Asked, call: OwnCall) -> OwnHandler[Asked, Value]:
+            del asked, call
+            return handler
+
+        self.answer_prepared(request, prepare, shows_secret=shows_secret)
+
+    def answer_prepared(
+        self,
+        request: RequestType[Asked, Value],
+        prepare: Prepare[Asked, Value],
+        *,
+        shows_secret: bool = False,
+    ) -> None:
+        """As above, after a preparation that holds no connection."""
+        self._tenant[cast(AnyRequest, request)] = _Answer(prepare, shows_secret)
 
     def answer_public(
         self, request: RequestType[Asked, Value], handler: PublicHandler[Asked, Value]
@@ -57,42 +114,55 @@ class OwnRequests:
         """Answer this request, alike for everybody who may ask it."""
         self._plain[cast(AnyRequest, request)] = handler
 
+    def check(self, rows: Sequence[Row]) -> None:
+        """Refuse a table with a row of ours that nobody answers.
+
+        Raises ConfigurationError, so that the process does not start.
+        """
+        problems = []
+        for row in rows:
+            answered = self._public if row.permission == PUBLIC else {**self._tenant, **self._plain}
+            if is_own(row.request) and row.request not in answered:
+                problems.append(f"{row.method} {row.path}: nobody answers {row.request.key}")
+        if problems:
+            raise ConfigurationError(problems)
+
     async def call(
         self,
         request: Request[Any],
-        *,
-        principal: Principal,
-        correlation_id: str,
-        idempotency_key: str | None = None,
-        expected_version: int | None = None,
-        trace: Mapping[str, str] | None = None,
+        call: OwnCall,
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
     ) -> Reply:
         """Carry out a request for a known caller, as `RequestClient.call` does elsewhere."""
         if plain := self._plain.get(type(request)):
             return reply_with(await plain(request))
+        answer = self._tenant[type(request)]
+
         try:
+            handler = await answer.prepare(request, call)
+
+            async def handle(tx: Transaction, asked: Request[Any], _: Call) -> BaseModel:
+                value: BaseModel = await handler(tx, asked, call)
+                return value
+
             return await carry_out(
                 self._database,
-                self._tenant[type(request)],
+                handle,
                 request,
-                Call(principal, correlation_id, expected_version),
+                call,
                 # Secrets are masked in this form, so their hashes are not kept beside the reply.
                 body=request.model_dump(mode="json", exclude_unset=True) if idempotency_key else {},
                 idempotency_key=idempotency_key,
-                trace=trace or {},
+                trace=trace,
+                seal=self._seal if answer.shows_secret else None,
             )
         except Exception as error:
-            raise _judged(error) from error
+            raise judged(error) from error
 
     async def call_public(self, request: Request[Any], visitor: Visitor) -> Reply:
         """Carry out a request of somebody who has not said who they are."""
         try:
             return reply_with(await self._public[type(request)](request, visitor))
         except Exception as error:
-            raise _judged(error) from error
-
-
-def _judged(error: Exception) -> Exception:
-    if is_infrastructure(error):
-        return UnavailableError("database_unavailable", "Try again shortly.")
-    return error
+            raise judged(error) from error

@@ -10,13 +10,16 @@ from shared_events.contacts import (
     custom_field,
     note,
     pipeline,
+    tag,
     timeline,
     tracking,
 )
-from shared_events.messaging import message, session
-from shared_events.webhooks import delivery, endpoint
+from shared_events.messaging import conversation, message, session
+from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
+from crm_gateway.api_keys import schemas as api_keys
+from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -31,6 +34,8 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
     Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
     Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
+    Row("POST", "/auth/logout-everywhere", AUTHENTICATED, auth.LogoutEverywhere, 204),
+    Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
@@ -50,6 +55,8 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
+    Row("PATCH", "/contacts/{contact_id}/notes/{note_id}", "notes.update", note.PatchNote),
+    Row("DELETE", "/contacts/{contact_id}/notes/{note_id}", "notes.delete", note.DeleteNote, 204),
     Row("GET", "/contacts/{contact_id}/events", "contacts.read", timeline.ListTimeline),
     Row("GET", "/contacts/{contact_id}/trackings", "contacts.read", tracking.ListTrackings),
     Row(
@@ -62,12 +69,16 @@ ROUTES: tuple[Row, ...] = (
         pipeline.MoveContact,
     ),
     Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
+    Row("POST", "/contacts/{contact_id}/tags", "contacts.update", tag.AddTags),
+    Row("DELETE", "/contacts/{contact_id}/tags/{tag}", "contacts.update", tag.RemoveTag, 204),
+    Row("GET", "/tags", "contacts.read", tag.ListTags),
     Row("GET", "/pipelines", "pipelines.read", pipeline.ListPipelines),
     Row("POST", "/pipelines", "pipelines.manage", pipeline.CreatePipeline, 201),
     Row("GET", "/pipelines/{pipeline_id}", "pipelines.read", pipeline.GetPipeline),
     Row("PUT", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.ReplacePipeline),
     Row("PATCH", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.PatchPipeline),
     Row("DELETE", "/pipelines/{pipeline_id}", "pipelines.manage", pipeline.DeletePipeline, 204),
+    Row("GET", "/pipelines/{pipeline_id}/board", "pipelines.read", pipeline.GetBoard),
     Row("GET", _STATUSES, "pipelines.read", pipeline.ListStatuses),
     Row("POST", _STATUSES, "pipelines.manage", pipeline.CreateStatus, 201),
     Row("GET", f"{_STATUSES}/{{status_id}}", "pipelines.read", pipeline.GetStatus),
@@ -101,15 +112,59 @@ ROUTES: tuple[Row, ...] = (
         location="/messages/{id}",
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}",
+        "sessions.read",
+        conversation.GetConversation,
+    ),
+    Row(
+        "GET",
+        "/conversations/{conversation_id}/messages",
+        "messages.read",
+        conversation.ListConversationMessages,
+    ),
+    Row(
+        "POST",
+        "/conversations/{conversation_id}/read",
+        "messages.read",
+        conversation.ReadConversation,
+        204,
+    ),
+    Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
+    Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
+    Row("PUT", "/messages/{message_id}/reaction", "messages.send", message.ReactToMessage),
+    Row("DELETE", "/messages/{message_id}/reaction", "messages.send", message.RemoveReaction, 204),
+    Row(
+        "GET",
+        "/messages/{message_id}/versions",
+        "messages.read",
+        message.ListMessageVersions,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
+    Row("GET", "/sessions/{session_id}/notes", "notes.read", note.ListSessionNotes),
     Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
+    Row(
+        "GET",
+        "/sessions/{session_id}/assignments",
+        "sessions.read",
+        session.ListSessionAssignments,
+    ),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
+    Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
+    Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
+    Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
+    Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
+    Row("DELETE", "/api-keys/{api_key_id}", "api_keys.manage", api_keys.DeleteApiKey, 204),
+    Row("POST", "/api-keys/{api_key_id}/rotate", "api_keys.manage", api_keys.RotateApiKey),
+    Row("GET", "/audit-log", "audit.read", audit.ListAuditLog),
     Row("GET", "/channels", "channels.read", channel.ListChannels),
     Row("POST", "/channels", "channels.manage", channel.CreateChannel, 201),
     Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),
@@ -138,6 +193,25 @@ ROUTES: tuple[Row, ...] = (
         204,
     ),
     Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/rotate-secret",
+        "webhooks.manage",
+        endpoint.RotateSecret,
+    ),
+    Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/recover",
+        "webhooks.manage",
+        recovery.Recover,
+        201,
+        location="/webhook-recoveries/{id}",
+    ),
+    Row("GET", "/webhook-recoveries/{recovery_id}", "webhooks.read", recovery.GetRecovery),
+    Row(
+        "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
+    ),
+    Row("POST", "/webhook-endpoints/{endpoint_id}/test", "webhooks.manage", endpoint.SendTest),
+    Row(
         "GET",
         "/webhook-endpoints/{endpoint_id}/deliveries",
         "webhooks.read",
@@ -147,5 +221,7 @@ ROUTES: tuple[Row, ...] = (
     Row(
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
+    Row("GET", "/events", "events.read", event.ListEvents),
+    Row("GET", "/events/{event_id}", "events.read", event.GetEvent),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

@@ -82,7 +82,7 @@ async def read_json(http: Request) -> dict[str, Any]:
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
         raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
     if b"\\u0000" in body and (place := _place_of_nul(parsed)) is not None:
-        raise _nul(place)
+        raise _nul(*place)
     return parsed
 
 
@@ -98,19 +98,19 @@ def _is_deep(value: Any) -> bool:
     return bool(level)
 
 
-def _nul(place: str) -> InvalidError:
+def _nul(*place: object) -> InvalidError:
     return InvalidError.field(place, "nul_character", "A text cannot hold the NUL character.")
 
 
-def _place_of_nul(value: Any, place: str = "") -> str | None:
-    """Where the first NUL stands, as a JSON pointer without its first slash; None without one."""
+def _place_of_nul(value: Any, *place: object) -> tuple[object, ...] | None:
+    """The names and indexes that lead to the first NUL; None without one."""
     if isinstance(value, str):
         return place if "\0" in value else None
     inside = value.items() if isinstance(value, dict) else enumerate(value or ())
     for key, item in inside if isinstance(value, dict | list) else ():
         if "\0" in str(key):
             return place
-        found = _place_of_nul(item, f"{place}/{key}".lstrip("/"))
+        found = _place_of_nul(item, *place, key)
         if found is not None:
             return found
     return None

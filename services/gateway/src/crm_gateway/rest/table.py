@@ -48,6 +48,14 @@ class Row:
         """Fields the caller gives by the path and cannot give otherwise."""
         return frozenset(self.parameters) | frozenset(self.fixed)
 
+    @property
+    def act(self) -> str | None:
+        """What it does, `<noun>.<verb>`, when that is an administrative act."""
+        if self.method == "GET" or not self.permission.endswith(".manage"):
+            return None
+        _, noun, verb = self.request.key.split(".")
+        return f"{noun}.{self.fixed.get('action', verb)}"
+
 
 def check(rows: Sequence[Row]) -> None:
     """Refuse a table with a row that declares no permission, or an unknown one.

@@ -3,24 +3,26 @@
 from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.channels import traffic
-from shared_events.messaging import message
+from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
-from crm_messaging.messages import arrival, consumers, requests
+from crm_messaging.messages import arrival, changes, consumers, listing, requests
 from crm_messaging.settings import MessagingSettings
 
 
 def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about messages, and what channels tell of them."""
+    changes.add_to(service)
     egress = Egress.by_setting(
         settings.media_allowed_networks, is_production=settings.is_production
     )
     sending = requests.Sending(egress, plain_http=not settings.is_production)
     service.answer(message.SendMessage, sending.send_message)
     service.answer(message.GetMessage, requests.get_message)
-    service.answer(message.ListMessages, requests.list_messages)
-    service.answer(message.ListContactMessages, requests.list_contact_messages)
-    service.answer(message.ListSessionMessages, requests.list_session_messages)
+    service.answer(message.ListMessages, listing.list_messages)
+    service.answer(message.ListContactMessages, listing.list_contact_messages)
+    service.answer(message.ListSessionMessages, listing.list_session_messages)
+    service.answer(conversation.ListConversationMessages, listing.list_conversation_messages)
     queue = MESSAGING_CHANNEL_EVENTS
     service.on(queue, traffic.ChannelMessageReceived, arrival.on_message_received, together=True)
     service.on(queue, traffic.ChannelMessageSent, consumers.on_message_sent, together=True)

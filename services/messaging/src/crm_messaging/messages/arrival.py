@@ -1,5 +1,6 @@
 """Messages arriving: the hot path. A batch costs a handful of statements, whatever its size."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,9 @@ from shared_events.messaging.message import Message
 from shared_events.messaging.session import SessionStarted, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
+from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
+from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
@@ -43,6 +46,15 @@ class _Arrival:
     def session_key(self) -> sessions.SessionKey:
         return self.tenant_id, self.data.channel.id, self.contact.id
 
+    @property
+    def group(self) -> str | None:
+        """The chat of the group it was said in."""
+        return self.data.chat_id if self.data.is_group else None
+
+    @property
+    def conversation_id(self) -> UUID:
+        return conversations.id_of(self.data.channel.id, self.contact.id, self.group)
+
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
@@ -59,8 +71,11 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
         tx, {(a.tenant_id, a.data.channel.id): a.data.channel for a in arrivals.values()}
     )
     parked = await repository.take_parked(tx, arrivals)
-    joined = await sessions.join(tx, _openings(list(arrivals.values())))
-    await _store(tx, list(arrivals.values()), joined, known, parked)
+    arrived = list(arrivals.values())
+    joined = await sessions.join(tx, _openings(arrived))
+    said = await conversations.say(tx, _turns(arrived, joined))
+    await _store(tx, arrived, joined, said, known, parked)
+    await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
 def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
@@ -99,6 +114,33 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
     ]
 
 
+def _turns(
+    arrivals: Sequence[_Arrival], joined: Mapping[sessions.SessionKey, sessions.Joined]
+) -> list[conversations.Turn]:
+    grouped: dict[UUID, list[_Arrival]] = {}
+    for arrival in arrivals:
+        grouped.setdefault(arrival.conversation_id, []).append(arrival)
+    turns = []
+    for conversation_id, said in grouped.items():
+        first = said[0]
+        ours = [n for n, each in enumerate(said, start=1) if each.data.direction == "outbound"]
+        answered = ours[-1] if ours else 0
+        turns.append(
+            conversations.Turn(
+                id=conversation_id,
+                tenant_id=first.tenant_id,
+                channel_id=first.data.channel.id,
+                contact_id=None if first.group else first.contact.id,
+                chat_id=first.group,
+                messages=len(said),
+                unread=len(said) - answered,
+                answered=answered,
+                session=None if first.group else joined[first.session_key].session,
+            )
+        )
+    return turns
+
+
 def _reply_chat(arrivals: Sequence[_Arrival]) -> str | None:
     """Where an answer goes: the chat the person last wrote in, but never a group.
 
@@ -112,20 +154,18 @@ async def _store(
     tx: Transaction,
     arrivals: Sequence[_Arrival],
     joined: Mapping[sessions.SessionKey, sessions.Joined],
+    said: Mapping[UUID, int],
     known: dict[MessageKey, UUID],
     parked: Mapping[MessageKey, Sequence[Receipt]],
 ) -> None:
-    counts: dict[sessions.SessionKey, int] = {}
-    for arrival in arrivals:
-        counts[arrival.session_key] = counts.get(arrival.session_key, 0) + 1
-    last = {key: joined[key].session.total_messages - count for key, count in counts.items()}
+    seq = {id_: said[id_] - n for id_, n in Counter(a.conversation_id for a in arrivals).items()}
     started: set[UUID] = set()
     stored: list[Said] = []
     for arrival in arrivals:
         tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
-        last[arrival.session_key] += 1
-        message = _message(arrival, session.id, last[arrival.session_key], known)
+        seq[arrival.conversation_id] += 1
+        message = _message(arrival, session.id, seq[arrival.conversation_id], known)
         known[arrival.key] = message.id
         channel = ChannelSummary(id=arrival.data.channel.id, name=arrival.data.channel.name)
         conversation = Conversation(
@@ -157,6 +197,7 @@ def _message(
         id=uuid7(),
         contact_id=arrival.contact.id,
         session_id=session_id,
+        conversation_id=arrival.conversation_id,
         channel_id=data.channel.id,
         external_id=data.external_id,
         direction=data.direction,

@@ -17,6 +17,7 @@ from shared_events.channels.traffic import (
 )
 
 from crm_messaging.messages import repository
+from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import telling
 from crm_messaging.messages.receipts import Receipt, advance, from_report, from_revocation
 from crm_messaging.messages.repository import MessageKey, Stored
@@ -48,7 +49,8 @@ class _Journey:
     def name(self, stored: Stored, external_id: str) -> None:
         """Learn WhatsApp's id of a message."""
         stored = self._now.get(stored.message.id, stored)
-        message = stored.message.model_copy(update={"external_id": external_id})
+        named = {"external_id": external_id, "version": stored.message.version + 1}
+        message = stored.message.model_copy(update=named)
         self._now[message.id] = replace(stored, message=message)
 
     async def save(self) -> None:
@@ -90,6 +92,8 @@ async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessage
         for receipt in parked.pop(key, ()):
             journey.take(stored, receipt, event.cause)
     await journey.save()
+    causes = {(e.tenant_id, e.data.channel_id, e.data.external_id or ""): e.cause for e in events}
+    await apply_parked(tx, {key: causes[key] for key in keys})
 
 
 async def on_message_failed(tx: Transaction, events: Sequence[Event[ChannelMessageFailed]]) -> None:

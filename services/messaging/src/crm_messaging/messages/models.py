@@ -12,10 +12,11 @@ from crm_messaging.tables import Base
 
 
 class Message(Base, table=True):
-    """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the session.
+    """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the conversation.
 
-    `said_at` orders lists. It is a column because row-level security keeps an expression over
-    COALESCE out of every index.
+    Conversations are listed by `seq`, everything else by `placed_at`: neither ever changes. Only
+    the release before reads `said_at`, and the first two indexes and the tenant's with it; what
+    that release wrote has no conversation until a migration gives it one.
     """
 
     __tablename__ = "messages"
@@ -30,12 +31,22 @@ class Message(Base, table=True):
             postgresql_where=text("external_id IS NOT NULL"),
         ),
         Index("idx_messages_tenant", "tenant_id", "said_at", "seq", "id"),
+        Index("idx_messages_conversation", "conversation_id", "seq", unique=True),
+        *(
+            Index(f"idx_messages_placed{name}", "tenant_id", *of, "placed_at", "seq", "id")
+            for name, of in (
+                ("", ()),
+                ("_session", ("session_id",)),
+                ("_contact", ("contact_id",)),
+            )
+        ),
     )
 
     id: UUID = Field(primary_key=True)
     tenant_id: str = columns.tenant_id()
     contact_id: UUID
     session_id: UUID = Field(foreign_key="messaging.sessions.id")
+    conversation_id: UUID | None = None
     channel_id: UUID
     chat_id: str = Field(max_length=255)
     external_id: str | None = Field(default=None, max_length=255)
@@ -57,12 +68,15 @@ class Message(Base, table=True):
             DateTime(timezone=True), Computed("COALESCE(sent_at, created_at)", persisted=True)
         ),
     )
+    placed_at: datetime = columns.stamped()
     delivered_at: datetime | None = columns.maybe_moment()
     read_at: datetime | None = columns.maybe_moment()
     played_at: datetime | None = columns.maybe_moment()
     failed_at: datetime | None = columns.maybe_moment()
     failure_reason: str | None = columns.maybe_text()
     revoked_at: datetime | None = columns.maybe_moment()
+    edited_at: datetime | None = columns.maybe_moment()
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

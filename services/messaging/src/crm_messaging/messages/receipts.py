@@ -95,5 +95,6 @@ def _member_step(message: Message, participant: str, receipt: Receipt) -> dict[s
 def _noted(message: Message, update: Mapping[str, object], *, raised: bool = False) -> Progress:
     if not update:
         return Progress(message, changed=False, raised=False)
-    message = message.model_copy(update={**update, "updated_at": datetime.now(UTC)})
+    changed = {**update, "version": message.version + 1, "updated_at": datetime.now(UTC)}
+    message = message.model_copy(update=changed)
     return Progress(message, changed=True, raised=raised)

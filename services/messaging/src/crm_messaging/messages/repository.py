@@ -1,20 +1,21 @@
 """SQL of messages, many at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message
+from shared_events.messaging.message import Message, Reaction
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, Step
 
 MessageKey = tuple[str, UUID, str]
@@ -24,7 +25,18 @@ MessageKey = tuple[str, UUID, str]
 # its lock one could be told with a lower sequence, yet after the event that ended the session.
 # LATERAL with LIMIT 1, here and below: one look into an index per message, whatever the planner
 # believes of a table that grew since it was last analysed.
-_LOCK = """
+_REACTIONS = """
+(SELECT jsonb_agg(jsonb_build_object('emoji', r.emoji, 'by', r.by, 'agent_id', r.agent_id,
+    'participant', r.participant, 'at', r.reacted_at) ORDER BY r.reacted_at, r.sender)
+    FROM (SELECT * FROM message_reactions WHERE message_id = m.id AND tenant_id = m.tenant_id
+        ORDER BY sender LIMIT 2000) AS r WHERE r.emoji <> '') AS reactions
+"""
+_SHOW = f"""
+SELECT m.id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
+CROSS JOIN LATERAL (SELECT id, tenant_id FROM messages
+    WHERE id = k.id AND tenant_id = $2 LIMIT 1) AS m
+"""  # noqa: S608 - our own text
+_LOCK = f"""
 WITH wanted AS MATERIALIZED (
     SELECT k.id, m.session_id, m.channel_id, m.contact_id
     FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
@@ -36,14 +48,14 @@ held AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT id, status FROM sessions
         WHERE id = w.session_id LIMIT 1 FOR UPDATE) AS s)
 SELECT m.*, held.status AS session_status, c.name AS contact_name, c.phone AS contact_phone,
-    h.name AS channel_name
+    h.name AS channel_name, {_REACTIONS}
 FROM (SELECT id, session_id FROM wanted ORDER BY id) AS w
 JOIN held ON held.id = w.session_id
 CROSS JOIN LATERAL (SELECT * FROM messages
     WHERE id = w.id AND session_id = held.id LIMIT 1 FOR UPDATE) AS m
 LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = m.contact_id
 LEFT JOIN channel_refs h ON h.tenant_id = m.tenant_id AND h.channel_id = m.channel_id
-"""
+"""  # noqa: S608 - our own text
 _FIND_IDS = """
 SELECT m.id, k.tenant_id, k.channel_id, k.external_id
 FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_id)
@@ -60,7 +72,7 @@ _RECEIPTS = Rows(models.ParkedReceipt)
 _ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
 _SAVED = (
     *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "revoked_at", "metadata_", "updated_at"),
+    *("failed_at", "failure_reason", "revoked_at", "metadata_", "version", "updated_at"),
 )
 
 
@@ -82,8 +94,18 @@ class _Around:
     contact_name: str | None
     contact_phone: str | None
     channel_name: str | None
+    reactions: list[dict[str, Any]] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The reactions to a message, as customers see them."""
+
+    id: UUID
+    reactions: list[dict[str, Any]] | None
+
+
+_SHOWN_BY_ID = Shape(_Shown)
 _NAMED = Shape(_Named)
 _AROUND = Shape(_Around)
 
@@ -109,27 +131,33 @@ class Stored(Said):
         return self.chat_id.endswith("@g.us")
 
 
-_SHOWN = tuple(name for name in Message.model_fields if name != "metadata")
+_SHOWN = tuple(name for name in Message.model_fields if name not in ("metadata", "reactions"))
 
 
-def resource(row: models.Message) -> Message:
-    """A row as customers see it."""
+def resource(row: models.Message, reactions: Sequence[Mapping[str, Any]] | None = None) -> Message:
+    """A row as customers see it, with the reactions to it."""
     shown = {name: getattr(row, name) for name in _SHOWN}
-    return Message.model_validate({**shown, "metadata": row.metadata_})
+    beside = {"metadata": row.metadata_, "reactions": reactions or []}
+    return Message.model_validate({**shown, **beside})
 
 
-def _row(said: Said) -> models.Message:
+def row_of(said: Said) -> models.Message:
+    """A message as it is stored."""
     message = said.message
     shown = {name: getattr(message, name) for name in _SHOWN}
     return models.Message.model_construct(
-        **shown, metadata_=message.metadata, tenant_id=said.tenant_id, chat_id=said.chat_id
+        **shown,
+        metadata_=message.metadata,
+        tenant_id=said.tenant_id,
+        chat_id=said.chat_id,
+        placed_at=placed_at(message.sent_at, message.created_at),
     )
 
 
 def _stored(row: models.Message, around: _Around) -> Stored:
     return Stored(
         row.tenant_id,
-        resource(row),
+        resource(row, around.reactions),
         row.chat_id,
         Conversation(
             ContactSummary(
@@ -150,16 +178,16 @@ async def insert(tx: Transaction, messages: Sequence[Said]) -> None:
     """Store new messages.
 
     Raises SerializationError, which the caller's whole transaction is repeated for, when another
-    transaction stored one of them meanwhile: its place in the session must not stay empty.
+    transaction stored one of them meanwhile: its place in the conversation must not stay empty.
     """
-    stored = await MESSAGES.insert(tx, map(_row, messages), unless=_ONCE)
+    stored = await MESSAGES.insert(tx, map(row_of, messages), unless=_ONCE)
     if stored != len(messages):
         raise SerializationError("a message was stored twice at once")
 
 
 async def save(tx: Transaction, messages: Iterable[Said]) -> None:
     """Store how far messages got; their locks are held."""
-    await MESSAGES.update(tx, map(_row, messages), *_SAVED)
+    await MESSAGES.update(tx, map(row_of, messages), *_SAVED)
 
 
 async def get(tx: Transaction, message_id: UUID) -> Message:
@@ -167,7 +195,21 @@ async def get(tx: Transaction, message_id: UUID) -> Message:
     row = await MESSAGES.first(tx, "SELECT * FROM messages WHERE id = $1", message_id)
     if row is None:
         raise NotFoundError("message")
-    return resource(row)
+    (message,) = await with_reactions(tx, [resource(row)])
+    return message
+
+
+async def with_reactions(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    """Messages of one tenant with the reactions to them, in one look for all."""
+    rows = await _SHOWN_BY_ID.find(tx, _SHOW, [message.id for message in messages], tx.tenant_id)
+    found = {row.id: row.reactions for row in rows if row.reactions}
+    shown = (
+        message.model_copy(update={"reactions": [Reaction.model_validate(r) for r in reactions]})
+        if (reactions := found.get(message.id))
+        else message
+        for message in messages
+    )
+    return list(shown)
 
 
 async def lock(tx: Transaction, messages: Iterable[tuple[str, UUID]]) -> dict[UUID, Stored]:

@@ -10,6 +10,7 @@ from service_kit.ids import uuid7
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
+from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.address import chat_id_for
 from crm_messaging.messages.receipts import RECEIPTS
@@ -50,11 +51,24 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     if joined.opened:
         started = SessionStarted(session=session, contact=contact, channel=channel.summary)
         tx.outbox.add(started, session.id)
+    turn = conversations.Turn(
+        id=conversations.id_of(channel.summary.id, contact.id, None),
+        tenant_id=tx.tenant_id,
+        channel_id=channel.summary.id,
+        contact_id=contact.id,
+        chat_id=None,
+        messages=1,
+        unread=0,
+        answered=1,
+        session=session,
+    )
+    said = await conversations.say(tx, [turn])
     now = datetime.now(UTC)
     message = Message(
         id=uuid7(),
         contact_id=contact.id,
         session_id=session.id,
+        conversation_id=turn.id,
         channel_id=channel.summary.id,
         direction="outbound",
         origin="agent",
@@ -66,7 +80,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         metadata=request.metadata,
         status="queued",
         sent_by=sent_by,
-        seq=session.total_messages,
+        seq=said[turn.id],
         created_at=now,
         updated_at=now,
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
+from service_kit.search import searchable
 from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
 from shared_events.contacts.contact import (
     Contact,
@@ -61,6 +62,8 @@ async def on_contact_changed(
                 contact_id=contact.id,
                 name=contact.name,
                 phone=contact.phone,
+                profile_picture_url=contact.profile_picture_url,
+                search_text=searchable(contact.name, contact.phone),
                 seq=seq,
                 deleted=False,
             )

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Column, Index, Text, text
 from sqlmodel import Field
 
 from crm_messaging.tables import Base
@@ -13,14 +13,29 @@ _FALSE = {"server_default": text("false")}
 
 
 class ContactRef(Base, table=True):
-    """A contact as messages show it."""
+    """A contact as messages and the inbox show it; `search_text` follows from name and phone."""
 
     __tablename__ = "contact_refs"
+    __table_args__ = (
+        Index(
+            "idx_contact_refs_search",
+            *("tenant_id", "search_text"),
+            postgresql_using="gin",
+            postgresql_ops={
+                "tenant_id": "extensions.varchar_ops",
+                "search_text": "extensions.gin_trgm_ops",
+            },
+        ),
+    )
 
     tenant_id: str = columns.tenant_id(primary_key=True)
     contact_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     phone: str | None = Field(default=None, max_length=50)
+    profile_picture_url: str | None = columns.maybe_text()
+    search_text: str = Field(
+        default="", sa_column=Column(Text(collation="C"), nullable=False, server_default=text("''"))
+    )
     deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 

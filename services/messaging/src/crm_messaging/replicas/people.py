@@ -7,6 +7,7 @@ from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.search import searchable
 from service_kit.text import without_nul
 from shared_events.contacts.contact import ContactIdentity
 from shared_events.identity import (
@@ -74,6 +75,13 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSumm
         ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
         for row in map(known.__getitem__, contacts)
     ]
+
+
+async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
+    """The contact's id of each person, in order; nothing is recorded of strangers."""
+    seen = [(person.tenant_id, person.identities) for person in people]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    return list(owners(seen, await _known(tx, sorted(keys))).contacts)
 
 
 async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
@@ -156,8 +164,9 @@ async def _introduce(tx: Transaction, people: Mapping[ContactKey, Sender]) -> No
         ContactRef(
             tenant_id=tenant_id,
             contact_id=contact_id,
-            name=display_name(without_nul(person.push_name), person.phone),
+            name=(name := display_name(without_nul(person.push_name), person.phone)),
             phone=person.phone,
+            search_text=searchable(name, person.phone),
         )
         for (tenant_id, contact_id), person in sorted(people.items(), key=itemgetter(0))
     ]

@@ -24,6 +24,8 @@ def add_to(service: "Service", settings: "MessagingSettings") -> None:
     service.answer(session.ListSessions, requests.list_sessions)
     service.answer(session.ListContactSessions, requests.list_contact_sessions)
     service.answer(session.AssignSession, requests.assign_session)
+    service.answer(session.ListSessionAssignments, requests.list_assignments)
+    service.answer(session.ReopenSession, requests.reopen_session)
     lifecycles = _add_workflows(service, settings)
     closing = requests.SessionClosing(lifecycles.ended if lifecycles else None)
     service.answer(session.CloseSession, closing.close_session)

@@ -1,4 +1,4 @@
-"""Table of sessions."""
+"""Tables of sessions and of who had them."""
 
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,17 @@ class Session(Base, table=True):
         Index("idx_sessions_contact", "contact_id", text("started_at DESC")),
         Index("idx_sessions_agent", "assigned_agent_id", "status"),
         Index("idx_sessions_tenant", "tenant_id", "started_at", "id"),
+        Index("idx_sessions_listed_contact", "tenant_id", "contact_id", "started_at", "id"),
+        Index(
+            "idx_sessions_listed_agent",
+            *("tenant_id", "assigned_agent_id", "started_at", "id"),
+            postgresql_where=text("assigned_agent_id IS NOT NULL"),
+        ),
+        Index(
+            "idx_sessions_listed_active",
+            *("tenant_id", "started_at", "id"),
+            postgresql_where=text("status = 'active'"),
+        ),
         Index(
             "idx_sessions_one_active",
             "tenant_id",
@@ -51,7 +62,25 @@ class Session(Base, table=True):
     check_at: datetime = columns.stamped()
     """When the sweep looks at it next; a new one has its turn at once."""
     workflow_started_at: datetime | None = columns.maybe_moment()
-    """Read by the release before only, and so is idx_sessions_sweep."""
+    """Read by the release before only, and so are the indexes _sweep, _contact and _agent."""
+    reopen_count: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+
+class SessionAssignment(Base, table=True):
+    """A session given to an agent, or to nobody; never changed."""
+
+    __tablename__ = "session_assignments"
+    __table_args__ = (
+        Index("idx_session_assignments_session", "tenant_id", "session_id", "assigned_at", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    session_id: UUID
+    agent_id: UUID | None = None
+    previous_agent_id: UUID | None = None
+    assigned_by: UUID | None = None
+    assigned_at: datetime = columns.stamped()

@@ -10,7 +10,7 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.session import Session, SessionStatus
+from shared_events.messaging.session import Session, SessionAssignment, SessionStatus
 
 from crm_messaging.sessions import models
 
@@ -38,6 +38,14 @@ _END = """
 UPDATE sessions SET status = $2, ended_at = now(), end_reason = $3,
     custom_fields = custom_fields || $4::jsonb, version = version + 1, updated_at = now()
 WHERE id = $1 AND status = 'active' AND ($5::int IS NULL OR total_messages = $5)
+RETURNING *
+"""
+# Its turn is at once: the sweep looks for its workflow, which ended with it.
+_REOPEN = """
+UPDATE sessions SET status = 'active', ended_at = NULL, end_reason = NULL, check_at = now(),
+    last_interaction_at = clock_timestamp(), reopen_count = reopen_count + 1,
+    version = version + 1, updated_at = now()
+WHERE id = $1 AND tenant_id = $2 AND status <> 'active'
 RETURNING *
 """
 TAKE_DUE = """
@@ -76,6 +84,7 @@ class Joined:
 
 
 SESSIONS = Rows(models.Session)
+ASSIGNMENTS = Rows(models.SessionAssignment)
 _SHOWN = tuple(Session.model_fields)
 
 
@@ -123,6 +132,15 @@ async def end(
     return resource(row) if row is not None else None
 
 
+async def reopen(tx: Transaction, session_id: UUID) -> Session | None:
+    """Let a session that ended go on; None when it has not.
+
+    Raises UniqueViolationError when its contact has another active one on the channel.
+    """
+    row = await SESSIONS.first(tx, _REOPEN, session_id, tx.tenant_id)
+    return resource(row) if row is not None else None
+
+
 async def find(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Session | None:
     """One session, locked until the transaction ends if asked for; None when there is none."""
     suffix = " FOR UPDATE" if lock else ""
@@ -139,18 +157,35 @@ async def get(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Sessi
     return session
 
 
-async def assign(tx: Transaction, session_id: UUID, agent_id: UUID | None) -> Session:
-    """Write who has the session."""
+async def assign(
+    tx: Transaction, session: Session, agent_id: UUID | None, *, by: UUID | None
+) -> Session:
+    """Write who has the session, and that this was so decided; its lock is held."""
+    assignment = models.SessionAssignment(
+        id=uuid7(),
+        tenant_id=tx.tenant_id,
+        session_id=session.id,
+        agent_id=agent_id,
+        previous_agent_id=session.assigned_agent_id,
+        assigned_by=by,
+    )
+    await ASSIGNMENTS.insert(tx, [assignment])
     row = await SESSIONS.first(
         tx,
         "UPDATE sessions SET assigned_agent_id = $2, version = version + 1, updated_at = now()"
         " WHERE id = $1 RETURNING *",
-        session_id,
+        session.id,
         agent_id,
     )
     if row is None:
         raise NotFoundError("session")
     return resource(row)
+
+
+def assignment(row: models.SessionAssignment) -> SessionAssignment:
+    """One decision as customers see it."""
+    shown = {name: getattr(row, name) for name in SessionAssignment.model_fields}
+    return SessionAssignment.model_validate(shown)
 
 
 async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) -> str | None:

@@ -12,11 +12,14 @@ from shared_events.messaging.session import (
     CloseSession,
     GetSession,
     ListContactSessions,
+    ListSessionAssignments,
     ListSessions,
+    ReopenSession,
     Session,
+    SessionAssignment,
 )
 from shared_events.requests import Page
-from sqlalchemy import false, select
+from sqlalchemy import false, select, text
 
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import models, repository, service
@@ -27,6 +30,13 @@ _NEWEST_FIRST = Order(
     "sessions",
     [(_C.started_at, AwareDatetime), (_C.id, UUID)],
     tenant=_C.tenant_id,
+    descending=True,
+)
+_A = repository.ASSIGNMENTS.table.c
+_LAST_ASSIGNED = Order(
+    "assignments",
+    [(_A.assigned_at, AwareDatetime), (_A.id, UUID)],
+    tenant=_A.tenant_id,
     descending=True,
 )
 
@@ -40,7 +50,12 @@ async def get_session(tx: Transaction, request: GetSession, call: Call) -> Sessi
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
     """Find sessions, newest first; `me` is whoever asks."""
     query = select(models.Session)
-    for column in ("status", "contact_id", "channel_id"):
+    # Spelled out, as the partial index has it: a value of the statement would fit none.
+    if request.status == "active":
+        query = query.where(text("sessions.status = 'active'"))
+    elif request.status is not None:
+        query = query.where(_C.status == request.status)
+    for column in ("contact_id", "channel_id"):
         if (value := getattr(request, column)) is not None:
             query = query.where(_C[column] == value)
     match request.assigned_agent_id:
@@ -66,9 +81,32 @@ async def list_contact_sessions(
 
 async def assign_session(tx: Transaction, request: AssignSession, call: Call) -> Session:
     """Give a session to an agent, or to nobody."""
+    expected = "expected_assignee_id" in request.model_fields_set
     return await service.assign(
-        tx, request.session_id, request.agent_id, expected_version=call.expected_version
+        tx,
+        request.session_id,
+        request.agent_id,
+        expected_version=call.expected_version,
+        expected_assignees={request.expected_assignee_id} if expected else None,
+        by=call.user_id,
     )
+
+
+async def list_assignments(
+    tx: Transaction, request: ListSessionAssignments, call: Call
+) -> Page[SessionAssignment]:
+    """Who had a session, newest first; NotFoundError when there is no such session."""
+    del call
+    await repository.get(tx, request.session_id)
+    query = select(models.SessionAssignment).where(_A.session_id == request.session_id)
+    return await _LAST_ASSIGNED.page(
+        tx, query, request, repository.ASSIGNMENTS, repository.assignment
+    )
+
+
+async def reopen_session(tx: Transaction, request: ReopenSession, call: Call) -> Session:
+    """Let a session that ended go on."""
+    return await service.reopen(tx, request.session_id, expected_version=call.expected_version)
 
 
 class SessionClosing:

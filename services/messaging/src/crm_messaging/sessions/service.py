@@ -1,11 +1,20 @@
 """What can happen to a session, whoever asks: an agent, its workflow or the sweep."""
 
+from collections.abc import Collection
 from uuid import UUID
 
+from asyncpg import UniqueViolationError
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
-from shared_events.messaging.session import Session, SessionAssigned, SessionClosed, SessionExpired
+from shared_events.messaging.session import (
+    Session,
+    SessionAssigned,
+    SessionClosed,
+    SessionExpired,
+    SessionReopened,
+)
 
+from crm_messaging.conversations import repository as conversations
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
@@ -38,6 +47,7 @@ async def end(
     )
     if session is None:
         return None
+    await conversations.follow(tx, session)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     event = SessionExpired if expires else SessionClosed
     tx.outbox.add(event(session=session, contact=contact, channel=channel), session.id)
@@ -62,10 +72,41 @@ async def close(
     return await end(tx, session_id, reason, note=note) or session
 
 
+async def reopen(tx: Transaction, session_id: UUID, *, expected_version: int | None) -> Session:
+    """Let a session that ended go on, and say so. One that is active is answered as it is.
+
+    ConflictError `session_active` when its contact has another active one on the channel.
+    """
+    session = await repository.get(tx, session_id, lock=True)
+    if session.status == "active":
+        return session
+    PreconditionFailedError.check(expected_version, session.version)
+    try:
+        reopened = await repository.reopen(tx, session_id) or session
+    except UniqueViolationError:
+        raise ConflictError(
+            "session_active", "The contact has another active session on this channel."
+        ) from None
+    await conversations.follow(tx, reopened)
+    contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
+    tx.outbox.add(SessionReopened(session=reopened, contact=contact, channel=channel), session.id)
+    return reopened
+
+
 async def assign(
-    tx: Transaction, session_id: UUID, agent_id: UUID | None, *, expected_version: int | None
+    tx: Transaction,
+    session_id: UUID,
+    agent_id: UUID | None,
+    *,
+    expected_version: int | None,
+    expected_assignees: Collection[UUID | None] | None = None,
+    by: UUID | None = None,
 ) -> Session:
-    """Give the session to an active agent, or to nobody; the same agent again changes nothing."""
+    """Give the session to an active agent, or to nobody; the same agent again changes nothing.
+
+    `expected_assignees`: only if one of these has it, else PreconditionFailedError
+    `assignee_changed` names who has. Two who claim it at once are told apart by it.
+    """
     # Asked before the lock, for which messages wait.
     is_active = True if agent_id is None else await replicas.is_active_agent(tx, agent_id)
     session = await repository.get(tx, session_id, lock=True)
@@ -74,6 +115,12 @@ async def assign(
         raise ConflictError("session_ended", "The session has ended.")
     if session.assigned_agent_id == agent_id:
         return session
+    if expected_assignees is not None and session.assigned_agent_id not in expected_assignees:
+        raise PreconditionFailedError(
+            "assignee_changed",
+            "Somebody else has the session by now.",
+            assigned_agent_id=session.assigned_agent_id and str(session.assigned_agent_id),
+        )
     if not is_active:
         raise InvalidError.field(
             "agent_id",
@@ -81,7 +128,8 @@ async def assign(
             "There is no such active agent.",
             may_come=is_active is None,
         )
-    assigned = await repository.assign(tx, session_id, agent_id)
+    assigned = await repository.assign(tx, session, agent_id, by=by)
+    await conversations.follow(tx, assigned)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     tx.outbox.add(
         SessionAssigned(

@@ -19,7 +19,10 @@ log = structlog.get_logger()
 _BATCH = 200
 _STARTS_A_SECOND = 100
 """A Temporal that lost everything is not stormed with all of it at once."""
-_PURGE_RECEIPTS = "DELETE FROM parked_receipts WHERE created_at < now() - interval '7 days'"
+_PURGE_PARKED = tuple(
+    f"DELETE FROM {table} WHERE created_at < now() - interval '7 days'"  # noqa: S608 - our own
+    for table in ("parked_receipts", "parked_changes")
+)
 
 
 class Sweep:
@@ -49,7 +52,8 @@ class Sweep:
         """Sweep forever."""
         while True:
             async with self._database.system("sweep") as tx:
-                await tx.execute(_PURGE_RECEIPTS)
+                for purge in _PURGE_PARKED:
+                    await tx.execute(purge)
             self._keeps_up = True
             while await self.once() == _BATCH:
                 pass  # there may be more

@@ -4,7 +4,7 @@ from service_kit.egress import Egress
 from service_kit.incoming import read_bytes
 from service_kit.service import Service
 from shared_events import topology
-from shared_events.webhooks import delivery
+from shared_events.webhooks import delivery, endpoint
 
 from crm_webhooks.deliveries.claims import Claims
 from crm_webhooks.deliveries.destinations import Destinations
@@ -44,3 +44,5 @@ def add_to(
     service.answer(delivery.ListDeliveries, requests.list)
     service.answer(delivery.GetDelivery, requests.get)
     service.answer(delivery.Redeliver, requests.redeliver)
+    service.answer(delivery.GetEndpointStats, requests.stats)
+    service.answer(endpoint.SendTest, requests.test)

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiohttp
@@ -14,6 +14,7 @@ from yarl import URL
 
 from crm_webhooks.deliveries import schedule
 from crm_webhooks.deliveries.excerpt import MAX_BODY_BYTES, excerpt
+from crm_webhooks.deliveries.phases import Phases
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ class Result:
     error: str | None = None
     excerpt: str | None = None
     retry_after: float | None = None
+    phases: Phases = field(default_factory=Phases)
 
     @classmethod
     def unsent(cls, error: str) -> "Result":
@@ -92,7 +94,7 @@ async def post(
     never followed: they would lead around the egress rule. Never raises: once a request may have
     left, it counts.
     """
-    started_at, begun = datetime.now(UTC), time.perf_counter()
+    started_at, begun, phases = datetime.now(UTC), time.perf_counter(), Phases()
     status: int | None = None
     said: str | None = None
     after: float | None = None
@@ -101,9 +103,14 @@ async def post(
         async with (
             asyncio.timeout(timeout),
             session.post(
-                URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+                URL(url, encoded=True),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=phases,
             ) as response,
         ):
+            phases.first_byte = time.perf_counter() - begun
             status = response.status
             after = schedule.retry_after(response.headers.get("Retry-After"))
             said = excerpt(await _read(response), headers, delivered=status // 100 == 2)
@@ -114,7 +121,7 @@ async def post(
         error = "internal"
     if status is not None:
         error = None if status // 100 == 2 else f"http_{status // 100}xx"
-    return Result(started_at, time.perf_counter() - begun, status, error, said, after)
+    return Result(started_at, time.perf_counter() - begun, status, error, said, after, phases)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

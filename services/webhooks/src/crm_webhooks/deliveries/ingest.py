@@ -20,6 +20,7 @@ from service_kit.incoming import Incoming
 from service_kit.rows import Rows, Shape
 
 from crm_webhooks.deliveries import models
+from crm_webhooks.deliveries.body import write_body
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.matching import wants
 from crm_webhooks.deliveries.sender import Sender
@@ -27,10 +28,10 @@ from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
 SELECT e.id, e.tenant_id, e.event_types, e.version,
-    coalesce(e.paused_until > now(), false) AS paused
+    NOT e.enabled OR coalesce(e.paused_until > now(), false) AS held
 FROM unnest($1::text[]) AS k(tenant_id)
 CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
-    WHERE tenant_id = k.tenant_id AND enabled AND NOT deleted OFFSET 0) AS e
+    WHERE tenant_id = k.tenant_id AND NOT deleted OFFSET 0) AS e
 """
 _EVENTS = Rows(models.OutboundEvent)
 # Leased at birth, unless memory is full or the ordering key has something that must go first:
@@ -64,13 +65,13 @@ RETURNING id, lease_owner IS NOT NULL AS leased
 
 @dataclass(frozen=True, slots=True)
 class _Taker:
-    """An endpoint that may want an event."""
+    """An endpoint that may want an event. One that is `held` gets it later, from PostgreSQL."""
 
     id: UUID
     tenant_id: str
     version: int
     event_types: list[str]
-    paused: bool
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +100,15 @@ class _Outbound:
 
 
 def outbound(incoming: Incoming[Any]) -> _Outbound:
-    """Read an envelope and write the customer's body, once, as it will be signed and sent.
+    """Read an envelope and write the customer's body, once.
 
-    `{"id", "type", "timestamp", "tenant_id", "data"}`: `id` is the event id, `timestamp` when it
-    happened (UTC). Raises PoisonError when the envelope cannot be read.
+    Raises PoisonError when the envelope cannot be read.
     """
     try:
         envelope = orjson.loads(incoming.body)
         occurred_at = datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC)
-        body = orjson.dumps(
-            {
-                "id": str(incoming.id),
-                "type": envelope["event_type"],
-                "timestamp": occurred_at,
-                "tenant_id": incoming.tenant_id,
-                "data": envelope["data"],
-            },
-            option=orjson.OPT_UTC_Z,
+        body = write_body(
+            incoming.id, envelope["event_type"], occurred_at, incoming.tenant_id, envelope["data"]
         )
         return _Outbound(
             incoming.tenant_id,
@@ -211,7 +204,7 @@ class Ingest:
                         lease_ends=lease_ends,
                     )
                 )
-            elif delivery_id in stored:
+            elif delivery_id in stored and not endpoint.held:
                 left.add(endpoint.id)
         tx.after_commit(lambda: self._sender.accept(leased, left))
 
@@ -220,7 +213,7 @@ class Ingest:
         if not self._sender.accepting:
             return [False] * len(endpoints)
         lanes, now = self._sender.lanes, asyncio.get_running_loop().time()
-        room = {e.id: 0 if e.paused else lanes.room_for(e.id, now) for e in endpoints}
+        room = {e.id: 0 if e.held else lanes.room_for(e.id, now) for e in endpoints}
         total, taken = lanes.room, Counter[UUID]()
         fitting: list[bool] = []
         for endpoint in endpoints:

@@ -11,6 +11,8 @@ from crm_webhooks.tables import Base
 
 LIVE = "status IN ('pending', 'retrying')"
 """SQL: still owed."""
+FAILED = "status IN ('exhausted', 'cancelled')"
+"""SQL: given up."""
 
 
 class OutboundEvent(Base, table=True):
@@ -48,6 +50,7 @@ class Delivery(Base, table=True):
             postgresql_where=text(LIVE),
         ),
         Index("idx_deliveries_key", "endpoint_id", "ordering_key", postgresql_where=text(LIVE)),
+        Index("idx_deliveries_failed", "endpoint_id", "seq", postgresql_where=text(FAILED)),
         Index("idx_deliveries_done", "updated_at", postgresql_where=text(f"NOT ({LIVE})")),
     )
 
@@ -93,6 +96,9 @@ class Attempt(Base, table=True):
     number: int
     started_at: datetime = columns.moment()
     duration_ms: int
+    dns_ms: int | None = None
+    connect_ms: int | None = None
+    first_byte_ms: int | None = None
     status_code: int | None = None
     error: str | None = Field(default=None, max_length=50)
     response_excerpt: str | None = columns.maybe_text()

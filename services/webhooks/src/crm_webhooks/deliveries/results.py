@@ -34,12 +34,15 @@ FINISH_SECONDS = 5.0
 _WRITE = """
 WITH done AS (
     SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
-        $7::int[], $8::int[], $9::text[], $10::text[], $11::float8[])
-    AS d(id, tenant_id, status, number, started_at, duration_ms, status_code, error, excerpt, delay)
+        $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::text[], $13::text[],
+        $14::float8[])
+    AS d(id, tenant_id, status, number, started_at, duration_ms, dns_ms, connect_ms, first_byte_ms,
+        status_code, error, excerpt, delay)
 ), logged AS (
     INSERT INTO delivery_attempts (tenant_id, delivery_id, number, started_at, duration_ms,
-        status_code, error, response_excerpt)
-    SELECT tenant_id, id, number, started_at, duration_ms, status_code, error, excerpt FROM done
+        dns_ms, connect_ms, first_byte_ms, status_code, error, response_excerpt)
+    SELECT tenant_id, id, number, started_at, duration_ms, dns_ms, connect_ms, first_byte_ms,
+        status_code, error, excerpt FROM done
 )
 UPDATE webhook_deliveries d SET
     status = done.status,
@@ -193,7 +196,10 @@ class Results:
             [w.status for w in attempted],
             [w.owed.attempts + 1 for w in attempted],
             [w.result.started_at for w in attempted],
-            [int(w.result.duration * 1000) for w in attempted],
+            [_milliseconds(w.result.duration) for w in attempted],
+            [_milliseconds(w.result.phases.dns) for w in attempted],
+            [_milliseconds(w.result.phases.connect) for w in attempted],
+            [_milliseconds(w.result.phases.first_byte) for w in attempted],
             [w.result.status for w in attempted],
             [w.result.error for w in attempted],
             [w.result.excerpt for w in attempted],
@@ -235,3 +241,7 @@ class Results:
             metrics.DISABLED.labels(reason).inc()
             log.warning("endpoint_disabled", endpoint=str(endpoint_id), reason=reason)
             tx.outbox.add(disabled(endpoint), endpoint_id)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)

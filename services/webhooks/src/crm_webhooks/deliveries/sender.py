@@ -18,6 +18,7 @@ from crm_webhooks.deliveries import attempt, metrics
 from crm_webhooks.deliveries.attempt import Result
 from crm_webhooks.deliveries.destinations import Destination, Destinations
 from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
+from crm_webhooks.deliveries.phases import tracing as tracing_phases
 from crm_webhooks.deliveries.results import Results
 from crm_webhooks.settings import WebhooksSettings
 
@@ -65,7 +66,7 @@ class Sender:
 
     async def run(self) -> None:
         """Keep sending until cancelled; then finish what is in flight and give back the rest."""
-        async with open_session(self._egress) as session:
+        async with open_session(self._egress, traces=[tracing_phases()]) as session:
             writing = asyncio.create_task(self._results.run(), name="results")
             self._session = session
             try:

@@ -19,3 +19,4 @@ def add_to(
     service.answer(endpoint.ListEndpoints, requests.list)
     service.answer(endpoint.PatchEndpoint, requests.patch)
     service.answer(endpoint.DeleteEndpoint, requests.delete)
+    service.answer(endpoint.RotateSecret, requests.rotate_secret)

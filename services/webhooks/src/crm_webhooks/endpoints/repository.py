@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 from service_kit.database import Transaction
-from service_kit.errors import NotFoundError, PreconditionFailedError
+from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
 from service_kit.rows import Rows
@@ -22,6 +22,18 @@ log = structlog.get_logger()
 
 # Every process forgets what it knows of an endpoint, and looks for what has become due.
 _ANNOUNCE = "SELECT pg_notify('webhook_endpoints', $1)"
+MOST_SECRETS = 10
+# What has expired is of no use to anybody, and the sender reads all there are.
+_EXPIRE = """
+WITH gone AS (
+    DELETE FROM endpoint_secrets
+    WHERE endpoint_id = $1 AND tenant_id = $2 AND (expires_at <= now() OR $3::int = 0)
+)
+UPDATE endpoint_secrets SET expires_at = now() + make_interval(secs => $3)
+WHERE endpoint_id = $1 AND tenant_id = $2 AND $3 > 0
+    AND coalesce(expires_at, 'infinity') > now() + make_interval(secs => $3)
+"""
+_LIVE_SECRETS = "SELECT count(*) FROM endpoint_secrets WHERE endpoint_id = $1 AND tenant_id = $2"
 ENDPOINTS = Rows(models.Endpoint)
 _SECRETS = Rows(models.EndpointSecret)
 _C = ENDPOINTS.table.c
@@ -59,13 +71,7 @@ class EndpointRepository:
             disabled_reason=disabled_reason,
         )
         await ENDPOINTS.insert(tx, [row])
-        sealed = models.EndpointSecret(
-            id=uuid7(),
-            tenant_id=tx.tenant_id,
-            endpoint_id=row.id,
-            secret=self._vault.seal(secret),
-        )
-        await _SECRETS.insert(tx, [sealed])
+        await self._keep(tx, row.id, secret)
         return await self.get(tx, row.id)
 
     async def get(self, tx: Transaction, endpoint_id: UUID) -> WebhookEndpoint:
@@ -105,6 +111,32 @@ class EndpointRepository:
         )
         await self.announce(tx, endpoint_id)
         return self._resource(row)
+
+    async def rotate(
+        self, tx: Transaction, endpoint_id: UUID, secret: str, *, overlap_seconds: int
+    ) -> WebhookEndpoint:
+        """Add a secret; those of before sign for `overlap_seconds` at the most.
+
+        The caller holds the endpoint. Raises ConflictError when too many would sign: each is a
+        signature in the header of every delivery.
+        """
+        await tx.execute(_EXPIRE, endpoint_id, tx.tenant_id, overlap_seconds)
+        if await tx.fetchval(_LIVE_SECRETS, endpoint_id, tx.tenant_id) >= MOST_SECRETS:
+            raise ConflictError(
+                "too_many_secrets",
+                f"{MOST_SECRETS} secrets sign already: wait, or rotate without an overlap.",
+            )
+        await self._keep(tx, endpoint_id, secret)
+        return await self.update(tx, endpoint_id, {})
+
+    async def _keep(self, tx: Transaction, endpoint_id: UUID, secret: str) -> None:
+        sealed = models.EndpointSecret(
+            id=uuid7(),
+            tenant_id=tx.tenant_id,
+            endpoint_id=endpoint_id,
+            secret=self._vault.seal(secret),
+        )
+        await _SECRETS.insert(tx, [sealed])
 
     async def disable(
         self, tx: Transaction, endpoint_id: UUID, reason: str

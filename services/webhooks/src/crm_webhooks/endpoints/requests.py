@@ -14,6 +14,7 @@ from shared_events.webhooks.endpoint import (
     GetEndpoint,
     ListEndpoints,
     PatchEndpoint,
+    RotateSecret,
     WebhookEndpoint,
 )
 
@@ -111,6 +112,17 @@ class EndpointRequests:
         else:
             held = {}
         return None if request.headers is None else rules.unhidden(request.headers, held)
+
+    async def rotate_secret(
+        self, tx: Transaction, request: RotateSecret, call: Call
+    ) -> WebhookEndpoint:
+        """A new secret, shown by this reply alone; the old ones sign for as long as was asked."""
+        await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
+        secret = new_secret()
+        endpoint = await self._endpoints.rotate(
+            tx, request.endpoint_id, secret, overlap_seconds=request.overlap_seconds
+        )
+        return endpoint.model_copy(update={"secret": secret})
 
     async def delete(self, tx: Transaction, request: DeleteEndpoint, call: Call) -> Nothing:
         """Stop sending to it for good."""

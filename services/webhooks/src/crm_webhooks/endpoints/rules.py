@@ -51,7 +51,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
         lower = name.lower()
         if lower in _OURS or lower.startswith(_OUR_PREFIXES):
             raise InvalidError.field(
-                f"headers/{name}", "header_not_allowed", "This header is set by us."
+                ("headers", name), "header_not_allowed", "This header is set by us."
             )
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidError.field(
@@ -61,12 +61,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise InvalidError.field("headers", "header_repeated", "A header is given twice.")
 
 
-def check_event_types(patterns: Iterable[str]) -> None:
-    """Raises InvalidError for an exact event type that nobody publishes."""
+def check_event_types(patterns: Iterable[str], field: str = "event_types") -> None:
+    """Raises InvalidError for an exact event type that nobody publishes, given in this field."""
     for place, pattern in enumerate(patterns):
         if "*" not in pattern and pattern not in _EVENT_TYPES:
             raise InvalidError.field(
-                f"event_types/{place}", "unknown_event_type", f"There is no event {pattern}."
+                f"{field}/{place}", "unknown_event_type", f"There is no event {pattern}."
             )
 
 
@@ -85,7 +85,7 @@ def unhidden(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str,
     for name, value in headers.items():
         if value == HIDDEN and name.lower() not in known:
             raise InvalidError.field(
-                f"headers/{name}", "header_hidden", "We hold no value for it: send the value."
+                ("headers", name), "header_hidden", "We hold no value for it: send the value."
             )
         found[name] = known[name.lower()] if value == HIDDEN else value
     return found

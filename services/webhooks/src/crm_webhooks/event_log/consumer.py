@@ -1,7 +1,9 @@
-"""Writes every domain event into the log, one insert per batch."""
+"""Writes every domain event into the log, a batch at a time, at the end of its tenant's feed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +16,29 @@ from service_kit.rows import Rows
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
+# In the order of tenants, as everybody locks them: two batches may have the same ones.
+_EXTEND = """
+INSERT INTO event_log_heads AS head (tenant_id, seq)
+SELECT tenant_id, events FROM unnest($1::text[], $2::bigint[]) AS new(tenant_id, events)
+ORDER BY tenant_id
+ON CONFLICT (tenant_id) DO UPDATE SET seq = head.seq + excluded.seq
+RETURNING tenant_id, seq
+"""
 
 
 async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
-    """Keep each event as it was published. Raises PoisonError when one cannot be read."""
-    rows = [_logged(event) for event in events]
+    """Keep each event as it was published. Raises PoisonError when one cannot be read.
+
+    One that is known already keeps its place; the new one is left empty.
+    """
+    told = Counter(event.tenant_id for event in events)
+    heads = await tx.fetch(_EXTEND, list(told), list(told.values()))
+    places = {head["tenant_id"]: count(head["seq"] - told[head["tenant_id"]] + 1) for head in heads}
+    rows = [_logged(event, next(places[event.tenant_id])) for event in events]
     await _LOG.insert(tx, rows, unless="(event_id)")
 
 
-def _logged(event: Incoming[Any]) -> LoggedEvent:
+def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
         return LoggedEvent.model_construct(
@@ -33,6 +49,7 @@ def _logged(event: Incoming[Any]) -> LoggedEvent:
             tenant_id=event.tenant_id,
             payload=envelope["data"],
             occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
+            seq=seq,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None

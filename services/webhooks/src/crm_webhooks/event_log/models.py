@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import Column, Index
+from sqlalchemy import BigInteger, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -13,12 +13,17 @@ from crm_webhooks.tables import Base
 
 
 class LoggedEvent(Base, table=True):
-    """A domain event as it was published, for support and audits."""
+    """A domain event as it was published.
+
+    `seq` is its place in its tenant's feed; those of before there was a feed have none.
+    """
 
     __tablename__ = "domain_event_log"
     __table_args__ = (
         Index("idx_domain_event_log_tenant", "tenant_id", "occurred_at"),
         Index("idx_domain_event_log_aggregate", "aggregate_id", "occurred_at"),
+        Index("idx_domain_event_log_feed", "tenant_id", "event_type", "seq"),
+        Index("idx_domain_event_log_story", "tenant_id", "aggregate_id", "seq"),
         Index("idx_domain_event_log_age", "recorded_at"),
     )
 
@@ -30,3 +35,20 @@ class LoggedEvent(Base, table=True):
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     occurred_at: datetime = columns.moment()
     recorded_at: datetime = columns.stamped()
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+class Head(Base, table=True):
+    """How far a tenant's feed goes: `seq` is its last place, `purged` the last one deleted.
+
+    Whoever adds to the feed holds this row until the commit. So places are committed in their
+    order, and a reader who has seen one has seen all before it.
+    """
+
+    __tablename__ = "event_log_heads"
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    purged: int = Field(
+        default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0"))
+    )

@@ -28,6 +28,9 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/receive", api.receive),
             web.post(f"{one}/phone", api.sent_from_phone),
             web.post(f"{one}/ack", api.ack),
+            web.post(f"{one}/edit", api.edit),
+            web.post(f"{one}/revoke", api.revoke),
+            web.post(f"{one}/react", api.react),
             web.post(f"{one}/examples/{{name}}", api.example),
             web.get("/_control/faults", api.faults),
             web.post("/_control/faults", api.add_fault),
@@ -100,6 +103,21 @@ class ControlApi:
     async def ack(self, request: web.Request) -> web.Response:
         """Acknowledge `{bare_id, level, participant?, error?}`."""
         deliveries = await self._called(self.waha.ack, request)
+        return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def edit(self, request: web.Request) -> web.Response:
+        """Let who wrote `{bare_id}` replace its text by `{text}`."""
+        deliveries = await self._called(self.waha.edit, request)
+        return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """Let who wrote `{bare_id}` delete it for everyone."""
+        deliveries = await self._called(self.waha.revoke, request)
+        return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def react(self, request: web.Request) -> web.Response:
+        """Let the customer, or `{by?}` in a group, react to `{bare_id}` with `{emoji}`."""
+        deliveries = await self._called(self.waha.react, request)
         return json_response([_delivery(d) for d in deliveries], 201)
 
     async def example(self, request: web.Request) -> web.Response:

@@ -119,6 +119,7 @@ class Message:
     poll: Poll | None = None
     reply_to: "Message | None" = None
     times: int = 1
+    revoked: bool = False
 
     @property
     def is_group(self) -> bool:

@@ -15,7 +15,6 @@ from crm_fakes.waha.errors import (
     bad_request,
     engine_failure,
     json_response,
-    not_found,
     session_missing,
     session_status,
 )
@@ -45,7 +44,6 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
         app.router.add_post(f"/api/{name}", api.sender(kind, content, takes_id))
     for action in ("sendSeen", "startTyping", "stopTyping"):
         app.router.add_post(f"/api/{action}", api.actor(action))
-    app.router.add_put("/api/reaction", api.react)
 
 
 class SendApi:
@@ -124,41 +122,6 @@ class SendApi:
             return json_response({"result": True}, 201)
 
         return act
-
-    async def react(self, request: web.Request) -> web.Response:
-        """Put a reaction on a message of the history, or remove it by an empty one."""
-        body = await read_json(request)
-        name, message_id, text = required_text(body, "session", "messageId", "reaction")
-        session = await self.working(request, name, body)
-        target = session.messages.get(bare(message_id))
-        if target is None:
-            raise not_found("Message not found")
-        reaction = Message(
-            bare_id=new_bare_id(session.engine, from_me=True),
-            session=name,
-            chat=target.chat,
-            from_me=True,
-            kind="text",
-            text=text,
-            source="api",
-            push_name=session.push_name,
-        )
-        self.waha.actions.append(("reaction", name, f"{target.bare_id} {text}".rstrip()))
-        self.waha.emit(
-            session,
-            "message.reaction",
-            {
-                "id": reaction.full_id,
-                "timestamp": reaction.timestamp,
-                "from": reaction.chat,
-                "fromMe": True,
-                "source": "api",
-                "to": None,
-                "participant": None,
-                "reaction": {"text": text, "messageId": target.full_id},
-            },
-        )
-        return json_response(engines.answer(reaction, session.engine, session.me_id), 200)
 
 
 async def _text(_: SendApi, __: web.Request, body: Json) -> Json:

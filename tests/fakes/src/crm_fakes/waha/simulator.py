@@ -8,7 +8,7 @@ from aiohttp import web
 
 from crm_fakes import examples
 from crm_fakes.serving import LocalServer
-from crm_fakes.waha import control_api, lookup_api, send_api, session_api
+from crm_fakes.waha import change_api, changes, control_api, lookup_api, send_api, session_api
 from crm_fakes.waha.deliveries import Delivery
 from crm_fakes.waha.engines import INBOUND_ACK
 from crm_fakes.waha.errors import WahaError, not_found, unauthorized
@@ -94,7 +94,7 @@ class WahaSimulator(WhatsApp, LocalServer):
     def build_app(self) -> web.Application:
         """Return the HTTP API and its control API."""
         app = web.Application(client_max_size=self.max_body, middlewares=[self._guard])
-        for api in (send_api, session_api, lookup_api, control_api):
+        for api in (send_api, change_api, session_api, lookup_api, control_api):
             api.add_routes(app, self)
         return app
 
@@ -247,6 +247,37 @@ class WahaSimulator(WhatsApp, LocalServer):
         return self.report_ack(
             ours, ours.messages[bare_id], number, participant=participant, error=error
         )
+
+    async def edit(self, session: str, bare_id: str, text: str) -> list[Delivery]:
+        """Let who wrote a message of the history replace its text; KeyError if it is unknown."""
+        ours = self.session(session)
+        message = ours.messages[bare_id]
+        act = changes.act_of(ours, message, text, "app")
+        return changes.edit(self.emit, ours, message, act)
+
+    async def revoke(self, session: str, bare_id: str) -> list[Delivery]:
+        """Let who wrote a message of the history delete it for everyone."""
+        ours = self.session(session)
+        message = ours.messages[bare_id]
+        act = changes.act_of(ours, message, None, "app")
+        return changes.revoke(self.emit, ours, message, act)
+
+    async def react(
+        self, session: str, bare_id: str, emoji: str, *, by: str | None = None
+    ) -> list[Delivery]:
+        """Let somebody react to a message of the history: the customer, or `by` in a group."""
+        ours = self.session(session)
+        message = ours.messages[bare_id]
+        reaction = Message(
+            bare_id=new_bare_id(ours.engine, from_me=False),
+            session=session,
+            chat=message.chat,
+            from_me=False,
+            kind="text",
+            text=emoji,
+            participant=chat_id(by) if by else None,
+        )
+        return changes.react(self.emit, ours, message, reaction)
 
     async def post_example(self, name: str, session: str | None = None) -> list[Delivery]:
         """Post a stored example to every webhook of its session, or of another one."""

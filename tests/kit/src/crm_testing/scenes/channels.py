@@ -14,7 +14,13 @@ from service_kit.bus import Publisher
 from shared_events import topology
 from shared_events.channels import ingress
 from shared_events.channels.channel import CreateChannel, DriveChannel, WahaSettings
-from shared_events.messaging.message import ContentType, Message, MessageQueued
+from shared_events.messaging.message import (
+    ChangeKind,
+    ContentType,
+    Message,
+    MessageChangeRequested,
+    MessageQueued,
+)
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
@@ -194,6 +200,29 @@ class Shop(Company):
         for _ in range(times):
             await self.publish(message)
         return message.message.id
+
+    async def change(
+        self,
+        kind: ChangeKind,
+        message_id: UUID,
+        content: str = "",
+        *,
+        times: int = 1,
+        **changes: Any,
+    ) -> UUID:
+        """Ask for a change of a message as messaging does; returns the request's id."""
+        values = {"to": CUSTOMER, "from_us": True, **changes}
+        requested = MessageChangeRequested(
+            id=uuid4(),
+            change=kind,
+            message_id=message_id,
+            channel_id=self.channel_id,
+            content=content,
+            **values,
+        )
+        for _ in range(times):
+            await self.publish(requested)
+        return requested.id
 
     async def ledger(self, message_id: UUID) -> dict[str, Any]:
         """The ledger's entry of a message, empty when there is none."""

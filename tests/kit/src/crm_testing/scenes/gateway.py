@@ -1,23 +1,28 @@
 """What the tests of the gateway's REST API share: the API with a bus that only listens."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import httpx
+from crm_gateway.access.callers import bearer_token
+from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.audit.service import Act
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
-from crm_gateway.rest.own import OwnRequests
+from crm_gateway.rest.endpoint import Backing
+from crm_gateway.rest.own import OwnCall, OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
 from fastapi import FastAPI
 from service_kit.database import Database
 from service_kit.request_client import RequestClient
-from shared_events.requests import Reply
+from shared_events.requests import Principal, Reply
 from shared_events.requests import Request as BusRequest
+from starlette.requests import HTTPConnection
 
 from crm_testing.services import SIGNATURES
 
@@ -38,6 +43,24 @@ class Bus(RequestClient):
         return Reply(value={"id": ID, "version": 3})
 
 
+class Bearers:
+    """Believes the token whatever has become of its bearer."""
+
+    def __init__(self, tokens: AccessTokens) -> None:
+        self._tokens = tokens
+
+    async def principal(self, http: HTTPConnection) -> Principal:
+        proof = self._tokens.read(bearer_token(http))
+        return Principal(tenant_id=proof.tenant_id, user_id=proof.user_id, permissions=("*",))
+
+
+class Blind:
+    """Sees nothing of what is done."""
+
+    async def watch(self, act: Act, call: OwnCall, do: Callable[[], Awaitable[Reply]]) -> Reply:
+        return await do()
+
+
 class Rest:
     """The REST API by itself: what it asks the bus, and how it refuses."""
 
@@ -46,8 +69,11 @@ class Rest:
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
-        own = OwnRequests(database)
-        api.add_to(self.app, rows, tokens=self._tokens, own=own, bus=self.bus)
+        own = OwnRequests(database, settings.seal)
+        callers = Bearers(self._tokens)
+        quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
+        backing = Backing(callers, quotas, Blind(), own, self.bus)
+        api.add_to(self.app, rows, backing)
         edge.install(self.app)
         self.log_in()
 

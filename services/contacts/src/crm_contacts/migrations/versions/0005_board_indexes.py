@@ -13,6 +13,6 @@ def upgrade() -> None:
             "idx_contacts_board",
             "contacts",
             ["tenant_id", "pipeline_status_id", "created_at", "id"],
-            postgresql_where=sa.text("pipeline_status_id IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("pipeline_status_id IS NOT NULL"),
             postgresql_concurrently=True,
         )

@@ -5,8 +5,8 @@ from alembic import op
 from service_kit.ddl import protect
 from sqlalchemy.dialects import postgresql
 
-revision = "0008"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

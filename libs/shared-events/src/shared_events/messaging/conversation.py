@@ -1,0 +1,115 @@
+"""Conversations: the inbox, and what is said in each."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from shared_events import bounds
+from shared_events.envelope import Contract, EventData
+from shared_events.messaging.message import ContentType, Direction, Message, MessageStatus
+from shared_events.messaging.session import SessionStatus
+from shared_events.requests import Command, ListQuery, Nothing, Query
+
+PREVIEW_LENGTH = 200
+
+
+class ConversationContact(Contract):
+    """Whom a conversation is with."""
+
+    id: UUID
+    name: bounds.Name
+    phone: bounds.Phone | None = None
+    profile_picture_url: bounds.Url | None = None
+
+
+class LastMessage(Contract):
+    """The newest message, as an inbox shows it: `preview` is how its text begins."""
+
+    id: UUID
+    seq: int
+    direction: Direction
+    content_type: ContentType
+    preview: Annotated[str, StringConstraints(max_length=PREVIEW_LENGTH)] | None = None
+    status: MessageStatus
+    sent_at: datetime | None = None
+    revoked_at: datetime | None = None
+    created_at: datetime
+
+
+class ActiveSession(Contract):
+    """The session that goes on, and who has it."""
+
+    id: UUID
+    assigned_agent_id: UUID | None = None
+
+
+class Conversation(Contract):
+    """All that is said with a contact on a channel, or in a group.
+
+    `seq` is the place of its last message, `read_seq` that of the last one somebody has read;
+    `unread_count` messages came in since, and nobody has answered. A group has no `contact`.
+    `status` is that of its newest session.
+    """
+
+    id: UUID
+    channel_id: UUID
+    contact: ConversationContact | None = None
+    is_group: bool
+    subject: bounds.Name | None = None
+    last_message: LastMessage | None = None
+    last_message_at: datetime
+    unread_count: int
+    read_seq: int
+    active_session: ActiveSession | None = None
+    status: SessionStatus | None = None
+    seq: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class GetConversation(Query[Conversation], key="messaging.conversation.get"):
+    """Read one conversation."""
+
+    conversation_id: UUID
+
+
+class ListConversations(ListQuery[Conversation], key="messaging.conversation.list"):
+    """The inbox, newest activity first.
+
+    `assigned` goes by the active session: `me` has it, or `none` has. `search` looks at name and
+    phone of the contact and at the subject of a group, without case or accents.
+    """
+
+    assigned: Literal["me", "none", "all"] = "all"
+    unread: bool = False
+    channel_id: UUID | None = None
+    contact_id: UUID | None = None
+    status: SessionStatus | None = None
+    search: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class ListConversationMessages(ListQuery[Message], key="messaging.conversation.messages"):
+    """What was said, by `seq`: `backward` from the newest message, or `forward` from the oldest."""
+
+    conversation_id: UUID
+    direction: Literal["backward", "forward"] = "backward"
+
+
+class ReadConversation(Command[Nothing], key="messaging.conversation.read"):
+    """Mark messages as read up to this place; a lower one than before changes nothing."""
+
+    conversation_id: UUID
+    up_to_seq: int = Field(ge=0, lt=2**31)
+
+
+class ConversationRead(EventData, type="conversation.read", aggregate="conversation", public=True):
+    """Somebody of the company has read a conversation up to `read_seq`."""
+
+    conversation_id: UUID
+    channel_id: UUID
+    contact_id: UUID | None = None
+    read_seq: int
+    unread_count: int
+    read_by: UUID | None = None

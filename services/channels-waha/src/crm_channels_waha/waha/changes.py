@@ -1,0 +1,206 @@
+"""What WAHA tells of changes to messages (docs/waha.md, "Changes"): edits, deletions, reactions."""
+
+from datetime import datetime
+
+from shared_events import bounds
+from shared_events.channels.traffic import (
+    ChannelMessageEdited,
+    ChannelMessageRevoked,
+    ChannelReactionReported,
+)
+
+from crm_channels_waha.waha.context import (
+    author_of,
+    chat_of,
+    is_from_us,
+    moment,
+    person_of,
+    told_at,
+)
+from crm_channels_waha.waha.ids import bare_id, read_message_id
+from crm_channels_waha.waha.meaning import Edited, Kept, Listener, Reacted, Revocation
+from crm_channels_waha.waha.raw import BESIDE, read_raw
+from crm_channels_waha.waha.reading import Json, mapping, text
+
+_LONGEST_EMOJI = bounds.limit(bounds.Emoji)
+_EDIT = ("MESSAGE_EDIT", 14)
+_REVOKE = ("REVOKE", 0)
+_NOTICES = frozenset(
+    (
+        # NOWEB and GOWS: acts upon messages and chats; those that matter are told by other events
+        *("albumMessage", "reactionMessage", "encReactionMessage", "pollUpdateMessage"),
+        *("encCommentMessage", "encEventResponseMessage", "keepInChatMessage", "pinInChatMessage"),
+        *("messageHistoryBundle", "messageHistoryNotice", "placeholderMessage"),
+        *("callLogMesssage", "bcallMessage", "secretEncryptedMessage", "stickerSyncRmrMessage"),
+        # WEBJS and WPP: `_data.type`; what cannot be decrypted yet comes again when it can be
+        *("e2e_notification", "notification", "notification_template", "broadcast_notification"),
+        *("gp2", "call_log", "ciphertext", "protocol", "album", "reaction", "poll_update", "debug"),
+        *("keep_in_chat", "pinned_message", "newsletter_notification"),
+    )
+)
+"""What nobody wrote, though engines hand it on as messages."""
+
+
+def read_edit(envelope: Json, listener: Listener, received_at: datetime) -> Edited | Kept:
+    """`message.edited`: a message with its new text. Its id is the edit's, on WEBJS the message's.
+
+    One without text could not be decrypted by WAHA: the old text stays.
+    """
+    payload = mapping(envelope.get("payload"))
+    target = bare_id(payload.get("editedMessageId")) or bare_id(_protocol_key(payload))
+    return _edit(envelope, listener, received_at, target or bare_id(payload.get("id")))
+
+
+def _edit(
+    envelope: Json, listener: Listener, received_at: datetime, target: str | None
+) -> Edited | Kept:
+    payload = mapping(envelope.get("payload"))
+    act = read_message_id(payload.get("id"))
+    content = text(payload.get("body")) or _new_text(payload)
+    if act is None or target is None:
+        return Kept("unhandled", "edit without id")
+    if content is None:
+        return Kept("unhandled", "edit without text")
+    chat = chat_of(act.chat or payload.get("from"), listener)
+    if isinstance(chat, Kept):
+        return chat
+    from_us = is_from_us(payload, act)
+    author = author_of(payload, act, chat)
+    has_own_id = act.bare != target
+    at = _edited_at(payload, has_own_id=has_own_id) or told_at(envelope, received_at)
+    report = ChannelMessageEdited(
+        channel_id=listener.id,
+        external_id=target,
+        edit_id=act.bare if has_own_id else at.isoformat(),
+        from_us=from_us,
+        person=person_of(payload, chat, author, from_me=from_us),
+        content=content,
+        edited_at=at,
+    )
+    return Edited(report, chat.chat_id)
+
+
+def _edited_at(payload: Json, *, has_own_id: bool) -> datetime | None:
+    """When it was edited, by WhatsApp's own clock; WEBJS puts the message's time in `timestamp`."""
+    raw, act = mapping(payload.get("_data")), _protocol(payload)
+    exact = act.get("timestampMS") or act.get("timestampMs")
+    return (
+        moment(exact)
+        or moment(raw.get("latestEditSenderTimestampMs"))
+        or (moment(payload.get("timestamp")) if has_own_id else None)
+    )
+
+
+def _new_text(payload: Json) -> str | None:
+    """The text or caption an act of editing carries, where WAHA left it in `_data`."""
+    edited = mapping(_protocol(payload).get("editedMessage"))
+    for kind, said in edited.items():
+        fields = mapping(said)
+        words = said if kind == "conversation" else fields.get("text") or fields.get("caption")
+        if found := text(words):
+            return found
+    return None
+
+
+def read_revocation(envelope: Json, listener: Listener, received_at: datetime) -> Revocation | Kept:
+    """`message.revoked`: `before` is the message, mostly missing; `after` is the act of deleting.
+
+    The act has an id of its own; WEBJS gives it the message's.
+    """
+    payload = mapping(envelope.get("payload"))
+    before, after = mapping(payload.get("before")), mapping(payload.get("after"))
+    seen = [found for one in (before, after) if (found := read_message_id(one.get("id")))]
+    target = bare_id(payload.get("revokedMessageId")) or next((s.bare for s in seen), None)
+    if target is None:
+        return Kept("unhandled", "revoked message without id")
+    where = next((s.chat for s in seen if s.chat), None)
+    return _revocation(
+        target,
+        where or before.get("from") or after.get("from"),
+        listener,
+        told_at(envelope, received_at),
+    )
+
+
+def _revocation(target: str, where: object, listener: Listener, at: datetime) -> Revocation | Kept:
+    chat = chat_of(where, listener)
+    if isinstance(chat, Kept):
+        return chat
+    report = ChannelMessageRevoked(channel_id=listener.id, external_id=target, revoked_at=at)
+    return Revocation(report, chat.chat_id)
+
+
+def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> Reacted | Kept:
+    """`message.reaction`: an emoji, or an empty text that takes it away.
+
+    The message's id may be written from the other side's view: only its bare part is believed.
+    """
+    payload = mapping(envelope.get("payload"))
+    act, said = read_message_id(payload.get("id")), mapping(payload.get("reaction"))
+    target = read_message_id(said.get("messageId"))
+    emoji = said.get("text")
+    if target is None or not isinstance(emoji, str) or len(emoji) > _LONGEST_EMOJI:
+        return Kept("unhandled", "reaction without message or emoji")
+    act = act or target
+    chat = chat_of(act.chat or payload.get("from") or target.chat, listener)
+    if isinstance(chat, Kept):
+        return chat
+    from_us = is_from_us(payload, act)
+    author = author_of(payload, act, chat)
+    if chat.kind == "group" and author is None and not from_us:
+        return Kept("unhandled", "reaction of nobody")
+    report = ChannelReactionReported(
+        channel_id=listener.id,
+        external_id=target.bare,
+        from_us=from_us,
+        person=person_of(payload, chat, author, from_me=from_us),
+        emoji=emoji,
+        reacted_at=_reacted_at(payload) or told_at(envelope, received_at),
+    )
+    return Reacted(report, chat.chat_id)
+
+
+def _reacted_at(payload: Json) -> datetime | None:
+    raw = read_raw(payload)
+    said = raw.fields if raw.kind == "reactionMessage" else {}
+    exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
+    return moment(exact) or moment(payload.get("timestamp"))
+
+
+def read_housekeeping(
+    envelope: Json, listener: Listener, received_at: datetime
+) -> Edited | Revocation | Kept | None:
+    """What a message says that is no message but an act upon one; None for what is a message.
+
+    Engines now and then hand these on as messages, such as the edit of a caption in an album.
+    """
+    payload = mapping(envelope.get("payload"))
+    act = _protocol(payload)
+    if not act:
+        return Kept("ignored", "housekeeping") if _nobody_wrote(payload) else None
+    target = bare_id(_protocol_key(payload))
+    if act.get("type") in _EDIT:
+        return _edit(envelope, listener, received_at, target)
+    if act.get("type") in _REVOKE and target is not None:
+        act_id = read_message_id(payload.get("id"))
+        where = (act_id.chat if act_id else None) or payload.get("from")
+        return _revocation(target, where, listener, told_at(envelope, received_at))
+    return Kept("ignored", "housekeeping")
+
+
+def _nobody_wrote(payload: Json) -> bool:
+    """Whether it is a notice of the application's own, or the keys of a group without a message."""
+    raw = read_raw(payload)
+    if raw.kind in BESIDE:
+        return not any(payload.get(name) for name in ("body", "hasMedia", "location", "vCards"))
+    return raw.kind in _NOTICES
+
+
+def _protocol(payload: Json) -> Json:
+    raw = read_raw(payload)
+    return raw.fields if raw.kind == "protocolMessage" else {}
+
+
+def _protocol_key(payload: Json) -> object:
+    key = mapping(_protocol(payload).get("key"))
+    return key.get("ID") or key.get("id")

@@ -1,0 +1,91 @@
+"""What a WAHA event means, in our words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared_events.channels.traffic import (
+    ChannelMessageEdited,
+    ChannelMessageReceived,
+    ChannelMessageRevoked,
+    ChannelMessageStatusReported,
+    ChannelReactionReported,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What translating needs to know of the channel that heard the event."""
+
+    id: UUID
+    name: str
+    session_timeout_seconds: int
+    allow_groups: bool
+    waha_base_url: str
+    waha_session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message in a chat. One of ours may be the echo of what we sent ourselves."""
+
+    message: ChannelMessageReceived
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An ack; `chat_id` is where."""
+
+    report: ChannelMessageStatusReported
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A message was deleted for everyone; `chat_id` is where."""
+
+    report: ChannelMessageRevoked
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The text of a message was replaced; `chat_id` is where."""
+
+    report: ChannelMessageEdited
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reacted:
+    """Somebody put an emoji on a message, or took it away; `chat_id` is where."""
+
+    report: ChannelReactionReported
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """What WAHA says of its session.
+
+    `at` is WAHA's time of an event, None for an answer to a question. `phone` is digits;
+    restrictions come from newer builds.
+    """
+
+    waha_status: str
+    at: datetime | None
+    engine: str | None
+    phone: str | None
+    restricted_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Not for us; kept raw, with the reason."""
+
+    outcome: Literal["ignored", "unhandled"]
+    reason: str
+
+
+Translation = Heard | Receipt | Revocation | Edited | Reacted | SessionReport | Kept

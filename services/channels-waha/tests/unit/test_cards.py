@@ -1,0 +1,63 @@
+"""Contact cards, as phones of many makes write them."""
+
+import pytest
+from crm_channels_waha.waha.cards import read_card
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class TestCards:
+    def test_every_number_and_the_name_are_kept(self) -> None:
+        card = (
+            "BEGIN:VCARD\nVERSION:3.0\nN:;Borracharia;;;\nFN:Borracharia do Téo\n"
+            "item1.TEL;waid=5519955550014:+55 19 95555-0014\nitem1.X-ABLabel:Celular\n"
+            "TEL;type=WORK:+55 19 3333-0015\nEND:VCARD"
+        )
+        assert read_card(card) == {
+            "name": "Borracharia do Téo",
+            "phone": "5519955550014",
+            "phones": ["5519955550014", "551933330015"],
+        }
+
+    def test_folded_lines_and_escapes_are_undone(self) -> None:
+        card = (
+            "BEGIN:VCARD\r\nFN:Clínica São José\\, Unidade\r\n  Centro\r\n"
+            "TEL;type=CELL;type=VOICE;waid=5519955550\r\n 017:+55 19 95555-0017\r\nEND:VCARD"
+        )
+        assert read_card(card) == {
+            "name": "Clínica São José, Unidade Centro",
+            "phone": "5519955550017",
+        }
+
+    @pytest.mark.parametrize(
+        ("line", "name"),
+        [
+            ("FN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:Jo=C3=A3o", "João"),
+            ("FN;CHARSET=ISO-8859-1;ENCODING=QUOTED-PRINTABLE:Jo=E3o", "João"),
+            ("FN;CHARSET=X-NOBODY;ENCODING=QUOTED-PRINTABLE:Ana", "Ana"),
+            ("fn:Ana", "Ana"),
+            ("item2.FN;LANGUAGE=pt:Ana", "Ana"),
+            ("FN:\nN:Souza;Ana;Maria;Dra.;", "Dra. Ana Maria Souza"),
+            ("N:Souza", "Souza"),
+            ("ORG:Loja", None),
+        ],
+    )
+    def test_names_are_read_as_phones_write_them(self, line: str, name: str | None) -> None:
+        assert read_card(f"BEGIN:VCARD\n{line}\nEND:VCARD")["name"] == name
+
+    @pytest.mark.parametrize(
+        ("line", "phone"),
+        [
+            ("TEL;TYPE=cell:tel:+55-19-95555-0014", "5519955550014"),
+            ("tel:0800 123", "0800123"),
+            ("TEL;WAID=5519955550014:", "5519955550014"),
+            ("TEL:", None),
+            ("X-TELEX:123", None),
+        ],
+    )
+    def test_numbers_are_read_as_phones_write_them(self, line: str, phone: str | None) -> None:
+        assert read_card(f"BEGIN:VCARD\n{line}\nEND:VCARD")["phone"] == phone
+
+    @given(st.text())
+    def test_of_any_text_hold_nothing_up(self, card: str) -> None:
+        assert set(read_card(card)) <= {"name", "phone", "phones"}

@@ -1,0 +1,87 @@
+"""Who asks: by the bearer token or the API key that a request carries."""
+
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+from service_kit.errors import ForbiddenError, MalformedError, UnauthenticatedError
+from shared_events.requests import Principal
+from starlette.requests import HTTPConnection
+
+from crm_gateway.access.roles import permissions_of
+from crm_gateway.access.standings import Standings
+from crm_gateway.access.tokens import AccessTokens
+
+
+class Callers(Protocol):
+    """Tells who asks."""
+
+    async def principal(self, http: HTTPConnection) -> Principal:
+        """Who asks; raises UnauthenticatedError when it is nobody we know."""
+        ...
+
+
+class KnownCallers:
+    """Tells it by what our own database says of tokens and keys."""
+
+    def __init__(self, tokens: AccessTokens, standings: Standings) -> None:
+        self._tokens = tokens
+        self._standings = standings
+
+    async def principal(self, http: HTTPConnection) -> Principal:
+        """Who asks.
+
+        Raises UnauthenticatedError for nobody we know, ForbiddenError for a key used from where it
+        may not be, MalformedError for two who ask at once and UnavailableError.
+        """
+        key = http.headers.get("x-api-key")
+        if key is None:
+            return await self._of_token(bearer_token(http))
+        if "authorization" in http.headers:
+            raise MalformedError("two_credentials", "Send a bearer token or X-Api-Key, not both.")
+        return await self._of_key(key, address_of(http))
+
+    async def _of_token(self, token: str) -> Principal:
+        proof = self._tokens.read(token)
+        found = await self._standings.person(proof.tenant_id, proof.user_id)
+        if found is None or found.token_version != proof.version:
+            raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
+        return Principal(
+            tenant_id=proof.tenant_id,
+            user_id=proof.user_id,
+            roles=(found.role,),
+            permissions=permissions_of((found.role,)),
+        )
+
+    async def _of_key(self, key: str, address: str) -> Principal:
+        found = await self._standings.api_key(key)
+        if found is None:
+            raise UnauthenticatedError("invalid_api_key", "The API key is not valid.")
+        if found.allowed_ips and not _within(address, found.allowed_ips):
+            raise ForbiddenError("address_not_allowed", "The API key may not be used from here.")
+        return Principal(
+            tenant_id=found.tenant_id, api_key_id=found.id, permissions=tuple(found.scopes)
+        )
+
+
+def address_of(http: HTTPConnection) -> str:
+    """The address a request comes from, as trusted proxies say it; empty when it has none."""
+    return http.client.host if http.client else ""
+
+
+def bearer_token(http: HTTPConnection) -> str:
+    """The access token a request carries; raises UnauthenticatedError."""
+    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError(
+            "token_missing", "Send Authorization: Bearer <token>, or X-Api-Key."
+        )
+    return token.strip()
+
+
+def _within(address: str, networks: list[str]) -> bool:
+    try:
+        given = ip_address(address)
+    except ValueError:
+        return False
+    given = getattr(given, "ipv4_mapped", None) or given
+    return any(given in ip_network(network) for network in networks)

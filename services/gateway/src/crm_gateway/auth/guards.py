@@ -1,0 +1,84 @@
+"""Which limits guard which way in, and how an attempt goes through them.
+
+A stranger's wrong passwords lock nobody out: they count for the stranger's address and for all
+strangers together, and an address the account's owner has come from before is no stranger's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from service_kit.database import Transaction
+
+from crm_gateway.auth.throttle import Limit, Throttle, network_of
+from crm_gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that was counted, by the limits it counts for; the first is the account's own."""
+
+    limits: Sequence[Limit]
+
+
+class Guards:
+    """Guards register, login, refresh, accept and the change of a password."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self.throttle = Throttle(settings.login_window_seconds)
+
+    async def register(self, tx: Transaction, address: str) -> None:
+        """Count an account that an address opens, whether it comes to be or not."""
+        most = self._settings.registrations_per_address
+        await self.throttle.take(tx, [Limit.of(most, "register", network_of(address))])
+
+    async def login(
+        self, tx: Transaction, account: str, tenant_id: str | None, address: str
+    ) -> Attempt:
+        """Count a login; raises HttpError 429."""
+        settings, network = self._settings, network_of(address)
+        limits = [
+            Limit.of(settings.login_failures_per_account, "login", account, network),
+            Limit.of(settings.login_failures_per_address, "login", network),
+        ]
+        if not await self.throttle.is_known(tx, account, address):
+            most = settings.login_failures_of_strangers
+            limits.append(Limit.of(most, "strangers", account))
+            if tenant_id is not None:
+                limits.append(Limit.of(10 * most, "strangers of", tenant_id))
+        attempt = Attempt(limits)
+        await self.throttle.take(tx, limits)
+        return attempt
+
+    async def logged_in(
+        self, tx: Transaction, attempt: Attempt, account: str, address: str
+    ) -> None:
+        """It was the right password: what failed before is forgotten, and the address known."""
+        await self.throttle.give_back(tx, attempt.limits)
+        await self.throttle.forget(tx, attempt.limits[0])
+        await self.throttle.remember(tx, account, address)
+
+    async def token(self, tx: Transaction, way: str, address: str) -> Attempt:
+        """Count a token that an address shows: of a refresh, of an invitation."""
+        most = self._settings.login_failures_per_address
+        attempt = Attempt([Limit.of(most, way, network_of(address))])
+        await self.throttle.take(tx, attempt.limits)
+        return attempt
+
+    async def refreshed(self, tx: Transaction, attempt: Attempt, user_id: UUID) -> None:
+        """It was a good one; of those as well a user needs only so many."""
+        await self.throttle.give_back(tx, attempt.limits)
+        most = self._settings.refreshes_per_user
+        await self.throttle.take(tx, [Limit.of(most, "refresh", user_id)])
+
+    async def password(self, tx: Transaction, user_id: UUID) -> Attempt:
+        """Count a guess of the present password by who holds an access token."""
+        most = self._settings.login_failures_per_account
+        attempt = Attempt([Limit.of(most, "password", user_id)])
+        await self.throttle.take(tx, attempt.limits)
+        return attempt
+
+    async def succeeded(self, tx: Transaction, attempt: Attempt) -> None:
+        """The attempt turned out well."""
+        await self.throttle.give_back(tx, attempt.limits)

@@ -1,0 +1,144 @@
+"""SQL of conversations. They are locked after sessions and before messages, in order of ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
+from service_kit.rows import Rows, Shape
+from shared_events.identity import conversation_id
+from shared_events.messaging.session import Session
+
+from crm_messaging.conversations import models
+
+CONVERSATIONS = Rows(models.Conversation)
+
+# What somebody of the company writes answers all that was said before: it is read.
+_SAY = """
+INSERT INTO conversations AS c (id, tenant_id, channel_id, contact_id, is_group, chat_id,
+    seq, unread_count, read_seq, session_id, status, assigned_agent_id)
+SELECT t.id, t.tenant_id, t.channel_id, t.contact_id, t.chat_id IS NOT NULL, t.chat_id,
+    t.messages, t.unread, t.answered, t.session_id, t.status, t.agent_id
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::int[],
+    $8::int[], $9::uuid[], $10::text[], $11::uuid[])
+    AS t(id, tenant_id, channel_id, contact_id, chat_id, messages, unread, answered,
+        session_id, status, agent_id)
+ORDER BY t.id
+ON CONFLICT (id) DO UPDATE SET
+    seq = c.seq + excluded.seq,
+    unread_count = excluded.unread_count
+        + CASE WHEN excluded.read_seq > 0 THEN 0 ELSE c.unread_count END,
+    read_seq = CASE WHEN excluded.read_seq > 0 THEN c.seq + excluded.read_seq ELSE c.read_seq END,
+    last_message_at = greatest(c.last_message_at, now()),
+    session_id = excluded.session_id,
+    status = excluded.status,
+    assigned_agent_id = excluded.assigned_agent_id,
+    updated_at = now()
+WHERE c.tenant_id = excluded.tenant_id
+RETURNING c.id, c.seq
+"""
+_FOLLOW = """
+UPDATE conversations SET status = $3, assigned_agent_id = $4, session_id = $5, updated_at = now()
+WHERE id = $1 AND tenant_id = $2 AND ($3 = 'active' OR session_id = $5)
+"""
+_READ = """
+UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
+    SELECT count(*) FROM messages WHERE conversation_id = $1 AND seq > $3 AND tenant_id = $2
+        AND direction = 'inbound')
+WHERE id = $1 AND tenant_id = $2
+RETURNING *
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Messages about to join a conversation, in their order.
+
+    `unread` of them wait for an answer; `answered` is the place among them of the last one that
+    the company wrote, 0 when it wrote none. `chat_id` is a group's, `session` a person's.
+    """
+
+    id: UUID
+    tenant_id: str
+    channel_id: UUID
+    contact_id: UUID | None
+    chat_id: str | None
+    messages: int
+    unread: int
+    answered: int
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    id: UUID
+    seq: int
+
+
+_SAID = Shape(_Said)
+
+
+def id_of(channel_id: UUID, contact_id: UUID, group: str | None) -> UUID:
+    """The conversation of a contact on a channel, or of a group's chat.
+
+    All chats a person writes from are one: its phone's, its hidden id's, another spelling's.
+    """
+    return conversation_id(channel_id, group or str(contact_id))
+
+
+async def say(tx: Transaction, turns: Sequence[Turn]) -> dict[UUID, int]:
+    """Let messages join their conversations; the `seq` of the last one in each.
+
+    The caller holds the locks of their sessions, and gets those of the conversations.
+    """
+    said = await _SAID.find(
+        tx,
+        _SAY,
+        [t.id for t in turns],
+        [t.tenant_id for t in turns],
+        [t.channel_id for t in turns],
+        [t.contact_id for t in turns],
+        [t.chat_id for t in turns],
+        [t.messages for t in turns],
+        [t.unread for t in turns],
+        [t.answered for t in turns],
+        [t.session and t.session.id for t in turns],
+        [t.session and t.session.status for t in turns],
+        [t.session and t.session.assigned_agent_id for t in turns],
+    )
+    return {each.id: each.seq for each in said}
+
+
+async def get(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conversation:
+    """One conversation, locked until the transaction ends if asked for; NotFoundError."""
+    suffix = " FOR UPDATE" if lock else ""
+    one = f"SELECT * FROM conversations WHERE id = $1 AND tenant_id = $2{suffix}"  # noqa: S608
+    row = await CONVERSATIONS.first(tx, one, id_, tx.tenant_id)
+    if row is None:
+        raise NotFoundError("conversation")
+    return row
+
+
+async def read(tx: Transaction, id_: UUID, up_to_seq: int) -> models.Conversation:
+    """Note how far it was read, and count what is left. Its lock is held: nothing joins it."""
+    row = await CONVERSATIONS.first(tx, _READ, id_, tx.tenant_id, up_to_seq)
+    if row is None:
+        raise NotFoundError("conversation")
+    return row
+
+
+async def follow(tx: Transaction, session: Session) -> None:
+    """Show in the conversation what became of its session; the session's lock is held.
+
+    The one that is active is always shown, another only where it is the newest.
+    """
+    assigned = session.assigned_agent_id if session.status == "active" else None
+    await tx.execute(
+        _FOLLOW,
+        id_of(session.channel_id, session.contact_id, None),
+        tx.tenant_id,
+        session.status,
+        assigned,
+        session.id,
+    )

@@ -1,0 +1,50 @@
+"""Answers to requests about conversations."""
+
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from shared_events.messaging.conversation import (
+    Conversation,
+    ConversationRead,
+    GetConversation,
+    ListConversations,
+    ReadConversation,
+)
+from shared_events.requests import Nothing, Page
+
+from crm_messaging.conversations import listing, repository
+
+
+async def get_conversation(tx: Transaction, request: GetConversation, call: Call) -> Conversation:
+    """Read one conversation; NotFoundError."""
+    del call
+    row = await repository.get(tx, request.conversation_id)
+    (conversation,) = await listing.resources(tx, [row])
+    return conversation
+
+
+async def list_conversations(
+    tx: Transaction, request: ListConversations, call: Call
+) -> Page[Conversation]:
+    """The inbox, newest activity first."""
+    return await listing.page(tx, request, call)
+
+
+async def read_conversation(tx: Transaction, request: ReadConversation, call: Call) -> Nothing:
+    """Mark messages as read, and say so; what was read already changes nothing.
+
+    NotFoundError when there is no such conversation. A place beyond the last message means it.
+    """
+    row = await repository.get(tx, request.conversation_id, lock=True)
+    up_to = min(request.up_to_seq, row.seq)
+    if up_to > row.read_seq:
+        read = await repository.read(tx, row.id, up_to)
+        event = ConversationRead(
+            conversation_id=row.id,
+            channel_id=row.channel_id,
+            contact_id=row.contact_id,
+            read_seq=read.read_seq,
+            unread_count=read.unread_count,
+            read_by=call.user_id,
+        )
+        tx.outbox.add(event, row.id)
+    return Nothing()

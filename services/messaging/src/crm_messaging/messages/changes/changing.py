@@ -1,0 +1,163 @@
+"""Messages changing within one transaction, each change told of as it happens."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service_kit.cause import Cause
+from service_kit.database import Transaction
+from shared_events.channels.traffic import ChannelChangeFailed
+from shared_events.messaging.message import (
+    MessageChangeFailed,
+    MessageEdited,
+    MessageEvent,
+    MessageReactionChanged,
+    Reaction,
+)
+
+from crm_messaging.messages.changes import repository
+from crm_messaging.messages.changes.edits import Edit, Version, edited
+from crm_messaging.messages.changes.reactions import (
+    US,
+    Reacted,
+    Standing,
+    react,
+    sender_of,
+    shown,
+)
+from crm_messaging.messages.repository import Said, Stored
+
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Nobody knows whether WhatsApp has it: the change stays as it was shown."""
+
+
+class Changing:
+    """Messages whose locks are held, with what they said and the reactions to them."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        versions: dict[UUID, list[Version]],
+        reactions: dict[UUID, dict[str, Standing]],
+    ) -> None:
+        self._tx = tx
+        self._versions = versions
+        self._reactions = reactions
+        self._now: dict[UUID, Stored] = {}
+        self._added: list[tuple[Said, Version]] = []
+        self._removed: list[tuple[Said, Version]] = []
+        self._standing: dict[tuple[UUID, str], tuple[Said, Standing]] = {}
+
+    @classmethod
+    async def of(
+        cls, tx: Transaction, ours: Iterable[Stored], *, edits: bool, reactions: bool
+    ) -> "Changing":
+        """Messages that are going to be edited or reacted to, with what is needed for it."""
+        ids = [(stored.tenant_id, stored.message.id) for stored in ours]
+        return cls(
+            tx,
+            await repository.versions_of(tx, ids) if edits else {},
+            await repository.reactions_of(tx, ids) if reactions else {},
+        )
+
+    def edit(self, stored: Stored, edit: Edit, cause: Cause | None = None) -> Stored:
+        """Let a message say something else; returns it as it is now."""
+        stored = self._now.get(stored.message.id, stored)
+        before = stored.message
+        versions = self._versions.setdefault(before.id, [])
+        outcome = edited(before, edit, versions)
+        if outcome is None:
+            return stored
+        stored = self._now[before.id] = replace(stored, message=outcome.message)
+        versions.extend(outcome.added)
+        self._added += [(stored, version) for version in outcome.added]
+        if outcome.message.edited_at != before.edited_at:  # else an older edit came late
+            self._tell(stored, MessageEdited, cause, previous_content=before.content)
+        return stored
+
+    def react(self, stored: Stored, reacted: Reacted, cause: Cause | None = None) -> Stored:
+        """Let somebody react to a message; returns it as it is now."""
+        stored = self._now.get(stored.message.id, stored)
+        message = stored.message
+        standings = self._reactions.setdefault(message.id, {})
+        sender = sender_of(reacted, in_group=stored.in_group)
+        outcome = react(reacted, standings.get(sender), in_group=stored.in_group)
+        if outcome is None:
+            return stored
+        standings[sender] = outcome.standing
+        self._standing[message.id, sender] = stored, outcome.standing
+        if outcome.told:
+            stored = self._react(stored, outcome.standing.reaction, cause)
+        return stored
+
+    def _react(self, stored: Stored, reaction: Reaction, cause: Cause | None) -> Stored:
+        message = stored.message
+        changes = {
+            "reactions": shown(self._reactions[message.id].values()),
+            "version": message.version + 1,
+            "updated_at": datetime.now(UTC),
+        }
+        now = replace(stored, message=message.model_copy(update=changes))
+        self._now[message.id] = now
+        self._tell(now, MessageReactionChanged, cause, reaction=reaction)
+        return now
+
+    def undo(self, stored: Stored, failed: ChannelChangeFailed, cause: Cause | None) -> None:
+        """Let a message be as it was before a change of ours that failed, and say so."""
+        stored = self._now.get(stored.message.id, stored)
+        before = {} if failed.code == OUTCOME_UNKNOWN else self._before(stored, failed)
+        if before is None:
+            return  # something else took its place, or it was undone already
+        changes = {"version": stored.message.version + 1, "updated_at": datetime.now(UTC)}
+        message = stored.message.model_copy(update={**before, **changes})
+        self._now[message.id] = stored = replace(stored, message=message)
+        said = {"change": failed.change, "code": failed.code, "reason": failed.reason}
+        self._tell(stored, MessageChangeFailed, cause, **said)
+
+    def _before(self, stored: Stored, failed: ChannelChangeFailed) -> dict[str, object] | None:
+        message, change_id = stored.message, failed.change_id
+        if failed.change == "revoke":
+            return {"revoked_at": None} if message.revoked_at else None
+        if failed.change == "edit":
+            versions = self._versions.get(message.id, [])
+            gone = [version for version in versions if version.edit_id == str(change_id)]
+            if not gone:
+                return None
+            left = sorted(version for version in versions if version not in gone)
+            self._versions[message.id] = left
+            self._removed += [(stored, version) for version in gone]
+            edited_at = left[-1].since if len(left) > 1 else None
+            return {"content": left[-1].content, "edited_at": edited_at}
+        standings = self._reactions.get(message.id, {})
+        ours = standings.get(US)
+        if ours is None or ours.change_id != change_id:
+            return None
+        reaction = ours.reaction.model_copy(update={"emoji": ours.before})
+        standings[US] = restored = Standing(US, reaction)
+        self._standing[message.id, US] = stored, restored
+        return {"reactions": shown(standings.values())}
+
+    def _tell(
+        self, stored: Stored, event: type[MessageEvent], cause: Cause | None, **said: object
+    ) -> None:
+        around = stored.conversation
+        data = event(
+            message=stored.message,
+            contact=around.contact,
+            session=around.session,
+            channel=around.channel,
+            **said,
+        )
+        self._tx.outbox.add(data, around.session.id, tenant_id=stored.tenant_id, cause=cause)
+
+    async def save(self) -> None:
+        """Store what the messages say now, what they said, and the reactions to them."""
+        if self._now:
+            await repository.save(self._tx, self._now.values())
+        if self._added:
+            await repository.add_versions(self._tx, self._added)
+        if self._removed:
+            await repository.remove_versions(self._tx, self._removed)
+        if self._standing:
+            await repository.save_reactions(self._tx, list(self._standing.values()))

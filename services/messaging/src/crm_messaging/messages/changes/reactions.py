@@ -1,0 +1,85 @@
+"""Reactions to messages. Nothing here does I/O.
+
+Each person has one reaction to a message, and so has the company, whoever of it reacts: they share
+one number. The newest counts, and one that was taken away is kept as empty: an older may come late.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared_events.identity import WhatsAppId
+from shared_events.messaging.message import Reaction
+
+US = "us"
+CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Reacted:
+    """Somebody's emoji for a message, empty to take it away; `author` is who in the chat it was.
+
+    `agent_id` is who of the company, where that is known, and `change_id` the request of theirs.
+    """
+
+    emoji: str
+    at: datetime
+    from_us: bool
+    author: tuple[WhatsAppId, ...] = ()
+    agent_id: UUID | None = None
+    change_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose reaction is what; `before` is the emoji that one of an agent's took the place of."""
+
+    sender: str
+    reaction: Reaction
+    change_id: UUID | None = None
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What stands afterwards; `told`: it is not what was shown before."""
+
+    standing: Standing
+    told: bool
+
+
+def sender_of(reacted: Reacted, *, in_group: bool) -> str:
+    """What makes two reactions one person's: in a chat of two there is but one other person."""
+    if reacted.from_us:
+        return US
+    if not in_group:
+        return CUSTOMER
+    strongest = reacted.author[0]
+    return WhatsAppId(strongest.kind, strongest.canonical).chat_id
+
+
+def react(reacted: Reacted, current: Standing | None, *, in_group: bool) -> Outcome | None:
+    """Let a reaction take the place of the same person's; None when it is older, or known."""
+    if current is not None and current.reaction.at > reacted.at:
+        return None
+    before = current.reaction.emoji if current else ""
+    if current is not None and (before, current.reaction.at) == (reacted.emoji, reacted.at):
+        return None
+    sender = sender_of(reacted, in_group=in_group)
+    by = "customer" if not reacted.from_us else "agent" if reacted.change_id else "phone"
+    reaction = Reaction(
+        emoji=reacted.emoji,
+        by=by,
+        agent_id=reacted.agent_id,
+        participant=sender if sender not in (US, CUSTOMER) else None,
+        at=reacted.at,
+    )
+    told = before != reacted.emoji
+    return Outcome(Standing(sender, reaction, reacted.change_id, before), told)
+
+
+def shown(standings: Iterable[Standing]) -> list[Reaction]:
+    """The reactions a message has, the oldest first."""
+    ordered = sorted(standings, key=lambda one: (one.reaction.at, one.sender))
+    return [one.reaction for one in ordered if one.reaction.emoji]

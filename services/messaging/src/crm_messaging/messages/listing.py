@@ -1,0 +1,94 @@
+"""Lists of messages: by what they are of, in an order that never changes, from either end."""
+
+from typing import Annotated, Any, get_args
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from service_kit.paging import Order
+from shared_events.messaging.conversation import ListConversationMessages
+from shared_events.messaging.message import (
+    ListContactMessages,
+    ListMessages,
+    ListSessionMessages,
+    Message,
+    MessageSort,
+)
+from shared_events.requests import ListQuery, Page
+from sqlalchemy import Select, select
+
+from crm_messaging.conversations import repository as conversations
+from crm_messaging.messages import models, repository
+from crm_messaging.messages.repository import MESSAGES
+from crm_messaging.replicas import repository as replicas
+from crm_messaging.sessions import repository as sessions
+
+_C = MESSAGES.table.c
+_SEQ = (_C.seq, Annotated[int, Field(ge=0, lt=2**31)])
+_SAID = {
+    sort: Order(
+        f"messages {sort}",
+        [(_C.placed_at, AwareDatetime), _SEQ, (_C.id, UUID)],
+        tenant=_C.tenant_id,
+        descending=sort.startswith("-"),
+    )
+    for sort in get_args(MessageSort)
+}
+_NUMBERED = {
+    direction: Order(direction, [_SEQ], tenant=_C.tenant_id, descending=direction == "backward")
+    for direction in ("backward", "forward")
+}
+_FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
+
+
+async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> Page[Message]:
+    """Find messages in the order they were said; WhatsApp's times tie within a second."""
+    del call
+    query = select(models.Message)
+    for column in _FILTERS:
+        if (value := getattr(request, column)) is not None:
+            query = query.where(_C[column] == value)
+    if request.search is not None:
+        query = query.where(_C.content.icontains(request.search, autoescape=True))
+    if request.sent_at_gte is not None:
+        query = query.where(_C.placed_at >= request.sent_at_gte)
+    if request.sent_at_lt is not None:
+        query = query.where(_C.placed_at < request.sent_at_lt)
+    return await _page(tx, _SAID[request.sort], query, request)
+
+
+async def list_contact_messages(
+    tx: Transaction, request: ListContactMessages, call: Call
+) -> Page[Message]:
+    """The messages of one contact; NotFoundError when there is no such contact."""
+    await replicas.known_contact(tx, request.contact_id)
+    return await list_messages(tx, request, call)
+
+
+async def list_session_messages(
+    tx: Transaction, request: ListSessionMessages, call: Call
+) -> Page[Message]:
+    """The messages of one session; NotFoundError when there is no such session."""
+    await sessions.get(tx, request.session_id)
+    return await list_messages(tx, request, call)
+
+
+async def list_conversation_messages(
+    tx: Transaction, request: ListConversationMessages, call: Call
+) -> Page[Message]:
+    """What was said in a conversation, from either end; NotFoundError when there is none."""
+    del call
+    await conversations.get(tx, request.conversation_id)
+    query = select(models.Message).where(_C.conversation_id == request.conversation_id)
+    return await _page(tx, _NUMBERED[request.direction], query, request)
+
+
+async def _page(
+    tx: Transaction,
+    order: Order,
+    query: Select[Any],
+    request: ListQuery[Message],
+) -> Page[Message]:
+    page = await order.page(tx, query, request, MESSAGES, repository.resource)
+    return page.model_copy(update={"data": await repository.with_reactions(tx, page.data)})

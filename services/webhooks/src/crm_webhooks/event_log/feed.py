@@ -1,0 +1,90 @@
+"""Reading the feed: a page after a place, one event."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, MalformedError, NotFoundError
+from service_kit.rows import Rows
+from shared_events.webhooks.event import EventPage, ListEvents, PublicEvent
+
+from crm_webhooks.event_log.models import Head, LoggedEvent
+
+_LOG, _HEADS = Rows(LoggedEvent), Rows(Head)
+_HEAD = "SELECT * FROM event_log_heads WHERE tenant_id = $1"
+_EVENT = "SELECT * FROM domain_event_log WHERE event_id = $1 AND tenant_id = $2"
+# Each type by itself: a rare one is found as quickly as a frequent one, however long the log is.
+PAGE = """
+SELECT event.* FROM unnest($2::text[]) AS wanted(event_type)
+CROSS JOIN LATERAL (
+    SELECT * FROM domain_event_log
+    WHERE tenant_id = $1 AND event_type = wanted.event_type AND seq > $3 AND seq <= $4
+    ORDER BY seq LIMIT $5) AS event
+ORDER BY event.seq LIMIT $5
+"""
+STORY = """
+SELECT * FROM domain_event_log
+WHERE tenant_id = $1 AND aggregate_id = $6 AND event_type = ANY($2::text[])
+    AND seq > $3 AND seq <= $4
+ORDER BY seq LIMIT $5
+"""
+
+
+async def page(tx: Transaction, request: ListEvents, types: Sequence[str]) -> EventPage:
+    """The next events of these types.
+
+    Raises MalformedError for a place that never was, ConflictError for one whose sequel is deleted.
+    """
+    # Read before the events: whatever the head has counted is committed.
+    head = await _HEADS.first(tx, _HEAD, tx.tenant_id) or Head(tenant_id=tx.tenant_id, seq=0)
+    after = await _place(tx, request.after, head)
+    values = (tx.tenant_id, types, after, head.seq, request.limit + 1)
+    rows = (
+        await _LOG.find(tx, PAGE, *values)
+        if request.aggregate_id is None
+        else await _LOG.find(tx, STORY, *values, request.aggregate_id)
+    )
+    shown, has_more = rows[: request.limit], len(rows) > request.limit
+    return EventPage(
+        data=[_public(row) for row in shown],
+        has_more=has_more,
+        next_cursor=str(shown[-1].seq if has_more else head.seq),
+    )
+
+
+async def event(tx: Transaction, event_id: UUID, types: Sequence[str]) -> PublicEvent:
+    """One event of these types; raises NotFoundError."""
+    row = await _LOG.first(tx, _EVENT, event_id, tx.tenant_id)
+    if row is None or row.event_type not in types:
+        raise NotFoundError("event")
+    return _public(row)
+
+
+async def _place(tx: Transaction, after: str | None, head: Head) -> int:
+    """The place a caller names: by a cursor, by the id of an event, or the beginning by nothing."""
+    if after is None:
+        return head.purged
+    place = int(after) if after.isascii() and after.isdecimal() else await _seq_of(tx, after)
+    if place is None or place > head.seq:
+        raise MalformedError("invalid_cursor", "This is neither a cursor we gave nor an event.")
+    if place < head.purged:
+        raise ConflictError("cursor_expired", "What followed is no longer kept: begin anew.")
+    return place
+
+
+async def _seq_of(tx: Transaction, event_id: str) -> int | None:
+    try:
+        row = await _LOG.first(tx, _EVENT, UUID(event_id), tx.tenant_id)
+    except ValueError:
+        return None
+    return row.seq if row else None
+
+
+def _public(row: LoggedEvent) -> PublicEvent:
+    return PublicEvent(
+        id=row.event_id,
+        type=row.event_type,
+        timestamp=row.occurred_at,
+        tenant_id=row.tenant_id,
+        data=row.payload,
+    )

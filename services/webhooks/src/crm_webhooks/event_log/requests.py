@@ -1,0 +1,26 @@
+"""The requests about the feed (`shared_events.webhooks.event`)."""
+
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from shared_events.webhooks.event import EventPage, GetEvent, ListEvents, PublicEvent
+
+from crm_webhooks.deliveries.matching import wants
+from crm_webhooks.endpoints.rules import check_event_types
+from crm_webhooks.event_log import feed
+from crm_webhooks.event_log.visibility import visible
+
+
+async def list_events(tx: Transaction, request: ListEvents, call: Call) -> EventPage:
+    """What happened after a place, of what the caller wants and may see.
+
+    Raises InvalidError for a type that nobody publishes, and what `feed.page` does.
+    """
+    check_event_types(request.types, "types")
+    seen = visible(call.principal.permissions)
+    types = [one for one in seen if wants(request.types or ["*"], one)]
+    return await feed.page(tx, request, types)
+
+
+async def get(tx: Transaction, request: GetEvent, call: Call) -> PublicEvent:
+    """One event; raises NotFoundError, also when the caller may not see it."""
+    return await feed.event(tx, request.event_id, list(visible(call.principal.permissions)))

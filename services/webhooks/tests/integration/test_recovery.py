@@ -1,0 +1,180 @@
+"""Queuing again what failed: all of it, once, in order, whatever dies meanwhile."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_testing.scenes.webhooks import Tenant
+from crm_testing.services import Outside, eventually
+from crm_webhooks.endpoints.repository import EndpointRepository
+from crm_webhooks.endpoints.secrets import Vault
+from crm_webhooks.recoveries import repository
+from crm_webhooks.recoveries.job import Recoveries
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+from service_kit.sealing import Seal
+from shared_events.webhooks.delivery import GetDelivery, Redeliver
+from shared_events.webhooks.recovery import GetRecovery, Recover
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def done(tenant: Tenant, begun: dict[str, Any]) -> dict[str, Any]:
+    async def finished() -> dict[str, Any] | None:
+        found = await tenant.value(GetRecovery(recovery_id=begun["id"]))
+        return found if found["state"] == "done" else None
+
+    found: dict[str, Any] = await eventually(finished)
+    return found
+
+
+async def plant_failed(tenant: Tenant, endpoint: dict[str, Any], count: int) -> None:
+    async with tenant.database.tenant(tenant.id) as tx:
+        await tx.execute(
+            "INSERT INTO webhook_deliveries (id, tenant_id, event_id, event_type, endpoint_id,"
+            " ordering_key, status) SELECT gen_random_uuid(), $1, gen_random_uuid(), 'x.y', $2,"
+            " $2, CASE WHEN n % 2 = 0 THEN 'cancelled' ELSE 'exhausted' END"
+            " FROM generate_series(1, $3::int) AS n",
+            tenant.id,
+            endpoint["id"],
+            count,
+        )
+
+
+class TestRecover:
+    async def test_sends_what_failed_since_and_nothing_else(
+        self, tenants: Any, receiver: WebhookReceiver
+    ) -> None:
+        mine, other = tenants(), tenants()
+        endpoint = await mine.endpoint(receiver.url_for("mine"), event_types=["contact.created"])
+        elsewhere = await mine.endpoint(receiver.url_for("elsewhere"))
+        theirs = await other.endpoint(receiver.url_for("theirs"))
+        receiver.default = Answer(500)
+        await mine.contact_created()
+        before = await mine.settled(endpoint, "exhausted")
+        contact = uuid4()
+        failed = await mine.contact_created(contact_id=contact, count=3)
+        await other.contact_created()
+
+        async def given_up() -> bool:
+            counts = [
+                len(await tenant.deliveries(which, status="exhausted"))
+                for tenant, which in ((mine, endpoint), (mine, elsewhere), (other, theirs))
+            ]
+            return counts == [4, 4, 1]
+
+        await eventually(given_up, 20)
+        receiver.default = Answer(200)
+        await mine.contact_created()
+        (newest, *_) = await mine.deliveries(endpoint, status="exhausted")
+        await mine.value(Redeliver(delivery_id=newest["id"]))
+        for which in (endpoint, elsewhere):
+            await mine.settled(which)
+        sent_before = len(receiver.requests)
+
+        since = datetime.fromisoformat(before["updated_at"]) + timedelta(microseconds=1)
+        begun = await mine.value(Recover(endpoint_id=endpoint["id"], since=since))
+        assert (begun["total"], begun["has_more"]) == (2, False)
+        assert (await done(mine, begun))["done"] == 2
+        got = await receiver.wait_for_count(sent_before + 2)
+        assert [(r.path, r.id) for r in got[sent_before:]] == [("/mine", one) for one in failed[:2]]
+        old = await mine.value(GetDelivery(delivery_id=before["id"]))
+        assert (old["status"], old["attempts"]) == ("exhausted", 4)
+
+        again = await mine.value(Recover(endpoint_id=endpoint["id"], since=since))
+        assert (again["total"], again["state"]) == (0, "done")
+        for asked, code in (
+            (Recover(endpoint_id=endpoint["id"], since=since), "webhook_endpoint_not_found"),
+            (GetRecovery(recovery_id=begun["id"]), "webhook_recovery_not_found"),
+        ):
+            problem = (await other.ask(asked)).problem
+            assert (problem.kind, problem.code) == ("not_found", code)
+        stale = await mine.problem(
+            Recover(endpoint_id=endpoint["id"], since=since), expected_version=9
+        )
+        assert stale.kind == "precondition_failed"
+
+    async def test_takes_more_than_a_step_and_waits_for_an_enabled_endpoint(
+        self, tenant: Tenant
+    ) -> None:
+        endpoint = await tenant.endpoint("https://example.com/", enabled=False)
+        await plant_failed(tenant, endpoint, repository.STEP + 1)
+        request = Recover(endpoint_id=endpoint["id"], since=LONG_AGO)
+        begun = await tenant.value(request)
+        assert begun["total"] == repository.STEP + 1
+        assert (await done(tenant, begun))["done"] == repository.STEP + 1
+        (queued,) = await tenant.rows(
+            "SELECT count(*) AS n, count(DISTINCT event_id) AS events, min(replay_no) AS first,"
+            " max(replay_no) AS last FROM webhook_deliveries WHERE status = 'pending'"
+        )
+        count = repository.STEP + 1
+        assert queued == {"n": count, "events": count, "first": 1, "last": 1}
+        order = await tenant.rows(
+            "SELECT event_id FROM webhook_deliveries WHERE replay_no = 0 ORDER BY seq"
+        )
+        assert order == await tenant.rows(
+            "SELECT event_id FROM webhook_deliveries WHERE replay_no = 1 ORDER BY seq"
+        )
+
+
+class _DiedError(Exception):
+    """The process ends here."""
+
+
+class TestCrash:
+    async def test_another_process_goes_on_where_one_died(
+        self, new_place: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No service runs: two jobs of two companies are worked off by hand, in turns."""
+        database = (await new_place()).database
+        async with database.connected() as connected:
+            nobody = cast(Outside, None)  # nothing is asked over the bus
+            ours, theirs = (Tenant(connected, nobody, company) for company in ("ours", "theirs"))
+            begun = {}
+            for tenant in (ours, theirs):
+                endpoint = {"id": uuid4()}
+                async with connected.tenant(tenant.id) as tx:
+                    await tx.execute(
+                        "INSERT INTO webhook_endpoints (id, tenant_id, url, event_types, headers,"
+                        " enabled) VALUES ($1, $2, 'https://example.com', '{*}', '', true)",
+                        endpoint["id"],
+                        tenant.id,
+                    )
+                await plant_failed(tenant, endpoint, 2 * repository.STEP)
+                async with connected.tenant(tenant.id) as tx:
+                    row = await repository.add(tx, endpoint["id"], LONG_AGO)
+                    assert await repository.is_running(tx, endpoint["id"])
+                begun[tenant.id] = row.id
+
+            async def far(tenant: Tenant) -> int:
+                async with connected.tenant(tenant.id) as tx:
+                    return (await repository.get(tx, begun[tenant.id])).done
+
+            class Quiet(EndpointRepository):
+                dies = False
+
+                async def announce(self, tx: Any, endpoint_id: UUID) -> None:
+                    if self.dies:
+                        raise _DiedError
+
+            endpoints = Quiet(Vault(Seal(SecretStr(Fernet.generate_key().decode()))))
+            job = Recoveries(connected, endpoints)
+            await job.step()
+            await job.step()
+            assert [await far(ours), await far(theirs)] == [repository.STEP] * 2
+            endpoints.dies = True
+            with pytest.raises(_DiedError):
+                await job.step()
+            endpoints.dies = False
+            successor = Recoveries(connected, endpoints)
+            while await successor.step():
+                pass
+            for tenant in (ours, theirs):
+                assert await far(tenant) == 2 * repository.STEP
+                (queued,) = await tenant.rows(
+                    "SELECT count(*) AS n, count(DISTINCT event_id) AS events"
+                    " FROM webhook_deliveries WHERE replay_no > 0"
+                )
+                assert queued == {"n": 2 * repository.STEP, "events": 2 * repository.STEP}

@@ -1,0 +1,107 @@
+"""Changing messages after they were said: what is told of edits, deletions and reactions.
+
+Their shapes differ per engine (docs/waha.md, "Changes"): WEBJS tells an edit under the message's
+own id, GOWS and NOWEB under the id of the edit.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from crm_fakes.waha import engines, raw
+from crm_fakes.waha.deliveries import Delivery
+from crm_fakes.waha.messages import Message, new_bare_id, raw_jid
+from crm_fakes.waha.raw import Json
+from crm_fakes.waha.sessions import WORKING, WahaSession
+
+Emit = Callable[[WahaSession, str, object], list[Delivery]]
+_EDIT: dict[str, int | str] = {"GOWS": 14, "NOWEB": "MESSAGE_EDIT"}
+_REVOKE: dict[str, int | str] = {"GOWS": 0, "NOWEB": "REVOKE"}
+
+
+def act_of(session: WahaSession, message: Message, text: str | None, source: str) -> Message:
+    """The act upon a message, by who wrote it; it has an id of its own."""
+    return replace(
+        message,
+        bare_id=new_bare_id(session.engine, from_me=message.from_me),
+        kind="text",
+        text=text,
+        source="api" if source == "api" else "app",
+        timestamp=int(time.time()),
+        media=None,
+        reply_to=None,
+    )
+
+
+def edit(emit: Emit, session: WahaSession, message: Message, act: Message) -> list[Delivery]:
+    """Replace a message's text by its act's, and tell it."""
+    message.text = act.text
+    if session.engine == "WEBJS":
+        payload = engines.payload(message, "WEBJS", session.me_id)
+        payload["_data"]["latestEditSenderTimestampMs"] = int(time.time() * 1000)
+    else:
+        payload = engines.payload(act, session.engine, session.me_id)
+        edited = {"conversation": act.text}
+        payload["_data"] = _raw(session, message, act, {"editedMessage": edited}, _EDIT)
+    payload["editedMessageId"] = message.bare_id
+    return _tell(emit, session, message, "message.edited", payload)
+
+
+def revoke(emit: Emit, session: WahaSession, message: Message, act: Message) -> list[Delivery]:
+    """Delete a message for everyone, and tell it."""
+    message.revoked = True
+    before: Json | None = None
+    if session.engine == "WEBJS":
+        before = engines.payload(message, "WEBJS", session.me_id)
+        after = before | {"body": "", "_data": before["_data"] | {"type": "revoked"}}
+    else:
+        after = engines.payload(act, session.engine, session.me_id)
+        after["_data"] = _raw(session, message, act, {}, _REVOKE)
+    payload = {"after": after, "before": before, "revokedMessageId": message.bare_id}
+    return _tell(emit, session, message, "message.revoked", payload)
+
+
+def react(emit: Emit, session: WahaSession, message: Message, reaction: Message) -> list[Delivery]:
+    """Tell a reaction to a message; an empty one takes it away."""
+    ours = session.engine == "WEBJS" and reaction.from_me
+    payload = {
+        "id": reaction.full_id,
+        "timestamp": reaction.timestamp,
+        "from": session.me_id if ours else reaction.chat,
+        "fromMe": reaction.from_me,
+        "source": reaction.source,
+        "to": reaction.chat if ours else None,
+        "participant": reaction.participant,
+        "reaction": {"text": reaction.text or "", "messageId": message.full_id},
+    }
+    return _tell(emit, session, message, "message.reaction", payload)
+
+
+def _raw(
+    session: WahaSession, message: Message, act: Message, said: Json, kinds: dict[str, int | str]
+) -> Json:
+    """The protocol message of GOWS or NOWEB."""
+    at = int(time.time() * 1000)
+    if session.engine == "GOWS":
+        key: Json = {"ID": message.bare_id}
+        protocol = {"type": kinds["GOWS"], "key": key, "timestampMS": at, **said}
+        whole = raw.gows(act, session.me_id)
+        return whole | {"Message": {"protocolMessage": protocol}}
+    key = {
+        "remoteJid": raw_jid(message.chat),
+        "fromMe": message.from_me,
+        "id": message.bare_id,
+    }
+    protocol = {"type": kinds["NOWEB"], "key": key, "timestampMs": str(at), **said}
+    content: Json = {"protocolMessage": protocol}
+    if said:
+        content = {"editedMessage": {"message": content}}
+    return raw.noweb(act) | {"message": content}
+
+
+def _tell(
+    emit: Emit, session: WahaSession, message: Message, event: str, payload: object
+) -> list[Delivery]:
+    if session.status != WORKING or session.ignores(message.chat):
+        return []
+    return emit(session, event, payload)
