@@ -1,15 +1,20 @@
 """Where contacts came from, over the bus as the gateway asks for it."""
 
 import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from crm_testing.scenes.contacts import Shop
-from shared_events import examples
+from crm_testing.services import eventually
+from shared_events import examples, topology
 from shared_events.contacts.contact import CreateContact, DeleteContact
 from shared_events.contacts.tracking import CreateTracking, ListTrackings
 
+AD = {"click_id": "clid-9", "ad_id": "120210", "url": "https://fb.me/1", "title": "Bolos"}
+PHONE = ("phone", "5511988880001")
+QUEUE = topology.CONTACTS_CHANNEL_EVENTS.name
 _LABELS = (
     *("platform", "campaign", "ad_id", "click_id"),
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
@@ -102,3 +107,38 @@ async def test_nobody_else_reads_or_writes_them_and_nobody_those_of_who_is_gone(
     await company.value(DeleteContact(contact_id=contact_id))
     for request in asked:
         assert await company.refusal(request) == ("not_found", "contact_not_found")
+
+
+class TestReferral:
+    """WhatsApp says in somebody's first message by which advertisement they came."""
+
+    async def test_makes_a_tracking_once_for_each_company(
+        self, company: Shop, other_company: Shop
+    ) -> None:
+        for shop in (company, other_company):
+            message = shop.message(PHONE, details={"referral": {**AD, "app": "instagram"}})
+            again = shop.message(PHONE, details={"referral": AD})
+            plain = shop.message(PHONE)
+            sent = shop.message(
+                PHONE, details={"referral": {"click_id": "ours"}}, direction="outbound"
+            )
+            for each in (message, again, plain, sent):
+                told = await shop.publish(each)
+            await eventually(partial(shop.applied, told, QUEUE))
+            (contact,) = await shop.contacts()
+            shown = await shop.value(ListTrackings(contact_id=contact["id"]))
+            (tracking,) = shown["data"]
+            assert (tracking["source"], tracking["platform"]) == ("meta_ads", "instagram")
+            assert (tracking["click_id"], tracking["ad_id"]) == ("clid-9", "120210")
+            assert tracking["conversion_data"] == {"title": "Bolos"}
+            (created,) = await shop.outbox("tracking.created")
+            assert created["payload"]["tracking"]["id"] == tracking["id"]
+            assert created["causation_id"] is not None
+
+    @pytest.mark.parametrize("said", ["x", {"click_id": 7}, {"ad_id": "x" * 256}])
+    async def test_that_cannot_be_read_costs_nobody_the_message(
+        self, company: Shop, said: Any
+    ) -> None:
+        await company.receive(PHONE, details={"referral": said})
+        (contact,) = await company.contacts()
+        assert (await company.value(ListTrackings(contact_id=contact["id"])))["data"] == []

@@ -27,6 +27,7 @@ from shared_events.identity import (
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known, Ref
+from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
 
@@ -80,6 +81,7 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await identities.save(tx, found.new | found.moved)
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
+    await referrals.note(tx, zip(found.contacts, events, strict=True))
 
 
 def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
