@@ -43,7 +43,7 @@ class Order:
         self._kinds = [TypeAdapter[Any](kind) for _, kind in keys]
 
     def cursor(self, row: Record, of: str = "") -> str:
-        """Name this row, opaquely, for this order of one list only (`of`: see `_list_of`)."""
+        """Name this row, opaquely, for this order of one list only (`of`: see `list_of`)."""
         values = [str(row[column.name]) for column in self._columns]
         named = orjson.dumps([self.name + of, *values])
         return base64.urlsafe_b64encode(named).decode().rstrip("=")
@@ -84,7 +84,7 @@ class Order:
         """One page's rows, and the cursor of what follows; None when nothing does."""
         # The policies see to it as well, but where they allow a scope no index serves them.
         query = query.where(self._tenant == tx.tenant_id)
-        of = _list_of(tx.tenant_id, request)
+        of = list_of(tx.tenant_id, request)
         if request.cursor is not None:
             after = tuple_(*self._columns)
             values = self.read(request.cursor, of)
@@ -100,7 +100,7 @@ class Order:
         return [rows.value(record) for record in page], self.cursor(page[-1], of) if more else None
 
 
-def _list_of(tenant_id: str, request: ListQuery[Any]) -> str:
+def list_of(tenant_id: str, request: ListQuery[Any]) -> str:
     """What tells lists apart, in short: whose they are, and how they are filtered."""
     filters = request.model_dump_json(exclude={"cursor", "limit", "offset"})
     named = f"{tenant_id} {request.key} {filters}".encode()

@@ -164,7 +164,11 @@ class TestMigration:
             "UPDATE messages SET conversation_id = NULL, placed_at = now(), seq = (SELECT count(*)"
             " FROM messages o WHERE o.session_id = messages.session_id AND o.id <= messages.id);"
             "UPDATE contact_refs SET search_text = ''; TRUNCATE conversations;"
-            " UPDATE alembic_version SET version_num = '0007'"
+            " UPDATE alembic_version SET version_num = '0007';"
+            # ... nor anything that was added since.
+            "ALTER TABLE identity_refs DROP COLUMN proved;"
+            "ALTER TABLE messages DROP COLUMN edited_at, DROP COLUMN version;"
+            "DROP TABLE message_versions, message_reactions, parked_changes"
         )
         await admin.close()
         await migrate(own_database, MESSAGING.package)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.paging import list_of
+from shared_events.contacts.contact import ListContacts
 from shared_events.contacts.pipeline import MAX_COUNTED
 
 from crm_contacts.contacts.listing import NEWEST_FIRST
@@ -57,7 +59,8 @@ async def newest(tx: Transaction, status_ids: Sequence[UUID], limit: int) -> dic
             column.contacts.append(CONTACTS.value(record))
             last = record
         elif last is not None:
-            column.next_cursor = NEWEST_FIRST.cursor(last)
+            of = list_of(tx.tenant_id, ListContacts(pipeline_status_id=last["pipeline_status_id"]))
+            column.next_cursor = NEWEST_FIRST.cursor(last, of)
     return found
 
 
