@@ -10,6 +10,11 @@ from crm_fakes.waha import WahaSimulator
 from e2e.crm import Channel, Tenant, eventually
 
 CREATED = [e for e in examples.load() if e.expected["action"] == "create_message"]
+EDITED = {
+    e.expected["target_key"]: e.expected["text"]
+    for e in examples.load()
+    if e.expected["action"] == "edit_message"
+}
 STATUSES = [e for e in examples.load() if e.expected["action"] == "update_session"]
 
 
@@ -32,7 +37,8 @@ class TestExamples:
         async def complete() -> dict[str, Any] | None:
             stored = {m["external_id"]: m for m in await tenant.messages()}
             wanted = {e.expected["external_key"] for e in CREATED}
-            return stored if wanted <= stored.keys() else None
+            edited = all(key in stored and stored[key]["edited_at"] for key in EDITED)
+            return stored if wanted <= stored.keys() and edited else None
 
         stored = await eventually(complete, "all example messages")
         contacts = {c["id"]: c for c in await tenant.rows("/contacts")}
@@ -42,7 +48,8 @@ class TestExamples:
             contact = contacts[message["contact_id"]]
             assert message["direction"] == expected["direction"], example.name
             assert message["content_type"] == expected["content_type"], example.name
-            assert message["content"] == expected["text"], example.name
+            said = EDITED.get(expected["external_key"], expected["text"])
+            assert message["content"] == said, example.name
             if expected.get("phone"):
                 assert contact["phone"] == f"+{expected['phone']}", example.name
             if media := expected.get("media"):
