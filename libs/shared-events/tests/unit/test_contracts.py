@@ -43,7 +43,7 @@ def _no_longer_require(document: Schema) -> None:
 
 
 def _narrow(document: Schema) -> None:
-    document["$defs"]["ContactIdentity"]["properties"]["kind"]["enum"].remove("group")
+    document["$defs"]["Identity"]["properties"]["kind"]["enum"].remove("group")
 
 
 def _retype_items(document: Schema) -> None:

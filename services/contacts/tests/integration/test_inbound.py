@@ -32,8 +32,7 @@ class TestUnknownPerson:
         assert contact["id"] == str(derived)
         assert (contact["name"], contact["phone"]) == ("Maria", "+5511988880001")
         assert (contact["source"], contact["version"]) == ("inbound", 1)
-        proved = {"kind": "phone", "value": "5511988880001", "proved": True}
-        assert contact["identities"] == [proved]
+        assert contact["identities"] == [{"kind": "phone", "value": "5511988880001"}]
         assert contact["first_interaction_at"] == contact["last_interaction_at"]
 
         (told,) = await company.outbox()

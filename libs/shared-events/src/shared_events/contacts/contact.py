@@ -39,7 +39,7 @@ class Contact(Contract):
     timezone: Annotated[str, StringConstraints(max_length=64)] | None = None
     pipeline_id: UUID | None = None
     pipeline_status_id: UUID | None = None
-    identities: list[ContactIdentity] = Field(default_factory=list)
+    identities: list[Identity] = Field(default_factory=list)
     source: bounds.Word
     first_interaction_at: datetime | None = None
     last_interaction_at: datetime | None = None

@@ -39,7 +39,7 @@ WHERE c.tenant_id = t.tenant_id AND c.id = t.id
 # The tenant is compared outside: inside, the primary key would do as well for the planner, and that
 # reads all identities of the tenant.
 _IDENTITIES = """
-SELECT i.tenant_id, i.contact_id, i.kind, i.value, i.proved
+SELECT i.tenant_id, i.contact_id, i.kind, i.value
 FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, contact_id)
 CROSS JOIN LATERAL (
     SELECT * FROM contact_identities WHERE contact_id = k.contact_id OFFSET 0) AS i
@@ -74,7 +74,6 @@ class _Belongs:
     contact_id: UUID
     kind: IdentityKind
     value: str
-    proved: bool
 
 
 _KNOWN = Shape(Known)
@@ -131,13 +130,11 @@ async def touch(tx: Transaction, contacts: Sequence[Known]) -> None:
         )
 
 
-async def identities_of(
-    tx: Transaction, refs: Sequence[Ref]
-) -> dict[Ref, list[contract.ContactIdentity]]:
+async def identities_of(tx: Transaction, refs: Sequence[Ref]) -> dict[Ref, list[contract.Identity]]:
     """The identities of each contact, strongest first (a phone before a LID)."""
-    found: dict[Ref, list[contract.ContactIdentity]] = {ref: [] for ref in refs}
+    found: dict[Ref, list[contract.Identity]] = {ref: [] for ref in refs}
     for one in await _BELONGS.find(tx, _IDENTITIES, *_arrays(refs)):
-        identity = contract.ContactIdentity(kind=one.kind, value=one.value, proved=one.proved)
+        identity = contract.Identity(kind=one.kind, value=one.value)
         found[one.tenant_id, one.contact_id].append(identity)
     return found
 
@@ -149,7 +146,7 @@ async def to_resources(tx: Transaction, contacts: Sequence[Contact]) -> list[con
     return [to_resource(c, identities[ref]) for c, ref in zip(contacts, refs, strict=True)]
 
 
-def to_resource(contact: Contact, identities: list[contract.ContactIdentity]) -> contract.Contact:
+def to_resource(contact: Contact, identities: list[contract.Identity]) -> contract.Contact:
     """A contact as customers see it, in replies and in events."""
     shown = {name: getattr(contact, name) for name in _SHOWN}
     return contract.Contact(**shown, identities=identities)

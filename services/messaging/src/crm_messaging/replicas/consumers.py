@@ -10,9 +10,11 @@ from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactDeleted,
+    ContactIdentity,
     ContactIdentityLinked,
     ContactIdentityReleased,
     ContactUpdated,
+    Identity,
 )
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
 
@@ -41,7 +43,7 @@ async def on_contact_changed(
     await people.link(
         tx,
         [
-            (tenant_id, identity, contact.id)
+            (tenant_id, _typed(identity), contact.id)
             for (tenant_id, _), (contact, _) in newest.items()
             for identity in contact.identities
         ],
@@ -71,6 +73,11 @@ async def on_contact_changed(
         ],
         newest="seq",
     )
+
+
+def _typed(identity: Identity) -> ContactIdentity:
+    """An identity of which contacts says whose it is; messages, which come here too, prove it."""
+    return ContactIdentity(kind=identity.kind, value=identity.value, proved=False)
 
 
 async def on_contact_deleted(tx: Transaction, events: Sequence[Event[ContactDeleted]]) -> None:
