@@ -268,8 +268,11 @@ class TestRoles:
             "agent": ("messages.", "sessions."),
         }[role]
         also = {
-            "supervisor": {"agents.read", "pipelines.read"},
-            "agent": {"contacts.read", "contacts.update", "notes.create", "notes.read"},
+            "supervisor": {"agents.read", "pipelines.read", "events.read", "custom_fields.manage"},
+            "agent": {
+                *("contacts.read", "contacts.update", "notes.create", "notes.read"),
+                "events.read",
+            },
         }[role]
         for row in ROUTES:
             if row.permission in (PUBLIC, AUTHENTICATED):
