@@ -46,7 +46,7 @@ class TestUpsert:
         made = await company.value(upsert("phone", "11 8888-0001", **whole))
         assert {name: made[name] for name in whole} == whole
         assert (made["phone"], made["version"]) == ("+5511988880001", 1)
-        assert made["identities"] == [{"kind": "phone", "value": PHONE, "proved": False}]
+        assert made["identities"] == [{"kind": "phone", "value": PHONE}]
         assert await company.value(upsert("phone", "+55 (11) 98888-0001", **whole)) == made
         replaced = await company.value(upsert("phone", PHONE), expected_version=1)
         assert (replaced["id"], replaced["version"]) == (made["id"], 2)
