@@ -79,7 +79,7 @@ def _topics(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iter
             for event in EVENTS[service]
             if topology.event_exchange(event.event_type) is exchange
         )
-        heard = _exactly(key for queue in mine for key in queue.keys)
+        heard = [_covered(key) for key in sorted({key for queue in mine for key in queue.keys})]
         may_tell_all = service is GATEWAY and exchange is topology.WAHA_EVENTS
         yield TopicRights(
             exchange.name, write=".*" if may_tell_all else _any(told), read=_any(heard)
@@ -100,6 +100,11 @@ def _names(queues: Iterable[topology.EventQueue]) -> list[str]:
 
 def _exactly(names: Iterable[str]) -> list[str]:
     return [re.escape(name) for name in sorted(set(names))]
+
+
+def _covered(key: str) -> str:
+    """A binding's key and whatever it covers: code of before may bind those one by one."""
+    return re.escape(key).replace(r"\*", r"(\*|[^.]+)").replace(r"\#", ".*")
 
 
 def _any(patterns: Iterable[str]) -> str:
