@@ -30,7 +30,7 @@ class TestStats:
         receiver.answer(*[Answer(500)] * 3, Answer(404), path="mine")
         await mine.contact_created()
         await mine.settled(endpoint, "exhausted")
-        receiver.answer(Answer(200, delay=0.1), path="mine")
+        receiver.answer(Answer(200, delay=0.2), path="mine")
         await mine.contact_created()
         delivered = await mine.settled(endpoint)
         receiver.answer(Answer(429, headers={"Retry-After": "3600"}), path="mine")
