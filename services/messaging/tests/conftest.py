@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from crm_messaging.app import create_service
 from crm_messaging.settings import MessagingSettings
 from crm_testing.scenes.messaging import Scene
 from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.servers import PostgresServer, RabbitServer
+from crm_testing.services import Company, Outside, running
 from pydantic import SecretStr
 from service_kit.database import Database
+from service_kit.service import Service
 from shared_events.services import MESSAGING
 
 MakeSettings = Callable[..., MessagingSettings]
@@ -64,3 +67,28 @@ async def make_settings(
     """Make settings for this test's database and a virtual host of its own."""
     amqp_url = await rabbitmq_server.create_vhost("messaging")
     return lambda **changes: settings_on(own_database, amqp_url, **changes)
+
+
+@pytest.fixture(scope="module")
+async def service(
+    databases: Databases,
+    rabbitmq_server: RabbitServer,
+    settings_on: MakeSettings,
+) -> AsyncIterator[Service]:
+    """One service for all tests of a module; each is a tenant of its own."""
+    amqp_url = await rabbitmq_server.create_vhost("messaging")
+    async with running(create_service(settings_on(await databases.create(), amqp_url))) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def outside(service: Service) -> AsyncIterator[Outside]:
+    """Whoever is on the bus with that service."""
+    async with Outside(service.settings.amqp_url) as outside:
+        yield outside
+
+
+@pytest.fixture
+def agent(scene: Scene, outside: Outside) -> Company:
+    """Asks messaging in the name of the tenant's agent."""
+    return Company(scene.database, outside, id=scene.tenant_id)

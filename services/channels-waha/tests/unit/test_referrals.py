@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from crm_channels_waha.waha.content import read_content
+from crm_channels_waha.waha.raw import read_raw
 
 AD = {
     "title": "Bolos por encomenda",
@@ -24,7 +25,7 @@ READ = {
 
 def referral(raw: dict[str, Any]) -> Any:
     payload = {"body": "oi", "hasMedia": False, "_data": raw}
-    return read_content(payload, "http://waha").details.get("referral")
+    return read_content(payload, read_raw(payload), "http://waha").details.get("referral")
 
 
 def beside(ad: dict[str, Any], **context: str) -> dict[str, Any]:

@@ -1,22 +1,17 @@
 """Agents change messages: shown at once, asked of WhatsApp, undone where it does not take them."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import on_change_failed, on_reaction_reported
 from crm_messaging.messages.consumers import on_message_failed
 from crm_messaging.messages.service import send
-from crm_messaging.settings import MessagingSettings
 from crm_testing.limits import largest
 from crm_testing.scenes.messaging import Scene
-from crm_testing.schemas import Databases
-from crm_testing.servers import RabbitServer
-from crm_testing.services import Company, Outside, read_back, running
+from crm_testing.services import Company, Outside, read_back
 from service_kit.service import Service
 from shared_events.channels.traffic import (
     ChannelChangeFailed,
@@ -36,33 +31,9 @@ from shared_events.messaging.message import (
 GROUP: dict[str, Any] = {"chat_id": "120363000000000000@g.us", "is_group": True}
 
 
-@pytest.fixture(scope="module")
-async def service(
-    databases: Databases,
-    rabbitmq_server: RabbitServer,
-    settings_on: Callable[..., MessagingSettings],
-) -> AsyncIterator[Service]:
-    """One service for all of these tests; each is a tenant of its own."""
-    amqp_url = await rabbitmq_server.create_vhost("messaging")
-    async with running(create_service(settings_on(await databases.create(), amqp_url))) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-async def outside(service: Service) -> AsyncIterator[Outside]:
-    async with Outside(service.settings.amqp_url) as outside:
-        yield outside
-
-
 @pytest.fixture
 def scene(service: Service) -> Scene:
     return Scene(service.database)
-
-
-@pytest.fixture
-def agent(scene: Scene, outside: Outside) -> Company:
-    """Asks messaging in the name of the tenant's agent."""
-    return Company(scene.database, outside, id=scene.tenant_id)
 
 
 @pytest.fixture

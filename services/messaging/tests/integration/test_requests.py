@@ -1,20 +1,15 @@
 """Requests as the gateway sends them: over the bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
-from crm_messaging.settings import MessagingSettings
 from crm_testing.scenes.messaging import PHONE, Scene
-from crm_testing.schemas import Databases
-from crm_testing.servers import RabbitServer
-from crm_testing.services import Company, Outside, running
+from crm_testing.services import Company
 from service_kit.service import Service
 from shared_events import examples
 from shared_events.channels.channel import ChannelCreated
@@ -35,34 +30,9 @@ from shared_events.messaging.session import (
 )
 
 
-@pytest.fixture(scope="module")
-async def service(
-    databases: Databases,
-    rabbitmq_server: RabbitServer,
-    settings_on: Callable[..., MessagingSettings],
-) -> AsyncIterator[Service]:
-    """One service for all of these tests; each is a tenant of its own."""
-    amqp_url = await rabbitmq_server.create_vhost("messaging")
-    settings = settings_on(await databases.create(), amqp_url)
-    async with running(create_service(settings)) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-async def outside(service: Service) -> AsyncIterator[Outside]:
-    async with Outside(service.settings.amqp_url) as outside:
-        yield outside
-
-
 @pytest.fixture
 def scene(service: Service) -> Scene:
     return Scene(service.database)
-
-
-@pytest.fixture
-def agent(scene: Scene, outside: Outside) -> Company:
-    """Asks messaging in the name of the tenant's agent."""
-    return Company(scene.database, outside, id=scene.tenant_id)
 
 
 def contact(*identities: ContactIdentity) -> Contact:

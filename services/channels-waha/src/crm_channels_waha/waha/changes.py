@@ -19,7 +19,7 @@ from crm_channels_waha.waha.context import (
 )
 from crm_channels_waha.waha.ids import bare_id, read_message_id
 from crm_channels_waha.waha.meaning import Edited, Kept, Listener, Reacted, Revocation
-from crm_channels_waha.waha.raw import BESIDE, read_raw
+from crm_channels_waha.waha.raw import BESIDE, Raw, read_raw
 from crm_channels_waha.waha.reading import Json, mapping, text
 
 _LONGEST_EMOJI = bounds.limit(bounds.Emoji)
@@ -47,16 +47,18 @@ def read_edit(envelope: Json, listener: Listener, received_at: datetime) -> Edit
     One without text could not be decrypted by WAHA: the old text stays.
     """
     payload = mapping(envelope.get("payload"))
-    target = bare_id(payload.get("editedMessageId")) or bare_id(_protocol_key(payload))
-    return _edit(envelope, listener, received_at, target or bare_id(payload.get("id")))
+    act = _protocol(read_raw(payload))
+    target = bare_id(payload.get("editedMessageId")) or _target(act)
+    return _edit(envelope, listener, received_at, act, target or bare_id(payload.get("id")))
 
 
 def _edit(
-    envelope: Json, listener: Listener, received_at: datetime, target: str | None
+    envelope: Json, listener: Listener, received_at: datetime, protocol: Json, target: str | None
 ) -> Edited | Kept:
+    """`protocol` is the act as the engine has it; empty where it has none."""
     payload = mapping(envelope.get("payload"))
     act = read_message_id(payload.get("id"))
-    content = text(payload.get("body")) or _new_text(payload)
+    content = text(payload.get("body")) or _new_text(protocol)
     if act is None or target is None:
         return Kept("unhandled", "edit without id")
     if content is None:
@@ -67,7 +69,7 @@ def _edit(
     from_us = is_from_us(payload, act)
     author = author_of(payload, act, chat)
     has_own_id = act.bare != target
-    at = _edited_at(payload, has_own_id=has_own_id) or told_at(envelope, received_at)
+    at = _edited_at(payload, protocol, has_own_id=has_own_id) or told_at(envelope, received_at)
     report = ChannelMessageEdited(
         channel_id=listener.id,
         external_id=target,
@@ -80,10 +82,10 @@ def _edit(
     return Edited(report, chat.chat_id)
 
 
-def _edited_at(payload: Json, *, has_own_id: bool) -> datetime | None:
+def _edited_at(payload: Json, protocol: Json, *, has_own_id: bool) -> datetime | None:
     """When it was edited, by WhatsApp's own clock; WEBJS puts the message's time in `timestamp`."""
-    raw, act = mapping(payload.get("_data")), _protocol(payload)
-    exact = act.get("timestampMS") or act.get("timestampMs")
+    raw = mapping(payload.get("_data"))
+    exact = protocol.get("timestampMS") or protocol.get("timestampMs")
     return (
         moment(exact)
         or moment(raw.get("latestEditSenderTimestampMs"))
@@ -91,9 +93,9 @@ def _edited_at(payload: Json, *, has_own_id: bool) -> datetime | None:
     )
 
 
-def _new_text(payload: Json) -> str | None:
+def _new_text(protocol: Json) -> str | None:
     """The text or caption an act of editing carries, where WAHA left it in `_data`."""
-    edited = mapping(_protocol(payload).get("editedMessage"))
+    edited = mapping(protocol.get("editedMessage"))
     for kind, said in edited.items():
         fields = mapping(said)
         words = said if kind == "conversation" else fields.get("text") or fields.get("caption")
@@ -168,19 +170,19 @@ def _reacted_at(payload: Json) -> datetime | None:
 
 
 def read_housekeeping(
-    envelope: Json, listener: Listener, received_at: datetime
+    envelope: Json, listener: Listener, received_at: datetime, raw: Raw
 ) -> Edited | Revocation | Kept | None:
     """What a message says that is no message but an act upon one; None for what is a message.
 
-    Engines now and then hand these on as messages, such as the edit of a caption in an album.
+    Engines now and then hand these on as messages, such as the edit of a caption in an album. `raw`
+    is the engine's own view of it.
     """
-    payload = mapping(envelope.get("payload"))
-    act = _protocol(payload)
+    payload, act = mapping(envelope.get("payload")), _protocol(raw)
     if not act:
-        return Kept("ignored", "housekeeping") if _nobody_wrote(payload) else None
-    target = bare_id(_protocol_key(payload))
+        return Kept("ignored", "housekeeping") if _nobody_wrote(payload, raw) else None
+    target = _target(act)
     if act.get("type") in _EDIT:
-        return _edit(envelope, listener, received_at, target)
+        return _edit(envelope, listener, received_at, act, target)
     if act.get("type") in _REVOKE and target is not None:
         act_id = read_message_id(payload.get("id"))
         where = (act_id.chat if act_id else None) or payload.get("from")
@@ -188,19 +190,19 @@ def read_housekeeping(
     return Kept("ignored", "housekeeping")
 
 
-def _nobody_wrote(payload: Json) -> bool:
+def _nobody_wrote(payload: Json, raw: Raw) -> bool:
     """Whether it is a notice of the application's own, or the keys of a group without a message."""
-    raw = read_raw(payload)
     if raw.kind in BESIDE:
         return not any(payload.get(name) for name in ("body", "hasMedia", "location", "vCards"))
     return raw.kind in _NOTICES
 
 
-def _protocol(payload: Json) -> Json:
-    raw = read_raw(payload)
+def _protocol(raw: Raw) -> Json:
+    """The act that a message is; empty for what was written."""
     return raw.fields if raw.kind == "protocolMessage" else {}
 
 
-def _protocol_key(payload: Json) -> object:
-    key = mapping(_protocol(payload).get("key"))
-    return key.get("ID") or key.get("id")
+def _target(protocol: Json) -> str | None:
+    """The message that is acted upon."""
+    key = mapping(protocol.get("key"))
+    return bare_id(key.get("ID") or key.get("id"))

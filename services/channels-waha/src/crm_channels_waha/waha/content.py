@@ -9,7 +9,7 @@ from shared_events.channels.traffic import Media
 from shared_events.messaging.message import ContentType
 
 from crm_channels_waha.waha.cards import read_card
-from crm_channels_waha.waha.raw import Raw, known, read_raw
+from crm_channels_waha.waha.raw import Raw, known
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.referrals import read_referral
 from crm_channels_waha.waha.structured import read_structured
@@ -48,9 +48,11 @@ class Content:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def read_content(payload: Json, waha_base_url: str) -> Content:
-    """Derive the content; what cannot be understood is `unsupported`, never dropped."""
-    raw = read_raw(payload)
+def read_content(payload: Json, raw: Raw, waha_base_url: str) -> Content:
+    """Derive the content; what cannot be understood is `unsupported`, never dropped.
+
+    `raw` is the engine's own view of the payload.
+    """
     content = _read(payload, raw, waha_base_url)
     marks = known(view_once=raw.view_once or None, referral=read_referral(payload, raw))
     return replace(content, details={**content.details, **marks}) if marks else content

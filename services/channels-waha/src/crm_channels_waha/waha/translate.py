@@ -34,6 +34,7 @@ from crm_channels_waha.waha.meaning import (
     SessionReport,
     Translation,
 )
+from crm_channels_waha.waha.raw import read_raw
 from crm_channels_waha.waha.reading import Json, mapping, number, text
 
 _RECEIPTS: dict[int, Literal["failed", "pending", "sent", "delivered", "read", "played"]] = {
@@ -67,7 +68,8 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
     message_id = message_id_of(payload)
     if message_id is None:
         return Kept("unhandled", "message without id")
-    housekeeping = read_housekeeping(envelope, listener, received_at)
+    raw = read_raw(payload)
+    housekeeping = read_housekeeping(envelope, listener, received_at, raw)
     if housekeeping is not None:
         return housekeeping
     from_me = is_from_us(payload, message_id)
@@ -76,7 +78,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
     chat = chat_of(where, listener)
     if isinstance(chat, Kept):
         return chat
-    content = read_content(payload, listener.waha_base_url)
+    content = read_content(payload, raw, listener.waha_base_url)
     details = dict(content.details)
     author = author_of(payload, message_id, chat)
     if author is not None:

@@ -1,7 +1,6 @@
 """The requests about notes (`shared_events.contacts.note`)."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
@@ -28,7 +27,7 @@ from crm_contacts.notes.models import Note
 
 async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.Note:
     """Write a note in the caller's name, and tell of it; raises NotFoundError."""
-    await _check_contact(tx, request.contact_id)
+    await contacts.check_live(tx, request.contact_id)
     now = datetime.now(UTC)
     note = Note(
         **request.model_dump(),
@@ -48,7 +47,7 @@ async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.N
 async def get(tx: Transaction, request: GetNote, call: Call) -> contract.Note:
     """One note; raises NotFoundError."""
     del call
-    await _check_contact(tx, request.contact_id)
+    await contacts.check_live(tx, request.contact_id)
     note = await repository.find(tx, request.contact_id, request.note_id)
     if note is None:
         raise NotFoundError("note")
@@ -84,7 +83,7 @@ async def list_of_contact(
 ) -> Page[contract.Note]:
     """The notes about a contact, pinned ones first; raises NotFoundError and MalformedError."""
     del call
-    await _check_contact(tx, request.contact_id)
+    await contacts.check_live(tx, request.contact_id)
     return await repository.page_of_contact(tx, request)
 
 
@@ -101,15 +100,9 @@ async def list_of_session(
 
 async def _locked(tx: Transaction, request: PatchNote | DeleteNote, call: Call) -> Note:
     """The note, locked, at the version the caller saw."""
-    await _check_contact(tx, request.contact_id)
+    await contacts.check_live(tx, request.contact_id)
     note = await repository.find_for_update(tx, request.contact_id, request.note_id)
     if note is None:
         raise NotFoundError("note")
     PreconditionFailedError.check(call.expected_version, note.version)
     return note
-
-
-async def _check_contact(tx: Transaction, contact_id: UUID) -> None:
-    """Nobody reads or writes about a contact that is not there, or no longer."""
-    if await contacts.find_live(tx, contact_id) is None:
-        raise NotFoundError("contact")
