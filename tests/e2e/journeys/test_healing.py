@@ -15,6 +15,9 @@ from e2e.crm import Tenant, eventually
 from e2e.journeys.test_faults import watched
 from e2e.stack import Platform
 
+AT_ONCE = 4.0
+"""Seconds: who is refused at once has not waited for a call's deadline, which is 5 s."""
+
 
 @asynccontextmanager
 async def away(platform: Platform, name: str) -> AsyncIterator[None]:
@@ -47,7 +50,7 @@ async def ask(tenant: Tenant, path: str) -> tuple[httpx.Response, float]:
 
 async def refused_at_once(tenant: Tenant, path: str) -> bool:
     answer, seconds = await ask(tenant, path)
-    return answer.status_code == 503 and seconds < 2
+    return answer.status_code == 503 and seconds < AT_ONCE
 
 
 async def answered(tenant: Tenant, path: str, count: int, per_second: float) -> list[float]:
@@ -71,10 +74,10 @@ class TestServiceAway:
             answer, seconds = await ask(tenant, "/contacts")
             assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
             assert "Retry-After" in answer.headers
-            assert seconds < 2
-            refused = asyncio.create_task(_refused(tenant, "/contacts", 100))
-            took = await answered(tenant, "/sessions", 200, per_second=100)
-            assert sorted(took)[len(took) // 2] < 2
+            assert seconds < AT_ONCE
+            refused = asyncio.create_task(_refused(tenant, "/contacts", 50))
+            took = await answered(tenant, "/sessions", 100, per_second=40)
+            assert sorted(took)[len(took) // 2] < AT_ONCE
             assert await refused == {503}
 
         async def back() -> bool:

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -177,10 +176,8 @@ class TestPoison:
         reason: str,
     ) -> None:
         await consuming()
-        begun = time.monotonic()
         await bus.send(deleted(), poison, deleted())
         letter = await bus.dead_letter()
-        assert time.monotonic() - begun < 2.0
         assert headers(letter)["x-dead-reason"] == reason
         assert letter.body == poison.body
         await eventually(stored(database, 2))
