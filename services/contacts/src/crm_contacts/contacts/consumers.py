@@ -17,6 +17,7 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import (
+    Owners,
     TenantIdentity,
     WhatsAppId,
     display_name,
@@ -52,11 +53,11 @@ _People = dict[Ref, _Person]
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, each company's in their order."""
     seen = [(e.tenant_id, _shown(e)) for e in events]
-    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    found = owners(seen, await identities.find_locked(tx, keys))
+    found, stored = await _locked(tx, seen)
+    if any(known.merged_into for known in stored.values()):
+        found, stored = await _locked(tx, seen)  # merged while its lock was waited for
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
-    stored = await repository.find_known_for_update(tx, [*refs, *losers.values()])
 
     people: _People = {}
     told: set[TenantIdentity] = set()
@@ -82,6 +83,17 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
     await referrals.note(tx, zip(found.contacts, events, strict=True))
+
+
+async def _locked(
+    tx: Transaction, seen: Sequence[tuple[str, list[WhatsAppId]]]
+) -> tuple[Owners, dict[Ref, Known]]:
+    """Whose messages these are, with the contacts they change on record, locked."""
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    found = owners(seen, await identities.find_locked(tx, keys))
+    writers = [(tenant_id, id_) for (tenant_id, _), id_ in zip(seen, found.contacts, strict=True)]
+    losers = [(key[0], contact_id) for key, contact_id in found.lost.items()]
+    return found, await repository.find_known_for_update(tx, [*writers, *losers])
 
 
 def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
