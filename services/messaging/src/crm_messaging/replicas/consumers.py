@@ -58,20 +58,22 @@ async def on_contact_changed(
     )
     await repository.CONTACTS.upsert(
         tx,
-        [
-            ContactRef(
-                tenant_id=tenant_id,
-                contact_id=contact.id,
-                name=contact.name,
-                phone=contact.phone,
-                profile_picture_url=contact.profile_picture_url,
-                search_text=searchable(contact.name, contact.phone),
-                seq=seq,
-                deleted=False,
-            )
-            for (tenant_id, _), (contact, seq) in newest.items()
-        ],
+        [copy(tenant_id, contact, seq) for (tenant_id, _), (contact, seq) in newest.items()],
         newest="seq",
+    )
+
+
+def copy(tenant_id: str, contact: Contact, seq: int) -> ContactRef:
+    """A contact as it is kept; `seq` is the event's that told of it."""
+    return ContactRef(
+        tenant_id=tenant_id,
+        contact_id=contact.id,
+        name=contact.name,
+        phone=contact.phone,
+        profile_picture_url=contact.profile_picture_url,
+        search_text=searchable(contact.name, contact.phone),
+        seq=seq,
+        deleted=False,
     )
 
 
