@@ -195,8 +195,10 @@ class TestAtOnce:
             assert problems == ["contact_merged"]
         assert len(await company.contacts()) == 4
 
-    async def test_with_a_message_bring_it_to_the_winner(self, company: Shop) -> None:
-        """It has found the loser, and waits for the lock that the merge holds."""
+    async def test_with_a_message_and_a_note_leave_nothing_with_the_loser(
+        self, company: Shop
+    ) -> None:
+        """Both have found the loser, and wait for the lock that the merge waits for as well."""
         winner, loser = await pair(company)
         async with company.database.tenant(company.id) as tx:
             await tx.fetch("SELECT 1 FROM contacts WHERE id = $1 FOR UPDATE", loser)
@@ -205,16 +207,20 @@ class TestAtOnce:
             )
             await eventually(company.waits_for_a_lock)
             writing = asyncio.create_task(company.receive(LID, push_name="Mari"))
+            noting = asyncio.create_task(
+                company.refusal(CreateNote(contact_id=loser, content="a note"))
+            )
 
-            async def both_wait() -> bool:
+            async def all_wait() -> bool:
                 waiting = await company.rows(
                     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     " AND datname = current_database()"
                 )
-                return len(waiting) == 2
+                return len(waiting) == 3
 
-            await eventually(both_wait)
+            await eventually(all_wait)
         await asyncio.gather(merging, writing)
+        assert await noting == ("conflict", "contact_merged")
         (contact,) = await company.contacts()
         assert contact["id"] == str(winner)
         assert await company.outbox("contact.merged")

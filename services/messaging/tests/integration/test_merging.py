@@ -7,17 +7,20 @@ from uuid import UUID, uuid4
 
 import pytest
 from asyncpg import Record
-from crm_messaging.merging.consumers import on_contact_merged
+from crm_messaging.merging.consumers import (
+    on_contact_changed,
+    on_contact_merged,
+    on_identity_linked,
+)
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.consumers import on_message_sent
 from crm_messaging.messages.service import send
-from crm_messaging.replicas import consumers
 from crm_messaging.sessions import service as sessions
 from crm_testing.costs import statements
 from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.services import Company, Outside, eventually
 from service_kit.database import Database
-from service_kit.incoming import Event
+from service_kit.incoming import Event, EventHandler
 from service_kit.service import Service
 from shared_events import examples
 from shared_events.channels.traffic import ChannelMessageSent
@@ -26,6 +29,7 @@ from shared_events.contacts.contact import (
     ContactCreated,
     ContactIdentity,
     ContactIdentityLinked,
+    ContactUpdated,
 )
 from shared_events.contacts.merge import ContactMerged
 from shared_events.identity import IdentityKind, WhatsAppId, contact_id
@@ -186,7 +190,7 @@ class TestInFlight:
     ) -> None:
         """One of them waits for the other, which holds the loser."""
         scene, _ = pair
-        told = {
+        told: dict[str, tuple[EventHandler[Any], Any]] = {
             "message": (on_message_received, scene.received("em voo", phone=None, lid=LID)),
             "merge": (on_contact_merged, merging(scene)),
         }
@@ -220,9 +224,9 @@ class TestInFlight:
         await merge(scene)
         late = ContactIdentity(kind="phone", value="5511977770002")
         linked = ContactIdentityLinked(contact_id=loser, identity=late)
-        await scene.apply(consumers.on_identity_linked, linked, seq=50)
+        await scene.apply(on_identity_linked, linked, seq=50)
         created = ContactCreated(contact=contact(loser))
-        await scene.apply(consumers.on_contact_changed, created, seq=40)
+        await scene.apply(on_contact_changed, created, seq=40)
         await write(scene, "1", phone="5511977770002")
         assert await active(scene) == [person(scene)]
 
@@ -243,6 +247,39 @@ class TestInFlight:
         async with scene.database.tenant(scene.tenant_id) as tx:
             again = await send(tx, request.model_copy(update={"reply_to_id": queued.id}), None)
         assert again.contact_id == person(scene)
+
+
+class TestGhost:
+    @pytest.mark.parametrize("told_by", ["linked", "updated"])
+    async def test_of_a_message_that_overtook_the_link_is_whoever_was_given_the_number(
+        self, pair: tuple[Scene, Scene], told_by: str
+    ) -> None:
+        """An agent gave somebody a phone; its first message came before we were told."""
+        scene, other = pair
+        before, given = await everything(other), uuid4()
+        identity = ContactIdentity(kind="phone", value=PHONE, proved=False)
+        linked = ContactIdentityLinked(contact_id=given, identity=identity)
+        named = contact(given).model_copy(update={"identities": [identity]})
+        updated = ContactUpdated(contact=named, changed=["phone"])
+        if told_by == "linked":
+            await scene.apply(on_identity_linked, linked, seq=5)
+        await scene.apply(on_contact_changed, updated, seq=6)
+        await write(scene, "fone 3")
+        assert await active(scene) == [given, person(scene, "lid", LID)]
+        thread = (await threads(scene))["fone 1"]
+        assert (thread["contact_id"], thread["seq"]) == (given, 3)
+        assert (await scene.outbox())[-1]["payload"]["contact"]["id"] == str(given)
+        assert await everything(other) == before
+
+    async def test_is_none_who_contacts_told_of(self, scene: Scene) -> None:
+        """Two people: one was known by the number until the other one proved it."""
+        await write(scene, "1")
+        known = ContactCreated(contact=contact(person(scene)))
+        await scene.apply(on_contact_changed, known, seq=5)
+        identity = ContactIdentity(kind="phone", value=PHONE)
+        linked = ContactIdentityLinked(contact_id=uuid4(), identity=identity)
+        await scene.apply(on_identity_linked, linked, seq=6)
+        assert await active(scene) == [person(scene)]
 
 
 class TestLists:

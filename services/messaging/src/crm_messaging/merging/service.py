@@ -4,7 +4,7 @@ Locks are taken as docs/adr/0019-conversations.md has it: identities, contacts, 
 conversations. The contacts' keeps messages waiting that are on their way to either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service_kit.cause import Cause
@@ -43,11 +43,17 @@ class Merge:
 
 
 async def follow(tx: Transaction, merges: Sequence[Merge]) -> None:
-    """Give the winners what the losers have; nobody is in two of the merges.
+    """Give the winners what the losers have, in this order.
 
     A winner that was merged meanwhile stands for whoever it is by now. What is told twice changes
     nothing the second time.
     """
+    for together in _rounds(merges):
+        await _follow(tx, together)
+
+
+async def _follow(tx: Transaction, merges: Sequence[Merge]) -> None:
+    """As `follow`, for merges that have nobody in common."""
     ends = await merged.ends(tx, [_key(merge.winner) for merge in merges])
     pairs = sorted(
         (m.tenant_id, ends.get(_key(m.winner), m.winner.contact_id), m.loser.contact_id)
@@ -68,7 +74,11 @@ async def follow(tx: Transaction, merges: Sequence[Merge]) -> None:
     winners, pointers, why = [], [], {}
     for tenant_id, winner_id, loser_id in pairs:
         winner, loser = held[tenant_id, winner_id], held[tenant_id, loser_id]
-        both = [c for c in conversations if c.contact_id in (winner_id, loser_id)]
+        both = [
+            each
+            for each in conversations
+            if each.tenant_id == tenant_id and each.contact_id in (winner_id, loser_id)
+        ]
         threads = threads_of(winner, loser, both)
         winners.append(winner.model_copy(update={"threads": threads}))
         pointers += [(each, winner_id) for each in both if each.contact_id == loser_id]
@@ -85,6 +95,20 @@ async def follow(tx: Transaction, merges: Sequence[Merge]) -> None:
             channel=channels[tenant_id, session.channel_id],
         )
         tx.outbox.add(event, session.id, tenant_id=tenant_id, cause=why[whose])
+
+
+def _rounds(merges: Sequence[Merge]) -> Iterator[list[Merge]]:
+    """As many at a time as have nobody in common with one before them."""
+    waiting = list(merges)
+    while waiting:
+        busy: set[object] = set()
+        together: list[Merge] = []
+        later: list[Merge] = []
+        for merge in waiting:
+            (later if busy & merge.keys else together).append(merge)
+            busy |= merge.keys
+        yield together
+        waiting = later
 
 
 def _key(contact: ContactRef) -> replicas.ContactKey:

@@ -63,7 +63,7 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactRef]
     seen = [(person.tenant_id, person.identities) for person in people]
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
     while True:
-        found = owners(seen, await _known(tx, sorted(keys)))
+        found = owners(seen, await on_record(tx, sorted(keys)))
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
     if found.renamed or found.moved:
@@ -93,10 +93,11 @@ async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
     """The contact's id of each person, in order; nothing is recorded of strangers."""
     seen = [(person.tenant_id, person.identities) for person in people]
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    return list(owners(seen, await _known(tx, sorted(keys))).contacts)
+    return list(owners(seen, await on_record(tx, sorted(keys))).contacts)
 
 
-async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+async def on_record(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+    """Those of the identities that are known, and whose they are."""
     rows = await repository.IDENTITIES.find(
         tx,
         _KNOWN,

@@ -9,7 +9,9 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError
 from service_kit.rows import Rows, Shape
+from service_kit.search import searchable
 from shared_events.channels.traffic import TrafficChannel
+from shared_events.contacts.contact import Contact
 from shared_events.identity import IdentityKind, WhatsAppId
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
@@ -22,6 +24,20 @@ AGENTS = Rows(AgentRef)
 
 ContactKey = tuple[str, UUID]
 """Tenant and contact."""
+
+
+def copy(tenant_id: str, contact: Contact, seq: int) -> ContactRef:
+    """A contact as it is kept; `seq` is that of the event that told of it."""
+    return ContactRef(
+        tenant_id=tenant_id,
+        contact_id=contact.id,
+        name=contact.name,
+        phone=contact.phone,
+        profile_picture_url=contact.profile_picture_url,
+        search_text=searchable(contact.name, contact.phone),
+        seq=seq,
+        deleted=False,
+    )
 
 
 def summary(row: ContactRef) -> ContactSummary:
