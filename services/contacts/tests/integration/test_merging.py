@@ -43,7 +43,7 @@ class TestMerge:
     ) -> None:
         (winner, loser), theirs = await pair(company), await pair(other_company)
         funnel = await Funnel.of(company, "Novo")
-        await company.value(funnel.move(str(loser), "Novo"))
+        await company.value(funnel.move(loser, "Novo"))
         await company.value(PatchContact(contact_id=winner, tags=["vip"], custom_fields={"a": 1}))
         mail = f"{'a' * 60}@{'b' * 60}.example"
         given = {"email": mail, "tags": ["x" * 64], "custom_fields": {"a": 2, "b": LONGEST}}
@@ -124,8 +124,8 @@ class TestMerge:
     async def test_ends_a_stay_where_the_winner_has_a_place(self, company: Shop) -> None:
         winner, loser = await pair(company)
         funnel = await Funnel.of(company, "Novo", "Ganho")
-        await company.value(funnel.move(str(winner), "Novo"))
-        await company.value(funnel.move(str(loser), "Ganho"))
+        await company.value(funnel.move(winner, "Novo"))
+        await company.value(funnel.move(loser, "Ganho"))
         merged = await company.value(MergeContacts(contact_id=winner, loser_id=loser))
         stays = (await company.value(ListStays(contact_id=winner)))["data"]
         assert {s["status_name"]: s["left_at"] is None for s in stays} == {
