@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact
+from shared_events.contacts import contact, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -229,6 +229,8 @@ MESSAGING_REPLICAS = EventQueue(
         contact.ContactUpdated,
         contact.ContactDeleted,
         contact.ContactIdentityLinked,
+        contact.ContactIdentityReleased,
+        merge.ContactMerged,
         channel.ChannelCreated,
         channel.ChannelUpdated,
         channel.ChannelDeleted,

@@ -16,6 +16,7 @@ MAY_USE = {
     ("PATCH", "/contacts/{contact_id}"): ALL,
     ("DELETE", "/contacts/{contact_id}"): STAFF,
     ("POST", "/contacts/{contact_id}/restore"): STAFF,
+    ("POST", "/contacts/{contact_id}/merge"): ALL,
     ("PUT", "/contacts/by-identity/{identity_kind}/{value}"): STAFF,
     ("GET", "/contacts/{contact_id}/sessions"): ALL,
     ("GET", "/contacts/{contact_id}/messages"): ALL,

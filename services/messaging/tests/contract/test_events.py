@@ -137,8 +137,16 @@ class TestWhatMessagingIsTold:
                 return len(mine) == len(keys)
 
             await eventually(applied)
-        (contact,) = await scene.rows("SELECT DISTINCT deleted FROM contact_refs WHERE seq > 0")
-        assert contact["deleted"]
+        rows = await scene.rows("SELECT * FROM contact_refs WHERE seq > 0")
+        contacts = {str(row["contact_id"]): (row["deleted"], row["merged_into"]) for row in rows}
+        deleted = examples.load("contact.deleted")["data"]["contact_id"]
+        merged = examples.load("contact.merged")["data"]
+        winner, loser = merged["winner"]["id"], merged["loser"]["id"]
+        assert contacts == {
+            deleted: (True, None),
+            winner: (False, None),
+            loser: (True, UUID(winner)),
+        }
         (channel,) = await scene.rows("SELECT * FROM channel_refs WHERE seq > 0")
         assert channel["deleted"]
         assert await scene.rows("SELECT 1 FROM agent_refs")

@@ -17,6 +17,7 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import (
+    Owners,
     TenantIdentity,
     WhatsAppId,
     display_name,
@@ -27,6 +28,8 @@ from shared_events.identity import (
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known, Ref
+from crm_contacts.merging import linked
+from crm_contacts.merging.linked import Same
 from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
@@ -52,11 +55,11 @@ _People = dict[Ref, _Person]
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, each company's in their order."""
     seen = [(e.tenant_id, _shown(e)) for e in events]
-    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    found = owners(seen, await identities.find_locked(tx, keys))
+    found, same, stored = await _locked(tx, seen)
+    if any(known.merged_into for known in stored.values()):
+        found, same, stored = await _locked(tx, seen)  # merged while its lock was waited for
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
-    stored = await repository.find_known_for_update(tx, [*refs, *losers.values()])
 
     people: _People = {}
     told: set[TenantIdentity] = set()
@@ -82,6 +85,22 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
     await referrals.note(tx, zip(found.contacts, events, strict=True))
+    await linked.merge(tx, same, [event.cause for event in events])
+
+
+async def _locked(
+    tx: Transaction, seen: Sequence[tuple[str, list[WhatsAppId]]]
+) -> tuple[Owners, Sequence[Same], dict[Ref, Known]]:
+    """Whose messages these are, who is the same, and the contacts on record of all, locked."""
+    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    known = await identities.find_locked(tx, keys)
+    found = owners(seen, known)
+    same = linked.shown(seen, found, known)
+    await linked.prepare(tx, same)
+    refs = [(tenant_id, id_) for (tenant_id, _), id_ in zip(seen, found.contacts, strict=True)]
+    refs += [(key[0], contact_id) for key, contact_id in found.lost.items()]
+    refs += [one.loser for one in same]
+    return found, same, await repository.find_known_for_update(tx, refs)
 
 
 def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
@@ -165,8 +184,8 @@ def _events(
     if person.is_new:
         yield ContactCreated(contact=shown[ref])
         return
-    for linked in person.linked:
-        identity = contract.ContactIdentity(kind=linked.kind, value=linked.value)
+    for shown_as in person.linked:
+        identity = contract.ContactIdentity(kind=shown_as.kind, value=shown_as.value)
         yield ContactIdentityLinked(contact_id=person.known.id, identity=identity)
     if person.changed:
         yield ContactUpdated(contact=shown[ref], changed=sorted(person.changed))

@@ -58,6 +58,12 @@ class Contact(Base, table=True):
             },
             postgresql_where=_LIVE,
         ),
+        Index(
+            "idx_contacts_merged",
+            "tenant_id",
+            "merged_into",
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 
@@ -81,6 +87,8 @@ class Contact(Base, table=True):
     sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
     tag_keys: list[str] = columns.texts()
     deleted_at: datetime | None = columns.maybe_moment()
+    merged_into: UUID | None = None
+    """Who it is by now; such a contact is deleted too, and never comes back by itself."""
     version: int = 1
     created_at: datetime = columns.moment()
     updated_at: datetime = columns.moment()

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import NotFoundError
+from service_kit.errors import ConflictError, NotFoundError
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -60,6 +60,7 @@ class Known:
     first_interaction_at: datetime | None = None
     last_interaction_at: datetime | None = None
     deleted_at: datetime | None = None
+    merged_into: UUID | None = None
 
     def teach(self, contact: Contact) -> Contact:
         """The contact's row with these values."""
@@ -96,16 +97,31 @@ async def find_for_update(tx: Transaction, refs: Collection[Ref]) -> dict[Ref, C
     return {(contact.tenant_id, contact.id): contact for contact in found}
 
 
-async def find_live(tx: Transaction, contact_id: UUID) -> Contact | None:
-    """The contact, unless it is missing, deleted or another tenant's."""
-    contact = await CONTACTS.first(tx, "SELECT * FROM contacts WHERE id = $1", contact_id)
-    return contact if contact and contact.deleted_at is None else None
+async def get_live(tx: Transaction, contact_id: UUID, *, keep: bool = False) -> Contact:
+    """The contact, as `live` has it; `keep` keeps it from being merged until the commit."""
+    suffix = " FOR KEY SHARE" if keep else ""
+    one = f"SELECT * FROM contacts WHERE id = $1{suffix}"  # noqa: S608
+    return live(await CONTACTS.first(tx, one, contact_id))
 
 
-async def check_live(tx: Transaction, contact_id: UUID) -> None:
-    """Raise NotFoundError unless the contact is there: nobody reads or writes about who is not."""
-    if await find_live(tx, contact_id) is None:
+def live(contact: Contact | None) -> Contact:
+    """The contact, if it is there to be read and written about.
+
+    Raises NotFoundError for one that is missing, deleted or another tenant's, and ConflictError
+    `contact_merged` for one that is somebody else by now.
+    """
+    if contact is not None and contact.merged_into is not None:
+        raise merged(contact.merged_into)
+    if contact is None or contact.deleted_at is not None:
         raise NotFoundError("contact")
+    return contact
+
+
+def merged(into: UUID) -> ConflictError:
+    """What is answered about a contact that was merged into this one."""
+    return ConflictError(
+        "contact_merged", "The contact was merged into another one.", merged_into=str(into)
+    )
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:

@@ -21,7 +21,7 @@ from service_kit.errors import (
 from service_kit.request_client import RequestClient
 from shared_events import examples
 from shared_events.permissions import permits
-from shared_events.requests import Principal, Reply
+from shared_events.requests import Principal, Problem, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +30,7 @@ from crm_gateway.access.callers import Callers, address_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
-from crm_gateway.problems.errors import of_problem
+from crm_gateway.problems.errors import HttpError, of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
@@ -118,7 +118,7 @@ class Endpoint:
             )
             reply = await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
-            raise of_problem(reply.problem)
+            raise _refused(reply.problem)
         return self._answer(reply, http)
 
     async def _ask(
@@ -175,6 +175,14 @@ class Endpoint:
             headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))
         content = orjson.dumps(value)
         return Response(content, row.status, headers=headers, media_type="application/json")
+
+
+def _refused(problem: Problem) -> HttpError:
+    """The answer to what a service refused; one that is another by now leads there."""
+    error = of_problem(problem)
+    if problem.code == "contact_merged":
+        error.headers["Location"] = f"{PREFIX}/contacts/{problem.extra['merged_into']}"
+    return error
 
 
 def _given(row: Row) -> type[BaseModel] | None:

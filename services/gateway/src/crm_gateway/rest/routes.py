@@ -8,6 +8,7 @@ from shared_events.contacts import (
     contact,
     contact_list,
     custom_field,
+    merge,
     note,
     pipeline,
     tag,
@@ -44,6 +45,7 @@ ROUTES: tuple[Row, ...] = (
     Row("PATCH", "/contacts/{contact_id}", "contacts.update", contact.PatchContact),
     Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
     Row("POST", "/contacts/{contact_id}/restore", "contacts.delete", contact.RestoreContact),
+    Row("POST", "/contacts/{contact_id}/merge", "contacts.update", merge.MergeContacts),
     Row(
         "PUT",
         "/contacts/by-identity/{identity_kind}/{value}",

@@ -26,6 +26,7 @@ from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
+from crm_messaging.replicas.models import ContactRef
 from crm_messaging.sessions import repository as sessions
 
 Received = Event[ChannelMessageReceived]
@@ -35,8 +36,13 @@ Received = Event[ChannelMessageReceived]
 class _Arrival:
     tenant_id: str
     data: ChannelMessageReceived
-    contact: ContactSummary
+    person: ContactRef
     cause: Cause
+
+    @property
+    def contact(self) -> ContactSummary:
+        """Its person, as events show it."""
+        return replicas.summary(self.person)
 
     @property
     def key(self) -> MessageKey:
@@ -44,7 +50,7 @@ class _Arrival:
 
     @property
     def session_key(self) -> sessions.SessionKey:
-        return self.tenant_id, self.data.channel.id, self.contact.id
+        return self.tenant_id, self.data.channel.id, self.person.contact_id
 
     @property
     def group(self) -> str | None:
@@ -53,16 +59,16 @@ class _Arrival:
 
     @property
     def conversation_id(self) -> UUID:
-        return conversations.id_of(self.data.channel.id, self.contact.id, self.group)
+        return conversations.id_of(self.data.channel.id, self.person, self.group)
 
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    contacts = await people.resolve(tx, [_sender(event) for event in events])
+    persons = await people.resolve(tx, [_sender(event) for event in events])
     known = await repository.find_ids(tx, _mentioned(events))
     arrivals: dict[MessageKey, _Arrival] = {}
-    for event, contact in zip(events, contacts, strict=True):
-        arrival = _Arrival(event.tenant_id, event.data, contact, event.cause)
+    for event, person in zip(events, persons, strict=True):
+        arrival = _Arrival(event.tenant_id, event.data, person, event.cause)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
     if not arrivals:
@@ -130,7 +136,7 @@ def _turns(
                 id=conversation_id,
                 tenant_id=first.tenant_id,
                 channel_id=first.data.channel.id,
-                contact_id=None if first.group else first.contact.id,
+                contact_id=None if first.group else first.person.contact_id,
                 chat_id=first.group,
                 messages=len(said),
                 unread=len(said) - answered,
@@ -195,7 +201,7 @@ def _message(
     now = datetime.now(UTC)
     return Message(
         id=uuid7(),
-        contact_id=arrival.contact.id,
+        contact_id=arrival.person.contact_id,
         session_id=session_id,
         conversation_id=arrival.conversation_id,
         channel_id=data.channel.id,

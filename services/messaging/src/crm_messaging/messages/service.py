@@ -14,6 +14,7 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.address import chat_id_for
 from crm_messaging.messages.receipts import RECEIPTS
+from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
@@ -27,9 +28,10 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     or channel, ConflictError for a contact that WhatsApp does not know.
     """
     _check_content(request)
-    contact = await replicas.get_contact(tx, request.contact_id)
+    person = await people.get_contact(tx, request.contact_id)
+    contact = replicas.summary(person)
     channel = await replicas.get_channel(tx, request.channel_id)
-    replied = await _replied(tx, request)
+    replied = await _replied(tx, request, contact.id)
     chat_id = chat_id_for(
         contact.phone,
         await replicas.identities_of(tx, contact.id),
@@ -52,7 +54,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         started = SessionStarted(session=session, contact=contact, channel=channel.summary)
         tx.outbox.add(started, session.id)
     turn = conversations.Turn(
-        id=conversations.id_of(channel.summary.id, contact.id, None),
+        id=conversations.id_of(channel.summary.id, person, None),
         tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
         contact_id=contact.id,
@@ -117,7 +119,7 @@ def _check_content(request: SendMessage) -> None:
         )
 
 
-async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
+async def _replied(tx: Transaction, request: SendMessage, contact_id: UUID) -> Message | None:
     if request.reply_to_id is None:
         return None
     try:
@@ -127,7 +129,7 @@ async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
     # What one customer wrote is not for another to read in a quote.
     if replied is None or (replied.channel_id, replied.contact_id) != (
         request.channel_id,
-        request.contact_id,
+        contact_id,
     ):
         raise InvalidError.field(
             "reply_to_id", "unknown_message", "There is no such message in this conversation."

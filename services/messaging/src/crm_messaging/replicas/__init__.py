@@ -10,12 +10,9 @@ from crm_messaging.replicas import consumers
 
 
 def add_to(service: Service) -> None:
-    """Contacts, channels and agents as their owners tell of them."""
+    """Channels, agents and what ends of contacts; what makes people one is `merging`'s."""
     queue = MESSAGING_REPLICAS
-    service.on(queue, contact.ContactCreated, consumers.on_contact_changed, together=True)
-    service.on(queue, contact.ContactUpdated, consumers.on_contact_changed, together=True)
     service.on(queue, contact.ContactDeleted, consumers.on_contact_deleted, together=True)
-    service.on(queue, contact.ContactIdentityLinked, consumers.on_identity_linked, together=True)
     service.on(
         queue, contact.ContactIdentityReleased, consumers.on_identity_released, together=True
     )

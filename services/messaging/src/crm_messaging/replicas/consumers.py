@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from service_kit.search import searchable
 from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
 from shared_events.contacts.contact import (
     Contact,
@@ -56,23 +55,8 @@ async def on_contact_changed(
             if key in known and known[key].phone not in (None, contact.phone)
         },
     )
-    await repository.CONTACTS.upsert(
-        tx,
-        [
-            ContactRef(
-                tenant_id=tenant_id,
-                contact_id=contact.id,
-                name=contact.name,
-                phone=contact.phone,
-                profile_picture_url=contact.profile_picture_url,
-                search_text=searchable(contact.name, contact.phone),
-                seq=seq,
-                deleted=False,
-            )
-            for (tenant_id, _), (contact, seq) in newest.items()
-        ],
-        newest="seq",
-    )
+    copies = [repository.copy(key[0], *told) for key, told in newest.items()]
+    await repository.CONTACTS.upsert(tx, copies, newest="seq")
 
 
 def _typed(identity: Identity) -> ContactIdentity:

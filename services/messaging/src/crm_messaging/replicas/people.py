@@ -1,12 +1,13 @@
 """Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
 from service_kit.search import searchable
 from service_kit.text import without_nul
 from shared_events.contacts.contact import ContactIdentity
@@ -18,9 +19,8 @@ from shared_events.identity import (
     display_name,
     owners,
 )
-from shared_events.messaging.summaries import ContactSummary
 
-from crm_messaging.replicas import repository
+from crm_messaging.replicas import merged, repository
 from crm_messaging.replicas.models import ContactRef, IdentityRef
 from crm_messaging.replicas.repository import ContactKey
 
@@ -55,36 +55,49 @@ class Sender:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
-async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSummary]:
-    """The contact of each person, in order; people and identities not known yet are recorded."""
+async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactRef]:
+    """The contact of each person, in order; people and identities not known yet are recorded.
+
+    Nobody merges them until the transaction ends.
+    """
     seen = [(person.tenant_id, person.identities) for person in people]
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
     while True:
-        found = owners(seen, await _known(tx, sorted(keys)))
+        found = owners(seen, await on_record(tx, sorted(keys)))
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
     if found.renamed or found.moved:
         await _rename(tx, found.renamed | found.moved)
     contacts = [(p.tenant_id, c) for p, c in zip(people, found.contacts, strict=True)]
-    known = await repository.known_contacts(tx, contacts)
+    known = await merged.current(tx, contacts)
     missing = {c: p for c, p in zip(contacts, people, strict=True) if c not in known}
     if missing:
         await _introduce(tx, missing)
-        known |= await repository.known_contacts(tx, missing)
-    return [
-        ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
-        for row in map(known.__getitem__, contacts)
-    ]
+        known |= await merged.current(tx, missing)
+    return [known[contact] for contact in contacts]
+
+
+async def get_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
+    """A contact to write to, or whom it was merged into; NotFoundError when missing or deleted.
+
+    Nobody merges it until the transaction ends.
+    """
+    key = tx.tenant_id, contact_id
+    row = (await merged.current(tx, [key])).get(key)
+    if row is None or row.deleted:
+        raise NotFoundError("contact", may_come=row is None)
+    return row
 
 
 async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
     """The contact's id of each person, in order; nothing is recorded of strangers."""
     seen = [(person.tenant_id, person.identities) for person in people]
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    return list(owners(seen, await _known(tx, sorted(keys))).contacts)
+    return list(owners(seen, await on_record(tx, sorted(keys))).contacts)
 
 
-async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+async def on_record(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+    """Those of the identities that are known, and whose they are."""
     rows = await repository.IDENTITIES.find(
         tx,
         _KNOWN,
@@ -127,14 +140,16 @@ async def _rename(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -
     await repository.IDENTITIES.update(tx, _rows(identities), *columns)
 
 
-async def link(tx: Transaction, identities: Iterable[tuple[str, ContactIdentity, UUID]]) -> None:
+async def link(tx: Transaction, identities: Sequence[tuple[str, ContactIdentity, UUID]]) -> None:
     """Contacts says whose these identities are; a value WhatsApp reported to us stays.
 
-    Each comes with its tenant and the contact it belongs to; the last word counts.
+    Each comes with its tenant and the contact it belongs to, or whom that was merged into; the last
+    word counts.
     """
+    ends = await merged.ends(tx, [(tenant_id, owner) for tenant_id, _, owner in identities])
     owned = {
         (tenant_id, WhatsAppId(identity.kind, identity.value).key): Owned(
-            owner, identity.value, identity.proved
+            ends.get((tenant_id, owner), owner), identity.value, identity.proved
         )
         for tenant_id, identity, owner in identities
     }
