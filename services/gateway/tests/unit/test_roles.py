@@ -115,6 +115,7 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
+    ("GET", "/reports/conversations"): STAFF,
     ("GET", "/events"): ALL,
     ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,

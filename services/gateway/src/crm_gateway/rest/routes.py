@@ -14,7 +14,7 @@ from shared_events.contacts import (
     timeline,
     tracking,
 )
-from shared_events.messaging import conversation, message, session
+from shared_events.messaging import conversation, message, report, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -155,6 +155,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
+    Row("GET", "/reports/conversations", "reports.read", report.GetConversationReport),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),

@@ -22,11 +22,13 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.sessions.waiting import talk
 
 Received = Event[ChannelMessageReceived]
 
@@ -97,6 +99,7 @@ def _sender(event: Received) -> people.Sender:
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
+    now = datetime.now(UTC)
     grouped: dict[sessions.SessionKey, list[_Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.session_key, []).append(arrival)
@@ -109,6 +112,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
             opened_by=group[0].data.origin,
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
+            talk=talk((a.data.direction, placed_at(a.data.sent_at, now)) for a in group),
         )
         for (tenant_id, channel_id, contact_id), group in grouped.items()
     ]
