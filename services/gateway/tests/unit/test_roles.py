@@ -75,6 +75,7 @@ MAY_USE = {
     ("PUT", "/messages/{message_id}/reaction"): ALL,
     ("DELETE", "/messages/{message_id}/reaction"): ALL,
     ("GET", "/messages/{message_id}/versions"): ALL,
+    ("GET", "/messages/{message_id}/receipts"): ALL,
     ("GET", "/sessions"): ALL,
     ("GET", "/sessions/{session_id}"): ALL,
     ("GET", "/sessions/{session_id}/messages"): ALL,

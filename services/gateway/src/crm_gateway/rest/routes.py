@@ -142,6 +142,12 @@ ROUTES: tuple[Row, ...] = (
         "messages.read",
         message.ListMessageVersions,
     ),
+    Row(
+        "GET",
+        "/messages/{message_id}/receipts",
+        "messages.read",
+        message.ListMessageReceipts,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),

@@ -22,6 +22,7 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.members import Members
 from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
@@ -165,6 +166,7 @@ async def _store(
     seq = {id_: said[id_] - n for id_, n in Counter(a.conversation_id for a in arrivals).items()}
     started: set[UUID] = set()
     stored: list[Said] = []
+    members = Members()
     for arrival in arrivals:
         tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
@@ -182,13 +184,17 @@ async def _store(
         arrived = telling(message, message.status, conversation)
         tx.outbox.add(arrived, session.id, tenant_id=tenant_id, cause=arrival.cause)
         for receipt in parked.get(arrival.key, ()):
-            progress = advance(message, receipt, in_group=arrival.data.is_group)
+            if members.takes(Said(tenant_id, message, arrival.data.chat_id), receipt):
+                message = members.take(tenant_id, message, receipt)
+                continue
+            progress = advance(message, receipt)
             message = progress.message
             if progress.raised:
                 told = telling(message, receipt.status, conversation)
                 tx.outbox.add(told, session.id, tenant_id=tenant_id, cause=arrival.cause)
         stored.append(Said(tenant_id, message, arrival.data.chat_id))
     await repository.insert(tx, stored)
+    await members.save(tx)
 
 
 def _message(
