@@ -42,11 +42,20 @@ class Reaction(Contract):
     at: datetime
 
 
+class ReceiptCounts(Contract):
+    """How many members of a group a message got to; who read it has it delivered, too."""
+
+    delivered: int = 0
+    read: int = 0
+    played: int = 0
+
+
 class Message(Contract):
     """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
 
     One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
     replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
+    One of ours in a group has `receipts`: how many members it got to.
     """
 
     id: UUID
@@ -74,6 +83,7 @@ class Message(Contract):
     revoked_at: datetime | None = None
     edited_at: datetime | None = None
     reactions: list[Reaction] = Field(default_factory=list)
+    receipts: ReceiptCounts | None = None
     seq: int
     version: int = 1
     created_at: datetime
@@ -89,6 +99,20 @@ class MessageVersion(Contract):
 
     content: bounds.MessageText | None = None
     since: datetime
+
+
+class MessageReceipt(Contract):
+    """How far a message of ours got with one person: in a group with each that was reported.
+
+    `participant` is the person's WhatsApp id; contact and name are there where they are known.
+    """
+
+    participant: bounds.ChatId
+    contact_id: UUID | None = None
+    name: bounds.Name | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    played_at: datetime | None = None
 
 
 class SendMessage(Command[Message], key="messaging.message.send"):
@@ -149,6 +173,12 @@ class ListSessionMessages(ListMessages, key="messaging.message.list_of_session")
 
 class ListMessageVersions(ListQuery[MessageVersion], key="messaging.message.list_versions"):
     """What a message said, oldest first; nothing while its text was never replaced."""
+
+    message_id: UUID
+
+
+class ListMessageReceipts(ListQuery[MessageReceipt], key="messaging.message.list_receipts"):
+    """With whom a message of ours got how far; nothing of one that a customer wrote."""
 
     message_id: UUID
 

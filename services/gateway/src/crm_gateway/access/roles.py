@@ -21,6 +21,7 @@ PERMISSIONS = frozenset(
         "notes.delete",
         "pipelines.read",
         "pipelines.manage",
+        "reports.read",
         "agents.read",
         "agents.manage",
         "channels.read",
@@ -45,6 +46,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "notes.*",
         "agents.read",
         "pipelines.read",
+        "reports.read",
         "events.read",
     ),
     "agent": (

@@ -15,7 +15,7 @@ from shared_events.contacts import (
     timeline,
     tracking,
 )
-from shared_events.messaging import conversation, message, session
+from shared_events.messaging import conversation, message, report, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -144,6 +144,12 @@ ROUTES: tuple[Row, ...] = (
         "messages.read",
         message.ListMessageVersions,
     ),
+    Row(
+        "GET",
+        "/messages/{message_id}/receipts",
+        "messages.read",
+        message.ListMessageReceipts,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
@@ -157,6 +163,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
+    Row("GET", "/reports/conversations", "reports.read", report.GetConversationReport),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),

@@ -6,7 +6,7 @@ from shared_events.channels import traffic
 from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
-from crm_messaging.messages import arrival, changes, consumers, listing, requests
+from crm_messaging.messages import arrival, changes, consumers, listing, reached, requests
 from crm_messaging.settings import MessagingSettings
 
 
@@ -19,6 +19,7 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     sending = requests.Sending(egress, plain_http=not settings.is_production)
     service.answer(message.SendMessage, sending.send_message)
     service.answer(message.GetMessage, requests.get_message)
+    service.answer(message.ListMessageReceipts, reached.list_receipts)
     service.answer(message.ListMessages, listing.list_messages)
     service.answer(message.ListContactMessages, listing.list_contact_messages)
     service.answer(message.ListSessionMessages, listing.list_session_messages)

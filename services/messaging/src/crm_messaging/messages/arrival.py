@@ -22,12 +22,15 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.members import Members
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.replicas.models import ContactRef
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.sessions.waiting import talk
 
 Received = Event[ChannelMessageReceived]
 
@@ -103,6 +106,7 @@ def _sender(event: Received) -> people.Sender:
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
+    now = datetime.now(UTC)
     grouped: dict[sessions.SessionKey, list[_Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.session_key, []).append(arrival)
@@ -115,6 +119,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
             opened_by=group[0].data.origin,
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
+            talk=talk((a.data.direction, placed_at(a.data.sent_at, now)) for a in group),
         )
         for (tenant_id, channel_id, contact_id), group in grouped.items()
     ]
@@ -167,6 +172,7 @@ async def _store(
     seq = {id_: said[id_] - n for id_, n in Counter(a.conversation_id for a in arrivals).items()}
     started: set[UUID] = set()
     stored: list[Said] = []
+    members = Members()
     for arrival in arrivals:
         tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
@@ -184,13 +190,17 @@ async def _store(
         arrived = telling(message, message.status, conversation)
         tx.outbox.add(arrived, session.id, tenant_id=tenant_id, cause=arrival.cause)
         for receipt in parked.get(arrival.key, ()):
-            progress = advance(message, receipt, in_group=arrival.data.is_group)
+            if members.takes(Said(tenant_id, message, arrival.data.chat_id), receipt):
+                message = members.take(tenant_id, message, receipt)
+                continue
+            progress = advance(message, receipt)
             message = progress.message
             if progress.raised:
                 told = telling(message, receipt.status, conversation)
                 tx.outbox.add(told, session.id, tenant_id=tenant_id, cause=arrival.cause)
         stored.append(Said(tenant_id, message, arrival.data.chat_id))
     await repository.insert(tx, stored)
+    await members.save(tx)
 
 
 def _message(

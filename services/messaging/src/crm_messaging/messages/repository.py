@@ -9,7 +9,7 @@ from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message, Reaction
+from shared_events.messaging.message import Message, Reaction, ReceiptCounts
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
@@ -74,7 +74,8 @@ _RECEIPTS = Rows(models.ParkedReceipt)
 _ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
 _SAVED = (
     *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "revoked_at", "metadata_", "version", "updated_at"),
+    *("failed_at", "failure_reason", "revoked_at", "version", "updated_at"),
+    *("delivered_count", "read_count", "played_count"),
 )
 
 
@@ -132,16 +133,32 @@ class Stored(Said):
     @property
     def in_group(self) -> bool:
         """Whether several people read it."""
-        return self.chat_id.endswith("@g.us")
+        return is_group(self.chat_id)
 
 
-_SHOWN = tuple(name for name in Message.model_fields if name not in ("metadata", "reactions"))
+_BESIDE = ("metadata", "reactions", "receipts")
+_SHOWN = tuple(name for name in Message.model_fields if name not in _BESIDE)
+
+
+def is_group(chat_id: str) -> bool:
+    """Whether a chat is one of several people."""
+    return chat_id.endswith("@g.us")
 
 
 def resource(row: models.Message, reactions: Sequence[Mapping[str, Any]] | None = None) -> Message:
     """A row as customers see it, with the reactions to it."""
     shown = {name: getattr(row, name) for name in _SHOWN}
-    beside = {"metadata": row.metadata_, "reactions": reactions or []}
+    counts = {
+        "delivered": row.delivered_count,
+        "read": row.read_count,
+        "played": row.played_count,
+    }
+    in_group = row.direction == "outbound" and is_group(row.chat_id)
+    beside = {
+        "metadata": row.metadata_,
+        "reactions": reactions or [],
+        "receipts": counts if in_group else None,
+    }
     return Message.model_validate({**shown, **beside})
 
 
@@ -149,12 +166,16 @@ def row_of(said: Said) -> models.Message:
     """A message as it is stored."""
     message = said.message
     shown = {name: getattr(message, name) for name in _SHOWN}
+    counts = message.receipts or ReceiptCounts()
     return models.Message.model_construct(
         **shown,
         metadata_=message.metadata,
         tenant_id=said.tenant_id,
         chat_id=said.chat_id,
         placed_at=placed_at(message.sent_at, message.created_at),
+        delivered_count=counts.delivered,
+        read_count=counts.read,
+        played_count=counts.played,
     )
 
 
@@ -196,11 +217,18 @@ async def save(tx: Transaction, messages: Iterable[Said]) -> None:
 
 async def get(tx: Transaction, message_id: UUID) -> Message:
     """One message; NotFoundError when there is none."""
-    row = await MESSAGES.first(tx, "SELECT * FROM messages WHERE id = $1", message_id)
+    message, _ = await said(tx, message_id)
+    (message,) = await as_of_now(tx, [message])
+    return message
+
+
+async def said(tx: Transaction, message_id: UUID) -> tuple[Message, str]:
+    """One message without reactions, and the chat it was said in; NotFoundError."""
+    one = "SELECT * FROM messages WHERE id = $1 AND tenant_id = $2"
+    row = await MESSAGES.first(tx, one, message_id, tx.tenant_id)
     if row is None:
         raise NotFoundError("message")
-    (message,) = await as_of_now(tx, [resource(row)])
-    return message
+    return resource(row), row.chat_id
 
 
 async def as_of_now(tx: Transaction, messages: Sequence[Message]) -> list[Message]:

@@ -13,10 +13,12 @@ from shared_events.messaging.session import SessionStarted, SessionSummary
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.address import chat_id_for
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import RECEIPTS
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.sessions.waiting import talk
 
 MAX_CAPTION = 1024
 
@@ -39,6 +41,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     )
     if chat_id is None:
         raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
+    now = datetime.now(UTC)
     opening = sessions.Opening(
         tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
@@ -47,6 +50,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         opened_by="agent",
         timeout_seconds=channel.session_timeout_seconds,
         messages=1,
+        talk=talk([("outbound", placed_at(None, now))]),
     )
     (joined,) = (await sessions.join(tx, [opening])).values()
     session = joined.session
@@ -65,7 +69,6 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         session=session,
     )
     said = await conversations.say(tx, [turn])
-    now = datetime.now(UTC)
     message = Message(
         id=uuid7(),
         contact_id=contact.id,

@@ -75,7 +75,7 @@ async def take_back(tx: Transaction, message_id: UUID, call: Call) -> None:
         _refuse_unsent(message)
         if _age(message) > REVOKE_WINDOW:
             raise ConflictError("revoke_window_passed", "WhatsApp deletes for 60 hours only.")
-    revoked = advance(message, Receipt("revoked", datetime.now(UTC)), in_group=stored.in_group)
+    revoked = advance(message, Receipt("revoked", datetime.now(UTC)))
     said = messages.Said(stored.tenant_id, revoked.message, stored.chat_id)
     await messages.save(tx, [said])
     conversation = stored.conversation
