@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
+from shared_events.messaging.content import Card, Mentioned, Place, Poll
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
@@ -25,6 +26,18 @@ ContentType = Literal[
     "contact",
     "poll",
     "unsupported",
+]
+SentType = Literal[
+    "text",
+    "image",
+    "video",
+    "audio",
+    "voice",
+    "document",
+    "sticker",
+    "location",
+    "contact",
+    "poll",
 ]
 MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played", "received"]
 
@@ -94,15 +107,20 @@ class MessageVersion(Contract):
 class SendMessage(Command[Message], key="messaging.message.send"):
     """Queue a message to a contact. Text needs `content`; media needs `media_url`.
 
-    Answers at once with status `queued`; it never waits for WhatsApp.
+    A `location`, `contact` or `poll` needs the field of its name. Each of `mentions` stands in the
+    text as `@` and its digits. Answers at once with status `queued`; it never waits for WhatsApp.
     """
 
     contact_id: UUID
     channel_id: UUID
-    content_type: Literal["text", "image", "video", "audio", "voice", "document"] = "text"
+    content_type: SentType = "text"
     content: Annotated[str, StringConstraints(max_length=4096)] | None = None
     media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
     media_mime_type: str | None = Field(default=None, max_length=255)
+    location: Place | None = None
+    contact: Card | None = None
+    poll: Poll | None = None
+    mentions: list[Mentioned] = Field(default_factory=list, max_length=50)
     reply_to_id: UUID | None = None
     metadata: bounds.Document = Field(default_factory=dict)
 

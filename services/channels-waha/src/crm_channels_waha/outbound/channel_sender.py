@@ -300,4 +300,5 @@ async def _outgoing(tx: Transaction, row: OutboundMessage, channel: ChannelRow) 
         reply_to=reply_to,
         replies_to_us=bool(ours),
         engine=channel.engine,
+        details=row.details,
     )

@@ -16,7 +16,8 @@ class OutboundMessage(Base, table=True):
 
     `state`: `pending` (nothing was sent), `sending` (committed before the request leaves),
     `unknown` (WhatsApp may have it), `sent`, `failed`. `external_id` is WhatsApp's bare id; it is
-    set before sending where WAHA lets us choose it. `failures` counts sends proven lost.
+    set before sending where WAHA lets us choose it. `failures` counts sends proven lost. `details`
+    hold what is neither text nor file: a `location`, `contacts`, a `poll`, whom it `mentions`.
 
     A change to a message that is there is an entry too, in its chat's order: `content_type` is
     `edit`, `revoke` or `reaction`, `message_id` the request's and `target_id` our message's. It has
@@ -66,6 +67,7 @@ class OutboundMessage(Base, table=True):
     content: str | None = columns.maybe_text()
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
+    details: dict[str, Any] = columns.document()
     reply_to_external_id: str | None = Field(default=None, max_length=255)
     target_id: UUID | None = None
     target_external_id: str | None = Field(default=None, max_length=255)

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
@@ -11,13 +10,10 @@ from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
 from crm_messaging.conversations import repository as conversations
-from crm_messaging.messages import repository
+from crm_messaging.messages import content, repository
 from crm_messaging.messages.address import chat_id_for
-from crm_messaging.messages.receipts import RECEIPTS
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
-
-MAX_CAPTION = 1024
 
 
 async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> Message:
@@ -26,7 +22,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     Raises InvalidError for content that does not fit its type, NotFoundError for a missing contact
     or channel, ConflictError for a contact that WhatsApp does not know.
     """
-    _check_content(request)
+    content.check(request)
     contact = await replicas.get_contact(tx, request.contact_id)
     channel = await replicas.get_channel(tx, request.channel_id)
     replied = await _replied(tx, request)
@@ -73,11 +69,11 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         direction="outbound",
         origin="agent",
         content_type=request.content_type,
-        content=request.content,
+        content=content.text_of(request),
         media_url=str(request.media_url) if request.media_url else None,
         media_mime_type=request.media_mime_type,
         reply_to_id=request.reply_to_id,
-        metadata=request.metadata,
+        metadata={**request.metadata, **content.details_of(request)},
         status="queued",
         sent_by=sent_by,
         seq=said[turn.id],
@@ -95,26 +91,6 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     )
     tx.outbox.add(queued, session.id)
     return message
-
-
-def _check_content(request: SendMessage) -> None:
-    content = request.content
-    try:
-        orjson.dumps(request.metadata)
-    except orjson.JSONEncodeError:
-        raise InvalidError.field("metadata", "not_json", "A number is too large.") from None
-    if RECEIPTS in request.metadata:
-        raise InvalidError.field(f"metadata/{RECEIPTS}", "reserved_key", "This key is ours.")
-    if request.content_type == "text":
-        if not content or not content.strip():
-            raise InvalidError.field("content", "blank", "A text message needs content.")
-        return
-    if request.media_url is None:
-        raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
-    if content is not None and len(content) > MAX_CAPTION:
-        raise InvalidError.field(
-            "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
-        )
 
 
 async def _replied(tx: Transaction, request: SendMessage) -> Message | None:

@@ -17,10 +17,10 @@ from crm_messaging.messages import repository as messages
 from crm_messaging.messages.changes.changing import Changing
 from crm_messaging.messages.changes.edits import Edit
 from crm_messaging.messages.changes.reactions import Reacted
+from crm_messaging.messages.content import MAX_CAPTION
 from crm_messaging.messages.events import telling
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import Stored
-from crm_messaging.messages.service import MAX_CAPTION
 
 EDIT_WINDOW = timedelta(minutes=15)
 REVOKE_WINDOW = timedelta(hours=60)
