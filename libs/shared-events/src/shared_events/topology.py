@@ -231,6 +231,7 @@ MESSAGING_REPLICAS = EventQueue(
         contact.ContactIdentityLinked,
         channel.ChannelCreated,
         channel.ChannelUpdated,
+        channel.ChannelStatusChanged,
         channel.ChannelDeleted,
         agent.AgentCreated,
         agent.AgentUpdated,

@@ -8,6 +8,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.outbound.channel_sender import Pace
 from crm_channels_waha.outbound.consumers import on_change_requested, on_message_queued
+from crm_channels_waha.outbound.expiring import Expiry
 from crm_channels_waha.outbound.sender import Sender
 from crm_channels_waha.settings import ChannelsSettings
 
@@ -21,3 +22,4 @@ def add_to(
     service.on(queue, requested, on_change_requested, together=True)
     sender = Sender(service.database, connections, status, Pace.of(settings))
     service.background("sender", sender.run)
+    service.background("expiry", Expiry(service.database).run)

@@ -1,15 +1,17 @@
 """What may be sent, and how it is kept: as what comes in is shown. Nothing here does I/O."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from service_kit.errors import InvalidError
-from shared_events.messaging.content import Card, Place, Poll
-from shared_events.messaging.message import SendMessage
+from service_kit.errors import ConflictError, InvalidError
+from shared_events.messaging.content import Card, Location, Poll
+from shared_events.messaging.message import Message, SendMessage
 
 from crm_messaging.messages.receipts import RECEIPTS
 
 MAX_CAPTION = 1024
+_EDITABLE = frozenset({"text", "image", "video", "document"})
 MENTIONS = "mentions"
 """The key of a message's metadata that names who is mentioned in it."""
 
@@ -43,8 +45,23 @@ def check(request: SendMessage) -> None:
         raise InvalidError.field(kind, "missing", f"A {kind} message needs {kind}.")
     if request.poll is not None and len(set(request.poll.options)) < len(request.poll.options):
         raise InvalidError.field("poll/options", "not_unique", "Each option stands once.")
-    for place, mentioned in enumerate(request.mentions):
-        if f"@{_digits(mentioned)}" not in (request.content or ""):
+    _check_mentions(request.content, request.mentions)
+
+
+def check_edit(message: Message, text: str) -> None:
+    """Raises InvalidError or ConflictError for a text that may not take the place of a message's.
+
+    `not_editable` are those that have neither text nor caption.
+    """
+    if message.content_type not in _EDITABLE:
+        raise ConflictError("not_editable", "Only texts and captions can be edited.")
+    if message.content_type != "text":
+        _check_caption(text)
+
+
+def _check_mentions(text: str | None, mentions: Sequence[str]) -> None:
+    for place, mentioned in enumerate(mentions):
+        if f"@{_digits(mentioned)}" not in (text or ""):
             raise InvalidError.field(
                 f"{MENTIONS}/{place}", "not_in_content", "The text must have it behind an @."
             )
@@ -63,7 +80,12 @@ def _check_metadata(request: SendMessage) -> None:
 def _check_file(request: SendMessage) -> None:
     if request.media_url is None:
         raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
-    if request.content is not None and len(request.content) > MAX_CAPTION:
+    if request.content is not None:
+        _check_caption(request.content)
+
+
+def _check_caption(text: str) -> None:
+    if len(text) > MAX_CAPTION:
         raise InvalidError.field(
             "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
         )
@@ -78,7 +100,7 @@ def details_of(request: SendMessage) -> dict[str, Any]:
     """What has no column, under the metadata's keys that messages of customers have it under."""
     details: dict[str, Any] = {}
     if request.location is not None:
-        details["location"] = _place(request.location)
+        details["location"] = _location(request.location)
     if request.contact is not None:
         details["contacts"] = [_card(request.contact)]
     if request.poll is not None:
@@ -88,8 +110,8 @@ def details_of(request: SendMessage) -> dict[str, Any]:
     return details
 
 
-def _place(place: Place) -> dict[str, Any]:
-    return {**place.model_dump(), "address": None}
+def _location(location: Location) -> dict[str, Any]:
+    return {**location.model_dump(), "address": None}
 
 
 def _card(card: Card) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def queued_message(
     media_url: str | None = None,
     reply_to: str | None = None,
     metadata: dict[str, Any] | None = None,
+    expires_at: datetime | None = None,
 ) -> MessageQueued:
     """A new message to a customer, as messaging queues it."""
     now = datetime.now(UTC)
@@ -51,6 +52,7 @@ def queued_message(
         content=content,
         media_url=media_url,
         metadata=metadata or {},
+        expires_at=expires_at,
         status="queued",
         seq=1,
         created_at=now,

@@ -1,4 +1,4 @@
-"""The ledger holds places, cards, polls and mentions."""
+"""The ledger holds what is neither text nor file, when it expires, and which time it was queued."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,17 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    empty = sa.text("'{}'::jsonb")
-    details = sa.Column("details", JSONB, nullable=False, server_default=empty)
-    op.add_column("outbound_messages", details)
+    for column in (
+        sa.Column("details", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.Column("message_version", sa.Integer, nullable=False, server_default=sa.text("1")),
+    ):
+        op.add_column("outbound_messages", column)
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "idx_outbound_messages_expiring",
+            "outbound_messages",
+            ["expires_at"],
+            postgresql_where=sa.text("state = 'pending' AND expires_at IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
