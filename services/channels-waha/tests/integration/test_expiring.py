@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from crm_channels_waha.outbound.consumers import on_message_queued
+from crm_channels_waha.outbound.stalled import StallAlarm
 from crm_fakes.waha import WahaSimulator
 from crm_testing.scenes.channels import Shop, queued_message
+from prometheus_client import REGISTRY
 from service_kit.cause import Cause
 from service_kit.incoming import Event
 from shared_events.channels.channel import DriveChannel
@@ -20,6 +22,17 @@ async def stopped(company: Shop, session: str) -> None:
     await company.connect(session=session)
     await company.value(DriveChannel(channel_id=company.channel_id, action="stop"))
     await company.until_status("stopped")
+
+
+async def count_stalled(company: Shop) -> None:
+    """Count what has waited for a moment."""
+    await StallAlarm(company.database, 0.001).once()
+
+
+def stalled(company: Shop) -> float | None:
+    """How many of a company's messages wait and do not get on; None when it is not named."""
+    labels = {"channel": str(company.channel_id), "state": "pending"}
+    return REGISTRY.get_sample_value("crm_waha_stalled_messages", labels)
 
 
 def message(company: Shop, content: str, **fields: Any) -> MessageQueued:
@@ -69,7 +82,9 @@ async def test_what_is_not_sent_in_time_fails_and_can_be_queued_once_more(
         assert {one["message_id"] for one in told} == ids
         assert {one["code"] for one in told} == {"expired"}
         assert (await shop.ledger(late.message.id))["reason"].startswith("expired: ")
-        assert (await shop.ledger(waits.message.id))["state"] == "pending"
+        assert (await shop.ledger(waits.message.id))["state"] in ("pending", "sending")
+    await count_stalled(company)
+    assert stalled(company) == stalled(other_company) == 1
     assert waha.sent == {}
     for _ in range(2):
         await company.publish(late_of(expiring[0]))
@@ -77,6 +92,8 @@ async def test_what_is_not_sent_in_time_fails_and_can_be_queued_once_more(
     await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
     waha.scan("loja")
     await company.until_state(late_of(expiring[0]).message.id, "sent")
+    await count_stalled(company)
+    assert (stalled(company), stalled(other_company)) == (None, 1)
     sent = sorted(m.text or "" for m in waha.sent.values() if m.session == "loja")
     assert sent == ["atrasada", "espera"]
     assert all(m.times == 1 for m in waha.sent.values())
@@ -95,6 +112,7 @@ async def test_what_may_have_arrived_is_never_sent_again(
     company: Shop, other_company: Shop, waha: WahaSimulator
 ) -> None:
     await stopped(company, "loja")
+    await company.write("holds back all others of its chat")
     outcomes = {
         "outcome_unknown: reset": ("failed", "failed"),
         "outcome_unknown": ("failed", "failed"),

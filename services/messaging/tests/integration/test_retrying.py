@@ -13,6 +13,7 @@ from crm_messaging.messages.consumers import (
     on_status_reported,
 )
 from crm_messaging.messages.retrying import retry_message
+from crm_messaging.messages.scheduled import service as scheduling
 from crm_messaging.messages.service import send
 from crm_messaging.replicas.consumers import on_channel_changed
 from crm_testing.scenes.messaging import Scene
@@ -132,6 +133,20 @@ async def test_what_whatsapp_may_have_is_never_queued_again(scene: Scene) -> Non
     received = (await scene.messages())[0]
     await scene.apply(on_status_reported, scene.receipt("IN1", "failed", from_us=False))
     assert await refusal(scene, received["id"]) == "not_failed"
+
+
+async def test_one_that_could_not_be_queued_at_its_time_is_queued_now(scene: Scene) -> None:
+    message = await queue(scene, send_at=datetime.now(UTC) + HOUR)
+    assert await refusal(scene, message.id) == "not_failed"
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await scheduling.fail(tx, message, "contact_not_found: There is no such contact.")
+    assert await refusal(scene, message.id, version=1) == "stale_version"
+    again = await retry(scene, message.id, version=2)
+    assert (again.status, again.seq, again.failed_at, again.version) == ("queued", 2, None, 3)
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        assert await scheduling.get(tx, message.id) == again
+    assert (await scene.told())[-1] == "message.queued"
+    assert await scene.rows("SELECT * FROM scheduled_messages") == []
 
 
 async def test_expiry_is_told_to_channels_and_must_come_after_the_send(scene: Scene) -> None:

@@ -10,6 +10,9 @@ from shared_events.messaging.message import Message, MessageQueued, RetryMessage
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.changing import OUTCOME_UNKNOWN
 from crm_messaging.messages.repository import MESSAGES, Said, row_of
+from crm_messaging.messages.scheduled import repository as scheduled
+from crm_messaging.messages.scheduled import service as scheduling
+from crm_messaging.messages.service import queue
 from crm_messaging.replicas import repository as replicas
 
 _CHANGED = ("status", "failed_at", "failure_reason", "expires_at", "version", "updated_at")
@@ -19,8 +22,14 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     """Queue it under the same id and in the same place; it expires no more.
 
     Raises NotFoundError for a missing message, contact or channel, PreconditionFailedError, and
-    ConflictError: `not_failed`, `outcome_unknown` or `message_revoked`.
+    ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, and for one that could not be
+    queued at its time what `queue` raises.
     """
+    waiting = await scheduling.locked(tx, request.message_id, call.expected_version)
+    if waiting is not None:
+        _refuse(waiting)
+        await scheduled.remove(tx, waiting.id)
+        return await queue(tx, _anew(waiting), fail_if_offline=False)
     found = await repository.lock(tx, [(tx.tenant_id, request.message_id)])
     if request.message_id not in found:
         raise NotFoundError("message")
@@ -29,13 +38,7 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     _refuse(stored.message)
     await replicas.get_contact(tx, stored.message.contact_id)
     await replicas.get_channel(tx, stored.message.channel_id)
-    changes = {
-        "status": "queued",
-        **dict.fromkeys(("failed_at", "failure_reason", "expires_at")),
-        "version": stored.message.version + 1,
-        "updated_at": datetime.now(UTC),
-    }
-    message = stored.message.model_copy(update=changes)
+    message = _anew(stored.message)
     await MESSAGES.update(tx, [row_of(Said(stored.tenant_id, message, stored.chat_id))], *_CHANGED)
     queued = MessageQueued(
         message=message,
@@ -47,6 +50,16 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     )
     tx.outbox.add(queued, stored.conversation.session.id)
     return message
+
+
+def _anew(message: Message) -> Message:
+    changes = {
+        "status": "queued",
+        **dict.fromkeys(("failed_at", "failure_reason", "expires_at")),
+        "version": message.version + 1,
+        "updated_at": datetime.now(UTC),
+    }
+    return message.model_copy(update=changes)
 
 
 def _refuse(message: Message) -> None:

@@ -76,3 +76,9 @@ async def take(tx: Transaction, message_id: UUID) -> ScheduledMessage | None:
         message_id,
         tx.tenant_id,
     )
+
+
+async def remove(tx: Transaction, message_id: UUID) -> None:
+    """A message does not wait here any more; its lock is held."""
+    delete = "DELETE FROM scheduled_messages WHERE id = $1 AND tenant_id = $2"
+    await tx.execute(delete, message_id, tx.tenant_id)
