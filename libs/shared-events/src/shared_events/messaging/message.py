@@ -198,7 +198,9 @@ class EditMessage(Command[Message], key="messaging.message.edit"):
     """
 
     message_id: UUID
-    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = ""
+    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
+        default_factory=str
+    )
     send_at: Moment | None = None
 
 
