@@ -233,6 +233,7 @@ MESSAGING_REPLICAS = EventQueue(
         merge.ContactMerged,
         channel.ChannelCreated,
         channel.ChannelUpdated,
+        channel.ChannelStatusChanged,
         channel.ChannelDeleted,
         agent.AgentCreated,
         agent.AgentUpdated,

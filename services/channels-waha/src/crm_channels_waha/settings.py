@@ -46,6 +46,9 @@ class ChannelsSettings(ServiceSettings):
     waha_give_up_seconds: float = Field(
         default=86_400.0, description="age at which a message that cannot be sent fails"
     )
+    waha_stalled_after_seconds: float = Field(
+        default=60.0, gt=0, description="without being sent before a message counts as stalled"
+    )
     waha_degraded_after_seconds: float = Field(
         default=60.0, description="of reconnecting before a channel is called degraded"
     )

@@ -21,6 +21,7 @@ from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.asking import ask
+from crm_channels_waha.outbound.expiring import EXPIRED, REASON
 from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
@@ -159,6 +160,9 @@ class ChannelSender:
                 await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
     async def _send(self, row: OutboundMessage, channel: ChannelRow) -> None:
+        if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+            await self._settle(row, Rejected(EXPIRED, REASON))
+            return
         waha = self._waha(channel)
         if isinstance(waha, Refused):
             await self._settle(row, waha)
@@ -300,4 +304,5 @@ async def _outgoing(tx: Transaction, row: OutboundMessage, channel: ChannelRow) 
         reply_to=reply_to,
         replies_to_us=bool(ours),
         engine=channel.engine,
+        details=row.details,
     )

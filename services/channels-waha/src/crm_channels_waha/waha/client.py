@@ -27,6 +27,7 @@ from crm_channels_waha.waha.answers import (
 from crm_channels_waha.waha.changing import Change, compose_change
 from crm_channels_waha.waha.http import WahaHttp
 from crm_channels_waha.waha.ids import bare_id, person_id
+from crm_channels_waha.waha.likeness import is_like
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.sending import Outgoing, compose
 
@@ -199,8 +200,7 @@ class Waha:
             bare_id(candidate.get("id"))
             for candidate in map(mapping, items(read_json(answer)))
             if candidate.get("fromMe") is True
-            and (candidate.get("hasMedia") is True) == (message.content_type != "text")
-            and (text(candidate.get("body")) or "").strip() == (message.content or "").strip()
+            and is_like(message, candidate)
             and (number(candidate.get("timestamp")) or 0) >= int(since)
         ]
         return [external_id for external_id in reversed(found) if external_id]

@@ -15,7 +15,7 @@ from shared_events.contacts import (
     timeline,
     tracking,
 )
-from shared_events.messaging import conversation, message, report, session
+from shared_events.messaging import conversation, message, report, scheduled, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -113,6 +113,14 @@ ROUTES: tuple[Row, ...] = (
         201,
         location="/messages/{id}",
     ),
+    Row("GET", "/messages/scheduled", "messages.send", scheduled.ListScheduledMessages),
+    Row(
+        "DELETE",
+        "/messages/scheduled/{message_id}",
+        "messages.send",
+        scheduled.CancelScheduledMessage,
+        204,
+    ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
     Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
     Row(
@@ -136,6 +144,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
     Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
+    Row("POST", "/messages/{message_id}/retry", "messages.send", message.RetryMessage),
     Row("PUT", "/messages/{message_id}/reaction", "messages.send", message.ReactToMessage),
     Row("DELETE", "/messages/{message_id}/reaction", "messages.send", message.RemoveReaction, 204),
     Row(

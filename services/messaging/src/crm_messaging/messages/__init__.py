@@ -6,18 +6,31 @@ from shared_events.channels import traffic
 from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
-from crm_messaging.messages import arrival, changes, consumers, listing, reached, requests
+from crm_messaging.messages import (
+    arrival,
+    changes,
+    consumers,
+    listing,
+    reached,
+    requests,
+    retrying,
+    scheduled,
+)
+from crm_messaging.messages.due import DueMessages
 from crm_messaging.settings import MessagingSettings
 
 
 def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about messages, and what channels tell of them."""
     changes.add_to(service)
+    scheduled.add_to(service)
+    service.background("scheduled", DueMessages(service.database).run)
     egress = Egress.by_setting(
         settings.media_allowed_networks, is_production=settings.is_production
     )
     sending = requests.Sending(egress, plain_http=not settings.is_production)
     service.answer(message.SendMessage, sending.send_message)
+    service.answer(message.RetryMessage, retrying.retry_message)
     service.answer(message.GetMessage, requests.get_message)
     service.answer(message.ListMessageReceipts, reached.list_receipts)
     service.answer(message.ListMessages, listing.list_messages)

@@ -63,6 +63,8 @@ class Message(Base, table=True):
     metadata_: dict[str, Any] = columns.document("metadata")
     status: str = Field(max_length=50)
     sent_by: UUID | None = None
+    send_at: datetime | None = columns.maybe_moment()
+    expires_at: datetime | None = columns.maybe_moment()
     sent_at: datetime | None = columns.maybe_moment()
     said_at: datetime | None = Field(
         default=None,

@@ -18,6 +18,7 @@ def add_to(service: Service) -> None:
     )
     service.on(queue, channel.ChannelCreated, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelUpdated, consumers.on_channel_changed, together=True)
+    service.on(queue, channel.ChannelStatusChanged, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelDeleted, consumers.on_channel_deleted, together=True)
     service.on(queue, agent.AgentCreated, consumers.on_agent_changed, together=True)
     service.on(queue, agent.AgentUpdated, consumers.on_agent_changed, together=True)

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
+from shared_events.channels.channel import (
+    ChannelCreated,
+    ChannelDeleted,
+    ChannelStatusChanged,
+    ChannelUpdated,
+)
 from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
@@ -94,9 +99,10 @@ async def on_identity_released(
 
 
 async def on_channel_changed(
-    tx: Transaction, events: Sequence[Event[ChannelCreated] | Event[ChannelUpdated]]
+    tx: Transaction,
+    events: Sequence[Event[ChannelCreated] | Event[ChannelUpdated] | Event[ChannelStatusChanged]],
 ) -> None:
-    """Copy a channel's name and timeout."""
+    """Copy a channel's name, timeout and status."""
     for event in events:
         channel = event.data.channel
         copy = ChannelRef(
@@ -104,6 +110,7 @@ async def on_channel_changed(
             channel_id=channel.id,
             name=channel.name,
             session_timeout_seconds=channel.session_timeout_seconds,
+            status=channel.status,
             deleted=False,
             seq=event.body.aggregate_seq,
         )

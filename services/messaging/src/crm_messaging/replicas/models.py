@@ -69,7 +69,7 @@ class IdentityRef(Base, table=True):
 
 
 class ChannelRef(Base, table=True):
-    """A connected number and how long its conversations may be silent."""
+    """A number, how long its conversations may be silent, and how it is, where that was told."""
 
     __tablename__ = "channel_refs"
 
@@ -77,6 +77,7 @@ class ChannelRef(Base, table=True):
     channel_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     session_timeout_seconds: int
+    status: str | None = Field(default=None, max_length=50)
     deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 

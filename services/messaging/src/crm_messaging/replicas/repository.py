@@ -69,10 +69,14 @@ async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
 
 @dataclass(frozen=True, slots=True)
 class KnownChannel:
-    """A channel to write through and the timeout, in seconds, of its conversations."""
+    """A channel to write through and the timeout, in seconds, of its conversations.
+
+    `online`: messages go out now, as far as is known.
+    """
 
     summary: ChannelSummary
     session_timeout_seconds: int
+    online: bool
 
 
 async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
@@ -86,7 +90,9 @@ async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
     if row is None or row.deleted:
         raise NotFoundError("channel", may_come=row is None)
     return KnownChannel(
-        ChannelSummary(id=row.channel_id, name=row.name), row.session_timeout_seconds
+        ChannelSummary(id=row.channel_id, name=row.name),
+        row.session_timeout_seconds,
+        row.status in (None, "connected"),
     )
 
 
