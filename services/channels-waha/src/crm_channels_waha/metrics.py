@@ -4,3 +4,4 @@ from prometheus_client import Counter
 
 WAHA_EVENTS = Counter("crm_waha_events_total", "WAHA events by outcome", ["event", "outcome"])
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
+MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])

@@ -47,6 +47,7 @@ class Message(Contract):
 
     One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
     replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
+    A file of ours has a `media_id`, and `media_url` leads to it for a while.
     """
 
     id: UUID
@@ -59,6 +60,7 @@ class Message(Contract):
     origin: bounds.Word
     content_type: ContentType
     content: bounds.MessageText | None = None
+    media_id: UUID | None = None
     media_url: bounds.Url | None = None
     media_mime_type: bounds.MimeType | None = None
     reply_to_id: UUID | None = None
@@ -92,7 +94,7 @@ class MessageVersion(Contract):
 
 
 class SendMessage(Command[Message], key="messaging.message.send"):
-    """Queue a message to a contact. Text needs `content`; media needs `media_url`.
+    """Queue a message to a contact. Text needs `content`; media needs `media_url` or `media_id`.
 
     Answers at once with status `queued`; it never waits for WhatsApp.
     """
@@ -102,6 +104,7 @@ class SendMessage(Command[Message], key="messaging.message.send"):
     content_type: Literal["text", "image", "video", "audio", "voice", "document"] = "text"
     content: Annotated[str, StringConstraints(max_length=4096)] | None = None
     media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
+    media_id: UUID | None = None
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None
     metadata: bounds.Document = Field(default_factory=dict)
@@ -250,6 +253,16 @@ class MessageChangeFailed(MessageEvent, type="message.change_failed", public=Tru
     change: ChangeKind
     code: bounds.ErrorCode
     reason: bounds.Reason
+
+
+class MessageMediaStored(MessageEvent, type="message.media_stored", public=True):
+    """The file of a message is here: `media_url` leads to it for a while."""
+
+
+class MessageMediaFailed(MessageEvent, type="message.media_failed", public=True):
+    """The file of a message could not be fetched; `reason` is a word that says why."""
+
+    reason: bounds.Word
 
 
 class MessageChangeRequested(EventData, type="message.change_requested", aggregate="session"):

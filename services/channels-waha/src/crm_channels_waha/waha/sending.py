@@ -39,6 +39,7 @@ class Outgoing:
     content: str | None
     media_url: str | None = None
     media_mime_type: str | None = None
+    media_filename: str | None = None
     reply_to: str | None = None
     replies_to_us: bool = False
     engine: str | None = None
@@ -68,7 +69,7 @@ def compose(
         "url": message.media_url,
     }
     if path == "/api/sendFile":
-        file["filename"] = _filename(message.media_url)
+        file["filename"] = message.media_filename or _filename(message.media_url)
     body["file"] = file
     if message.content:
         body["caption"] = message.content

@@ -7,6 +7,7 @@ import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
+from service_kit.media_links import reference
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
@@ -74,7 +75,8 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         origin="agent",
         content_type=request.content_type,
         content=request.content,
-        media_url=str(request.media_url) if request.media_url else None,
+        media_id=request.media_id,
+        media_url=reference(request.media_id) if request.media_id else _url(request),
         media_mime_type=request.media_mime_type,
         reply_to_id=request.reply_to_id,
         metadata=request.metadata,
@@ -109,12 +111,20 @@ def _check_content(request: SendMessage) -> None:
         if not content or not content.strip():
             raise InvalidError.field("content", "blank", "A text message needs content.")
         return
-    if request.media_url is None:
-        raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
+    if request.media_url is None and request.media_id is None:
+        raise InvalidError.field(
+            "media_url", "missing", "A media message needs media_url or media_id."
+        )
+    if request.media_url is not None and request.media_id is not None:
+        raise InvalidError.field("media_id", "ambiguous", "Give media_url or media_id, not both.")
     if content is not None and len(content) > MAX_CAPTION:
         raise InvalidError.field(
             "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
         )
+
+
+def _url(request: SendMessage) -> str | None:
+    return str(request.media_url) if request.media_url else None
 
 
 async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
