@@ -66,6 +66,8 @@ MAY_USE = {
     ("GET", "/messages"): ALL,
     ("POST", "/messages/send"): ALL,
     ("GET", "/messages/{message_id}"): ALL,
+    ("POST", "/media"): ALL,
+    ("GET", "/media/{media_id}"): ALL,
     ("GET", "/conversations"): ALL,
     ("GET", "/conversations/{conversation_id}"): ALL,
     ("GET", "/conversations/{conversation_id}/messages"): ALL,
@@ -125,6 +127,7 @@ OPEN = {
     ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/accept-invitation"),
+    ("GET", "/media/{media_id}/file"),
 }
 
 

@@ -21,7 +21,12 @@ class MediaRow(Base, table=True):
 
     __tablename__ = "media"
     __table_args__ = (
-        Index("idx_media_due", "server", "next_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "idx_media_pending",
+            "server",
+            "created_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -12,23 +12,27 @@ MEDIA = Rows(MediaRow)
 WAKE = "channels_waha_media"
 """Notified when there is something to fetch."""
 
-# Each server's own share, so that those that wait for one take nobody else's turn. Links that live
-# come first, of these the newest: it is the one there is time for. Claimed by moving `next_at`: who
-# dies fetching costs a lease, nothing else.
+# Each server's own share, so that those that wait for one take nobody else's turn. The newest comes
+# first: it is the one whose link lives. What is pending is never read as a whole: servers are
+# stepped through (https://wiki.postgresql.org/wiki/Loose_indexscan), each from its newest on.
+# Claimed by moving `next_at`: who dies fetching costs a lease, nothing else.
 _CLAIM = """
-WITH servers AS MATERIALIZED (
-    SELECT DISTINCT server FROM media WHERE state = 'pending' AND next_at <= now()),
+WITH RECURSIVE servers AS (
+    (SELECT server FROM media WHERE state = 'pending' ORDER BY server LIMIT 1)
+    UNION ALL
+    SELECT (SELECT server FROM media WHERE state = 'pending' AND server > servers.server
+        ORDER BY server LIMIT 1)
+    FROM servers WHERE server IS NOT NULL),
 chosen AS MATERIALIZED (
     SELECT due.id, due.tenant_id FROM servers
     LEFT JOIN unnest($1::text[], $2::int[]) AS busy(server, taken) USING (server)
     CROSS JOIN LATERAL (
-        SELECT id, tenant_id, created_at > now() - make_interval(secs => $5) AS lives, created_at
-        FROM media
+        SELECT id, tenant_id, created_at FROM media
         WHERE state = 'pending' AND server = servers.server AND next_at <= now()
-        ORDER BY lives DESC, created_at DESC
+        ORDER BY created_at DESC
         LIMIT greatest($3 - coalesce(busy.taken, 0), 0) FOR UPDATE SKIP LOCKED) AS due
-    ORDER BY due.lives DESC, due.created_at DESC LIMIT $4)
-UPDATE media SET attempts = attempts + 1, next_at = now() + make_interval(secs => $6)
+    ORDER BY due.created_at DESC LIMIT $4)
+UPDATE media SET attempts = attempts + 1, next_at = now() + make_interval(secs => $5)
 FROM chosen WHERE media.id = chosen.id AND media.tenant_id = chosen.tenant_id
 RETURNING media.*
 """
@@ -60,7 +64,6 @@ async def claim(
     *,
     per_server: int,
     limit: int,
-    link_seconds: float,
     lease_seconds: float,
 ) -> list[MediaRow]:
     """What to fetch now. `busy` says how much is being fetched of each server already."""
@@ -71,7 +74,6 @@ async def claim(
         list(busy.values()),
         per_server,
         limit,
-        link_seconds,
         lease_seconds,
     )
 

@@ -20,8 +20,6 @@ from crm_channels_waha.media.models import MediaRow
 
 log = structlog.get_logger()
 
-LINK_SECONDS = 180.0
-"""How long WAHA keeps a file (docs/waha.md, "Media")."""
 _POLL_SECONDS = 1.0
 
 
@@ -80,7 +78,6 @@ class MediaWorker:
                 Counter(self._running.values()),
                 per_server=self._limits.per_server,
                 limit=room,
-                link_seconds=LINK_SECONDS,
                 lease_seconds=self._limits.lease_seconds,
             )
         for row in due:

@@ -37,9 +37,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=now),
     )
     op.create_index(
-        "idx_media_due",
+        "idx_media_pending",
         "media",
-        ["server", "next_at"],
+        ["server", "created_at"],
         postgresql_where=sa.text("state = 'pending'"),
     )
     protect("media")
