@@ -21,7 +21,7 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, traffic
+from shared_events.channels import channel, media, traffic
 from shared_events.contacts import contact, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
@@ -217,6 +217,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
         *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
+        *(media.ChannelMediaStored, media.ChannelMediaFailed),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

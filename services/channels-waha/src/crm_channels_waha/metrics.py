@@ -7,3 +7,4 @@ WAHA_STALLED = Gauge(
     "crm_waha_stalled_messages", "Messages that WhatsApp has not got for long", ["channel", "state"]
 )
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
+MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])

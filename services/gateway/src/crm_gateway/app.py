@@ -28,6 +28,7 @@ from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
+from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
 from crm_gateway.rest.endpoint import Backing
@@ -90,6 +91,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         witness=AuditedActs(database),
         own=own,
         bus=bus,
+        files=Files(
+            settings.media_store,
+            settings.media_links,
+            max_bytes=settings.upload_max_bytes,
+            seconds=settings.upload_seconds,
+            at_once=settings.uploads_at_once,
+        ),
     )
     api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()

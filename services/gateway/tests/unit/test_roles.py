@@ -69,6 +69,8 @@ MAY_USE = {
     ("GET", "/messages/scheduled"): ALL,
     ("DELETE", "/messages/scheduled/{message_id}"): ALL,
     ("GET", "/messages/{message_id}"): ALL,
+    ("POST", "/media"): ALL,
+    ("GET", "/media/{media_id}"): ALL,
     ("GET", "/conversations"): ALL,
     ("GET", "/conversations/{conversation_id}"): ALL,
     ("GET", "/conversations/{conversation_id}/messages"): ALL,
@@ -131,6 +133,7 @@ OPEN = {
     ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/accept-invitation"),
+    ("GET", "/media/{media_id}/file"),
 }
 
 

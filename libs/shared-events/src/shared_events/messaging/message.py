@@ -80,6 +80,7 @@ class Message(Contract):
     replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
     One of ours in a group has `receipts`: how many members it got to.
     One that waits for `send_at` has no session and the `seq` 0: it gets both when it is queued.
+    A file of ours has a `media_id`, and `media_url` leads to it for a while.
     """
 
     id: UUID
@@ -92,6 +93,7 @@ class Message(Contract):
     origin: bounds.Word
     content_type: ContentType
     content: bounds.MessageText | None = None
+    media_id: UUID | None = None
     media_url: bounds.Url | None = None
     media_mime_type: bounds.MimeType | None = None
     reply_to_id: UUID | None = None
@@ -142,7 +144,7 @@ class MessageReceipt(Contract):
 
 
 class SendMessage(Command[Message], key="messaging.message.send"):
-    """Queue a message to a contact. Text needs `content`; media needs `media_url`.
+    """Queue a message to a contact. Text needs `content`; media needs `media_url` or `media_id`.
 
     A `location`, `contact` or `poll` needs the field of its name. Each of `mentions` stands in the
     text as `@` and its digits. Answers at once with status `queued`; it never waits for WhatsApp.
@@ -156,6 +158,7 @@ class SendMessage(Command[Message], key="messaging.message.send"):
     content_type: SentType = "text"
     content: Annotated[str, StringConstraints(max_length=4096)] | None = None
     media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
+    media_id: UUID | None = None
     media_mime_type: str | None = Field(default=None, max_length=255)
     location: Location | None = None
     contact: Card | None = None
@@ -330,6 +333,16 @@ class MessageChangeFailed(MessageEvent, type="message.change_failed", public=Tru
     change: ChangeKind
     code: bounds.ErrorCode
     reason: bounds.Reason
+
+
+class MessageMediaStored(MessageEvent, type="message.media_stored", public=True):
+    """The file of a message is here: `media_url` leads to it for a while."""
+
+
+class MessageMediaFailed(MessageEvent, type="message.media_failed", public=True):
+    """The file of a message could not be fetched; `reason` is a word that says why."""
+
+    reason: bounds.Word
 
 
 class MessageChangeRequested(EventData, type="message.change_requested", aggregate="session"):

@@ -29,6 +29,7 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
             chat_id=event.data.to,
             content_type=event.data.message.content_type,
             content=_storable(event.data.message.content),
+            media_id=event.data.message.media_id,
             media_url=_storable(event.data.message.media_url),
             media_mime_type=event.data.message.media_mime_type,
             details=_details(event.data.message),

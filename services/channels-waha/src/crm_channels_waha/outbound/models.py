@@ -71,6 +71,7 @@ class OutboundMessage(Base, table=True):
     chat_id: str = Field(max_length=255)
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
+    media_id: UUID | None = None
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     details: dict[str, Any] = columns.document()

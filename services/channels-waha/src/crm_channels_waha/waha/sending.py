@@ -48,6 +48,7 @@ class Outgoing:
     content: str | None
     media_url: str | None = None
     media_mime_type: str | None = None
+    media_filename: str | None = None
     reply_to: str | None = None
     replies_to_us: bool = False
     engine: str | None = None
@@ -108,7 +109,7 @@ def _file(message: Outgoing, url: str, path: str) -> dict[str, Any]:
     kind = message.content_type
     file = {"mimetype": message.media_mime_type or _MIME_TYPES[kind], "url": url}
     if path == "/api/sendFile":
-        file["filename"] = _filename(url)
+        file["filename"] = message.media_filename or _filename(url)
     body: dict[str, Any] = {"file": file}
     if message.content and kind not in _UNCAPTIONED:
         body["caption"] = message.content

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from crm_gateway.media.endpoints import DownloadEndpoint, UploadEndpoint
 from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
@@ -21,6 +22,8 @@ from crm_gateway.rest.docs import docs_routes
 from crm_gateway.rest.endpoint import Backing, Endpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
+
+_ENDPOINTS = {None: Endpoint, "in": UploadEndpoint, "out": DownloadEndpoint}
 
 
 class Route(APIRoute):
@@ -65,7 +68,7 @@ def add_to(
     ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
-            endpoint = Endpoint(row, backing)
+            endpoint = _ENDPOINTS[row.file](row, backing)
             router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
             if row.method == "GET":
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from shared_events.envelope import Contract
 from shared_events.requests import FieldError
+from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
 from crm_gateway.problems.errors import HttpError
@@ -41,6 +42,7 @@ def operation(row: Row) -> dict[str, Any]:
         "status_code": row.status,
         "response_model": None if row.status == 204 else row.request.reply_model(),
         "responses": {row.status: _success(row), **_refusals(row)},
+        **_FILES.get(row.file, {}),
     }
 
 
@@ -57,6 +59,8 @@ def document(routes: Sequence[BaseRoute]) -> Schema:
     components["securitySchemes"]["api_key"] = _API_KEY
     for path in found["paths"].values():
         for described in path.values():
+            if _FORM in (body := described.get("requestBody", {}).get("content", {})):
+                described["requestBody"]["content"] = {_FORM: body[_FORM]}
             if described.get("security"):
                 described["security"].append({"api_key": []})
     for model in (FieldError, ProblemDocument):
@@ -135,6 +139,28 @@ def _header(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", **_said(description)}
 
 
+_FORM = "multipart/form-data"
+_A_FILE = {"type": "string", "format": "binary"}
+_FILES: dict[str | None, Schema] = {
+    "in": {
+        "openapi_extra": {
+            "requestBody": {
+                "required": True,
+                "content": {
+                    _FORM: {
+                        "schema": {
+                            "type": "object",
+                            "required": ["file"],
+                            "properties": {"file": _A_FILE},
+                        },
+                        "example": {"file": "vitrine.jpg"},
+                    }
+                },
+            }
+        }
+    },
+    "out": {"response_model": None, "response_class": StreamingResponse},
+}
 _API_KEY: Schema = {
     "type": "apiKey",
     "in": "header",

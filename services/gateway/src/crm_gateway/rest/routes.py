@@ -3,7 +3,7 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
-from shared_events.channels import channel
+from shared_events.channels import channel, media
 from shared_events.contacts import (
     contact,
     contact_list,
@@ -122,6 +122,9 @@ ROUTES: tuple[Row, ...] = (
         204,
     ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("POST", "/media", "messages.send", media.UploadMedia, 201, file="in"),
+    Row("GET", "/media/{media_id}", "messages.read", media.GetMedia),
+    Row("GET", "/media/{media_id}/file", PUBLIC, media.LocateMedia, file="out"),
     Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
     Row(
         "GET",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from service_kit.settings import ConfigurationError
 from shared_events.requests import Request
@@ -22,7 +22,8 @@ class Row:
     """One route: its method and path, the permission it needs, and the request it stands for.
 
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
-    out. `location` is where a created thing is found, when not below the path itself.
+    out. `file`: it takes one as a form (`in`), or gives one by a link (`out`). `location` is where
+    a created thing is found, when not below the path itself.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Row:
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
+    file: Literal["in", "out"] | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from service_kit.egress import Egress
 from service_kit.service import Service
+from shared_events.channels import media as channel_media
 from shared_events.channels import traffic
 from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
@@ -11,6 +12,7 @@ from crm_messaging.messages import (
     changes,
     consumers,
     listing,
+    media,
     reached,
     requests,
     retrying,
@@ -43,4 +45,7 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     service.on(queue, traffic.ChannelMessageFailed, consumers.on_message_failed, together=True)
     reported = traffic.ChannelMessageStatusReported
     service.on(queue, reported, consumers.on_status_reported, together=True)
+    stored, failed = channel_media.ChannelMediaStored, channel_media.ChannelMediaFailed
+    service.on(queue, stored, media.on_media_stored, together=True)
+    service.on(queue, failed, media.on_media_failed, together=True)
     service.on(queue, traffic.ChannelMessageRevoked, consumers.on_message_revoked, together=True)

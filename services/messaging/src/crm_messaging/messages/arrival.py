@@ -22,6 +22,7 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.media import media_url, shown_beside
 from crm_messaging.messages.members import Members
 from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, advance
@@ -220,7 +221,8 @@ def _message(
         origin=data.origin,
         content_type=data.content_type,
         content=without_nul(data.content),
-        media_url=data.media.url if data.media else None,
+        media_id=data.media.id if data.media else None,
+        media_url=media_url(data.media),
         media_mime_type=data.media.mime_type if data.media else None,
         reply_to_id=replied,
         metadata=_metadata(data, replied),
@@ -239,9 +241,7 @@ def _metadata(data: ChannelMessageReceived, replied: UUID | None) -> dict[str, A
         metadata["is_group"] = True
         metadata["participant"] = [identity.model_dump() for identity in data.person.identities]
     if data.media is not None:
-        metadata["media"] = data.media.model_dump(
-            include={"filename", "duration_seconds", "state"}, exclude_none=True
-        )
+        metadata["media"] = shown_beside(data.media)
     if data.reply_to_external_id is not None and replied is None:
         metadata["reply_to_external_id"] = data.reply_to_external_id
     cleaned: dict[str, Any] = without_nul(metadata)

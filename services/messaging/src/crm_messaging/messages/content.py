@@ -20,6 +20,7 @@ _FILES = _CAPTIONED | {"voice", "sticker"}
 _BELONGS = {
     "content": _CAPTIONED | {"text"},
     "media_url": _FILES | {"text"},  # ignored there, as it always was
+    "media_id": _FILES,
     "media_mime_type": _FILES | {"text"},
     "location": {"location"},
     "contact": {"contact"},
@@ -78,8 +79,12 @@ def _check_metadata(request: SendMessage) -> None:
 
 
 def _check_file(request: SendMessage) -> None:
-    if request.media_url is None:
-        raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
+    if request.media_url is None and request.media_id is None:
+        raise InvalidError.field(
+            "media_url", "missing", "A media message needs media_url or media_id."
+        )
+    if request.media_url is not None and request.media_id is not None:
+        raise InvalidError.field("media_id", "ambiguous", "Give media_url or media_id, not both.")
     if request.content is not None:
         _check_caption(request.content)
 

@@ -57,6 +57,7 @@ class Message(Base, table=True):
     origin: str = Field(max_length=20)
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
+    media_id: UUID | None = None
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None

@@ -74,7 +74,8 @@ _RECEIPTS = Rows(models.ParkedReceipt)
 _ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
 _SAVED = (
     *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "revoked_at", "version", "updated_at"),
+    *("failed_at", "failure_reason", "revoked_at", "media_mime_type", "metadata_"),
+    *("version", "updated_at"),
     *("delivered_count", "read_count", "played_count"),
 )
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
+from service_kit.media_links import reference
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
@@ -57,7 +58,8 @@ def _draft(request: SendMessage, sent_by: UUID | None) -> Message:
         origin="agent",
         content_type=request.content_type,
         content=content.text_of(request),
-        media_url=str(request.media_url) if request.media_url else None,
+        media_id=request.media_id,
+        media_url=reference(request.media_id) if request.media_id else _url(request),
         media_mime_type=request.media_mime_type,
         reply_to_id=request.reply_to_id,
         metadata={**request.metadata, **content.details_of(request)},
@@ -142,6 +144,10 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
     )
     tx.outbox.add(queued, session.id)
     return message
+
+
+def _url(request: SendMessage) -> str | None:
+    return str(request.media_url) if request.media_url else None
 
 
 async def _replied(tx: Transaction, draft: Message, contact_id: UUID) -> Message | None:

@@ -10,6 +10,7 @@ from crm_gateway.access.callers import bearer_token
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.audit.service import Act
+from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
 from crm_gateway.rest.endpoint import Backing
@@ -72,7 +73,10 @@ class Rest:
         own = OwnRequests(database, settings.seal)
         callers = Bearers(self._tokens)
         quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
-        backing = Backing(callers, quotas, Blind(), own, self.bus)
+        self.files = Files(
+            settings.media_store, settings.media_links, max_bytes=2**20, seconds=1, at_once=2
+        )
+        backing = Backing(callers, quotas, Blind(), own, self.bus, self.files)
         api.add_to(self.app, rows, backing)
         edge.install(self.app)
         self.log_in()
