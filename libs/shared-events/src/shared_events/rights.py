@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from shared_events import topology
 from shared_events.registry import EVENTS, REQUESTS
-from shared_events.services import GATEWAY, ServiceName
+from shared_events.services import GATEWAY, WEBHOOKS, ServiceName
 
 _NOTHING = "^$"
 _PARTITION = r"(\.\d+)?"
@@ -51,7 +51,9 @@ def rights_of(service: ServiceName) -> Rights:
         reads.add(topology.CRM_REQUESTS.name)
     if service is GATEWAY:
         writes |= {topology.CRM_REQUESTS.name, topology.WAHA_EVENTS.name}
-        reads.add(topology.CRM_REPLIES.name)
+        reads |= {topology.CRM_REPLIES.name, topology.FEED_NOTICES.name}
+    if service is WEBHOOKS:
+        writes.add(topology.FEED_NOTICES.name)
     return Rights(
         configure=_any(own),
         write=_any([*own, *_exactly(writes)]),
@@ -66,7 +68,7 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
     for name in _names(queues):
         yield rf"{name}{_PARTITION}(\.dlq)?"
     if service is GATEWAY:
-        yield r"replies\..+"
+        yield r"(replies|notices)\..+"
     else:
         yield rf"{noun}\.(queries|commands|returns|retry\.\d+ms)"
 

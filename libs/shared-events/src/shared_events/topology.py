@@ -326,11 +326,15 @@ CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, declare=F
 CRM_REPLIES = RabbitExchange("crm.replies", type=ExchangeType.DIRECT, declare=False, robust=False)
 """Answers to requests; the key is the reply queue's name, which nobody can guess."""
 
+FEED_NOTICES = RabbitExchange("feed.notices", type=ExchangeType.FANOUT, declare=False, robust=False)
+"""Says to every gateway whose feeds have grown (`FeedsGrown`), for those who follow them."""
+
 SHARED_EXCHANGES = (
     *EXCHANGES,
     *(exchange.dead_letters for exchange in EXCHANGES),
     CRM_REQUESTS,
     CRM_REPLIES,
+    FEED_NOTICES,
 )
 """Every exchange that more than one service uses."""
 
@@ -344,6 +348,18 @@ def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
     """
     name = f"{service.noun}.{'queries' if kind == 'query' else 'commands'}"
     return RabbitQueue(name, durable=True, auto_delete=True, robust=False)
+
+
+def notices_queue(name: str) -> RabbitQueue:
+    """A gateway process' own ear: it goes with the process; who is slow hears only the latest."""
+    return RabbitQueue(
+        name,
+        exclusive=True,
+        auto_delete=True,
+        durable=False,
+        robust=False,
+        arguments={"x-max-length": 1000},
+    )
 
 
 def event_exchange(event_type: str) -> TopicExchange:

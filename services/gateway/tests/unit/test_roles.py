@@ -116,6 +116,7 @@ MAY_USE = {
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
     ("GET", "/events"): ALL,
+    ("GET", "/events/stream"): ALL,
     ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,
 }

@@ -93,6 +93,7 @@ def topology_document() -> Document:
         ],
         "requests_exchange": topology.CRM_REQUESTS.name,
         "replies_exchange": topology.CRM_REPLIES.name,
+        "notices_exchange": topology.FEED_NOTICES.name,
     }
 
 

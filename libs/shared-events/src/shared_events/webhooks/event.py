@@ -1,15 +1,28 @@
-"""The feed: what happened, pulled instead of pushed."""
+"""The feed: what happened, pulled page by page or followed as it grows."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from shared_events import bounds
 from shared_events.envelope import Contract
 from shared_events.requests import Query
 from shared_events.webhooks.endpoint import EventPattern
+
+Cursor = Annotated[str, StringConstraints(max_length=100)]
+"""A place in a company's feed, or the id of the event there."""
+
+
+def _separated(given: Any) -> Any:
+    if not isinstance(given, list | tuple):
+        return given
+    return [part for one in given for part in (one.split(",") if isinstance(one, str) else [one])]
+
+
+EventPatterns = Annotated[list[EventPattern], BeforeValidator(_separated)]
+"""Patterns as webhook endpoints have them, repeated or separated by commas."""
 
 
 class PublicEvent(Contract):
@@ -39,19 +52,46 @@ class ListEvents(Query[EventPage], key="webhooks.event.list"):
     kept is a conflict, `cursor_expired`.
     """
 
-    after: str | None = Field(default=None, max_length=100)
-    types: list[EventPattern] = Field(default_factory=list, max_length=100)
+    after: Cursor | None = None
+    types: EventPatterns = Field(default_factory=list, max_length=100)
     aggregate_id: UUID | None = None
     limit: int = Field(default=50, ge=1, le=100)
 
-    @field_validator("types", mode="before")
-    @classmethod
-    def _separated(cls, given: Any) -> Any:
-        if not isinstance(given, list | tuple):
-            return given
-        return [
-            part for one in given for part in (one.split(",") if isinstance(one, str) else [one])
-        ]
+
+class PlacedEvent(Contract):
+    """An event, and the cursor behind it."""
+
+    cursor: Cursor
+    event: PublicEvent
+
+
+class FollowedPage(Contract):
+    """What a feed has got since. `next_cursor` is always there: ask again when it has grown."""
+
+    data: list[PlacedEvent]
+    has_more: bool
+    next_cursor: Cursor
+
+
+class FollowEvents(Query[FollowedPage], key="webhooks.event.follow"):
+    """What happens, as it happens: server-sent events, as far as the caller may see them.
+
+    `id` is a cursor of the feed, `data` an event in the envelope in which webhooks carry it; every
+    15 seconds there is a comment. `Last-Event-ID` (which browsers send by themselves), or else
+    `after`, says where to go on, as in the feed, and nothing is missed in between; without either
+    the stream begins now. It closes with the event `end`, whose data says why in `code`: when the
+    login has ended (log in again) or the server is replaced (come back at once, nothing is lost).
+    """
+
+    after: Cursor | None = None
+    types: EventPatterns = Field(default_factory=list, max_length=100)
+
+
+class FeedsGrown(Contract):
+    """Tells every gateway whose feeds have grown. Nothing is lost with it: they look by themselves
+    as well, only later."""
+
+    tenant_ids: list[bounds.TenantId]
 
 
 class GetEvent(Query[PublicEvent], key="webhooks.event.get"):

@@ -19,6 +19,7 @@ from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
 from crm_gateway.rest.docs import docs_routes
 from crm_gateway.rest.endpoint import Backing, Endpoint
+from crm_gateway.rest.live import LiveEndpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
 
@@ -65,9 +66,9 @@ def add_to(
     ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
-            endpoint = Endpoint(row, backing)
+            endpoint = (LiveEndpoint if row.live else Endpoint)(row, backing)
             router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
-            if row.method == "GET":
+            if row.method == "GET" and not row.live:
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         others = OtherMethods([row.method for row in of_path])
         end = routing.Route(PREFIX + path, others, include_in_schema=False)

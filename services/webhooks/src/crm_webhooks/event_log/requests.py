@@ -1,8 +1,17 @@
 """The requests about the feed (`shared_events.webhooks.event`)."""
 
+from collections.abc import Sequence
+
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from shared_events.webhooks.event import EventPage, GetEvent, ListEvents, PublicEvent
+from shared_events.webhooks.event import (
+    EventPage,
+    FollowedPage,
+    FollowEvents,
+    GetEvent,
+    ListEvents,
+    PublicEvent,
+)
 
 from crm_webhooks.deliveries.matching import wants
 from crm_webhooks.endpoints.rules import check_event_types
@@ -15,12 +24,20 @@ async def list_events(tx: Transaction, request: ListEvents, call: Call) -> Event
 
     Raises InvalidError for a type that nobody publishes, and what `feed.page` does.
     """
-    check_event_types(request.types, "types")
-    seen = visible(call.principal.permissions)
-    types = [one for one in seen if wants(request.types or ["*"], one)]
-    return await feed.page(tx, request, types)
+    return await feed.page(tx, request, _wanted(request.types, call))
+
+
+async def follow(tx: Transaction, request: FollowEvents, call: Call) -> FollowedPage:
+    """What has come since, as `list_events` shows it."""
+    return await feed.since(tx, request, _wanted(request.types, call))
 
 
 async def get(tx: Transaction, request: GetEvent, call: Call) -> PublicEvent:
     """One event; raises NotFoundError, also when the caller may not see it."""
     return await feed.event(tx, request.event_id, list(visible(call.principal.permissions)))
+
+
+def _wanted(patterns: Sequence[str], call: Call) -> list[str]:
+    check_event_types(patterns, "types")
+    seen = visible(call.principal.permissions)
+    return [one for one in seen if wants(patterns or ["*"], one)]
