@@ -11,6 +11,7 @@ from crm_testing.asyncapi import assert_valid
 from service_kit import asyncapi
 from service_kit.settings import load
 from shared_events import topology
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, EVENTS, REQUESTS
 from shared_events.services import GATEWAY, SERVICES, WEBHOOKS, ServiceName
 
@@ -75,7 +76,7 @@ class TestDocument:
         document = document_of(service)
         said = {event.event_type for event in EVENTS[service]}
         asked = {*BY_KEY, "waha.events"} if service is GATEWAY else set()
-        noticed = {topology.FEED_NOTICES.name} if service is WEBHOOKS else set()
+        noticed = {FEED_NOTICES.name} if service is WEBHOOKS else set()
         assert operations(document, "send") == said | asked | noticed
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared_events import topology
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import EVENTS, REQUESTS
 from shared_events.services import GATEWAY, WEBHOOKS, ServiceName
 
@@ -51,9 +52,9 @@ def rights_of(service: ServiceName) -> Rights:
         reads.add(topology.CRM_REQUESTS.name)
     if service is GATEWAY:
         writes |= {topology.CRM_REQUESTS.name, topology.WAHA_EVENTS.name}
-        reads |= {topology.CRM_REPLIES.name, topology.FEED_NOTICES.name}
+        reads |= {topology.CRM_REPLIES.name, FEED_NOTICES.name}
     if service is WEBHOOKS:
-        writes.add(topology.FEED_NOTICES.name)
+        writes.add(FEED_NOTICES.name)
     return Rights(
         configure=_any(own),
         write=_any([*own, *_exactly(writes)]),

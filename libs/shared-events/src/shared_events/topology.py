@@ -26,6 +26,7 @@ from shared_events.contacts import contact
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import (
@@ -326,9 +327,6 @@ CRM_REQUESTS = RabbitExchange("crm.requests", type=ExchangeType.TOPIC, declare=F
 CRM_REPLIES = RabbitExchange("crm.replies", type=ExchangeType.DIRECT, declare=False, robust=False)
 """Answers to requests; the key is the reply queue's name, which nobody can guess."""
 
-FEED_NOTICES = RabbitExchange("feed.notices", type=ExchangeType.FANOUT, declare=False, robust=False)
-"""Says to every gateway whose feeds have grown (`FeedsGrown`), for those who follow them."""
-
 SHARED_EXCHANGES = (
     *EXCHANGES,
     *(exchange.dead_letters for exchange in EXCHANGES),
@@ -348,18 +346,6 @@ def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
     """
     name = f"{service.noun}.{'queries' if kind == 'query' else 'commands'}"
     return RabbitQueue(name, durable=True, auto_delete=True, robust=False)
-
-
-def notices_queue(name: str) -> RabbitQueue:
-    """A gateway process' own ear: it goes with the process; who is slow hears only the latest."""
-    return RabbitQueue(
-        name,
-        exclusive=True,
-        auto_delete=True,
-        durable=False,
-        robust=False,
-        arguments={"x-max-length": 1000},
-    )
 
 
 def event_exchange(event_type: str) -> TopicExchange:

@@ -8,6 +8,7 @@ import re
 import pytest
 from shared_events import topology
 from shared_events.envelope import EventData
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, BY_TYPE, EVENTS, publisher_of
 from shared_events.rights import TopicRights, rights_of
 from shared_events.services import GATEWAY, SERVICES, WEBHOOKS, ServiceName
@@ -96,9 +97,9 @@ class TestRequests:
     def test_that_feeds_have_grown_is_told_by_webhooks_to_the_gateway(
         self, service: ServiceName
     ) -> None:
-        assert may(service, "write", topology.FEED_NOTICES.name) is (service is WEBHOOKS)
-        assert not may(service, "read", topology.FEED_NOTICES.name)
-        assert may(GATEWAY, "read", topology.FEED_NOTICES.name)
+        assert may(service, "write", FEED_NOTICES.name) is (service is WEBHOOKS)
+        assert not may(service, "read", FEED_NOTICES.name)
+        assert may(GATEWAY, "read", FEED_NOTICES.name)
         assert may(GATEWAY, "configure", "notices.1")
 
 

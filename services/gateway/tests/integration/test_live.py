@@ -16,10 +16,9 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.request_server import RequestServer
 from service_kit.service import Service
-from shared_events import topology
+from shared_events.notices import FEED_NOTICES, FeedsGrown
 from shared_events.services import WEBHOOKS
 from shared_events.webhooks.event import (
-    FeedsGrown,
     FollowedPage,
     FollowEvents,
     PlacedEvent,
@@ -55,9 +54,7 @@ class Webhooks:
         self.feeds.setdefault(account.tenant_id, []).append(event)
         notice = FeedsGrown(tenant_ids=[account.tenant_id, "nobody"])
         body = notice.model_dump_json().encode()
-        await self.publisher.publish(
-            topology.FEED_NOTICES, "", body, message_id=str(uuid4()), headers={}
-        )
+        await self.publisher.publish(FEED_NOTICES, "", body, message_id=str(uuid4()), headers={})
         return str(event.id)
 
 

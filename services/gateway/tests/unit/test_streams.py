@@ -151,7 +151,7 @@ class TestReading:
                 scene.feed.fails = away
                 before = len(scene.feed.asked)
                 scene.happens(10)
-                await eventually(lambda: len(scene.feed.asked) > before + 1)
+                await eventually(lambda n=before: len(scene.feed.asked) > n + 1)
             scene.feed.fails = None
             assert (await reader.event())[0] == "1"
 

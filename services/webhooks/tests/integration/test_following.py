@@ -12,9 +12,10 @@ from crm_testing.services import eventually
 from crm_webhooks.event_log.notices import Notices
 from service_kit.bus import Publisher, UnroutableError
 from service_kit.connection import BrokerDownError
-from shared_events import registry, topology
+from shared_events import registry
+from shared_events.notices import FEED_NOTICES, FeedsGrown
 from shared_events.requests import Principal, Reply, Request
-from shared_events.webhooks.event import FeedsGrown, FollowEvents, ListEvents
+from shared_events.webhooks.event import FollowEvents, ListEvents
 
 from services.webhooks.tests.conftest import Place
 
@@ -37,7 +38,7 @@ async def notices(place: Place) -> AsyncIterator[set[str]]:
     async with await connect_robust(place.amqp_url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue(f"notices.{uuid4()}", exclusive=True)
-        await queue.bind(topology.FEED_NOTICES.name)
+        await queue.bind(FEED_NOTICES.name)
 
         async def on_notice(message: Any) -> None:
             told.update(FeedsGrown.model_validate_json(message.body).tenant_ids)

@@ -87,13 +87,6 @@ class FollowEvents(Query[FollowedPage], key="webhooks.event.follow"):
     types: EventPatterns = Field(default_factory=list, max_length=100)
 
 
-class FeedsGrown(Contract):
-    """Tells every gateway whose feeds have grown. Nothing is lost with it: they look by themselves
-    as well, only later."""
-
-    tenant_ids: list[bounds.TenantId]
-
-
 class GetEvent(Query[PublicEvent], key="webhooks.event.get"):
     """One event."""
 

@@ -1,4 +1,4 @@
-"""Hearing whose feeds have grown (`shared_events.topology.FEED_NOTICES`)."""
+"""Hearing whose feeds have grown (`shared_events.notices`)."""
 
 from uuid import uuid4
 
@@ -8,8 +8,7 @@ from faststream.rabbit import Channel, RabbitMessage, RabbitRouter
 from service_kit.bus import make_broker, undecoded
 from service_kit.connection import Patience, existing_queue, held, watch
 from service_kit.declaring import have_exchanges
-from shared_events import topology
-from shared_events.webhooks.event import FeedsGrown
+from shared_events.notices import FEED_NOTICES, FeedsGrown, notices_queue
 
 from crm_gateway.live.streams import Streams
 
@@ -25,8 +24,8 @@ class Notices:
         """A subscriber of a queue of our own."""
         router = RabbitRouter()
         subscriber = router.subscriber(
-            topology.notices_queue(queue),
-            topology.FEED_NOTICES,
+            notices_queue(queue),
+            FEED_NOTICES,
             channel=Channel(prefetch_count=100, publisher_confirms=False),
             ack_policy=AckPolicy.ACK_FIRST,
             decoder=undecoded,

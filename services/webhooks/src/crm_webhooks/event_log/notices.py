@@ -7,8 +7,7 @@ from uuid import uuid4
 
 from faststream.rabbit import RabbitRouter
 from service_kit.bus import Publisher, UnroutableError
-from shared_events import topology
-from shared_events.webhooks.event import FeedsGrown
+from shared_events.notices import FEED_NOTICES, FeedsGrown
 
 
 class Notices:
@@ -43,7 +42,7 @@ class Notices:
         notice = FeedsGrown(tenant_ids=sorted(tenant_ids))
         try:
             await self._publisher.publish(
-                topology.FEED_NOTICES,
+                FEED_NOTICES,
                 "",
                 notice.model_dump_json().encode(),
                 message_id=str(uuid4()),
@@ -57,8 +56,8 @@ def spoken() -> RabbitRouter:
     """What it says on the bus, for AsyncAPI."""
     router = RabbitRouter()
     router.publisher(
-        exchange=topology.FEED_NOTICES,
-        title=topology.FEED_NOTICES.name,
+        exchange=FEED_NOTICES,
+        title=FEED_NOTICES.name,
         description=FeedsGrown.__doc__,
         schema=FeedsGrown,
     )
