@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from shared_events import bounds
 from shared_events.envelope import Contract
 from shared_events.requests import Query
+from shared_events.webhooks.delivery import WebhookDelivery
 from shared_events.webhooks.endpoint import EventPattern
 
 Cursor = Annotated[str, StringConstraints(max_length=100)]
@@ -87,7 +88,39 @@ class FollowEvents(Query[FollowedPage], key="webhooks.event.follow"):
     types: EventPatterns = Field(default_factory=list, max_length=100)
 
 
-class GetEvent(Query[PublicEvent], key="webhooks.event.get"):
-    """One event."""
+class Hop(Contract):
+    """An event on the way: which service told it, when it happened, and when the log had it."""
+
+    event_id: UUID
+    type: str
+    service: bounds.Word
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class Journey(Contract):
+    """How an event came about and where it went.
+
+    `hops` are the events that led to it, oldest first, and itself; `began_with` is what the first
+    of them followed from: the webhook that WAHA brought, or nothing. `request_id` and `trace_id`
+    are those of the request it all began with. `deliveries`, with their attempts, are shown to who
+    may read webhooks. What was told before there were journeys has one hop.
+    """
+
+    request_id: bounds.CorrelationId | None = None
+    trace_id: bounds.Word | None = None
+    began_with: UUID | None = None
+    hops: list[Hop]
+    deliveries: list[WebhookDelivery] | None = None
+
+
+class EventWithJourney(PublicEvent):
+    """An event, in the envelope in which webhooks carry it, with its journey."""
+
+    journey: Journey | None = None
+
+
+class GetEvent(Query[EventWithJourney], key="webhooks.event.get"):
+    """One event: what caused it, hop by hop, and whom it was delivered to."""
 
     event_id: UUID

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from shared_events.permissions import permits
 from shared_events.webhooks.event import (
     EventPage,
+    EventWithJourney,
     FollowedPage,
     FollowEvents,
     GetEvent,
     ListEvents,
-    PublicEvent,
 )
 
 from crm_webhooks.deliveries.matching import wants
+from crm_webhooks.deliveries.repository import of_event
 from crm_webhooks.endpoints.rules import check_event_types
-from crm_webhooks.event_log import feed
+from crm_webhooks.event_log import feed, journey
 from crm_webhooks.event_log.visibility import visible
 
 
@@ -32,9 +34,14 @@ async def follow(tx: Transaction, request: FollowEvents, call: Call) -> Followed
     return await feed.since(tx, request, _wanted(request.types, call))
 
 
-async def get(tx: Transaction, request: GetEvent, call: Call) -> PublicEvent:
-    """One event; raises NotFoundError, also when the caller may not see it."""
-    return await feed.event(tx, request.event_id, list(visible(call.principal.permissions)))
+async def get(tx: Transaction, request: GetEvent, call: Call) -> EventWithJourney:
+    """One event with its journey; raises NotFoundError, also when the caller may not see it."""
+    granted = call.principal.permissions
+    event = await feed.event(tx, request.event_id, list(visible(granted)))
+    may_see = permits(granted, "webhooks.read")
+    deliveries = await of_event(tx, request.event_id) if may_see else None
+    told = await journey.of_event(tx, request.event_id, deliveries)
+    return EventWithJourney(**event.model_dump(), journey=told)
 
 
 def _wanted(patterns: Sequence[str], call: Call) -> list[str]:
