@@ -26,6 +26,7 @@ from shared_events.contacts import contact, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import (
@@ -335,6 +336,7 @@ SHARED_EXCHANGES = (
     *(exchange.dead_letters for exchange in EXCHANGES),
     CRM_REQUESTS,
     CRM_REPLIES,
+    FEED_NOTICES,
 )
 """Every exchange that more than one service uses."""
 

@@ -84,6 +84,13 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
         default=12_000, ge=1, description="requests of one of its API keys in a minute"
     )
 
+    streams_per_tenant: int = Field(
+        default=200, ge=1, description="event streams a company may have open at one gateway"
+    )
+    streams_at_most: int = Field(
+        default=2_000, ge=1, description="event streams of all companies at one gateway"
+    )
+
     @property
     def seal(self) -> Seal:
         """Closes what is kept of replies that show a secret; its key is made from the master key,

@@ -124,6 +124,7 @@ MAY_USE = {
     ("POST", "/webhook-deliveries/{delivery_id}/redeliver"): ADMIN,
     ("GET", "/reports/conversations"): STAFF,
     ("GET", "/events"): ALL,
+    ("GET", "/events/stream"): ALL,
     ("GET", "/events/{event_id}"): ALL,
     ("GET", "/event-types"): ADMIN,
 }

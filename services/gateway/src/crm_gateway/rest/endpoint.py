@@ -29,6 +29,7 @@ from starlette.responses import Response
 from crm_gateway.access.callers import Callers, address_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
+from crm_gateway.live.streams import Streams
 from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import HttpError, of_problem
@@ -58,7 +59,7 @@ _BEARER = _Bearer()
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What every endpoint stands on: who says who asks and how much they may, who sees what is
-    done, who does it, and where files are."""
+    done, who does it, where files are, and who follows what happens."""
 
     callers: Callers
     quotas: Quotas
@@ -66,6 +67,7 @@ class Backing:
     own: OwnRequests
     bus: RequestClient
     files: Files
+    streams: Streams
 
 
 class Endpoint:
@@ -99,6 +101,10 @@ class Endpoint:
         """Who asks; raises when it is nobody we know or somebody who may not."""
         principal = await self.backing.callers.principal(http)
         answer_with(http.scope, self.backing.quotas.take(principal))
+        return self._permitted(principal)
+
+    def _permitted(self, principal: Principal) -> Principal:
+        """Who asks, again; raises ForbiddenError when that is somebody who may not."""
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
@@ -228,6 +234,10 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         required = any(field.is_required() for field in given.model_fields.values())
         body = Body(default=... if required else given(), openapi_examples=_examples(row))
         found.append(("given", given, body))
+    if row.live:
+        about = "Go on behind this: the last `id` that was read. Goes before `after`."
+        last = Header(default=None, alias="Last-Event-ID", max_length=100, description=about)
+        found.append(("last_event_id", str | None, last))
     if row.permission != PUBLIC and row.method != "GET":
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)

@@ -40,7 +40,7 @@ def operation(row: Row) -> dict[str, Any]:
         "summary": summary,
         "description": f"{more.strip()}\n\n{_who(row)}".strip(),
         "status_code": row.status,
-        "response_model": None if row.status == 204 else row.request.reply_model(),
+        "response_model": None if row.status == 204 or row.live else row.request.reply_model(),
         "responses": {row.status: _success(row), **_refusals(row)},
         **_FILES.get(row.file, {}),
     }
@@ -93,6 +93,8 @@ def _success(row: Row) -> Schema:
         headers |= _QUOTA
     if row.method != "GET" and row.permission != PUBLIC:
         headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
+    if row.live:
+        return {"description": "Events, one after the other.", "headers": headers, **_STREAM}
     return {"description": "Done.", "headers": headers}
 
 
@@ -129,6 +131,14 @@ def _said(description: str, kind: str = "string") -> Schema:
     return {"description": description, "schema": {"type": kind}}
 
 
+_STREAM: Schema = {
+    "content": {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "example": 'id: 1068\ndata: {"id": "...", "type": "message.received", ...}\n\n',
+        }
+    }
+}
 _QUOTA = {
     "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
     "RateLimit": _said("What is left of each, and for how many seconds."),

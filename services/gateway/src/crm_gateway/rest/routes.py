@@ -243,6 +243,7 @@ ROUTES: tuple[Row, ...] = (
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
     Row("GET", "/events", "events.read", event.ListEvents),
+    Row("GET", "/events/stream", "events.read", event.FollowEvents, live=True),
     Row("GET", "/events/{event_id}", "events.read", event.GetEvent),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

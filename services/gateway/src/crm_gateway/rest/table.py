@@ -23,7 +23,7 @@ class Row:
 
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
     out. `file`: it takes one as a form (`in`), or gives one by a link (`out`). `location` is where
-    a created thing is found, when not below the path itself.
+    a created thing is found, when not below the path itself. A `live` one answers with a stream.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Row:
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
     file: Literal["in", "out"] | None = None
+    live: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:

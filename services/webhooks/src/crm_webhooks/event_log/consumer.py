@@ -13,6 +13,7 @@ from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
 from service_kit.rows import Rows
 
+from crm_webhooks.deliveries.trace import trace_headers
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
@@ -41,6 +42,10 @@ async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
 def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
+        trace = trace_headers(
+            envelope.get("correlation_id"), event.cause.trace_context.get("traceparent")
+        )
+        causation_id = envelope.get("causation_id")
         return LoggedEvent.model_construct(
             event_id=event.id,
             event_type=envelope["event_type"],
@@ -50,6 +55,9 @@ def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
             payload=envelope["data"],
             occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
             seq=seq,
+            correlation_id=trace.get("X-Request-Id"),
+            causation_id=UUID(causation_id) if causation_id else None,
+            traceparent=trace.get("traceparent"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None
