@@ -58,6 +58,12 @@ class Contact(Base, table=True):
             },
             postgresql_where=_LIVE,
         ),
+        Index(
+            "idx_contacts_email",
+            "tenant_id",
+            "email",
+            postgresql_where=text("email IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 
