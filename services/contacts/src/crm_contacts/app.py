@@ -9,6 +9,7 @@ from crm_contacts import (
     contact_lists,
     contacts,
     custom_fields,
+    jobs,
     merging,
     notes,
     pipelines,
@@ -32,6 +33,7 @@ def create_service(settings: ContactsSettings) -> Service:
     tags.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)
+    jobs.add_to(service, settings)
     return service
 
 

@@ -64,6 +64,12 @@ class Contact(Base, table=True):
             "merged_into",
             postgresql_where=text("merged_into IS NOT NULL"),
         ),
+        Index(
+            "idx_contacts_email",
+            "tenant_id",
+            "email",
+            postgresql_where=text("email IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 

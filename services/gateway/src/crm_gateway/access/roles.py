@@ -10,6 +10,7 @@ PERMISSIONS = frozenset(
         "contacts.create",
         "contacts.update",
         "contacts.delete",
+        "contacts.export",
         "custom_fields.manage",
         "messages.read",
         "messages.send",

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
 from crm_gateway.problems.errors import HttpError
+from crm_gateway.rest import upload
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
 Schema = dict[str, Any]
@@ -34,13 +35,18 @@ def operation(row: Row) -> dict[str, Any]:
     """How a row is described: the arguments of `add_api_route` beside path, method, endpoint."""
     summary, _, more = (row.request.__doc__ or "").strip().partition("\n")
     fixed = "".join(f"_{value}" for value in row.fixed.values())
+    has_no_model = row.status == 204 or row.gives_file or row.live
+    shapes: dict[str, Any] = {}
+    if row.pieces is not None:
+        shapes["openapi_extra"] = upload.described(row)
     return {
+        **shapes,
         "operation_id": row.request.key.replace(".", "_") + fixed,
         "tags": [row.path.split("/")[1]],
         "summary": summary,
         "description": f"{more.strip()}\n\n{_who(row)}".strip(),
         "status_code": row.status,
-        "response_model": None if row.status == 204 or row.live else row.request.reply_model(),
+        "response_model": None if has_no_model else row.request.reply_model(),
         "responses": {row.status: _success(row), **_refusals(row)},
         **_FILES.get(row.file, {}),
     }
@@ -95,6 +101,11 @@ def _success(row: Row) -> Schema:
         headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
     if row.live:
         return {"description": "Events, one after the other.", "headers": headers, **_STREAM}
+    if row.gives_file:
+        headers["Content-Disposition"] = _said("The file's name.")
+        file = {"schema": {"type": "string"}}
+        content = {"text/csv": file, "application/jsonl": file}
+        return {"description": "The file.", "headers": headers, "content": content}
     return {"description": "Done.", "headers": headers}
 
 

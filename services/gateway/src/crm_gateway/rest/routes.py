@@ -6,6 +6,8 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from shared_events.channels import channel, media
 from shared_events.contacts import (
     contact,
+    contact_export,
+    contact_import,
     contact_list,
     custom_field,
     merge,
@@ -26,6 +28,8 @@ from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
+_EXPORT = "/exports/{export_id}"
+_IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
@@ -104,6 +108,30 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", f"{_LIST}/contacts", "contacts.read", contact_list.ListListed),
     Row("POST", f"{_LIST}/contacts", "contacts.update", contact_list.PutOnList),
     Row("DELETE", f"{_LIST}/contacts", "contacts.update", contact_list.TakeOffList, 204),
+    Row(
+        "POST",
+        "/imports",
+        "contacts.create",
+        contact_import.CreateImport,
+        201,
+        pieces=contact_import.PutImportPart,
+        audited=True,
+    ),
+    Row("GET", _IMPORT, "contacts.create", contact_import.GetImport),
+    Row("GET", f"{_IMPORT}/errors", "contacts.create", contact_import.ReadImportErrors),
+    *(
+        Row(
+            "POST",
+            f"{_IMPORT}/{action}",
+            "contacts.create",
+            contact_import.DriveImport,
+            fixed={"action": action},
+        )
+        for action in ("pause", "resume", "cancel")
+    ),
+    Row("POST", "/exports", "contacts.read", contact_export.CreateExport, 201, audited=True),
+    Row("GET", _EXPORT, "contacts.read", contact_export.GetExport),
+    Row("GET", f"{_EXPORT}/file", "contacts.read", contact_export.ReadExport),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service_kit.settings import ConfigurationError
+from shared_events.contacts.job import FilePart
 from shared_events.requests import Request
 
 from crm_gateway.access.roles import PERMISSIONS
@@ -24,6 +25,8 @@ class Row:
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
     out. `file`: it takes one as a form (`in`), or gives one by a link (`out`). `location` is where
     a created thing is found, when not below the path itself. A `live` one answers with a stream.
+    `pieces` is the request that brings the file of a form, piece by piece, before this one is made
+    of it. `audited`: an administrative act, though its permission is not one to manage something.
     """
 
     method: str
@@ -35,6 +38,8 @@ class Row:
     location: str | None = None
     file: Literal["in", "out"] | None = None
     live: bool = False
+    pieces: type[Request[Any]] | None = None
+    audited: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -47,6 +52,11 @@ class Row:
         return self.method in ("GET", "DELETE")
 
     @property
+    def gives_file(self) -> bool:
+        """Whether the answer is a file."""
+        return issubclass(self.request.reply_model(), FilePart)
+
+    @property
     def from_path(self) -> frozenset[str]:
         """Fields the caller gives by the path and cannot give otherwise."""
         return frozenset(self.parameters) | frozenset(self.fixed)
@@ -54,7 +64,8 @@ class Row:
     @property
     def act(self) -> str | None:
         """What it does, `<noun>.<verb>`, when that is an administrative act."""
-        if self.method == "GET" or not self.permission.endswith(".manage"):
+        is_act = self.audited or self.permission.endswith(".manage")
+        if self.method == "GET" or not is_act:
             return None
         _, noun, verb = self.request.key.split(".")
         return f"{noun}.{self.fixed.get('action', verb)}"
