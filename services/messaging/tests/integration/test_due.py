@@ -219,11 +219,12 @@ async def test_who_cancels_first_wins(scene: Scene) -> None:
     message = await schedule(scene)
     await let_come(scene)
     async with scene.database.tenant(scene.tenant_id) as tx:
-        assert await repository.lock(tx, message.id) is not None
+        waiting = await repository.lock(tx, message.id)
+        assert waiting is not None
         replica = awake(scene.database)
         await replica.__aenter__()
         await eventually(scene.waits_for_a_lock)
-        await service.cancel(tx, message)
+        await service.cancel(tx, waiting)
     last = await schedule(scene, "depois", hours=2)
     await let_come(scene)
     async with scene.database.tenant(scene.tenant_id) as tx:
