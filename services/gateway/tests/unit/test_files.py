@@ -144,7 +144,8 @@ class TestUploads:
         async def receive() -> Message:
             for chunk in came:
                 return {"type": "http.request", "body": chunk, "more_body": True}
-            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+            more: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+            return await more
 
         monkeypatch.setattr(multipart, "MAX_BODY_SECONDS", 0.05)
         scope = {"type": "http", "headers": [(b"content-type", FORM.encode())]}
