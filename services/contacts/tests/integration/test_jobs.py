@@ -89,14 +89,14 @@ class TestInterruptions:
         assert await runner.advance(ref, is_over=after(1))
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)
 
-        write = upsert._write
+        write = upsert.write
 
         async def writes_and_breaks(*args: Any) -> None:
             await write(*args)
             await breaks()
 
         with monkeypatch.context() as patch:  # in the middle of a batch
-            patch.setattr(upsert, "_write", writes_and_breaks)
+            patch.setattr(upsert, "write", writes_and_breaks)
             with pytest.raises(ConnectionError):
                 await runner.advance(ref)
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)

@@ -215,8 +215,7 @@ class TestReport:
     async def test_that_takes_too_long_is_refused(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        slow = f"{figures._BOUNDED}; SELECT set_config('statement_timeout', '1', true)"
-        monkeypatch.setattr(figures, "_BOUNDED", slow)
+        monkeypatch.setattr(figures, "MILLISECONDS", 1)
         monkeypatch.setattr(figures, "_MESSAGES", "(SELECT m.* FROM messages m, pg_sleep(9)) AS m")
         with pytest.raises(ProblemError) as refused:
             await Reported(database).report()

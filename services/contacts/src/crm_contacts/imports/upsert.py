@@ -82,7 +82,7 @@ async def apply(
     # In a thread: whoever waits for an answer meanwhile is not to wait for a whole batch.
     outcome = await asyncio.to_thread(batch.take, rows)
     if not dry_run:
-        await _write(tx, batch.people.values())
+        await write(tx, batch.people.values())
     return outcome
 
 
@@ -225,7 +225,7 @@ class _Batch:
             person.typed.append(phone)
 
 
-async def _write(tx: Transaction, people: Iterable[Person]) -> None:
+async def write(tx: Transaction, people: Iterable[Person]) -> None:
     """Write down who is new or changed, and tell of each."""
     now = datetime.now(UTC)
     new = [person for person in people if person.is_new]
