@@ -142,6 +142,15 @@ class TestReport:
         assert (await company.report(channel_id=other.channel.id)).total.messages_in == 0
         assert (await company.report(channel_id=company.channel.id)).total == by_channel.total
 
+    async def test_of_sessions_that_the_company_opened_has_no_first_response(
+        self, database: Database
+    ) -> None:
+        company = Reported(database)
+        for minute, direction in enumerate(("outbound", "inbound", "outbound")):
+            await company.apply(on_message_received, company.said(direction, minute))
+        total = (await company.report()).total
+        assert (total.messages_out, total.first_responses) == (2, 0)
+
     async def test_tells_agents_apart_from_nobody(self, pair: tuple[Reported, Reported]) -> None:
         company, _ = pair
         (alone,) = await company.rows("SELECT * FROM sessions WHERE status = 'expired'")
