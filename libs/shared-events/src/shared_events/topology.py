@@ -229,8 +229,9 @@ MESSAGING_REPLICAS = EventQueue(
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
         *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
-        *(channel.ChannelCreated, channel.ChannelUpdated, channel.ChannelDeleted),
-        *(channel.ChannelStatusChanged, agent.AgentCreated, agent.AgentUpdated),
+        *(channel.ChannelCreated, channel.ChannelUpdated),
+        *(channel.ChannelStatusChanged, channel.ChannelDeleted),
+        *(agent.AgentCreated, agent.AgentUpdated),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
