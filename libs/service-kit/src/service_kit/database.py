@@ -338,6 +338,16 @@ class Database:
             yield tx
 
 
+async def _roll_back(connection: Connection) -> None:
+    """Nobody leaves before it is done, cancelled or not: the next has the same connection."""
+    rolling = asyncio.create_task(connection.execute("ROLLBACK"))
+    try:
+        await asyncio.shield(rolling)
+    except asyncio.CancelledError:
+        await asyncio.wait([rolling])
+        raise
+
+
 @asynccontextmanager
 async def _begun(
     connection: Connection, begin: str, cause: Cause | None
@@ -355,7 +365,7 @@ async def _begun(
         await connection.execute("COMMIT")
     except BaseException as error:
         try:
-            await asyncio.shield(connection.execute("ROLLBACK"))
+            await _roll_back(connection)
         except _BROKEN:
             # The connection is gone, and so is its work: that was it, whatever it looked like.
             if isinstance(error, asyncpg.InterfaceError | TimeoutError):

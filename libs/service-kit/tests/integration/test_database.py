@@ -103,6 +103,26 @@ class TestPooledConnections:
             assert await connection.fetchval("SELECT count(*) FROM things") == 0
         await one.close()
 
+    async def test_are_clean_whenever_who_rolls_back_is_cancelled(self, database: Database) -> None:
+        """At every turn of the loop: whoever is cancelled then stays cancelled."""
+
+        async def fail(failed: asyncio.Event) -> None:
+            async with database.tenant(TENANT) as tx:
+                await insert_thing(tx, uuid4(), "never")
+                failed.set()
+                raise ZeroDivisionError
+
+        for turns in range(12):
+            failed = asyncio.Event()
+            failing = asyncio.create_task(fail(failed))
+            await failed.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            failing.cancel()
+            with pytest.raises((asyncio.CancelledError, ZeroDivisionError)):
+                await failing
+        assert await count(database, TENANT) == 0
+
     async def test_serve_two_tenants_at_once_without_mixing(self, database: Database) -> None:
         async def write(tenant_id: str) -> None:
             async with database.tenant(tenant_id) as tx:

@@ -197,8 +197,8 @@ class TestIdentities:
         await company.receive(PHONE, push_name="Maria")
         await company.receive(PHONE, LID, push_name="Maria de novo")
         maria = next(c for c in await company.contacts() if c["phone"])
-        assert [identity["kind"] for identity in maria["identities"]] == ["phone"]
-        rows = await company.rows("SELECT push_name FROM contacts WHERE phone IS NOT NULL")
+        assert [identity["kind"] for identity in maria["identities"]] == ["phone", "lid"]
+        rows = await company.rows("SELECT push_name FROM contacts WHERE merged_into IS NULL")
         assert [row["push_name"] for row in rows] == ["Maria de novo"]
 
     @pytest.mark.parametrize(
