@@ -67,6 +67,7 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
         yield rf"{name}{_PARTITION}(\.dlq)?"
     if service is GATEWAY:
         yield r"replies\..+"
+        yield rf"{noun}\.(returns|retry\.\d+ms)"
     else:
         yield rf"{noun}\.(queries|commands|returns|retry\.\d+ms)"
 

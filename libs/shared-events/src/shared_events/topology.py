@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, traffic
-from shared_events.contacts import contact
+from shared_events.contacts import contact, erasure
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -225,15 +225,10 @@ MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",
     DOMAIN_EVENTS,
     _keys(
-        contact.ContactCreated,
-        contact.ContactUpdated,
-        contact.ContactDeleted,
-        contact.ContactIdentityLinked,
-        channel.ChannelCreated,
-        channel.ChannelUpdated,
-        channel.ChannelDeleted,
-        agent.AgentCreated,
-        agent.AgentUpdated,
+        *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
+        *(contact.ContactIdentityLinked, erasure.ErasureStarted),
+        *(channel.ChannelCreated, channel.ChannelUpdated, channel.ChannelDeleted),
+        *(agent.AgentCreated, agent.AgentUpdated),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -277,6 +272,12 @@ WEBHOOKS_DELIVERY = EventQueue(
 DOMAIN_EVENTS_ALL = EventQueue(
     "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
 )
+CONTACTS_ERASURES = EventQueue("contacts.erasures", DOMAIN_EVENTS, ["erasure.*"], service=CONTACTS)
+CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
+    EventQueue(f"{s.noun}.erasures", DOMAIN_EVENTS, _keys(erasure.ErasureStarted), service=s)
+    for s in (CHANNELS, WEBHOOKS, GATEWAY)
+)
+"""Messaging hears of erasures behind what was told of the contact before: by its replicas."""
 
 QUEUES = (
     WAHA_MESSAGES,
@@ -291,6 +292,7 @@ QUEUES = (
     CONTACT_WEBHOOK,
     WEBHOOKS_DELIVERY,
     DOMAIN_EVENTS_ALL,
+    *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
 )
 
 

@@ -9,6 +9,7 @@ from crm_contacts import (
     contact_lists,
     contacts,
     custom_fields,
+    erasures,
     notes,
     pipelines,
     tags,
@@ -30,6 +31,7 @@ def create_service(settings: ContactsSettings) -> Service:
     tags.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)
+    erasures.add_to(service)
     return service
 
 

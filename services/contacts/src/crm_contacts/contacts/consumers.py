@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from asyncpg import SerializationError
+from service_kit import forgotten
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
@@ -20,6 +22,7 @@ from shared_events.identity import (
     TenantIdentity,
     WhatsAppId,
     display_name,
+    is_past,
     owners,
     visible,
 )
@@ -50,13 +53,22 @@ _People = dict[Ref, _Person]
 
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
-    """Create and complete the contacts of these messages, each company's in their order."""
+    """Create and complete the contacts of these messages, each company's in their order.
+
+    Raises SerializationError, which all of it is repeated for, where one is erased meanwhile.
+    """
+    people_of = [((e.tenant_id, _shown(e)), e) for e in events]
+    keys = {(tenant_id, one.key) for (tenant_id, shown), _ in people_of for one in shown}
+    known = await identities.find_locked(tx, keys)
+    erased = await forgotten.find(tx, keys - known.keys())
+    events = [e for p, e in people_of if not is_past(p, e.body.occurred_at, known, erased)]
     seen = [(e.tenant_id, _shown(e)) for e in events]
-    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    found = owners(seen, await identities.find_locked(tx, keys))
+    found = owners(seen, known, erased)
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
     stored = await repository.find_known_for_update(tx, [*refs, *losers.values()])
+    if any(known.erased_at for known in stored.values()):
+        raise SerializationError("a contact was erased meanwhile")
 
     people: _People = {}
     told: set[TenantIdentity] = set()

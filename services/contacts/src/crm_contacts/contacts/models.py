@@ -16,6 +16,8 @@ _LIVE = text("deleted_at IS NULL")
 class Contact(Base, table=True):
     """A person or group a company talks with; `deleted_at` marks a soft deletion.
 
+    Of one with `erased_at` there is nothing left but the id, which is never given again.
+
     `search_text`, `sort_name` and `tag_keys` follow from the other columns (see `search.derive`):
     computed here, they need no function in an index.
     """
@@ -81,6 +83,7 @@ class Contact(Base, table=True):
     sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
     tag_keys: list[str] = columns.texts()
     deleted_at: datetime | None = columns.maybe_moment()
+    erased_at: datetime | None = columns.maybe_moment()
     version: int = 1
     created_at: datetime = columns.moment()
     updated_at: datetime = columns.moment()

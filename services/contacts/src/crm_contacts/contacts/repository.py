@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import NotFoundError
+from service_kit.errors import GoneError, NotFoundError, ProblemError
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -60,6 +60,7 @@ class Known:
     first_interaction_at: datetime | None = None
     last_interaction_at: datetime | None = None
     deleted_at: datetime | None = None
+    erased_at: datetime | None = None
 
     def teach(self, contact: Contact) -> Contact:
         """The contact's row with these values."""
@@ -96,16 +97,26 @@ async def find_for_update(tx: Transaction, refs: Collection[Ref]) -> dict[Ref, C
     return {(contact.tenant_id, contact.id): contact for contact in found}
 
 
-async def find_live(tx: Transaction, contact_id: UUID) -> Contact | None:
-    """The contact, unless it is missing, deleted or another tenant's."""
-    contact = await CONTACTS.first(tx, "SELECT * FROM contacts WHERE id = $1", contact_id)
-    return contact if contact and contact.deleted_at is None else None
+async def get_live(tx: Transaction, contact_id: UUID) -> Contact:
+    """The contact, unless it is missing, deleted or another tenant's: NotFoundError, GoneError."""
+    contact = await CONTACTS.first(
+        tx, "SELECT * FROM contacts WHERE tenant_id = $1 AND id = $2", tx.tenant_id, contact_id
+    )
+    if contact is None or contact.deleted_at is not None:
+        raise absence(contact)
+    return contact
 
 
 async def check_live(tx: Transaction, contact_id: UUID) -> None:
-    """Raise NotFoundError unless the contact is there: nobody reads or writes about who is not."""
-    if await find_live(tx, contact_id) is None:
-        raise NotFoundError("contact")
+    """As `get_live`, for who only needs to know: nobody reads or writes about who is not there."""
+    await get_live(tx, contact_id)
+
+
+def absence(contact: Contact | None) -> ProblemError:
+    """Why a contact is not there: NotFoundError, or GoneError `contact_erased`."""
+    if contact is not None and contact.erased_at is not None:
+        return GoneError("contact_erased", "Everything about this contact was erased.")
+    return NotFoundError("contact")
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:

@@ -11,6 +11,7 @@ PERMISSIONS = frozenset(
         "contacts.update",
         "contacts.delete",
         "custom_fields.manage",
+        "erasures.manage",
         "messages.read",
         "messages.send",
         "sessions.read",

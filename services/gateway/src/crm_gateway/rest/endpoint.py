@@ -100,7 +100,7 @@ class Endpoint:
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
-        return principal
+        return await self._backing.callers.alone(principal) if self.row.four_eyes else principal
 
     async def __call__(self, http: Request, **values: Any) -> Response:
         """Carry out the request that these values make, and answer it."""

@@ -22,7 +22,8 @@ class Row:
     """One route: its method and path, the permission it needs, and the request it stands for.
 
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
-    out. `location` is where a created thing is found, when not below the path itself.
+    out. `location` is where a created thing is found, when not below the path itself. `four_eyes`:
+    who carries it out is told whether the caller is the company's only admin.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Row:
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
+    four_eyes: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
