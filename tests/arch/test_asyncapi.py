@@ -11,8 +11,9 @@ from crm_testing.asyncapi import assert_valid
 from service_kit import asyncapi
 from service_kit.settings import load
 from shared_events import topology
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, EVENTS, REQUESTS
-from shared_events.services import GATEWAY, SERVICES, ServiceName
+from shared_events.services import GATEWAY, SERVICES, WEBHOOKS, ServiceName
 
 Document = dict[str, Any]
 
@@ -58,7 +59,7 @@ class TestDocument:
         queues = {queue.name for queue in topology.queues_of(service)}
         kinds = {request.kind for request in REQUESTS[service]}
         answered = {topology.request_queue(service, kind).name for kind in kinds}
-        replies = {"replies"} if service is GATEWAY else set()
+        replies = {"replies", "notices"} if service is GATEWAY else set()
         assert operations(document, "receive") == queues | answered | replies
         schemas = document["components"]["schemas"]
         for queue in topology.queues_of(service):
@@ -75,7 +76,8 @@ class TestDocument:
         document = document_of(service)
         said = {event.event_type for event in EVENTS[service]}
         asked = {*BY_KEY, "waha.events"} if service is GATEWAY else set()
-        assert operations(document, "send") == said | asked
+        noticed = {FEED_NOTICES.name} if service is WEBHOOKS else set()
+        assert operations(document, "send") == said | asked | noticed
 
 
 ANYTHING = {

@@ -1,6 +1,7 @@
 """`crm-dev`: the native development stack from the command line."""
 
 import argparse
+import asyncio
 import os
 import sys
 from importlib import import_module
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from shared_events.services import SERVICES
 
-from crm_dev import asyncapi, commands, daemon, migration, settings_tables, skeleton
+from crm_dev import asyncapi, commands, daemon, listen, migration, settings_tables, skeleton
 
 DEMO = "crm_dev.demo"
 CHECKOUT = Path(__file__).parents[3]
@@ -52,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
     mutants.add_argument("--count", type=int, default=40)
     mutants.add_argument("--seed", type=int, default=0)
     mutants.add_argument("--minutes", type=float, default=15)
+    listener = verbs.add_parser("listen", help="forward a company's events to a local URL")
+    listener.add_argument("--to", required=True, metavar="URL", help="what takes the webhooks")
+    listener.add_argument("--types", nargs="*", default=[], metavar="PATTERN", help="all if none")
+    listener.add_argument("--secret", help="signs them (whsec_...); a new one if none is given")
+    listener.add_argument("--api", default="http://127.0.0.1:8080/api/v1", metavar="URL")
     verbs.add_parser("docs", help="write the settings tables of the READMEs anew")
     if find_spec(DEMO):
         verbs.add_parser("demo", help="play the three journeys and leave nothing running")
@@ -112,6 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
             for path in settings_tables.write(CHECKOUT):
                 print(path)
             return 0
+        case "listen":
+            given = arguments
+            return asyncio.run(listen.listen(given.api, given.to, given.secret, given.types))
         case "supervise":
             return daemon.main(directory, arguments.names)
         case _:

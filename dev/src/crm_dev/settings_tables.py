@@ -62,11 +62,11 @@ def table(kind: type[ServiceSettings]) -> str:
 
 
 def own_fields(kind: type[ServiceSettings]) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields a settings class declares or declares anew, in order."""
+    """The fields a settings class has beside every service's, and those it declares anew."""
     return (
-        (name, kind.model_fields[name])
-        for name in kind.__annotations__
-        if name in kind.model_fields
+        (name, field)
+        for name, field in kind.model_fields.items()
+        if name in kind.__annotations__ or name not in ServiceSettings.model_fields
     )
 
 

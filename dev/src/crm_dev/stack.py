@@ -76,7 +76,9 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     services = [
         piece
         for name in SERVICE_OFFSETS
-        for piece in _service(name, counts, ports, secrets, database.url, addresses, programs)
+        for piece in _service(
+            name, directory, counts, ports, secrets, database.url, addresses, programs
+        )
     ]
     return Stack((*servers, *services), addresses)
 
@@ -115,6 +117,7 @@ def _workflows(directory: Path, ports: PortBlock, address: str | None) -> Piece:
 
 def _service(
     name: str,
+    directory: Path,
     counts: Mapping[str, int],
     ports: PortBlock,
     secrets: Credentials,
@@ -138,6 +141,10 @@ def _service(
         settings["REGISTRATIONS_PER_ADDRESS"] = "100000"
     if name == "channels-waha":
         settings["PUBLIC_BASE_URL"] = addresses.gateway_url
+    if name in {"gateway", "webhooks"}:
+        settings["MEDIA_BASE_URL"] = addresses.gateway_url
+    if name in {"gateway", "channels-waha"}:
+        settings["MEDIA_STORE_URL"] = (directory / "media").absolute().as_uri()
     migrate = Piece(
         name=f"{name}-migrate",
         command=(program, "migrate"),

@@ -27,8 +27,10 @@ async def ingress() -> AsyncIterator[Ingress]:
 
 
 @pytest.fixture(scope="session")
-async def make_settings(ingress: Ingress) -> MakeSettings:
+async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFactory) -> MakeSettings:
     """Settings for a database and a broker, with waits short enough for tests."""
+
+    files = tmp_path_factory.mktemp("media").as_uri()
 
     def make(database_url: str, amqp_url: str, **changes: object) -> ChannelsSettings:
         values: dict[str, object] = {
@@ -46,6 +48,11 @@ async def make_settings(ingress: Ingress) -> MakeSettings:
             "waha_retry_seconds": 0.02,
             "waha_retry_max_seconds": 0.1,
             "waha_stop_grace_seconds": 0.1,
+            "media_store_url": files,
+            "media_retry_seconds": 0.02,
+            "media_retry_max_seconds": 0.1,
+            "media_attempts": 6,
+            "media_max_bytes": 2**20,
             **changes,
         }
         return ChannelsSettings.model_validate(values)

@@ -96,8 +96,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         seconds = self._service.settings.drain_seconds
+        self._service.health.draining = True
         if seconds and self._draining is None:
-            self._service.health.draining = True
             self._draining = threading.Timer(seconds, super().handle_exit, (sig, frame))
             self._draining.daemon = True
             self._draining.start()

@@ -70,13 +70,12 @@ class TestBrokerOutage:
         mortal_server: RabbitServer,
         mortal_vhost: str,
     ) -> None:
-        admin = await asyncpg.connect(admin_url)
-        await admin.execute("UPDATE scratch.alembic_version SET version_num = '0000'")
+        await self._migrate(admin_url, "0000")
         service = scratch(make_settings(rabbitmq_url=SecretStr(mortal_vhost)))
         async with living(service) as http:
             await eventually(lambda: declared(mortal_vhost), seconds=20)
             async with away(mortal_server, suddenly=True):
-                await admin.execute("UPDATE scratch.alembic_version SET version_num = '0001'")
+                await self._migrate(admin_url, "0001")
                 await asyncio.wait_for(service.migrated.wait(), 10)
                 await asyncio.sleep(0.5)  # it tries to consume, and cannot
             await eventually(lambda: ready(http), seconds=30)
@@ -86,6 +85,10 @@ class TestBrokerOutage:
                 assert await bus.consumers(QUEUE.name) == 1
                 for kind in ("queries", "commands"):
                     assert await bus.consumers(f"scratch.{kind}") == 1
+
+    async def _migrate(self, admin_url: str, revision: str) -> None:
+        admin = await asyncpg.connect(admin_url)
+        await admin.execute("UPDATE scratch.alembic_version SET version_num = $1", revision)
         await admin.close()
 
     async def _makes(self, client: RequestClient, service: Service, expected: int) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared_events import topology
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import EVENTS, REQUESTS
-from shared_events.services import GATEWAY, ServiceName
+from shared_events.services import GATEWAY, WEBHOOKS, ServiceName
 
 _NOTHING = "^$"
 _PARTITION = r"(\.\d+)?"
@@ -51,7 +52,9 @@ def rights_of(service: ServiceName) -> Rights:
         reads.add(topology.CRM_REQUESTS.name)
     if service is GATEWAY:
         writes |= {topology.CRM_REQUESTS.name, topology.WAHA_EVENTS.name}
-        reads.add(topology.CRM_REPLIES.name)
+        reads |= {topology.CRM_REPLIES.name, FEED_NOTICES.name}
+    if service is WEBHOOKS:
+        writes.add(FEED_NOTICES.name)
     return Rights(
         configure=_any(own),
         write=_any([*own, *_exactly(writes)]),
@@ -66,7 +69,7 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
     for name in _names(queues):
         yield rf"{name}{_PARTITION}(\.dlq)?"
     if service is GATEWAY:
-        yield r"replies\..+"
+        yield r"(replies|notices)\..+"
         yield rf"{noun}\.(returns|retry\.\d+ms)"
     else:
         yield rf"{noun}\.(queries|commands|returns|retry\.\d+ms)"

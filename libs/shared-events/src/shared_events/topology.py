@@ -21,11 +21,12 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, traffic
-from shared_events.contacts import contact, erasure
+from shared_events.channels import channel, media, traffic
+from shared_events.contacts import contact, erasure, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import (
@@ -217,6 +218,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
         *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
+        *(media.ChannelMediaStored, media.ChannelMediaFailed),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -226,9 +228,10 @@ MESSAGING_REPLICAS = EventQueue(
     DOMAIN_EVENTS,
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
-        *(contact.ContactIdentityLinked, erasure.ErasureStarted),
+        *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
         *(channel.ChannelCreated, channel.ChannelUpdated, channel.ChannelDeleted),
-        *(agent.AgentCreated, agent.AgentUpdated),
+        *(channel.ChannelStatusChanged, agent.AgentCreated, agent.AgentUpdated),
+        erasure.ErasureStarted,
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -283,13 +286,8 @@ QUEUES = (
     WAHA_MESSAGES,
     WAHA_NOTICES,
     CHANNELS_OUTBOUND,
-    MESSAGING_CHANNEL_EVENTS,
-    MESSAGING_REPLICAS,
-    MESSAGING_WORKFLOWS,
-    CONTACTS_CHANNEL_EVENTS,
-    CONTACT_ENRICHMENT,
-    CONTACTS_TIMELINE,
-    CONTACT_WEBHOOK,
+    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
+    *(CONTACTS_CHANNEL_EVENTS, CONTACT_ENRICHMENT, CONTACTS_TIMELINE, CONTACT_WEBHOOK),
     WEBHOOKS_DELIVERY,
     DOMAIN_EVENTS_ALL,
     *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
@@ -333,6 +331,7 @@ SHARED_EXCHANGES = (
     *(exchange.dead_letters for exchange in EXCHANGES),
     CRM_REQUESTS,
     CRM_REPLIES,
+    FEED_NOTICES,
 )
 """Every exchange that more than one service uses."""
 

@@ -46,6 +46,8 @@ class TestEventTypes:
             "agent.updated",
             "channel.change_failed",
             "channel.deleted",
+            "channel.media_failed",
+            "channel.media_stored",
             "channel.message_edited",
             "channel.message_failed",
             "channel.message_received",

@@ -8,9 +8,10 @@ import re
 import pytest
 from shared_events import topology
 from shared_events.envelope import EventData
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, BY_TYPE, EVENTS, publisher_of
 from shared_events.rights import TopicRights, rights_of
-from shared_events.services import GATEWAY, SERVICES, ServiceName
+from shared_events.services import GATEWAY, SERVICES, WEBHOOKS, ServiceName
 from shared_events.topology import EventQueue
 
 ANSWERING = tuple(service for service in SERVICES if service is not GATEWAY)
@@ -93,6 +94,14 @@ class TestRequests:
         assert may(service, "write", topology.CRM_REPLIES.name)
         assert not may(service, "read", topology.CRM_REPLIES.name)
         assert may(GATEWAY, "read", topology.CRM_REPLIES.name)
+
+    def test_that_feeds_have_grown_is_told_by_webhooks_to_the_gateway(
+        self, service: ServiceName
+    ) -> None:
+        assert may(service, "write", FEED_NOTICES.name) is (service is WEBHOOKS)
+        assert not may(service, "read", FEED_NOTICES.name)
+        assert may(GATEWAY, "read", FEED_NOTICES.name)
+        assert may(GATEWAY, "configure", "notices.1")
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=by_name)

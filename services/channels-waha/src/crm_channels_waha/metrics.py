@@ -1,6 +1,10 @@
 """Prometheus metrics of this service."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 WAHA_EVENTS = Counter("crm_waha_events_total", "WAHA events by outcome", ["event", "outcome"])
+WAHA_STALLED = Gauge(
+    "crm_waha_stalled_messages", "Messages that WhatsApp has not got for long", ["channel", "state"]
+)
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
+MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])

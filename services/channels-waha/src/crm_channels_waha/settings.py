@@ -2,13 +2,13 @@
 
 from pydantic import Field, SecretStr
 from service_kit.egress import AllowedNetworks
+from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import EncryptionKeys
-from service_kit.settings import ServiceSettings
 
 _PRODUCTION_SEND_INTERVAL = 0.5
 
 
-class ChannelsSettings(ServiceSettings):
+class ChannelsSettings(MediaStoreSettings):
     """What channels need beside what every service needs."""
 
     server_port: int = Field(default=8083, ge=0, le=65535, description="HTTP: health and metrics")
@@ -46,15 +46,50 @@ class ChannelsSettings(ServiceSettings):
     waha_give_up_seconds: float = Field(
         default=86_400.0, description="age at which a message that cannot be sent fails"
     )
+    waha_stalled_after_seconds: float = Field(
+        default=60.0, gt=0, description="without being sent before a message counts as stalled"
+    )
     waha_degraded_after_seconds: float = Field(
         default=60.0, description="of reconnecting before a channel is called degraded"
     )
     waha_stop_grace_seconds: float = Field(
         default=5.0, description="a send under way may take to finish at a stop"
     )
+    media_timeout_seconds: float = Field(
+        default=120.0, gt=0, description="for fetching a file, or having WAHA load it again"
+    )
+    media_at_once: int = Field(default=32, ge=1, description="files a process fetches at a time")
+    media_per_server: int = Field(
+        default=8, ge=1, description="of these from one WAHA server, so that no other waits for it"
+    )
+    media_attempts: int = Field(
+        default=14, ge=1, description="to fetch a file; the last some hours after the first"
+    )
+    media_retry_seconds: float = Field(
+        default=1.0, gt=0, description="first pause between two attempts; each next is twice that"
+    )
+    media_retry_max_seconds: float = Field(default=3600.0, gt=0, description="longest such pause")
+    media_max_bytes: int = Field(
+        default=16 * 2**20, ge=1, description="of an image, voice message, sound or sticker"
+    )
+    media_video_max_bytes: int = Field(default=64 * 2**20, ge=1, description="of a video")
+    media_document_max_bytes: int = Field(default=100 * 2**20, ge=1, description="of a document")
+    media_waha_link_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="the link by which WAHA fetches a file is good for",
+    )
     raw_event_retention_days: float = Field(
         default=30.0, description="events we make nothing of are kept"
     )
+
+    @property
+    def media_limits(self) -> dict[str, int]:
+        """The most bytes a file may have, by the content type of its message."""
+        small = dict.fromkeys(("image", "voice", "audio", "sticker"), self.media_max_bytes)
+        large = {"video": self.media_video_max_bytes, "document": self.media_document_max_bytes}
+        return {**small, **large}
 
     @property
     def send_interval_seconds(self) -> float:

@@ -19,6 +19,8 @@ TOLD = {
     "channel.message_revoked",
     "channel.reaction_reported",
     "channel.change_failed",
+    "channel.media_stored",
+    "channel.media_failed",
     "channel.message_status_reported",
 }
 
@@ -36,6 +38,9 @@ class TestContract:
         await company.until_state(message_id, "sent")
         edit = await company.change("edit", message_id, "oi", external_id="NOBODYS")
         await company.until_state(edit, "failed")
+        await company.waha.receive_image("loja", "5511988880001")
+        await company.until_told("channel.media_stored")
+        await company.until_told("channel.media_failed")
         await company.value(DeleteChannel(channel_id=company.channel_id))
         envelopes = [read_back(row) for row in await company.outbox()]
         assert {e.event_type for e in envelopes} == TOLD

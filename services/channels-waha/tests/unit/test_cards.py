@@ -1,7 +1,7 @@
 """Contact cards, as phones of many makes write them."""
 
 import pytest
-from crm_channels_waha.waha.cards import read_card
+from crm_channels_waha.waha.cards import read_card, write_card
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +61,9 @@ class TestCards:
     @given(st.text())
     def test_of_any_text_hold_nothing_up(self, card: str) -> None:
         assert set(read_card(card)) <= {"name", "phone", "phones"}
+
+    @given(st.text("aé,;:\\\\ \\n=", min_size=1).filter(lambda name: name.strip()))
+    def test_a_card_of_ours_reads_as_it_was_written(self, name: str) -> None:
+        phones = ["5511988880001", "551932120001"]
+        read = read_card(write_card(name, phones))
+        assert read == {"name": " ".join(name.split()), "phone": phones[0], "phones": phones}

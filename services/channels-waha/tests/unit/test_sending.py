@@ -17,6 +17,7 @@ from crm_channels_waha.waha.answers import (
     judge,
     judge_failure,
 )
+from crm_channels_waha.waha.cards import write_card
 from crm_channels_waha.waha.changing import Change, compose_change
 from crm_channels_waha.waha.configuration import EVENTS, Subscription
 from crm_channels_waha.waha.sending import Outgoing, compose
@@ -55,9 +56,45 @@ class TestCompose:
             "session": "s",
             "chatId": CHAT,
             "file": file,
-            "caption": "veja",
+            **({} if kind == "voice" else {"caption": "veja"}),
             **extra,
         }
+
+    @pytest.mark.parametrize(
+        ("kind", "details", "path", "said"),
+        [
+            (
+                "location",
+                {"location": {"latitude": -22.9, "longitude": -47, "name": "Praça"}},
+                "/api/sendLocation",
+                {"latitude": -22.9, "longitude": -47, "title": "Praça"},
+            ),
+            (
+                "contact",
+                {"contacts": [{"name": "Zé", "phone": "5511988880001"}]},
+                "/api/sendContactVcard",
+                {"contacts": [{"vcard": write_card("Zé", ["5511988880001"])}]},
+            ),
+            (
+                "poll",
+                {"poll": {"question": "Cor?", "options": ["A", "B"]}},
+                "/api/sendPoll",
+                {"poll": {"name": "Cor?", "options": ["A", "B"], "multipleAnswers": False}},
+            ),
+        ],
+    )
+    def test_places_cards_and_polls_carry_the_pregenerated_id(
+        self, kind: str, details: dict[str, Any], path: str, said: dict[str, Any]
+    ) -> None:
+        sent = compose(Outgoing(CHAT, kind, None, reply_to="3A", details=details), "s", "3EB0")
+        body = {"session": "s", "chatId": CHAT, "reply_to": "3A", "id": "3EB0", **said}
+        assert sent == (path, body, False)
+
+    def test_who_is_mentioned_goes_with_the_text(self) -> None:
+        details = {"mentions": ["5511988880001@c.us"]}
+        sent = compose(Outgoing(CHAT, "text", "oi @5511988880001", details=details), "s", None)
+        assert not isinstance(sent, Rejected)
+        assert sent[1]["mentions"] == ["5511988880001@c.us"]
 
     def test_webjs_is_given_the_full_id_of_what_it_replies_to(self) -> None:
         message = Outgoing(CHAT, "text", "oi", reply_to="3A", engine="WEBJS")

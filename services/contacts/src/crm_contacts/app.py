@@ -10,6 +10,8 @@ from crm_contacts import (
     contacts,
     custom_fields,
     erasures,
+    jobs,
+    merging,
     notes,
     pipelines,
     tags,
@@ -23,6 +25,7 @@ def create_service(settings: ContactsSettings) -> Service:
     """The service with everything it hears and answers; nothing runs yet."""
     service = Service(CONTACTS, settings)
     contacts.add_to(service, settings)
+    merging.add_to(service)
     pipelines.add_to(service)
     board.add_to(service)
     custom_fields.add_to(service)
@@ -31,6 +34,7 @@ def create_service(settings: ContactsSettings) -> Service:
     tags.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)
+    jobs.add_to(service, settings)
     erasures.add_to(service)
     return service
 

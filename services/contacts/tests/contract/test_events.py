@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
+import orjson
 import pytest
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.pipelines import Funnel
@@ -21,6 +22,7 @@ from shared_events.contacts.contact import (
     DeleteContact,
     PatchContact,
 )
+from shared_events.contacts.merge import ContactMerged, MergeContacts
 from shared_events.contacts.note import CreateNote, Note, NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged, Place
 
@@ -61,14 +63,18 @@ class TestPublished:
         await company.value(funnel.move(created["id"], "Novo"))
         await company.value(PatchContact(contact_id=created["id"], phone="11 98888-0001"))
         await company.value(CreateNote(contact_id=created["id"], content="Ligar amanhã"))
+        other = await company.value(CreateContact(name="Mari"))
+        await company.value(MergeContacts(contact_id=created["id"], loser_id=other["id"]))
         await company.value(DeleteContact(contact_id=created["id"]))
         heard: list[Any] = []
         async with asyncio.timeout(15), overheard.iterator() as messages:
             async for message in messages:
                 await message.ack()
-                if message.headers["tenant_id"] == company.id:
+                if message.headers["tenant_id"] == company.id and other["id"] != str(
+                    orjson.loads(message.body)["aggregate_id"]
+                ):
                     heard.append(message)
-                if len(heard) == 9:
+                if len(heard) == 10:
                     break
         envelopes = []
         for message in heard:
@@ -87,6 +93,7 @@ class TestPublished:
             ContactIdentityLinked,
             ContactUpdated,
             NoteAdded,
+            ContactMerged,
             ContactUpdated,
             ContactPipelineStatusChanged,
             ContactDeleted,
@@ -105,6 +112,7 @@ class TestConsumed:
             ContactIdentityLinked(
                 contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),
+            ContactMerged(winner=CONTACT, loser=CONTACT, identities=[]),
             NoteAdded(note=NOTE),
             NoteUpdated(note=NOTE, changed=["content"]),
             NoteDeleted(note_id=NOTE.id, contact_id=CONTACT.id),

@@ -32,13 +32,14 @@ OURS, THEIRS = "ours", "theirs"
 
 # Everything messages lead to, but for when it was written.
 EVERYTHING = """
-SELECT 1, tenant_id, id::text, to_jsonb(c) - '{created_at,updated_at}'::text[]
+SELECT 1, tenant_id, id::text, to_jsonb(c) - '{created_at,updated_at,deleted_at}'::text[]
 FROM contacts.contacts c
 UNION ALL SELECT 2, tenant_id, kind || canonical, to_jsonb(i) - 'created_at'
 FROM contacts.contact_identities i
 UNION ALL SELECT 3, tenant_id, lpad((rank() OVER (PARTITION BY tenant_id ORDER BY seq))::text, 9),
     jsonb_build_array(event_type, aggregate_id, correlation_id, causation_id,
-        payload #- '{contact,created_at}' #- '{contact,updated_at}')
+        payload #- '{contact,created_at}' #- '{contact,updated_at}' #- '{winner,created_at}'
+            #- '{winner,updated_at}' #- '{loser,created_at}' #- '{loser,updated_at}')
 FROM contacts.outbox_events
 UNION ALL SELECT 4, tenant_id, id::text, to_jsonb(e) - 'created_at' FROM contacts.contact_events e
 ORDER BY 1, 2, 3
@@ -78,16 +79,20 @@ class TestCost:
                 "again": [message(c, PHONE) for c in companies],
                 "linked and named": [message(c, PHONE, LID, push_name="Ana") for c in companies],
                 "renamed": [message(c, ("phone", "551188880001")) for c in companies],
+                "another": [message(c, ("lid", "77")) for c in companies],
             }
             cost = {
                 what: await statements(connected, on_message_received, batch)
                 for what, batch in batches.items()
             }
+            shown = [message(c, PHONE, ("lid", "77")) for c in companies]
+            merged = await statements(connected, on_message_received, shown)
             told = [delivered(c, ContactDeleted(contact_id=UUID(int=1))) for c in companies]
             cost["timeline"] = await statements(connected, on_contact_event, told)
-            costs.append(cost)
-        _, few, many = costs  # the driver asks for types, the first time
-        assert many == few
+            costs.append((cost, merged))
+        _, (few, few_merged), (many, many_merged) = costs  # the driver asks for types at first
+        assert (many, many_merged) == (few, few_merged)
+        assert many_merged < 28
         assert max(many.values()) < 12
 
     async def test_is_shared_on_the_bus(
@@ -116,6 +121,7 @@ def story() -> list[list[Event[Any]]]:
     random, batches = Random(3), []
     people = [(LID,), (PHONE, LID), (PHONE,), (("phone", "551188880001"), LID)]
     people += [(("phone", "5511977770002"), LID), (("group", "123-456"),), (("lid", "77"),)]
+    people += [(PHONE, ("lid", "77"))]
     for number in range(8):
         batch = []
         for place in range(30):
@@ -147,7 +153,12 @@ class TestResult:
         rows = await everything(fresh)
         assert rows == await everything(apart)
         told = {row[3].split('"')[1] for row in rows if row[0] == 3}
-        assert told == {"contact.created", "contact.identity_linked", "contact.updated"}
+        assert told == {
+            "contact.created",
+            "contact.identity_linked",
+            "contact.merged",
+            "contact.updated",
+        }
 
     async def test_is_a_contact_each_for_companies_that_know_one_phone(
         self, connected: Database

@@ -92,11 +92,11 @@ class TestProved:
 
     async def test_number_of_another_is_never_taken(self, company: Shop) -> None:
         await company.receive(MISTYPED, push_name="Ana")
-        await company.receive(LID, push_name="João")
+        await company.receive(RIGHT, LID, push_name="João")
         await company.receive(MISTYPED, LID)
         assert {c["name"]: c["phone"] for c in await company.contacts()} == {
             "Ana": "+5511988880001",
-            "João": None,
+            "João": "+5511988880002",
         }
 
 

@@ -29,6 +29,9 @@ from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
+from crm_gateway.live.notices import Notices
+from crm_gateway.live.streams import SharedPages, Streams
+from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
 from crm_gateway.rest.endpoint import Backing
@@ -86,12 +89,27 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         per_tenant=settings.rate_limit_per_tenant,
         per_key=settings.rate_limit_per_key,
     )
+    streams = Streams(
+        SharedPages(bus),
+        per_tenant=settings.streams_per_tenant,
+        at_most=settings.streams_at_most,
+    )
+    notices = Notices(settings.amqp_url, streams)
+    service.speaks(notices.router())
     backing = Backing(
         callers=KnownCallers(tokens, standings),
         quotas=quotas,
         witness=AuditedActs(database),
         own=own,
         bus=bus,
+        files=Files(
+            settings.media_store,
+            settings.media_links,
+            max_bytes=settings.upload_max_bytes,
+            seconds=settings.upload_seconds,
+            at_once=settings.uploads_at_once,
+        ),
+        streams=streams,
     )
     api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()
@@ -111,6 +129,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
             await asyncio.sleep(_PURGE_SECONDS)
 
     service.background("requests", bus.run)
+    service.background("feed_notices", notices.run)
+    service.background("streams", lambda: streams.drain(service.health))
     service.background("spool", spool.run)
     service.background("access", standings.run)
     service.background("quotas", quotas.run)

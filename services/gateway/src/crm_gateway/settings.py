@@ -8,11 +8,13 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
+from service_kit.media_links import MediaLinkSettings
+from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import Seal
-from service_kit.settings import ServiceSettings, listed
+from service_kit.settings import listed
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
     """What the gateway needs beside what every service needs."""
 
     jwt_secret: SecretStr = Field(
@@ -67,6 +69,12 @@ class GatewaySettings(ServiceSettings):
         default=300, ge=1, description="refresh tokens a user may exchange within that time"
     )
 
+    upload_max_bytes: int = Field(default=100 * 2**20, ge=1, description="of an uploaded file")
+    upload_seconds: float = Field(default=300.0, gt=0, description="an upload may take")
+    uploads_at_once: int = Field(
+        default=16, ge=1, description="uploads a process takes at a time; others get 503"
+    )
+
     audit_days: int = Field(default=400, ge=1, description="days the audit log is kept")
 
     rate_limit_per_tenant: int = Field(
@@ -74,6 +82,13 @@ class GatewaySettings(ServiceSettings):
     )
     rate_limit_per_key: int = Field(
         default=12_000, ge=1, description="requests of one of its API keys in a minute"
+    )
+
+    streams_per_tenant: int = Field(
+        default=200, ge=1, description="event streams a company may have open at one gateway"
+    )
+    streams_at_most: int = Field(
+        default=2_000, ge=1, description="event streams of all companies at one gateway"
     )
 
     @property

@@ -44,6 +44,7 @@ class TestPublished:
 class TestAsked:
     def test_the_example_of_every_request_is_one_we_may_send(self) -> None:
         asked = {row.request.key: row.request for row in ROUTES if row.request.key in BY_KEY}
+        asked |= {row.pieces.key: row.pieces for row in ROUTES if row.pieces is not None}
         assert asked == BY_KEY
         for key, request in asked.items():
             request.model_validate(examples.load_request(key))

@@ -181,9 +181,12 @@ class Contacts:
 
     rows: dict[tuple[str, UUID], Contact] = field(default_factory=dict)
     calls: list[tuple[BaseModel, Call]] = field(default_factory=list)
+    merged: dict[UUID, UUID] = field(default_factory=dict)
     fails: bool = False
 
     def _known(self, tx: Transaction, contact_id: UUID) -> Contact:
+        if winner := self.merged.get(contact_id):
+            raise ConflictError("contact_merged", "It is another.", merged_into=str(winner))
         contact = self.rows.get((tx.tenant_id, contact_id))
         if contact is None:
             raise NotFoundError("contact")

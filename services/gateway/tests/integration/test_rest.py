@@ -74,6 +74,16 @@ class TestContacts:
         assert second.json()["code"] == "contact_exists"
         assert second.json()["existing_id"] == first.json()["id"]
 
+    async def test_one_that_was_merged_leads_to_the_other(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        loser, winner = uuid4(), uuid4()
+        contacts.merged[loser] = winner
+        answer = await client.get(f"/contacts/{loser}", headers=account.bearer)
+        assert (answer.status_code, answer.json()["code"]) == (409, "contact_merged")
+        assert answer.json()["merged_into"] == str(winner)
+        assert answer.headers["Location"] == f"/api/v1/contacts/{winner}"
+
     async def test_another_companys_contact_looks_like_none(
         self, client: httpx.AsyncClient, account: Account
     ) -> None:

@@ -4,7 +4,15 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import MESSAGING
 
-from crm_messaging import conversations, erasures, messages, replicas, sessions
+from crm_messaging import (
+    conversations,
+    erasures,
+    merging,
+    messages,
+    replicas,
+    reports,
+    sessions,
+)
 from crm_messaging.settings import MessagingSettings
 
 
@@ -12,10 +20,12 @@ def create_service(settings: MessagingSettings) -> Service:
     """Messaging, wired and not started yet."""
     service = Service(MESSAGING, settings)
     replicas.add_to(service)
+    merging.add_to(service)
     messages.add_to(service, settings)
     conversations.add_to(service)
     sessions.add_to(service, settings)
     erasures.add_to(service)
+    reports.add_to(service)
     return service
 
 

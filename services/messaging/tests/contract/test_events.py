@@ -1,7 +1,7 @@
 """Messaging's side of the contracts: what it tells can be read, what it is told has its effect."""
 
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 from asyncpg import Record
@@ -19,6 +19,7 @@ from crm_messaging.messages.consumers import (
     on_message_sent,
     on_status_reported,
 )
+from crm_messaging.messages.media import on_media_failed, on_media_stored
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_messaging.settings import MessagingSettings
@@ -27,6 +28,7 @@ from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
 from service_kit.calls import Call
 from shared_events import examples, registry, topology
+from shared_events.channels.media import ChannelMediaFailed, ChannelMediaStored
 from shared_events.channels.traffic import (
     ChannelChangeFailed,
     ChannelMessageEdited,
@@ -34,6 +36,7 @@ from shared_events.channels.traffic import (
     ChannelMessageRevoked,
     ChannelMessageSent,
     ChannelReactionReported,
+    Media,
 )
 from shared_events.messaging.conversation import ConversationRead, ReadConversation
 from shared_events.messaging.message import MessageEvent, SendMessage
@@ -49,7 +52,12 @@ TOLD = {
 
 async def tell_everything(scene: Scene) -> None:
     """Let messaging go through all it can tell of."""
-    await scene.apply(on_message_received, scene.received())
+    file = Media(id=uuid4(), state="available")
+    said = scene.received(content_type="image", media=file)
+    await scene.apply(on_message_received, said)
+    about = {"channel_id": scene.channel.id, "external_id": said.external_id, "media_id": file.id}
+    await scene.apply(on_media_stored, largest(ChannelMediaStored, **about))
+    await scene.apply(on_media_failed, largest(ChannelMediaFailed, **about))
     (session,) = await scene.sessions()
     async with scene.database.tenant(scene.tenant_id) as tx:
         conversation_id = await tx.fetchval("SELECT id FROM conversations")
@@ -137,8 +145,16 @@ class TestWhatMessagingIsTold:
                 return len(mine) == len(keys)
 
             await eventually(applied)
-        (contact,) = await scene.rows("SELECT DISTINCT deleted FROM contact_refs WHERE seq > 0")
-        assert contact["deleted"]
+        rows = await scene.rows("SELECT * FROM contact_refs WHERE seq > 0")
+        contacts = {str(row["contact_id"]): (row["deleted"], row["merged_into"]) for row in rows}
+        deleted = examples.load("contact.deleted")["data"]["contact_id"]
+        merged = examples.load("contact.merged")["data"]
+        winner, loser = merged["winner"]["id"], merged["loser"]["id"]
+        assert contacts == {
+            deleted: (True, None),
+            winner: (False, None),
+            loser: (True, UUID(winner)),
+        }
         (channel,) = await scene.rows("SELECT * FROM channel_refs WHERE seq > 0")
         assert channel["deleted"]
         assert await scene.rows("SELECT 1 FROM agent_refs")

@@ -168,6 +168,7 @@ class TestMigration:
             # ... nor anything that was added since.
             "ALTER TABLE identity_refs DROP COLUMN proved;"
             "ALTER TABLE messages DROP COLUMN edited_at, DROP COLUMN version;"
+            "ALTER TABLE contact_refs DROP COLUMN merged_into, DROP COLUMN threads;"
             "DROP TABLE message_versions, message_reactions, parked_changes"
         )
         await admin.close()

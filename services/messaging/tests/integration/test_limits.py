@@ -10,6 +10,7 @@ from crm_messaging.messages.consumers import (
     on_status_reported,
 )
 from crm_messaging.messages.models import Message as MessageRow
+from crm_messaging.messages.scheduled.models import ScheduledMessage
 from crm_messaging.messages.service import send
 from crm_messaging.replicas import consumers
 from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
@@ -44,6 +45,7 @@ class TestColumns:
         ("contract", "table"),
         [
             (Message, table_of(MessageRow)),
+            (Message, table_of(ScheduledMessage)),
             (Session, table_of(SessionRow)),
             (ChannelMessageReceived, table_of(MessageRow)),
             (ContactSummary, table_of(ContactRef)),
@@ -105,6 +107,11 @@ class TestLongestValues:
             media_url="https://example.com/" + "a" * 2028,
             metadata={},
             reply_to_id=None,
+            send_at=None,
+            expires_at=None,
+            fail_if_offline=False,
+            **dict.fromkeys(("location", "contact", "poll")),
+            mentions=[],
         )
         async with scene.database.tenant(scene.tenant_id) as tx:
             queued = await send(tx, request, None)

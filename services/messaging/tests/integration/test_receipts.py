@@ -144,20 +144,3 @@ class TestInboundMessage:
         assert message["status"] == "received"
         assert message["read_at"] is not None
         assert await scene.told() == ["session.started", "message.received"]
-
-
-class TestGroupMessage:
-    async def test_members_are_noted_only(self, scene: Scene) -> None:
-        echo = scene.received(
-            external_id="G1",
-            direction="outbound",
-            origin="phone",
-            chat_id="1203630@g.us",
-            is_group=True,
-        )
-        await scene.apply(on_message_received, echo)
-        receipt = scene.receipt("G1", "read", participant="551199@c.us")
-        await scene.apply(on_status_reported, receipt)
-        (message,) = await scene.messages()
-        assert message["status"] == "sent"
-        assert list(message["metadata"]["receipts"]) == ["551199@c.us"]

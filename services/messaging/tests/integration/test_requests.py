@@ -101,6 +101,28 @@ class TestSendMessage:
         )
         assert (await scene.outbox())[-1]["payload"]["to"] == f"{PHONE}@c.us"
 
+    async def test_a_poll_is_shown_and_told_as_one_that_came_in(
+        self, agent: Company, scene: Scene
+    ) -> None:
+        poll = {"question": "Cor?", "options": ["Azul", "Verde"]}
+        sent = await agent.value(
+            SendMessage.model_validate(
+                {
+                    "contact_id": await known_contact(scene),
+                    "channel_id": await known_channel(scene),
+                    "content_type": "poll",
+                    "poll": poll,
+                    "metadata": {"a": 1},
+                }
+            )
+        )
+        shown = ("poll", "Cor?", {"a": 1, "poll": poll})
+        assert (sent["content_type"], sent["content"], sent["metadata"]) == shown
+        told = (await scene.outbox())[-1]["payload"]["message"]
+        assert (told["content_type"], told["content"], told["metadata"]) == shown
+        (stored,) = await scene.messages()
+        assert stored["metadata"] == sent["metadata"]
+
     async def test_same_idempotency_key_sends_once(self, agent: Company, scene: Scene) -> None:
         request = SendMessage(
             contact_id=await known_contact(scene),

@@ -51,19 +51,19 @@ class TestAdvance:
     def test_status_is_the_highest_step(
         self, current: MessageStatus, reported: MessageStatus, result: MessageStatus
     ) -> None:
-        progress = advance(message(status=current), receipt(reported), in_group=False)
+        progress = advance(message(status=current), receipt(reported))
         assert progress.message.status == result
         assert progress.raised == (result != current)
 
     def test_late_lower_step_only_fills_its_time(self) -> None:
         read = message(status="read", read_at=START)
-        progress = advance(read, receipt("delivered"), in_group=False)
+        progress = advance(read, receipt("delivered"))
         assert (progress.changed, progress.raised) == (True, False)
         assert progress.message.delivered_at == START + timedelta(minutes=1)
 
     def test_repeated_step_keeps_its_first_time(self) -> None:
-        first = advance(message(), receipt("delivered", 1), in_group=False).message
-        second = advance(first, receipt("delivered", 9), in_group=False)
+        first = advance(message(), receipt("delivered", 1)).message
+        second = advance(first, receipt("delivered", 9))
         assert not second.changed
         assert second.message.delivered_at == START + timedelta(minutes=1)
 
@@ -78,30 +78,22 @@ class TestAdvance:
         for order in permutations(steps):
             end = message()
             for step in order:
-                end = advance(end, step, in_group=False).message
+                end = advance(end, step).message
             ends.add((end.status, end.sent_at, end.failed_at, end.delivered_at, end.read_at))
         assert len(ends) == 1
         assert ends.pop()[0] == "read"
 
     def test_reading_an_inbound_message_is_no_event(self) -> None:
         inbound = message(direction="inbound", status="received")
-        progress = advance(inbound, receipt("read"), in_group=False)
+        progress = advance(inbound, receipt("read"))
         assert (progress.changed, progress.raised) == (True, False)
         assert progress.message.status == "received"
         assert progress.message.read_at is not None
-        assert not advance(inbound, receipt("delivered"), in_group=False).changed
-
-    def test_group_members_are_noted_and_raise_nothing(self) -> None:
-        step = receipt("read", participant="1@c.us")
-        progress = advance(message(status="sent"), step, in_group=True)
-        assert (progress.changed, progress.raised) == (True, False)
-        assert progress.message.status == "sent"
-        assert list(progress.message.metadata["receipts"]) == ["1@c.us"]
-        assert not advance(progress.message, step, in_group=True).changed
+        assert not advance(inbound, receipt("delivered")).changed
 
     def test_participant_of_a_direct_chat_counts(self) -> None:
         step = receipt("read", participant="1@c.us")
-        assert advance(message(status="sent"), step, in_group=False).raised
+        assert advance(message(status="sent"), step).raised
 
 
 class TestFromReport:

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from service_kit.egress import AllowedNetworks
+from service_kit.media_links import MediaLinkSettings
 from service_kit.sealing import EncryptionKeys
-from service_kit.settings import ServiceSettings, listed
+from service_kit.settings import listed
 
 _MINUTE, _HOUR = 60.0, 3600.0
 STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
@@ -24,7 +25,7 @@ STANDARD_DELAYS_SECONDS: tuple[float, ...] = (
 """Standard Webhooks' schedule, with a step that outlasts a rolling deploy."""
 
 
-class WebhooksSettings(ServiceSettings):
+class WebhooksSettings(MediaLinkSettings):
     """Times are seconds. A lease must outlast two attempts, so that none is sent by two."""
 
     encryption_key: EncryptionKeys = Field(

@@ -1,5 +1,6 @@
 """A test's own virtual host: looking into queues, publishing events by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -108,7 +109,13 @@ async def looking_into(url: str) -> AsyncIterator[Bus]:
 
 @asynccontextmanager
 async def away(server: RabbitServer, *, suddenly: bool) -> AsyncIterator[None]:
-    """Meanwhile the broker is stopped or killed; it is back however this ends."""
+    """Meanwhile the broker is stopped or killed; it is back however this ends.
+
+    RabbitMQ 3.10 writes down which quorum queues it has twice a second. One that is killed before
+    that takes its queues for new, and they never have a leader.
+    """
+    if suddenly:
+        await asyncio.sleep(1)
     await (server.kill() if suddenly else server.stop())
     try:
         yield

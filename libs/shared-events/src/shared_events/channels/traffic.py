@@ -31,8 +31,12 @@ class Person(Contract):
 
 
 class Media(Contract):
-    """An attachment. `state` is `unavailable` when WAHA did not download it."""
+    """An attachment. `state` is `unavailable` when WAHA did not download it.
 
+    `id` is the file's with us, where we fetch it: `channel.media_stored` tells when we have it.
+    """
+
+    id: UUID | None = None
     url: bounds.Url | None = None
     mime_type: bounds.MimeType | None = None
     filename: bounds.FileName | None = None

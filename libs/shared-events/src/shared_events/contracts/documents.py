@@ -7,6 +7,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from shared_events import topology
 from shared_events.envelope import Envelope, EventData
+from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, BY_TYPE, publisher_of
 from shared_events.requests import Reply, RequestEnvelope
 
@@ -93,6 +94,7 @@ def topology_document() -> Document:
         ],
         "requests_exchange": topology.CRM_REQUESTS.name,
         "replies_exchange": topology.CRM_REPLIES.name,
+        "notices_exchange": FEED_NOTICES.name,
     }
 
 

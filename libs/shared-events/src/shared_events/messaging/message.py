@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
+from shared_events.messaging.content import Card, Location, Mentioned, Poll
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
@@ -26,7 +27,29 @@ ContentType = Literal[
     "poll",
     "unsupported",
 ]
-MessageStatus = Literal["queued", "sent", "failed", "delivered", "read", "played", "received"]
+SentType = Literal[
+    "text",
+    "image",
+    "video",
+    "audio",
+    "voice",
+    "document",
+    "sticker",
+    "location",
+    "contact",
+    "poll",
+]
+MessageStatus = Literal[
+    "scheduled",
+    "cancelled",
+    "queued",
+    "sent",
+    "failed",
+    "delivered",
+    "read",
+    "played",
+    "received",
+]
 
 
 class Reaction(Contract):
@@ -42,11 +65,22 @@ class Reaction(Contract):
     at: datetime
 
 
+class ReceiptCounts(Contract):
+    """How many members of a group a message got to; who read it has it delivered, too."""
+
+    delivered: int = 0
+    read: int = 0
+    played: int = 0
+
+
 class Message(Contract):
     """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
 
     One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
     replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
+    One of ours in a group has `receipts`: how many members it got to.
+    One that waits for `send_at` has no session and the `seq` 0: it gets both when it is queued.
+    A file of ours has a `media_id`, and `media_url` leads to it for a while.
     """
 
     id: UUID
@@ -59,12 +93,15 @@ class Message(Contract):
     origin: bounds.Word
     content_type: ContentType
     content: bounds.MessageText | None = None
+    media_id: UUID | None = None
     media_url: bounds.Url | None = None
     media_mime_type: bounds.MimeType | None = None
     reply_to_id: UUID | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     status: MessageStatus
     sent_by: UUID | None = None
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
     read_at: datetime | None = None
@@ -74,6 +111,7 @@ class Message(Contract):
     revoked_at: datetime | None = None
     edited_at: datetime | None = None
     reactions: list[Reaction] = Field(default_factory=list)
+    receipts: ReceiptCounts | None = None
     seq: int
     version: int = 1
     created_at: datetime
@@ -91,20 +129,46 @@ class MessageVersion(Contract):
     since: datetime
 
 
-class SendMessage(Command[Message], key="messaging.message.send"):
-    """Queue a message to a contact. Text needs `content`; media needs `media_url`.
+class MessageReceipt(Contract):
+    """How far a message of ours got with one person: in a group with each that was reported.
 
-    Answers at once with status `queued`; it never waits for WhatsApp.
+    `participant` is the person's WhatsApp id; contact and name are there where they are known.
+    """
+
+    participant: bounds.ChatId
+    contact_id: UUID | None = None
+    name: bounds.Name | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    played_at: datetime | None = None
+
+
+class SendMessage(Command[Message], key="messaging.message.send"):
+    """Queue a message to a contact. Text needs `content`; media needs `media_url` or `media_id`.
+
+    A `location`, `contact` or `poll` needs the field of its name. Each of `mentions` stands in the
+    text as `@` and its digits. Answers at once with status `queued`; it never waits for WhatsApp.
+    With `send_at`, at most 90 days ahead, it is `scheduled`: nothing is told of it until then.
+    What WhatsApp has not got by `expires_at` fails. With `fail_if_offline` a channel that is not
+    connected is a conflict; without, the message waits for it.
     """
 
     contact_id: UUID
     channel_id: UUID
-    content_type: Literal["text", "image", "video", "audio", "voice", "document"] = "text"
+    content_type: SentType = "text"
     content: Annotated[str, StringConstraints(max_length=4096)] | None = None
     media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
+    media_id: UUID | None = None
     media_mime_type: str | None = Field(default=None, max_length=255)
+    location: Location | None = None
+    contact: Card | None = None
+    poll: Poll | None = None
+    mentions: list[Mentioned] = Field(default_factory=list, max_length=50)
     reply_to_id: UUID | None = None
     metadata: bounds.Document = Field(default_factory=dict)
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
+    fail_if_offline: bool = False
 
 
 class GetMessage(Query[Message], key="messaging.message.get"):
@@ -153,20 +217,39 @@ class ListMessageVersions(ListQuery[MessageVersion], key="messaging.message.list
     message_id: UUID
 
 
+class ListMessageReceipts(ListQuery[MessageReceipt], key="messaging.message.list_receipts"):
+    """With whom a message of ours got how far; nothing of one that a customer wrote."""
+
+    message_id: UUID
+
+
 class EditMessage(Command[Message], key="messaging.message.edit"):
     """Replace the text or caption of a message of ours, within WhatsApp's 15 minutes.
 
-    It is shown at once; `message.change_failed` tells if WhatsApp did not take it.
+    It is shown at once; `message.change_failed` tells if WhatsApp did not take it. While it is
+    scheduled, `send_at` can be replaced as well. What is left out stays.
     """
 
     message_id: UUID
-    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    content: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = Field(
+        default_factory=str
+    )
+    send_at: Moment | None = None
 
 
 class DeleteMessage(Command[Nothing], key="messaging.message.delete"):
     """Take a message of ours back: it is not sent if it waits still, else deleted for everyone.
 
     What it said is kept. One that was deleted already stays so.
+    """
+
+    message_id: UUID
+
+
+class RetryMessage(Command[Message], key="messaging.message.retry"):
+    """Queue a message that failed once more; it expires no more.
+
+    A conflict unless it is certain that WhatsApp does not have it.
     """
 
     message_id: UUID
@@ -250,6 +333,16 @@ class MessageChangeFailed(MessageEvent, type="message.change_failed", public=Tru
     change: ChangeKind
     code: bounds.ErrorCode
     reason: bounds.Reason
+
+
+class MessageMediaStored(MessageEvent, type="message.media_stored", public=True):
+    """The file of a message is here: `media_url` leads to it for a while."""
+
+
+class MessageMediaFailed(MessageEvent, type="message.media_failed", public=True):
+    """The file of a message could not be fetched; `reason` is a word that says why."""
+
+    reason: bounds.Word
 
 
 class MessageChangeRequested(EventData, type="message.change_requested", aggregate="session"):

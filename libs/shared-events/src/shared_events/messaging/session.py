@@ -15,7 +15,11 @@ SessionStatus = Literal["active", "closed", "expired"]
 
 
 class Session(Contract):
-    """A conversation: opened by the first message, ended by an agent or by silence."""
+    """A conversation: opened by the first message, ended by an agent or by silence.
+
+    `waiting_since` is the customer's first message that nobody has answered. Who opened the
+    session waited `first_response_seconds` for a first answer; null where the company wrote first.
+    """
 
     id: UUID
     contact_id: UUID
@@ -29,6 +33,8 @@ class Session(Contract):
     last_interaction_at: datetime
     timeout_seconds: int
     total_messages: int
+    first_response_seconds: int | None = None
+    waiting_since: datetime | None = None
     reopen_count: int = 0
     version: int
     created_at: datetime

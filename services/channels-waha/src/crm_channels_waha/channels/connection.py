@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from service_kit.media_links import MediaLinks
 from service_kit.sealing import Seal, WrongKeyError
 from shared_events.channels import ingress
 from shared_events.channels.channel import Channel, WahaConnection
@@ -19,6 +20,9 @@ class Connections:
 
     def __init__(self, settings: ChannelsSettings, http: WahaHttp) -> None:
         self.seal = Seal(settings.encryption_key)
+        self.links = MediaLinks(
+            settings.signatures, settings.public_base_url, settings.media_waha_link_seconds
+        )
         self._http = http
         self._master_key = settings.ingress_master_key.get_secret_value()
         self._public_base_url = settings.public_base_url.rstrip("/")
@@ -26,6 +30,7 @@ class Connections:
             settings.waha_text_timeout_seconds,
             settings.waha_media_timeout_seconds,
             settings.waha_control_timeout_seconds,
+            settings.media_timeout_seconds,
         )
 
     def waha(self, row: ChannelRow) -> Waha:

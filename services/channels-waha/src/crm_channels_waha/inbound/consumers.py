@@ -31,6 +31,10 @@ from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
+from crm_channels_waha.media import repository as media
+from crm_channels_waha.media.arriving import row_of as file_of
+from crm_channels_waha.media.arriving import with_file
+from crm_channels_waha.media.models import MediaRow
 from crm_channels_waha.outbound import changes
 from crm_channels_waha.outbound.changes import ChangeSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
@@ -127,6 +131,7 @@ class WahaInbox:
         asked_for = await changes.confirm(
             tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
         )
+        files: list[MediaRow] = []
         reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
         for place, one in enumerate(understood):
             if place in asked_for:
@@ -134,7 +139,11 @@ class WahaInbox:
             match one.meaning:
                 case Heard(message):
                     if (one.tenant_id, one.channel_id, message.external_id) not in ours:
+                        message = with_file(message)
                         _tell(tx, one, message, message.chat_id)
+                        server_url = rows[_channel(one.incoming)].waha_base_url
+                        if file := file_of(message, one.tenant_id, server_url, one.incoming.cause):
+                            files.append(file)
                 case Receipt(receipt, chat_id):
                     _tell(tx, one, receipt, chat_id)
                 case Revocation(revocation, chat_id):
@@ -145,6 +154,7 @@ class WahaInbox:
                     _tell(tx, one, reaction, chat_id)
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
+        await media.enter(tx, files)
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
 

@@ -8,7 +8,9 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.outbound.channel_sender import Pace
 from crm_channels_waha.outbound.consumers import on_change_requested, on_message_queued
+from crm_channels_waha.outbound.expiring import Expiry
 from crm_channels_waha.outbound.sender import Sender
+from crm_channels_waha.outbound.stalled import StallAlarm
 from crm_channels_waha.settings import ChannelsSettings
 
 
@@ -21,3 +23,6 @@ def add_to(
     service.on(queue, requested, on_change_requested, together=True)
     sender = Sender(service.database, connections, status, Pace.of(settings))
     service.background("sender", sender.run)
+    alarm = StallAlarm(service.database, settings.waha_stalled_after_seconds)
+    service.background("stall_alarm", alarm.run)
+    service.background("expiry", Expiry(service.database).run)

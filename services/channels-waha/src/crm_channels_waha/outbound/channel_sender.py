@@ -19,8 +19,10 @@ from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
+from crm_channels_waha.media.sending import with_file
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.asking import ask
+from crm_channels_waha.outbound.expiring import EXPIRED, REASON
 from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
@@ -159,6 +161,9 @@ class ChannelSender:
                 await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
     async def _send(self, row: OutboundMessage, channel: ChannelRow) -> None:
+        if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+            await self._settle(row, Rejected(EXPIRED, REASON))
+            return
         waha = self._waha(channel)
         if isinstance(waha, Refused):
             await self._settle(row, waha)
@@ -175,9 +180,15 @@ class ChannelSender:
             return
         async with self._database.tenant(self._tenant_id) as tx:
             message = await _outgoing(tx, row, channel)
-            if not await ledger.mark_sending(tx, row.message_id, external_id):
+            ready = await with_file(tx, message, row.media_id, self._connections.links)
+            if isinstance(ready, Outgoing) and not await ledger.mark_sending(
+                tx, row.message_id, external_id
+            ):
                 return
-        verdict = await waha.send(message, external_id)
+        if not isinstance(ready, Outgoing):
+            await self._settle(row, ready)
+            return
+        verdict = await waha.send(ready, external_id)
         if isinstance(verdict, Accepted) and verdict.external_id is None:
             verdict = Accepted(external_id)
         await self._settle(row, verdict)
@@ -300,4 +311,5 @@ async def _outgoing(tx: Transaction, row: OutboundMessage, channel: ChannelRow) 
         reply_to=reply_to,
         replies_to_us=bool(ours),
         engine=channel.engine,
+        details=row.details,
     )

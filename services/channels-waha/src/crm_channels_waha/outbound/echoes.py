@@ -12,6 +12,7 @@ from service_kit.rows import Shape
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.ledger import MESSAGES
 from crm_channels_waha.outbound.models import OutboundMessage
+from crm_channels_waha.waha.likeness import EXACT
 
 # LATERAL with a LIMIT looks each one up by itself: no statistics can talk the planner into reading
 # the whole ledger.
@@ -21,6 +22,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM outbound_messages WHERE tenant_id = e.tenant_id
         AND channel_id = e.channel_id AND external_id = e.external_id LIMIT 1) AS o
 """
+# Files may come back as another kind of file, and places and cards with words of the engine's.
 # One message at a time is under way in a chat, so the one being sent is the likeliest match. As
 # many as there are echoes: earlier ones may take what would have been this one's.
 _BY_WORDS = """
@@ -34,8 +36,10 @@ CROSS JOIN LATERAL (
     WHERE tenant_id = e.tenant_id AND channel_id = e.channel_id AND chat_id = e.chat_id
         AND external_id IS NULL AND target_id IS NULL
         AND sending_at > now() - interval '1 day'
-        AND (content_type = 'text') = (e.content_type = 'text')
-        AND btrim(coalesce(content, '')) = btrim(coalesce(e.content, ''))
+        AND (content_type = e.content_type
+            OR NOT (content_type = ANY($8::text[]) OR e.content_type = ANY($8::text[])))
+        AND (e.content_type IN ('location', 'contact')
+            OR btrim(coalesce(content, '')) = btrim(coalesce(e.content, '')))
         AND (state IN ('sending', 'unknown', 'sent')
             OR (state = 'failed' AND reason LIKE 'outcome_unknown%'))
     ORDER BY rank, seq LIMIT $7) AS o
@@ -141,7 +145,8 @@ async def _by_words(tx: Transaction, echoes: dict[int, Echo]) -> dict[int, list[
     ]
     alike: dict[int, list[_Seq]] = {}
     if said:
-        for one in await _ALIKE.find(tx, _BY_WORDS, *map(list, zip(*said, strict=True)), len(said)):
+        columns = map(list, zip(*said, strict=True))
+        for one in await _ALIKE.find(tx, _BY_WORDS, *columns, len(said), sorted(EXACT)):
             alike.setdefault(one.place, []).append((one.tenant_id, one.seq))
     return alike
 

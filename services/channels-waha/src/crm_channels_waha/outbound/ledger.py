@@ -174,8 +174,14 @@ async def mark_failed(tx: Transaction, message_id: UUID, code: str, reason: str)
         list(OPEN_STATES),
     )
     if row is not None:
-        event = _failure(row, code, reason)
-        tx.outbox.add(event, conversation_id(row.channel_id, row.chat_id), cause=cause_of(row))
+        tell_failed(tx, row, code, reason)
+
+
+def tell_failed(tx: Transaction, row: OutboundMessage, code: str, reason: str) -> None:
+    """Say that a message, or a change of one, will not be sent."""
+    aggregate = conversation_id(row.channel_id, row.chat_id)
+    event = _failure(row, code, reason)
+    tx.outbox.add(event, aggregate, tenant_id=row.tenant_id, cause=cause_of(row))
 
 
 async def cancel(tx: Transaction, tenant_id: str, chats: Sequence[str]) -> int:

@@ -16,7 +16,9 @@ class OutboundMessage(Base, table=True):
 
     `state`: `pending` (nothing was sent), `sending` (committed before the request leaves),
     `unknown` (WhatsApp may have it), `sent`, `failed`. `external_id` is WhatsApp's bare id; it is
-    set before sending where WAHA lets us choose it. `failures` counts sends proven lost.
+    set before sending where WAHA lets us choose it. `failures` counts sends proven lost. `details`
+    hold what is neither text nor file: a `location`, `contacts`, a `poll`, whom it `mentions`.
+    `message_version` is the message's when it was queued: one that failed may be queued once more.
 
     A change to a message that is there is an entry too, in its chat's order: `content_type` is
     `edit`, `revoke` or `reaction`, `message_id` the request's and `target_id` our message's. It has
@@ -53,6 +55,11 @@ class OutboundMessage(Base, table=True):
             "target_external_id",
             postgresql_where=text("target_external_id IS NOT NULL"),
         ),
+        Index(
+            "idx_outbound_messages_expiring",
+            "expires_at",
+            postgresql_where=text("state = 'pending' AND expires_at IS NOT NULL"),
+        ),
     )
 
     seq: int | None = Field(
@@ -64,8 +71,10 @@ class OutboundMessage(Base, table=True):
     chat_id: str = Field(max_length=255)
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
+    media_id: UUID | None = None
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
+    details: dict[str, Any] = columns.document()
     reply_to_external_id: str | None = Field(default=None, max_length=255)
     target_id: UUID | None = None
     target_external_id: str | None = Field(default=None, max_length=255)
@@ -78,9 +87,11 @@ class OutboundMessage(Base, table=True):
     attempts: int = Field(
         default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
     )
+    message_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     failures: int = Field(
         default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
     )
+    expires_at: datetime | None = columns.maybe_moment()
     next_attempt_at: datetime | None = columns.maybe_moment()
     sending_at: datetime | None = columns.maybe_moment()
     reason: str | None = columns.maybe_text()

@@ -73,7 +73,7 @@ async def _by_text(
     database: Database, tenant_id: str, row: OutboundMessage, waha: Waha
 ) -> Found | Undecidable:
     since = (row.sending_at or row.created_at).timestamp()
-    like = Outgoing(row.chat_id, row.content_type, row.content)
+    like = Outgoing(row.chat_id, row.content_type, row.content, details=row.details)
     candidates = await waha.find_sent(like, since)
     async with database.tenant(tenant_id, read_only=True) as tx:
         taken = await ledger.known_ids(tx, row.channel_id, candidates)

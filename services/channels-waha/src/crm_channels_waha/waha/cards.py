@@ -2,16 +2,21 @@
 
 import quopri
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _FOLD = re.compile(r"\r?\n[ \t]")
+_CODED = re.compile(
+    r"^[^\n:]*QUOTED-PRINTABLE(?:[^\n]*=\r?\n)*[^\n]*", re.IGNORECASE | re.MULTILINE
+)
+_SOFT_BREAK = re.compile(r"=\r?\n")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
 _CHARSET = re.compile(r"charset=\"?([\w-]+)", re.IGNORECASE)
 _NOT_OF_A_NUMBER = re.compile(r"[^0-9+*#]")
 _MOST_NUMBERS = 50
+_TO_ESCAPE = re.compile(r"([\\,;])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,16 @@ def read_card(card: str) -> dict[str, Any]:
     return {**read, "phones": phones} if len(phones) > 1 else read
 
 
+def write_card(name: str, phones: Sequence[str]) -> str:
+    """A card with these numbers, given by their digits: WhatsApp offers to write to each."""
+    said = _TO_ESCAPE.sub(r"\\\1", " ".join(name.split()))
+    numbers = [f"TEL;type=CELL;waid={phone}:+{phone}" for phone in phones]
+    lines = ["BEGIN:VCARD", "VERSION:3.0", f"N:;{said};;;", f"FN:{said}", *numbers, "END:VCARD"]
+    return "\n".join(lines)
+
+
 def _lines(card: str) -> Iterator[_Line]:
-    unfolded = _FOLD.sub("", card).replace("=\r\n", "").replace("=\n", "")
+    unfolded = _CODED.sub(lambda line: _SOFT_BREAK.sub("", line[0]), _FOLD.sub("", card))
     for line in unfolded.splitlines():
         head, colon, value = line.partition(":")
         if not colon:

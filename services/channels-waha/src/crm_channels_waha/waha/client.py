@@ -1,11 +1,13 @@
 """Calling WAHA. Bodies are never logged: they are people's messages."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
 import aiohttp
+from service_kit.egress import ForbiddenAddressError
+from yarl import URL
 
 from crm_channels_waha.waha.answers import (
     Answer,
@@ -25,8 +27,10 @@ from crm_channels_waha.waha.answers import (
     what_failed,
 )
 from crm_channels_waha.waha.changing import Change, compose_change
+from crm_channels_waha.waha.content import reachable
 from crm_channels_waha.waha.http import WahaHttp
 from crm_channels_waha.waha.ids import bare_id, person_id
+from crm_channels_waha.waha.likeness import is_like
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.sending import Outgoing, compose
 
@@ -69,6 +73,7 @@ class WahaTimeouts:
     text: float
     media: float
     control: float
+    download: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,42 @@ class Waha:
         _raise_unless_ok(answer)
         return text(read_answer(answer).get("body"))
 
+    async def download(self, url: str, into: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand on the file a link leads to; our key goes to WAHA itself and to nobody else.
+
+        Raises WahaRejectedError for a link that is dead, WahaError, and what `into` raises.
+        """
+        try:
+            ours = URL(url, encoded=True).origin() == URL(self._base_url).origin()
+            answer = await self._http.download(
+                url,
+                into,
+                headers=self._headers if ours else {},
+                seconds=self._timeouts.download,
+            )
+        except (aiohttp.ClientError, TimeoutError, ForbiddenAddressError, ValueError) as error:
+            # Other errors of the system are of our own disk and store.
+            kind = WahaForbiddenError if is_forbidden(error) else WahaAwayError
+            raise kind(f"WAHA gave no file: {what_failed(error)}") from error
+        if answer.status in (401, 403) and not ours:
+            raise WahaRejectedError(answer.status, "expired", waits_for_session=False)
+        _raise_unless_ok(answer)
+        if answer.status != 200:
+            raise WahaAwayError(f"WAHA gave no file: {answer.status}")
+
+    async def file_of(self, chat_id: str, external_id: str) -> str | None:
+        """A new link to a message's file, which WAHA loads again; None when it gives none.
+
+        Raises WahaError when WAHA cannot say.
+        """
+        path = f"/api/{self.session}/chats/{quote(chat_id, '')}/messages/{quote(external_id, '')}"
+        answer = await self._request(
+            "GET", path, params={"downloadMedia": "true"}, seconds=self._timeouts.download
+        )
+        _raise_unless_ok(answer)
+        url = text(mapping(read_answer(answer).get("media")).get("url"))
+        return reachable(url, self._base_url) if url else None
+
     async def new_message_id(self) -> str | NotSent | Refused | None:
         """An id to send under, or None where the engine has no such thing; nothing is sent."""
         try:
@@ -199,8 +240,7 @@ class Waha:
             bare_id(candidate.get("id"))
             for candidate in map(mapping, items(read_json(answer)))
             if candidate.get("fromMe") is True
-            and (candidate.get("hasMedia") is True) == (message.content_type != "text")
-            and (text(candidate.get("body")) or "").strip() == (message.content or "").strip()
+            and is_like(message, candidate)
             and (number(candidate.get("timestamp")) or 0) >= int(since)
         ]
         return [external_id for external_id in reversed(found) if external_id]
@@ -264,13 +304,14 @@ class Waha:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Answer:
         try:
             return await self._http.call(
                 method,
                 self._base_url + path,
                 headers={**self._headers, **(headers or {})},
-                seconds=self._timeouts.control,
+                seconds=seconds or self._timeouts.control,
                 params=params,
                 body=body,
             )

@@ -143,7 +143,7 @@ def _media(payload: Json, raw: Raw, waha_base_url: str) -> Media:
     filename = text(media.get("filename"))
     seconds = number(raw.fields.get("seconds")) or number(raw.fields.get("duration"))
     return Media(
-        url=_reachable(url, waha_base_url) if url else None,
+        url=reachable(url, waha_base_url) if url else None,
         mime_type=(text(media.get("mimetype")) or text(raw.fields.get("mimetype")) or "")[:255]
         or None,
         filename=_UNSAFE_IN_FILENAME.sub("_", filename)[:255] if filename else None,
@@ -152,7 +152,7 @@ def _media(payload: Json, raw: Raw, waha_base_url: str) -> Media:
     )
 
 
-def _reachable(url: str, waha_base_url: str) -> str:
+def reachable(url: str, waha_base_url: str) -> str:
     """WAHA's own files come from where we reach WAHA, whatever it believes its address is."""
     try:
         parts = urlsplit(url)

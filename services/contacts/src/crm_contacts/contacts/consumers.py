@@ -19,6 +19,7 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
 from shared_events.envelope import EventData
 from shared_events.identity import (
+    Owners,
     TenantIdentity,
     WhatsAppId,
     display_name,
@@ -30,6 +31,8 @@ from shared_events.identity import (
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known, Ref
+from crm_contacts.merging import linked
+from crm_contacts.merging.linked import Same
 from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
@@ -52,23 +55,30 @@ class _Person:
 _People = dict[Ref, _Person]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages and whose they are; `stored` are the contacts on record, locked."""
+
+    events: Sequence[Received]
+    seen: Sequence[tuple[str, list[WhatsAppId]]]
+    found: Owners
+    same: Sequence[Same]
+    stored: dict[Ref, Known]
+
+
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, each company's in their order.
 
     Raises SerializationError, which all of it is repeated for, where one is erased meanwhile.
     """
-    people_of = [((e.tenant_id, _shown(e)), e) for e in events]
-    keys = {(tenant_id, one.key) for (tenant_id, shown), _ in people_of for one in shown}
-    known = await identities.find_locked(tx, keys)
-    erased = await forgotten.find(tx, keys - known.keys())
-    events = [e for p, e in people_of if not is_past(p, e.body.occurred_at, known, erased)]
-    seen = [(e.tenant_id, _shown(e)) for e in events]
-    found = owners(seen, known, erased)
+    batch = await _locked(tx, events)
+    if any(known.merged_into for known in batch.stored.values()):
+        batch = await _locked(tx, events)  # merged while its lock was waited for
+    if any(known.erased_at for known in batch.stored.values()):
+        raise SerializationError("a contact was erased meanwhile")
+    events, seen, found, stored = batch.events, batch.seen, batch.found, batch.stored
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
-    stored = await repository.find_known_for_update(tx, [*refs, *losers.values()])
-    if any(known.erased_at for known in stored.values()):
-        raise SerializationError("a contact was erased meanwhile")
 
     people: _People = {}
     told: set[TenantIdentity] = set()
@@ -94,6 +104,32 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
     await referrals.note(tx, zip(found.contacts, events, strict=True))
+    await linked.merge(tx, batch.same, [event.cause for event in events])
+
+
+async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
+    """Whose messages these are, who is the same, and the contacts on record of all, locked.
+
+    What was told of somebody before they were erased is left out: it goes with them.
+    """
+    people = [(event.tenant_id, _shown(event)) for event in events]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in people for identity in shown}
+    known = await identities.find_locked(tx, keys)
+    erased = await forgotten.find(tx, keys - known.keys())
+    there = [
+        (event, person)
+        for event, person in zip(events, people, strict=True)
+        if not is_past(person, event.body.occurred_at, known, erased)
+    ]
+    seen = [person for _, person in there]
+    found = owners(seen, known, erased)
+    same = linked.shown(seen, found, known)
+    await linked.prepare(tx, same)
+    refs = [(tenant_id, id_) for (tenant_id, _), id_ in zip(seen, found.contacts, strict=True)]
+    refs += [(key[0], contact_id) for key, contact_id in found.lost.items()]
+    refs += [one.loser for one in same]
+    stored = await repository.find_known_for_update(tx, refs)
+    return _Batch([event for event, _ in there], seen, found, same, stored)
 
 
 def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
@@ -177,8 +213,8 @@ def _events(
     if person.is_new:
         yield ContactCreated(contact=shown[ref])
         return
-    for linked in person.linked:
-        identity = contract.ContactIdentity(kind=linked.kind, value=linked.value)
+    for shown_as in person.linked:
+        identity = contract.ContactIdentity(kind=shown_as.kind, value=shown_as.value)
         yield ContactIdentityLinked(contact_id=person.known.id, identity=identity)
     if person.changed:
         yield ContactUpdated(contact=shown[ref], changed=sorted(person.changed))

@@ -60,6 +60,18 @@ class Contact(Base, table=True):
             },
             postgresql_where=_LIVE,
         ),
+        Index(
+            "idx_contacts_merged",
+            "tenant_id",
+            "merged_into",
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
+        Index(
+            "idx_contacts_email",
+            "tenant_id",
+            "email",
+            postgresql_where=text("email IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 
@@ -84,6 +96,8 @@ class Contact(Base, table=True):
     tag_keys: list[str] = columns.texts()
     deleted_at: datetime | None = columns.maybe_moment()
     erased_at: datetime | None = columns.maybe_moment()
+    merged_into: UUID | None = None
+    """Who it is by now; such a contact is deleted too, and never comes back by itself."""
     version: int = 1
     created_at: datetime = columns.moment()
     updated_at: datetime = columns.moment()

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import GoneError, NotFoundError, ProblemError
+from service_kit.errors import ConflictError, GoneError, NotFoundError
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -61,6 +61,7 @@ class Known:
     last_interaction_at: datetime | None = None
     deleted_at: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: UUID | None = None
 
     def teach(self, contact: Contact) -> Contact:
         """The contact's row with these values."""
@@ -97,26 +98,41 @@ async def find_for_update(tx: Transaction, refs: Collection[Ref]) -> dict[Ref, C
     return {(contact.tenant_id, contact.id): contact for contact in found}
 
 
-async def get_live(tx: Transaction, contact_id: UUID) -> Contact:
-    """The contact, unless it is missing, deleted or another tenant's: NotFoundError, GoneError."""
-    contact = await CONTACTS.first(
-        tx, "SELECT * FROM contacts WHERE tenant_id = $1 AND id = $2", tx.tenant_id, contact_id
-    )
-    if contact is None or contact.deleted_at is not None:
-        raise absence(contact)
+async def get_live(tx: Transaction, contact_id: UUID, *, keep: bool = False) -> Contact:
+    """The contact, as `live` has it; `keep` keeps it from being merged until the commit."""
+    suffix = " FOR KEY SHARE" if keep else ""
+    one = f"SELECT * FROM contacts WHERE id = $1{suffix}"  # noqa: S608
+    return live(await CONTACTS.first(tx, one, contact_id))
+
+
+def live(contact: Contact | None) -> Contact:
+    """The contact, if it is there to be read and written about.
+
+    Raises NotFoundError for one that is missing, deleted or another tenant's, GoneError
+    `contact_erased`, and ConflictError `contact_merged` for one that is somebody else by now.
+    """
+    contact = kept(contact)
+    if contact.deleted_at is not None:
+        raise NotFoundError("contact")
     return contact
 
 
-async def check_live(tx: Transaction, contact_id: UUID) -> None:
-    """As `get_live`, for who only needs to know: nobody reads or writes about who is not there."""
-    await get_live(tx, contact_id)
+def kept(contact: Contact | None) -> Contact:
+    """The contact, deleted or not, as long as it is one of its own; raises as `live` does."""
+    if contact is None:
+        raise NotFoundError("contact")
+    if contact.erased_at is not None:
+        raise GoneError("contact_erased", "Everything about this contact was erased.")
+    if contact.merged_into is not None:
+        raise merged(contact.merged_into)
+    return contact
 
 
-def absence(contact: Contact | None) -> ProblemError:
-    """Why a contact is not there: NotFoundError, or GoneError `contact_erased`."""
-    if contact is not None and contact.erased_at is not None:
-        return GoneError("contact_erased", "Everything about this contact was erased.")
-    return NotFoundError("contact")
+def merged(into: UUID) -> ConflictError:
+    """What is answered about a contact that was merged into this one."""
+    return ConflictError(
+        "contact_merged", "The contact was merged into another one.", merged_into=str(into)
+    )
 
 
 async def insert(tx: Transaction, contacts: Iterable[Contact]) -> None:

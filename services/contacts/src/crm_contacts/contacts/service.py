@@ -40,7 +40,10 @@ Edit = Callable[[Contact], dict[str, Any]]
 
 
 async def get(tx: Transaction, contact_id: UUID) -> contract.Contact:
-    """The contact; NotFoundError when missing, deleted or another tenant's, GoneError if erased."""
+    """The contact; NotFoundError when missing, deleted or another tenant's, GoneError if erased.
+
+    ConflictError `contact_merged`, here and below, for one that was merged into another one.
+    """
     contact = await repository.get_live(tx, contact_id)
     return (await repository.to_resources(tx, [contact]))[0]
 
@@ -58,6 +61,8 @@ async def create(
     if owner_id is not None and (owner := (await _locked(tx, owner_id)).get(owner_id)):
         if owner.erased_at is not None:  # just now: the next look finds nobody
             raise ConflictError("contact_changed", "It was erased meanwhile; try again.")
+        if owner.merged_into is not None:  # while we waited for its lock
+            raise _exists(owner.merged_into)
         if owner.deleted_at is None:
             raise _exists(owner.id)
         back, changed = _edited(owner, {**fields, "deleted_at": None})
@@ -140,9 +145,7 @@ async def restore(
     Raises NotFoundError, GoneError, PreconditionFailedError, and ConflictError
     `restore_too_late`.
     """
-    contact = (await _locked(tx, contact_id)).get(contact_id)
-    if contact is None or contact.erased_at is not None:
-        raise repository.absence(contact)
+    contact = repository.kept((await _locked(tx, contact_id)).get(contact_id))
     PreconditionFailedError.check(expected_version, contact.version)
     if contact.deleted_at is None:
         return (await repository.to_resources(tx, [contact]))[0]
@@ -189,8 +192,7 @@ async def _locked(tx: Transaction, *ids: UUID) -> dict[UUID, Contact]:
 
 def _expected(contact: Contact | None, version: int | None) -> Contact:
     """The contact, if it is there and at the version the caller saw."""
-    if contact is None or contact.deleted_at is not None:
-        raise repository.absence(contact)
+    contact = repository.live(contact)
     PreconditionFailedError.check(version, contact.version)
     return contact
 
@@ -213,8 +215,8 @@ async def _take(
 ) -> None:
     """Make the phone this contact's; a deleted contact that had it gives it up."""
     if owner is not None:
-        if owner.deleted_at is None:
-            raise _exists(owner.id)
+        if owner.deleted_at is None or owner.merged_into is not None:
+            raise _exists(owner.merged_into or owner.id)
         if owner.phone == phone.phone:
             await repository.update(tx, [owner.model_copy(update={"phone": None})])
     await _type(tx, phone, contact_id)

@@ -38,12 +38,10 @@ async def get(tx: Transaction, request: GetErasure, call: Call) -> contract.Eras
 
 
 async def place_hold(tx: Transaction, request: PlaceLegalHold, call: Call) -> contract.LegalHold:
-    """Keep a contact from being erased; raises NotFoundError and GoneError."""
+    """Keep a contact from being erased; raises as `contacts.kept` does."""
     ref = tx.tenant_id, request.contact_id
     # Its lock is what an approval takes: of the two, one sees the other.
-    contact = (await contacts.find_for_update(tx, [ref])).get(ref)
-    if contact is None or contact.erased_at is not None:
-        raise contacts.absence(contact)
+    contacts.kept((await contacts.find_for_update(tx, [ref])).get(ref))
     hold = LegalHold(
         tenant_id=tx.tenant_id,
         contact_id=request.contact_id,

@@ -69,9 +69,7 @@ async def approve(tx: Transaction, erasure_id: UUID, call: Call) -> Erasure:
 async def _erasable(tx: Transaction, contact_id: UUID) -> Contact:
     """The contact, deleted or not, locked; raises as `request` does."""
     ref = tx.tenant_id, contact_id
-    contact = (await contacts.find_for_update(tx, [ref])).get(ref)
-    if contact is None or contact.erased_at is not None:
-        raise contacts.absence(contact)
+    contact = contacts.kept((await contacts.find_for_update(tx, [ref])).get(ref))
     if await repository.hold(tx, contact_id) is not None:
         raise ConflictError("legal_hold", "A legal hold keeps this contact from being erased.")
     return contact

@@ -27,7 +27,7 @@ from crm_contacts.notes.models import Note
 
 async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.Note:
     """Write a note in the caller's name, and tell of it; raises NotFoundError."""
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id, keep=True)
     now = datetime.now(UTC)
     note = Note(
         **request.model_dump(),
@@ -47,7 +47,7 @@ async def create(tx: Transaction, request: CreateNote, call: Call) -> contract.N
 async def get(tx: Transaction, request: GetNote, call: Call) -> contract.Note:
     """One note; raises NotFoundError."""
     del call
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id)
     note = await repository.find(tx, request.contact_id, request.note_id)
     if note is None:
         raise NotFoundError("note")
@@ -83,7 +83,7 @@ async def list_of_contact(
 ) -> Page[contract.Note]:
     """The notes about a contact, pinned ones first; raises NotFoundError and MalformedError."""
     del call
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id)
     return await repository.page_of_contact(tx, request)
 
 
@@ -100,7 +100,7 @@ async def list_of_session(
 
 async def _locked(tx: Transaction, request: PatchNote | DeleteNote, call: Call) -> Note:
     """The note, locked, at the version the caller saw."""
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id)
     note = await repository.find_for_update(tx, request.contact_id, request.note_id)
     if note is None:
         raise NotFoundError("note")

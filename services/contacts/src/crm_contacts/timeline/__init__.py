@@ -9,6 +9,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
+from shared_events.contacts.merge import ContactMerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
@@ -33,6 +34,7 @@ def add_to(service: Service) -> None:
         ContactDeleted,
         ContactIdentityLinked,
         ContactIdentityReleased,
+        ContactMerged,
         ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)

@@ -9,13 +9,16 @@ from service_kit.paging import Order
 from service_kit.rows import Rows
 from shared_events.contacts.timeline import ListTimeline, TimelineEntry
 from shared_events.requests import Page
-from sqlalchemy import select
+from sqlalchemy import Uuid, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository as contacts
+from crm_contacts.merging import repository as merging
 from crm_contacts.timeline.models import ContactEvent
 
 _ENTRIES = Rows(ContactEvent)
 _C = _ENTRIES.table.c
+_IDS = ARRAY(Uuid)
 _LATEST_FIRST = Order(
     "contact_events",
     [(_C.occurred_at, datetime), (_C.id, UUID)],
@@ -27,10 +30,15 @@ _LATEST_FIRST = Order(
 async def list_of_contact(
     tx: Transaction, request: ListTimeline, call: Call
 ) -> Page[TimelineEntry]:
-    """What happened to a contact, the latest first; raises NotFoundError and MalformedError."""
+    """What happened to a contact, the latest first; raises NotFoundError and MalformedError.
+
+    What happened to those who were merged into it happened to it; those entries stay theirs, for
+    some are yet to come.
+    """
     del call
-    await contacts.check_live(tx, request.contact_id)
-    statement = select(ContactEvent).where(_C.contact_id == request.contact_id)
+    await contacts.get_live(tx, request.contact_id)
+    everybody = await merging.everybody(tx, request.contact_id)
+    statement = select(ContactEvent).where(_C.contact_id == any_(literal(everybody, _IDS)))
     if request.category is not None:
         statement = statement.where(_C.category == request.category)
     return await _LATEST_FIRST.page(tx, statement, request, _ENTRIES, _to_entry)

@@ -32,7 +32,7 @@ async def create(tx: Transaction, request: CreateTracking, call: Call) -> contra
     `click_tracked` for a click on record: forms are sent twice, and advertisers bill by clicks.
     """
     del call
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id, keep=True)
     check_document(request.conversion_data, "conversion_data")
     row = Tracking(
         **request.model_dump(), id=uuid7(), tenant_id=tx.tenant_id, created_at=datetime.now(UTC)
@@ -51,7 +51,7 @@ async def list_of_contact(
 ) -> Page[contract.Tracking]:
     """Where a contact came from, the latest first; raises NotFoundError and MalformedError."""
     del call
-    await contacts.check_live(tx, request.contact_id)
+    await contacts.get_live(tx, request.contact_id)
     statement = select(Tracking).where(_C.contact_id == request.contact_id)
     return await _LATEST_FIRST.page(tx, statement, request, _TRACKINGS, _to_resource)
 

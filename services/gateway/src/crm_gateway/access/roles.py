@@ -10,6 +10,7 @@ PERMISSIONS = frozenset(
         "contacts.create",
         "contacts.update",
         "contacts.delete",
+        "contacts.export",
         "custom_fields.manage",
         "erasures.manage",
         "messages.read",
@@ -22,6 +23,7 @@ PERMISSIONS = frozenset(
         "notes.delete",
         "pipelines.read",
         "pipelines.manage",
+        "reports.read",
         "agents.read",
         "agents.manage",
         "channels.read",
@@ -46,6 +48,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "notes.*",
         "agents.read",
         "pipelines.read",
+        "reports.read",
         "events.read",
     ),
     "agent": (

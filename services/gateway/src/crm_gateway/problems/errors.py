@@ -108,13 +108,13 @@ def too_slow() -> HttpError:
     )
 
 
-def unsupported_media_type() -> HttpError:
-    """The body is not JSON."""
+def unsupported_media_type(wanted: str = "application/json") -> HttpError:
+    """The body is of another kind."""
     return HttpError(
         415,
         "unsupported_media_type",
-        "Send application/json.",
-        headers={"Accept": "application/json"},
+        f"Send {wanted}.",
+        headers={"Accept": wanted},
     )
 
 

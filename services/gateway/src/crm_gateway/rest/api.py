@@ -14,13 +14,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from crm_gateway.media.endpoints import DownloadEndpoint, UploadEndpoint
 from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
 from crm_gateway.rest.docs import docs_routes
+from crm_gateway.rest.download import Download
 from crm_gateway.rest.endpoint import Backing, Endpoint
+from crm_gateway.rest.live import LiveEndpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
+from crm_gateway.rest.upload import Upload
 
 
 class Route(APIRoute):
@@ -65,9 +69,9 @@ def add_to(
     ends: list[BaseRoute] = []
     for path, of_path in _by_path(rows).items():
         for row in of_path:
-            endpoint = Endpoint(row, backing)
+            endpoint = _kind(row)(row, backing)
             router.add_api_route(path, endpoint, methods=[row.method], **openapi.operation(row))
-            if row.method == "GET":
+            if row.method == "GET" and not row.live:
                 router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         others = OtherMethods([row.method for row in of_path])
         end = routing.Route(PREFIX + path, others, include_in_schema=False)
@@ -79,6 +83,16 @@ def add_to(
     app.router.routes[:0] = [*router.routes, *docs_routes(openapi.document(router.routes))]
     app.router.redirect_slashes = False  # `/contacts/` is no route of ours
     app.add_exception_handler(RequestValidationError, _invalid)
+
+
+def _kind(row: Row) -> type[Endpoint]:
+    if row.live:
+        return LiveEndpoint
+    if row.file is not None:
+        return {"in": UploadEndpoint, "out": DownloadEndpoint}[row.file]
+    if row.pieces is not None:
+        return Upload
+    return Download if row.gives_file else Endpoint
 
 
 def _by_path(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -21,7 +21,7 @@ from service_kit.errors import (
 from service_kit.request_client import RequestClient
 from shared_events import examples
 from shared_events.permissions import permits
-from shared_events.requests import Principal, Reply
+from shared_events.requests import Principal, Problem, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,8 +29,10 @@ from starlette.responses import Response
 from crm_gateway.access.callers import Callers, address_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
+from crm_gateway.live.streams import Streams
+from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
-from crm_gateway.problems.errors import of_problem
+from crm_gateway.problems.errors import HttpError, of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
@@ -57,13 +59,15 @@ _BEARER = _Bearer()
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What every endpoint stands on: who says who asks and how much they may, who sees what is
-    done, and who does it."""
+    done, who does it, where files are, and who follows what happens."""
 
     callers: Callers
     quotas: Quotas
     witness: Witness
     own: OwnRequests
     bus: RequestClient
+    files: Files
+    streams: Streams
 
 
 class Endpoint:
@@ -71,7 +75,7 @@ class Endpoint:
 
     def __init__(self, row: Row, backing: Backing) -> None:
         self.row = row
-        self._backing = backing
+        self.backing = backing
         self._given = _given(row)
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
@@ -82,7 +86,7 @@ class Endpoint:
         Raises 401, 429 and 403 first: nobody unknown has us read a body. Then 400, 413, 415, 422.
         """
         if self.row.permission != PUBLIC:
-            http.state.principal = await self._authorise(http)
+            http.state.principal = await self.authorise(http)
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
             return http
@@ -93,14 +97,19 @@ class Endpoint:
             )
         return JsonRequest(http, parsed)
 
-    async def _authorise(self, http: Request) -> Principal:
+    async def authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
-        principal = await self._backing.callers.principal(http)
-        answer_with(http.scope, self._backing.quotas.take(principal))
+        principal = await self.backing.callers.principal(http)
+        answer_with(http.scope, self.backing.quotas.take(principal))
+        permitted = self._permitted(principal)
+        return await self.backing.callers.alone(permitted) if self.row.four_eyes else permitted
+
+    def _permitted(self, principal: Principal) -> Principal:
+        """Who asks, again; raises ForbiddenError when that is somebody who may not."""
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
             raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
-        return await self._backing.callers.alone(principal) if self.row.four_eyes else principal
+        return principal
 
     async def __call__(self, http: Request, **values: Any) -> Response:
         """Carry out the request that these values make, and answer it."""
@@ -111,15 +120,15 @@ class Endpoint:
         request = self._request(values)
         if principal is None:
             visitor = Visitor(address_of(http), Cause(request_id(http.scope), None, trace))
-            reply = await self._backing.own.call_public(request, visitor)
+            reply = await self.backing.own.call_public(request, visitor)
         else:
             call = OwnCall(
                 principal, request_id(http.scope), expected_version(if_match), address_of(http)
             )
             reply = await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
-            raise of_problem(reply.problem)
-        return self._answer(reply, http)
+            raise _refused(reply.problem)
+        return self._answer(reply, http, principal)
 
     async def _ask(
         self,
@@ -129,9 +138,9 @@ class Endpoint:
         trace: Mapping[str, str],
     ) -> Reply:
         if is_own(request):
-            return await self._backing.own.call(request, call, idempotency_key, trace)
+            return await self.backing.own.call(request, call, idempotency_key, trace)
         ask = partial(
-            self._backing.bus.call,
+            self.backing.bus.call,
             request,
             principal=call.principal,
             correlation_id=call.correlation_id,
@@ -144,7 +153,7 @@ class Endpoint:
         # What is made has its id in the answer; else it is the last thing the path names.
         named = self.row.parameters if self.row.status != 201 else ()
         target_id = getattr(request, named[-1]) if named else None
-        return await self._backing.witness.watch(Act(self.row.act, target_id), call, ask)
+        return await self.backing.witness.watch(Act(self.row.act, target_id), call, ask)
 
     def _request(self, values: dict[str, Any]) -> BusRequest[Any]:
         given: BaseModel | None = values.pop("given", None)
@@ -158,7 +167,7 @@ class Endpoint:
                 "validation_failed", "The request has invalid fields.", errors=field_errors(error)
             ) from None
 
-    def _answer(self, reply: Reply, http: Request) -> Response:
+    def _answer(self, reply: Reply, http: Request, principal: Principal | None) -> Response:
         row = self.row
         headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
         if row.status == 204:
@@ -174,7 +183,17 @@ class Endpoint:
             template = row.location or row.path + "/{id}"
             headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))
         content = orjson.dumps(value)
+        if principal is not None:
+            content = self.backing.files.links.written_out(content, principal.tenant_id)
         return Response(content, row.status, headers=headers, media_type="application/json")
+
+
+def _refused(problem: Problem) -> HttpError:
+    """The answer to what a service refused; one that is another by now leads there."""
+    error = of_problem(problem)
+    if problem.code == "contact_merged":
+        error.headers["Location"] = f"{PREFIX}/contacts/{problem.extra['merged_into']}"
+    return error
 
 
 def _given(row: Row) -> type[BaseModel] | None:
@@ -216,6 +235,10 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         required = any(field.is_required() for field in given.model_fields.values())
         body = Body(default=... if required else given(), openapi_examples=_examples(row))
         found.append(("given", given, body))
+    if row.live:
+        about = "Go on behind this: the last `id` that was read. Goes before `after`."
+        last = Header(default=None, alias="Last-Event-ID", max_length=100, description=about)
+        found.append(("last_event_id", str | None, last))
     if row.permission != PUBLIC and row.method != "GET":
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)

@@ -7,9 +7,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from shared_events.envelope import Contract
 from shared_events.requests import FieldError
+from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
 from crm_gateway.problems.errors import HttpError
+from crm_gateway.rest import upload
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
 Schema = dict[str, Any]
@@ -33,14 +35,20 @@ def operation(row: Row) -> dict[str, Any]:
     """How a row is described: the arguments of `add_api_route` beside path, method, endpoint."""
     summary, _, more = (row.request.__doc__ or "").strip().partition("\n")
     fixed = "".join(f"_{value}" for value in row.fixed.values())
+    has_no_model = row.status == 204 or row.gives_file or row.live
+    shapes: dict[str, Any] = {}
+    if row.pieces is not None:
+        shapes["openapi_extra"] = upload.described(row)
     return {
+        **shapes,
         "operation_id": row.request.key.replace(".", "_") + fixed,
         "tags": [row.path.split("/")[1]],
         "summary": summary,
         "description": f"{more.strip()}\n\n{_who(row)}".strip(),
         "status_code": row.status,
-        "response_model": None if row.status == 204 else row.request.reply_model(),
+        "response_model": None if has_no_model else row.request.reply_model(),
         "responses": {row.status: _success(row), **_refusals(row)},
+        **_FILES.get(row.file, {}),
     }
 
 
@@ -57,6 +65,8 @@ def document(routes: Sequence[BaseRoute]) -> Schema:
     components["securitySchemes"]["api_key"] = _API_KEY
     for path in found["paths"].values():
         for described in path.values():
+            if _FORM in (body := described.get("requestBody", {}).get("content", {})):
+                described["requestBody"]["content"] = {_FORM: body[_FORM]}
             if described.get("security"):
                 described["security"].append({"api_key": []})
     for model in (FieldError, ProblemDocument):
@@ -89,6 +99,13 @@ def _success(row: Row) -> Schema:
         headers |= _QUOTA
     if row.method != "GET" and row.permission != PUBLIC:
         headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
+    if row.live:
+        return {"description": "Events, one after the other.", "headers": headers, **_STREAM}
+    if row.gives_file:
+        headers["Content-Disposition"] = _said("The file's name.")
+        file = {"schema": {"type": "string"}}
+        content = {"text/csv": file, "application/jsonl": file}
+        return {"description": "The file.", "headers": headers, "content": content}
     return {"description": "Done.", "headers": headers}
 
 
@@ -125,6 +142,14 @@ def _said(description: str, kind: str = "string") -> Schema:
     return {"description": description, "schema": {"type": kind}}
 
 
+_STREAM: Schema = {
+    "content": {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "example": 'id: 1068\ndata: {"id": "...", "type": "message.received", ...}\n\n',
+        }
+    }
+}
 _QUOTA = {
     "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
     "RateLimit": _said("What is left of each, and for how many seconds."),
@@ -135,6 +160,28 @@ def _header(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", **_said(description)}
 
 
+_FORM = "multipart/form-data"
+_A_FILE = {"type": "string", "format": "binary"}
+_FILES: dict[str | None, Schema] = {
+    "in": {
+        "openapi_extra": {
+            "requestBody": {
+                "required": True,
+                "content": {
+                    _FORM: {
+                        "schema": {
+                            "type": "object",
+                            "required": ["file"],
+                            "properties": {"file": _A_FILE},
+                        },
+                        "example": {"file": "vitrine.jpg"},
+                    }
+                },
+            }
+        }
+    },
+    "out": {"response_model": None, "response_class": StreamingResponse},
+}
 _API_KEY: Schema = {
     "type": "apiKey",
     "in": "header",

@@ -3,19 +3,22 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
-from shared_events.channels import channel
+from shared_events.channels import channel, media
 from shared_events.contacts import (
     contact,
+    contact_export,
+    contact_import,
     contact_list,
     custom_field,
     erasure,
+    merge,
     note,
     pipeline,
     tag,
     timeline,
     tracking,
 )
-from shared_events.messaging import conversation, message, session
+from shared_events.messaging import conversation, message, report, scheduled, session
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -26,6 +29,8 @@ from crm_gateway.event_types import schemas as event_types
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
+_EXPORT = "/exports/{export_id}"
+_IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
@@ -45,6 +50,7 @@ ROUTES: tuple[Row, ...] = (
     Row("PATCH", "/contacts/{contact_id}", "contacts.update", contact.PatchContact),
     Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
     Row("POST", "/contacts/{contact_id}/restore", "contacts.delete", contact.RestoreContact),
+    Row("POST", "/contacts/{contact_id}/merge", "contacts.update", merge.MergeContacts),
     Row(
         "PUT",
         "/contacts/by-identity/{identity_kind}/{value}",
@@ -117,6 +123,30 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", f"{_LIST}/contacts", "contacts.read", contact_list.ListListed),
     Row("POST", f"{_LIST}/contacts", "contacts.update", contact_list.PutOnList),
     Row("DELETE", f"{_LIST}/contacts", "contacts.update", contact_list.TakeOffList, 204),
+    Row(
+        "POST",
+        "/imports",
+        "contacts.create",
+        contact_import.CreateImport,
+        201,
+        pieces=contact_import.PutImportPart,
+        audited=True,
+    ),
+    Row("GET", _IMPORT, "contacts.create", contact_import.GetImport),
+    Row("GET", f"{_IMPORT}/errors", "contacts.create", contact_import.ReadImportErrors),
+    *(
+        Row(
+            "POST",
+            f"{_IMPORT}/{action}",
+            "contacts.create",
+            contact_import.DriveImport,
+            fixed={"action": action},
+        )
+        for action in ("pause", "resume", "cancel")
+    ),
+    Row("POST", "/exports", "contacts.read", contact_export.CreateExport, 201, audited=True),
+    Row("GET", _EXPORT, "contacts.read", contact_export.GetExport),
+    Row("GET", f"{_EXPORT}/file", "contacts.read", contact_export.ReadExport),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",
@@ -126,7 +156,18 @@ ROUTES: tuple[Row, ...] = (
         201,
         location="/messages/{id}",
     ),
+    Row("GET", "/messages/scheduled", "messages.send", scheduled.ListScheduledMessages),
+    Row(
+        "DELETE",
+        "/messages/scheduled/{message_id}",
+        "messages.send",
+        scheduled.CancelScheduledMessage,
+        204,
+    ),
     Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("POST", "/media", "messages.send", media.UploadMedia, 201, file="in"),
+    Row("GET", "/media/{media_id}", "messages.read", media.GetMedia),
+    Row("GET", "/media/{media_id}/file", PUBLIC, media.LocateMedia, file="out"),
     Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
     Row(
         "GET",
@@ -149,6 +190,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
     Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
+    Row("POST", "/messages/{message_id}/retry", "messages.send", message.RetryMessage),
     Row("PUT", "/messages/{message_id}/reaction", "messages.send", message.ReactToMessage),
     Row("DELETE", "/messages/{message_id}/reaction", "messages.send", message.RemoveReaction, 204),
     Row(
@@ -156,6 +198,12 @@ ROUTES: tuple[Row, ...] = (
         "/messages/{message_id}/versions",
         "messages.read",
         message.ListMessageVersions,
+    ),
+    Row(
+        "GET",
+        "/messages/{message_id}/receipts",
+        "messages.read",
+        message.ListMessageReceipts,
     ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
@@ -170,6 +218,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
+    Row("GET", "/reports/conversations", "reports.read", report.GetConversationReport),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
@@ -237,6 +286,7 @@ ROUTES: tuple[Row, ...] = (
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver
     ),
     Row("GET", "/events", "events.read", event.ListEvents),
+    Row("GET", "/events/stream", "events.read", event.FollowEvents, live=True),
     Row("GET", "/events/{event_id}", "events.read", event.GetEvent),
     Row("GET", "/event-types", "webhooks.read", event_types.ListEventTypes),
 )

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from service_kit.settings import ConfigurationError
+from shared_events.contacts.job import FilePart
 from shared_events.requests import Request
 
 from crm_gateway.access.roles import PERMISSIONS
@@ -22,8 +23,11 @@ class Row:
     """One route: its method and path, the permission it needs, and the request it stands for.
 
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
-    out. `location` is where a created thing is found, when not below the path itself. `four_eyes`:
-    who carries it out is told whether the caller is the company's only admin.
+    out. `file`: it takes one as a form (`in`), or gives one by a link (`out`). `location` is where
+    a created thing is found, when not below the path itself. A `live` one answers with a stream.
+    `pieces` is the request that brings the file of a form, piece by piece, before this one is made
+    of it. `audited`: an administrative act, though its permission is not one to manage something.
+    `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     """
 
     method: str
@@ -34,6 +38,10 @@ class Row:
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
     four_eyes: bool = False
+    file: Literal["in", "out"] | None = None
+    live: bool = False
+    pieces: type[Request[Any]] | None = None
+    audited: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -46,6 +54,11 @@ class Row:
         return self.method in ("GET", "DELETE")
 
     @property
+    def gives_file(self) -> bool:
+        """Whether the answer is a file."""
+        return issubclass(self.request.reply_model(), FilePart)
+
+    @property
     def from_path(self) -> frozenset[str]:
         """Fields the caller gives by the path and cannot give otherwise."""
         return frozenset(self.parameters) | frozenset(self.fixed)
@@ -53,7 +66,8 @@ class Row:
     @property
     def act(self) -> str | None:
         """What it does, `<noun>.<verb>`, when that is an administrative act."""
-        if self.method == "GET" or not self.permission.endswith(".manage"):
+        is_act = self.audited or self.permission.endswith(".manage")
+        if self.method == "GET" or not is_act:
             return None
         _, noun, verb = self.request.key.split(".")
         return f"{noun}.{self.fixed.get('action', verb)}"

@@ -11,6 +11,7 @@ from shared_events.identity import conversation_id
 from shared_events.messaging.session import Session
 
 from crm_messaging.conversations import models
+from crm_messaging.replicas.models import ContactRef
 
 CONVERSATIONS = Rows(models.Conversation)
 
@@ -40,7 +41,8 @@ RETURNING c.id, c.seq
 """
 _FOLLOW = """
 UPDATE conversations SET status = $3, assigned_agent_id = $4, session_id = $5, updated_at = now()
-WHERE id = $1 AND tenant_id = $2 AND ($3 = 'active' OR session_id = $5)
+WHERE tenant_id = $2 AND ($3 = 'active' OR session_id = $5) AND id = coalesce(
+    (SELECT (threads ->> $6)::uuid FROM contact_refs WHERE tenant_id = $2 AND contact_id = $7), $1)
 """
 _READ = """
 UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
@@ -79,12 +81,16 @@ class _Said:
 _SAID = Shape(_Said)
 
 
-def id_of(channel_id: UUID, contact_id: UUID, group: str | None) -> UUID:
+def id_of(channel_id: UUID, contact: ContactRef, group: str | None) -> UUID:
     """The conversation of a contact on a channel, or of a group's chat.
 
-    All chats a person writes from are one: its phone's, its hidden id's, another spelling's.
+    All chats a person writes from are one: its phone's, its hidden id's, another spelling's. Who
+    had none here when somebody was merged into it goes on in theirs.
     """
-    return conversation_id(channel_id, group or str(contact_id))
+    if group is not None:
+        return conversation_id(channel_id, group)
+    went_on = contact.threads.get(str(channel_id))
+    return UUID(went_on) if went_on else conversation_id(channel_id, str(contact.contact_id))
 
 
 async def say(tx: Transaction, turns: Sequence[Turn]) -> dict[UUID, int]:
@@ -136,9 +142,11 @@ async def follow(tx: Transaction, session: Session) -> None:
     assigned = session.assigned_agent_id if session.status == "active" else None
     await tx.execute(
         _FOLLOW,
-        id_of(session.channel_id, session.contact_id, None),
+        conversation_id(session.channel_id, str(session.contact_id)),
         tx.tenant_id,
         session.status,
         assigned,
         session.id,
+        str(session.channel_id),
+        session.contact_id,
     )

@@ -2,23 +2,39 @@
 
 from service_kit.egress import Egress
 from service_kit.service import Service
+from shared_events.channels import media as channel_media
 from shared_events.channels import traffic
 from shared_events.messaging import conversation, message
 from shared_events.topology import MESSAGING_CHANNEL_EVENTS
 
-from crm_messaging.messages import arrival, changes, consumers, listing, requests
+from crm_messaging.messages import (
+    arrival,
+    changes,
+    consumers,
+    listing,
+    media,
+    reached,
+    requests,
+    retrying,
+    scheduled,
+)
+from crm_messaging.messages.due import DueMessages
 from crm_messaging.settings import MessagingSettings
 
 
 def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about messages, and what channels tell of them."""
     changes.add_to(service)
+    scheduled.add_to(service)
+    service.background("scheduled", DueMessages(service.database).run)
     egress = Egress.by_setting(
         settings.media_allowed_networks, is_production=settings.is_production
     )
     sending = requests.Sending(egress, plain_http=not settings.is_production)
     service.answer(message.SendMessage, sending.send_message)
+    service.answer(message.RetryMessage, retrying.retry_message)
     service.answer(message.GetMessage, requests.get_message)
+    service.answer(message.ListMessageReceipts, reached.list_receipts)
     service.answer(message.ListMessages, listing.list_messages)
     service.answer(message.ListContactMessages, listing.list_contact_messages)
     service.answer(message.ListSessionMessages, listing.list_session_messages)
@@ -29,4 +45,7 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     service.on(queue, traffic.ChannelMessageFailed, consumers.on_message_failed, together=True)
     reported = traffic.ChannelMessageStatusReported
     service.on(queue, reported, consumers.on_status_reported, together=True)
+    stored, failed = channel_media.ChannelMediaStored, channel_media.ChannelMediaFailed
+    service.on(queue, stored, media.on_media_stored, together=True)
+    service.on(queue, failed, media.on_media_failed, together=True)
     service.on(queue, traffic.ChannelMessageRevoked, consumers.on_message_revoked, together=True)

@@ -22,11 +22,16 @@ from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
+from crm_messaging.messages.media import media_url, shown_beside
+from crm_messaging.messages.members import Members
+from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
+from crm_messaging.replicas.models import ContactRef
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.sessions.waiting import talk
 
 Received = Event[ChannelMessageReceived]
 
@@ -35,8 +40,13 @@ Received = Event[ChannelMessageReceived]
 class _Arrival:
     tenant_id: str
     data: ChannelMessageReceived
-    contact: ContactSummary
+    person: ContactRef
     cause: Cause
+
+    @property
+    def contact(self) -> ContactSummary:
+        """Its person, as events show it."""
+        return replicas.summary(self.person)
 
     @property
     def key(self) -> MessageKey:
@@ -44,7 +54,7 @@ class _Arrival:
 
     @property
     def session_key(self) -> sessions.SessionKey:
-        return self.tenant_id, self.data.channel.id, self.contact.id
+        return self.tenant_id, self.data.channel.id, self.person.contact_id
 
     @property
     def group(self) -> str | None:
@@ -53,18 +63,18 @@ class _Arrival:
 
     @property
     def conversation_id(self) -> UUID:
-        return conversations.id_of(self.data.channel.id, self.contact.id, self.group)
+        return conversations.id_of(self.data.channel.id, self.person, self.group)
 
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    contacts = await people.resolve(tx, [_sender(event) for event in events])
+    persons = await people.resolve(tx, [_sender(event) for event in events])
     known = await repository.find_ids(tx, _mentioned(events))
     arrivals: dict[MessageKey, _Arrival] = {}
-    for event, contact in zip(events, contacts, strict=True):
-        if contact is None:  # told of somebody who was erased since
+    for event, person in zip(events, persons, strict=True):
+        if person is None:  # told of somebody who was erased since
             continue
-        arrival = _Arrival(event.tenant_id, event.data, contact, event.cause)
+        arrival = _Arrival(event.tenant_id, event.data, person, event.cause)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
     if not arrivals:
@@ -99,6 +109,7 @@ def _sender(event: Received) -> people.Sender:
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
+    now = datetime.now(UTC)
     grouped: dict[sessions.SessionKey, list[_Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.session_key, []).append(arrival)
@@ -111,6 +122,7 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
             opened_by=group[0].data.origin,
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
+            talk=talk((a.data.direction, placed_at(a.data.sent_at, now)) for a in group),
         )
         for (tenant_id, channel_id, contact_id), group in grouped.items()
     ]
@@ -132,7 +144,7 @@ def _turns(
                 id=conversation_id,
                 tenant_id=first.tenant_id,
                 channel_id=first.data.channel.id,
-                contact_id=None if first.group else first.contact.id,
+                contact_id=None if first.group else first.person.contact_id,
                 chat_id=first.group,
                 messages=len(said),
                 unread=len(said) - answered,
@@ -163,6 +175,7 @@ async def _store(
     seq = {id_: said[id_] - n for id_, n in Counter(a.conversation_id for a in arrivals).items()}
     started: set[UUID] = set()
     stored: list[Said] = []
+    members = Members()
     for arrival in arrivals:
         tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
@@ -180,13 +193,17 @@ async def _store(
         arrived = telling(message, message.status, conversation)
         tx.outbox.add(arrived, session.id, tenant_id=tenant_id, cause=arrival.cause)
         for receipt in parked.get(arrival.key, ()):
-            progress = advance(message, receipt, in_group=arrival.data.is_group)
+            if members.takes(Said(tenant_id, message, arrival.data.chat_id), receipt):
+                message = members.take(tenant_id, message, receipt)
+                continue
+            progress = advance(message, receipt)
             message = progress.message
             if progress.raised:
                 told = telling(message, receipt.status, conversation)
                 tx.outbox.add(told, session.id, tenant_id=tenant_id, cause=arrival.cause)
         stored.append(Said(tenant_id, message, arrival.data.chat_id))
     await repository.insert(tx, stored)
+    await members.save(tx)
 
 
 def _message(
@@ -197,7 +214,7 @@ def _message(
     now = datetime.now(UTC)
     return Message(
         id=uuid7(),
-        contact_id=arrival.contact.id,
+        contact_id=arrival.person.contact_id,
         session_id=session_id,
         conversation_id=arrival.conversation_id,
         channel_id=data.channel.id,
@@ -206,7 +223,8 @@ def _message(
         origin=data.origin,
         content_type=data.content_type,
         content=without_nul(data.content),
-        media_url=data.media.url if data.media else None,
+        media_id=data.media.id if data.media else None,
+        media_url=media_url(data.media),
         media_mime_type=data.media.mime_type if data.media else None,
         reply_to_id=replied,
         metadata=_metadata(data, replied),
@@ -225,9 +243,7 @@ def _metadata(data: ChannelMessageReceived, replied: UUID | None) -> dict[str, A
         metadata["is_group"] = True
         metadata["participant"] = [identity.model_dump() for identity in data.person.identities]
     if data.media is not None:
-        metadata["media"] = data.media.model_dump(
-            include={"filename", "duration_seconds", "state"}, exclude_none=True
-        )
+        metadata["media"] = shown_beside(data.media)
     if data.reply_to_external_id is not None and replied is None:
         metadata["reply_to_external_id"] = data.reply_to_external_id
     cleaned: dict[str, Any] = without_nul(metadata)

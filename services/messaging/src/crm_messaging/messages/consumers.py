@@ -1,6 +1,6 @@
 """What channels report of messages that are already ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from shared_events.channels.traffic import (
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import telling
+from crm_messaging.messages.members import Members
 from crm_messaging.messages.receipts import Receipt, advance, from_report, from_revocation
 from crm_messaging.messages.repository import MessageKey, Stored
 
@@ -28,14 +29,20 @@ log = structlog.get_logger()
 class _Journey:
     """Messages taking steps within one transaction, each told of as it happens."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, members: Members | None = None) -> None:
         self._tx = tx
+        self._members = members or Members()
         self._now: dict[UUID, Stored] = {}
 
     def take(self, stored: Stored, receipt: Receipt, cause: Cause) -> None:
         """Let a message take a step."""
         stored = self._now.get(stored.message.id, stored)
-        progress = advance(stored.message, receipt, in_group=stored.in_group)
+        if self._members.takes(stored, receipt):
+            counted = self._members.take(stored.tenant_id, stored.message, receipt)
+            if counted is not stored.message:
+                self._now[counted.id] = replace(stored, message=counted)
+            return
+        progress = advance(stored.message, receipt)
         if not progress.changed:
             return
         message, conversation = progress.message, stored.conversation
@@ -57,6 +64,7 @@ class _Journey:
         """Store where the messages got to."""
         if self._now:
             await repository.save(self._tx, self._now.values())
+            await self._members.save(self._tx)
 
 
 def _theirs(
@@ -75,7 +83,7 @@ async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessage
     ]
     taken = await repository.find_ids(tx, keys)
     parked = await repository.take_parked(tx, keys)
-    journey = _Journey(tx)
+    journey = _Journey(tx, await Members.of(tx, _early(events, ours, parked)))
     for event in events:
         data = event.data
         stored = ours.get(data.message_id)
@@ -94,6 +102,22 @@ async def on_message_sent(tx: Transaction, events: Sequence[Event[ChannelMessage
     await journey.save()
     causes = {(e.tenant_id, e.data.channel_id, e.data.external_id or ""): e.cause for e in events}
     await apply_parked(tx, {key: causes[key] for key in keys})
+
+
+def _early(
+    events: Sequence[Event[ChannelMessageSent]],
+    ours: Mapping[UUID, Stored],
+    parked: Mapping[MessageKey, Sequence[Receipt]],
+) -> list[tuple[Stored, Receipt]]:
+    """The receipts that waited for these messages to be named."""
+    return [
+        (stored, receipt)
+        for event in events
+        if (stored := ours.get(event.data.message_id))
+        for receipt in parked.get(
+            (event.tenant_id, event.data.channel_id, event.data.external_id or ""), ()
+        )
+    ]
 
 
 async def on_message_failed(tx: Transaction, events: Sequence[Event[ChannelMessageFailed]]) -> None:
@@ -142,7 +166,8 @@ async def on_message_revoked(
 
 async def _take(tx: Transaction, reported: Sequence[tuple[MessageKey, Receipt, Cause]]) -> None:
     ours = await repository.lock_reported(tx, (key for key, _, _ in reported))
-    journey = _Journey(tx)
+    known = [(ours[key], receipt) for key, receipt, _ in reported if key in ours]
+    journey = _Journey(tx, await Members.of(tx, known))
     early = []
     for key, receipt, cause in reported:
         if (stored := ours.get(key)) is not None:

@@ -16,11 +16,13 @@ from shared_events.messaging.message import (
     MessageSort,
 )
 from shared_events.requests import ListQuery, Page
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import models, repository
 from crm_messaging.messages.repository import MESSAGES
+from crm_messaging.replicas import merged
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
@@ -39,7 +41,7 @@ _NUMBERED = {
     direction: Order(direction, [_SEQ], tenant=_C.tenant_id, descending=direction == "backward")
     for direction in ("backward", "forward")
 }
-_FILTERS = ("session_id", "contact_id", "channel_id", "direction", "status", "content_type")
+_FILTERS = ("session_id", "channel_id", "direction", "status", "content_type")
 
 
 async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> Page[Message]:
@@ -49,6 +51,8 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
     for column in _FILTERS:
         if (value := getattr(request, column)) is not None:
             query = query.where(_C[column] == value)
+    if request.contact_id is not None:
+        query = query.where(await _said_as(tx, request.contact_id))
     if request.search is not None:
         query = query.where(_C.content.icontains(request.search, autoescape=True))
     if request.sent_at_gte is not None:
@@ -56,6 +60,17 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
     if request.sent_at_lt is not None:
         query = query.where(_C.placed_at < request.sent_at_lt)
     return await _page(tx, _SAID[request.sort], query, request)
+
+
+async def _said_as(tx: Transaction, contact_id: UUID) -> ColumnElement[bool]:
+    """Whether a message is the contact's; nearly always nobody was merged into it.
+
+    Then it is one value, by which the list's own index goes.
+    """
+    everybody = await merged.everybody(tx, contact_id)
+    if len(everybody) == 1:
+        return _C.contact_id == contact_id
+    return _C.contact_id == any_(literal(everybody, ARRAY(Uuid)))
 
 
 async def list_contact_messages(
@@ -91,4 +106,4 @@ async def _page(
     request: ListQuery[Message],
 ) -> Page[Message]:
     page = await order.page(tx, query, request, MESSAGES, repository.resource)
-    return page.model_copy(update={"data": await repository.with_reactions(tx, page.data)})
+    return page.model_copy(update={"data": await repository.as_of_now(tx, page.data)})

@@ -10,6 +10,8 @@ from sqlmodel import Field
 
 from crm_messaging.tables import Base
 
+_NONE = {"server_default": text("0")}
+
 
 class Message(Base, table=True):
     """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the conversation.
@@ -55,12 +57,15 @@ class Message(Base, table=True):
     origin: str = Field(max_length=20)
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
+    media_id: UUID | None = None
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None
     metadata_: dict[str, Any] = columns.document("metadata")
     status: str = Field(max_length=50)
     sent_by: UUID | None = None
+    send_at: datetime | None = columns.maybe_moment()
+    expires_at: datetime | None = columns.maybe_moment()
     sent_at: datetime | None = columns.maybe_moment()
     said_at: datetime | None = Field(
         default=None,
@@ -74,11 +79,31 @@ class Message(Base, table=True):
     played_at: datetime | None = columns.maybe_moment()
     failed_at: datetime | None = columns.maybe_moment()
     failure_reason: str | None = columns.maybe_text()
+    delivered_count: int = Field(default=0, sa_column_kwargs=_NONE)
+    read_count: int = Field(default=0, sa_column_kwargs=_NONE)
+    played_count: int = Field(default=0, sa_column_kwargs=_NONE)
+    """How many members of a group it got to."""
     revoked_at: datetime | None = columns.maybe_moment()
     edited_at: datetime | None = columns.maybe_moment()
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+
+class MessageReceipt(Base, table=True):
+    """How far a message of ours got with one member of a group; in a chat of two it says so itself.
+
+    `participant` is the member's WhatsApp id, in the one form that its aliases share.
+    """
+
+    __tablename__ = "message_receipts"
+
+    message_id: UUID = Field(primary_key=True)
+    participant: str = Field(primary_key=True, max_length=120)
+    tenant_id: str = columns.tenant_id()
+    delivered_at: datetime | None = columns.maybe_moment()
+    read_at: datetime | None = columns.maybe_moment()
+    played_at: datetime | None = columns.maybe_moment()
 
 
 class ParkedReceipt(Base, table=True):

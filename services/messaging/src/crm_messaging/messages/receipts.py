@@ -2,7 +2,8 @@
 
 One total order: queued < sent < failed < delivered < read < played. The status is the highest step
 ever reported, and each step keeps the time it was first reported, in whatever order they come. One
-that was deleted for everyone keeps its status: `revoked_at` stands beside it.
+that was deleted for everyone keeps its status: `revoked_at` stands beside it. What a member of a
+group does says nothing of the others: see `members.py`.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from shared_events.messaging.message import Message, MessageStatus
 Step = MessageStatus | Literal["revoked"]
 
 RECEIPTS = "receipts"
-"""The key of a message's metadata that is ours: how far it got with each member of a group."""
+"""The key of a message's metadata that the release before writes members' receipts to."""
 
 _RANK: dict[str, int] = {
     status: rank
@@ -56,12 +57,8 @@ class Progress:
     raised: bool
 
 
-def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
-    """Let a message take a step.
-
-    An inbound message only learns that it was read on the company's phone. In a group each
-    member's receipt is noted in `metadata.receipts`, and the message's own status stays.
-    """
+def advance(message: Message, receipt: Receipt) -> Progress:
+    """Let a message take a step. One that came in only learns that the company's phone read it."""
     if receipt.status == "revoked":
         revoked = {} if message.revoked_at else {"revoked_at": receipt.at}
         return _noted(message, revoked, raised=True)
@@ -69,8 +66,6 @@ def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
         if receipt.status not in ("read", "played"):
             return Progress(message, changed=False, raised=False)
         return _noted(message, {} if message.read_at else {"read_at": receipt.at})
-    if in_group and receipt.participant is not None:
-        return _noted(message, _member_step(message, receipt.participant, receipt))
     update: dict[str, object] = {}
     at = f"{receipt.status}_at"
     if getattr(message, at) is None:
@@ -81,15 +76,6 @@ def advance(message: Message, receipt: Receipt, *, in_group: bool) -> Progress:
     if raised:
         update["status"] = receipt.status
     return _noted(message, update, raised=raised)
-
-
-def _member_step(message: Message, participant: str, receipt: Receipt) -> dict[str, object]:
-    receipts = message.metadata.get(RECEIPTS, {})
-    steps = receipts.get(participant, {})
-    if receipt.status in steps:
-        return {}
-    steps = {**steps, receipt.status: receipt.at.isoformat()}
-    return {"metadata": {**message.metadata, RECEIPTS: {**receipts, participant: steps}}}
 
 
 def _noted(message: Message, update: Mapping[str, object], *, raised: bool = False) -> Progress:

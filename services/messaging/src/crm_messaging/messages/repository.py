@@ -9,7 +9,7 @@ from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message, Reaction
+from shared_events.messaging.message import Message, Reaction, ReceiptCounts
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
@@ -32,9 +32,11 @@ _REACTIONS = """
         ORDER BY sender LIMIT 2000) AS r WHERE r.emoji <> '') AS reactions
 """
 _SHOW = f"""
-SELECT m.id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
-CROSS JOIN LATERAL (SELECT id, tenant_id FROM messages
+SELECT m.id, s.contact_id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
+CROSS JOIN LATERAL (SELECT id, tenant_id, session_id FROM messages
     WHERE id = k.id AND tenant_id = $2 LIMIT 1) AS m
+CROSS JOIN LATERAL (SELECT contact_id FROM sessions
+    WHERE id = m.session_id AND tenant_id = $2 LIMIT 1) AS s
 """  # noqa: S608 - our own text
 _LOCK = f"""
 WITH wanted AS MATERIALIZED (
@@ -43,17 +45,17 @@ WITH wanted AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT * FROM messages
         WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1) AS m),
 held AS MATERIALIZED (
-    SELECT s.id, s.status
+    SELECT s.id, s.status, s.contact_id
     FROM (SELECT DISTINCT channel_id, contact_id, session_id FROM wanted ORDER BY 1, 2, 3) AS w
-    CROSS JOIN LATERAL (SELECT id, status FROM sessions
+    CROSS JOIN LATERAL (SELECT id, status, contact_id FROM sessions
         WHERE id = w.session_id LIMIT 1 FOR UPDATE) AS s)
-SELECT m.*, held.status AS session_status, c.name AS contact_name, c.phone AS contact_phone,
-    h.name AS channel_name, {_REACTIONS}
+SELECT m.*, held.status AS session_status, held.contact_id AS person_id,
+    c.name AS contact_name, c.phone AS contact_phone, h.name AS channel_name, {_REACTIONS}
 FROM (SELECT id, session_id FROM wanted ORDER BY id) AS w
 JOIN held ON held.id = w.session_id
 CROSS JOIN LATERAL (SELECT * FROM messages
     WHERE id = w.id AND session_id = held.id LIMIT 1 FOR UPDATE) AS m
-LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = m.contact_id
+LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = held.contact_id
 LEFT JOIN channel_refs h ON h.tenant_id = m.tenant_id AND h.channel_id = m.channel_id
 """  # noqa: S608 - our own text
 _FIND_IDS = """
@@ -72,7 +74,9 @@ _RECEIPTS = Rows(models.ParkedReceipt)
 _ONCE = "(channel_id, external_id) WHERE external_id IS NOT NULL"
 _SAVED = (
     *("external_id", "status", "sent_at", "delivered_at", "read_at", "played_at"),
-    *("failed_at", "failure_reason", "revoked_at", "metadata_", "version", "updated_at"),
+    *("failed_at", "failure_reason", "revoked_at", "media_mime_type", "metadata_"),
+    *("version", "updated_at"),
+    *("delivered_count", "read_count", "played_count"),
 )
 
 
@@ -91,6 +95,7 @@ class _Around:
     """What stands beside a message in its events."""
 
     session_status: SessionStatus
+    person_id: UUID
     contact_name: str | None
     contact_phone: str | None
     channel_name: str | None
@@ -99,9 +104,10 @@ class _Around:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """The reactions to a message, as customers see them."""
+    """The reactions to a message, as customers see them, and who its contact is by now."""
 
     id: UUID
+    contact_id: UUID
     reactions: list[dict[str, Any]] | None
 
 
@@ -128,16 +134,32 @@ class Stored(Said):
     @property
     def in_group(self) -> bool:
         """Whether several people read it."""
-        return self.chat_id.endswith("@g.us")
+        return is_group(self.chat_id)
 
 
-_SHOWN = tuple(name for name in Message.model_fields if name not in ("metadata", "reactions"))
+_BESIDE = ("metadata", "reactions", "receipts")
+_SHOWN = tuple(name for name in Message.model_fields if name not in _BESIDE)
+
+
+def is_group(chat_id: str) -> bool:
+    """Whether a chat is one of several people."""
+    return chat_id.endswith("@g.us")
 
 
 def resource(row: models.Message, reactions: Sequence[Mapping[str, Any]] | None = None) -> Message:
     """A row as customers see it, with the reactions to it."""
     shown = {name: getattr(row, name) for name in _SHOWN}
-    beside = {"metadata": row.metadata_, "reactions": reactions or []}
+    counts = {
+        "delivered": row.delivered_count,
+        "read": row.read_count,
+        "played": row.played_count,
+    }
+    in_group = row.direction == "outbound" and is_group(row.chat_id)
+    beside = {
+        "metadata": row.metadata_,
+        "reactions": reactions or [],
+        "receipts": counts if in_group else None,
+    }
     return Message.model_validate({**shown, **beside})
 
 
@@ -145,23 +167,27 @@ def row_of(said: Said) -> models.Message:
     """A message as it is stored."""
     message = said.message
     shown = {name: getattr(message, name) for name in _SHOWN}
+    counts = message.receipts or ReceiptCounts()
     return models.Message.model_construct(
         **shown,
         metadata_=message.metadata,
         tenant_id=said.tenant_id,
         chat_id=said.chat_id,
         placed_at=placed_at(message.sent_at, message.created_at),
+        delivered_count=counts.delivered,
+        read_count=counts.read,
+        played_count=counts.played,
     )
 
 
 def _stored(row: models.Message, around: _Around) -> Stored:
     return Stored(
         row.tenant_id,
-        resource(row, around.reactions),
+        resource(row, around.reactions).model_copy(update={"contact_id": around.person_id}),
         row.chat_id,
         Conversation(
             ContactSummary(
-                id=row.contact_id, name=around.contact_name or "", phone=around.contact_phone
+                id=around.person_id, name=around.contact_name or "", phone=around.contact_phone
             ),
             SessionSummary(id=row.session_id, status=around.session_status),
             ChannelSummary(id=row.channel_id, name=around.channel_name or ""),
@@ -192,24 +218,38 @@ async def save(tx: Transaction, messages: Iterable[Said]) -> None:
 
 async def get(tx: Transaction, message_id: UUID) -> Message:
     """One message; NotFoundError when there is none."""
-    row = await MESSAGES.first(tx, "SELECT * FROM messages WHERE id = $1", message_id)
-    if row is None:
-        raise NotFoundError("message")
-    (message,) = await with_reactions(tx, [resource(row)])
+    message, _ = await said(tx, message_id)
+    (message,) = await as_of_now(tx, [message])
     return message
 
 
-async def with_reactions(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-    """Messages of one tenant with the reactions to them, in one look for all."""
+async def said(tx: Transaction, message_id: UUID) -> tuple[Message, str]:
+    """One message without reactions, and the chat it was said in; NotFoundError."""
+    one = "SELECT * FROM messages WHERE id = $1 AND tenant_id = $2"
+    row = await MESSAGES.first(tx, one, message_id, tx.tenant_id)
+    if row is None:
+        raise NotFoundError("message")
+    return resource(row), row.chat_id
+
+
+async def as_of_now(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    """Messages of one tenant with the reactions to them, in one look for all.
+
+    A message is of whoever its session is of: what a merged contact said is the winner's.
+    """
     rows = await _SHOWN_BY_ID.find(tx, _SHOW, [message.id for message in messages], tx.tenant_id)
-    found = {row.id: row.reactions for row in rows if row.reactions}
-    shown = (
-        message.model_copy(update={"reactions": [Reaction.model_validate(r) for r in reactions]})
-        if (reactions := found.get(message.id))
-        else message
+    found = {row.id: row for row in rows}
+    return [
+        message.model_copy(
+            update={
+                "contact_id": found[message.id].contact_id,
+                "reactions": [
+                    Reaction.model_validate(each) for each in found[message.id].reactions or ()
+                ],
+            }
+        )
         for message in messages
-    )
-    return list(shown)
+    ]
 
 
 async def lock(tx: Transaction, messages: Iterable[tuple[str, UUID]]) -> dict[UUID, Stored]:

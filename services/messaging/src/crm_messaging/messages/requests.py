@@ -6,7 +6,8 @@ from service_kit.egress import Egress
 from service_kit.errors import InvalidError
 from shared_events.messaging.message import GetMessage, Message, SendMessage
 
-from crm_messaging.messages import repository, service
+from crm_messaging.messages import service
+from crm_messaging.messages.scheduled import service as scheduling
 
 
 class Sending:
@@ -25,10 +26,10 @@ class Sending:
                 "url_not_allowed",
                 "The URL must be https, without user or password, and lead to a public address.",
             )
-        return await service.send(tx, request, call.user_id)
+        return await service.send(tx, request, call.user_id, call.correlation_id)
 
 
 async def get_message(tx: Transaction, request: GetMessage, call: Call) -> Message:
     """Read one message; NotFoundError."""
     del call
-    return await repository.get(tx, request.message_id)
+    return await scheduling.get(tx, request.message_id)

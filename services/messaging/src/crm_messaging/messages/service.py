@@ -3,33 +3,91 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, NotFoundError
 from service_kit.ids import uuid7
+from service_kit.media_links import reference
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
 from crm_messaging.conversations import repository as conversations
-from crm_messaging.messages import repository
+from crm_messaging.messages import content, repository
 from crm_messaging.messages.address import chat_id_for
-from crm_messaging.messages.receipts import RECEIPTS
+from crm_messaging.messages.placing import placed_at
+from crm_messaging.messages.scheduled import repository as scheduled
+from crm_messaging.messages.scheduled import service as scheduling
+from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
+from crm_messaging.sessions.waiting import talk
 
-MAX_CAPTION = 1024
+
+async def send(
+    tx: Transaction,
+    request: SendMessage,
+    sent_by: UUID | None,
+    correlation_id: str | None = None,
+) -> Message:
+    """Queue a message, or keep it until its `send_at`; `correlation_id` is then what asked for it.
+
+    Raises InvalidError for what does not fit together, NotFoundError for a missing contact or
+    channel, and when it is queued ConflictError, as `queue` does.
+    """
+    content.check(request)
+    draft = _draft(request, sent_by)
+    scheduling.check_times(request.send_at, request.expires_at)
+    if request.send_at is None:
+        return await queue(tx, draft, fail_if_offline=request.fail_if_offline)
+    person = await people.get_contact(tx, draft.contact_id)
+    await replicas.get_channel(tx, draft.channel_id)
+    await _replied(tx, draft, person.contact_id)
+    await scheduled.insert(
+        tx, draft, fail_if_offline=request.fail_if_offline, correlation_id=correlation_id
+    )
+    return draft
 
 
-async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> Message:
+def _draft(request: SendMessage, sent_by: UUID | None) -> Message:
+    """The message, without what it gets when it is queued: session, place and time."""
+    now = datetime.now(UTC)
+    return Message(
+        id=uuid7(),
+        contact_id=request.contact_id,
+        channel_id=request.channel_id,
+        direction="outbound",
+        origin="agent",
+        content_type=request.content_type,
+        content=content.text_of(request),
+        media_id=request.media_id,
+        media_url=reference(request.media_id) if request.media_id else _url(request),
+        media_mime_type=request.media_mime_type,
+        reply_to_id=request.reply_to_id,
+        metadata={**request.metadata, **content.details_of(request)},
+        status="scheduled",
+        sent_by=sent_by,
+        send_at=request.send_at,
+        expires_at=request.expires_at,
+        seq=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Message:
     """Queue a message: stored and told of in one transaction; nobody waits for WhatsApp.
 
-    Raises InvalidError for content that does not fit its type, NotFoundError for a missing contact
-    or channel, ConflictError for a contact that WhatsApp does not know.
+    Raises InvalidError for an answer to what is not in the conversation, NotFoundError for a
+    missing contact or channel, and ConflictError: `expired`, `contact_unreachable` for a contact
+    that WhatsApp does not know, and where that is asked for `channel_not_connected`.
     """
-    _check_content(request)
-    contact = await replicas.get_contact(tx, request.contact_id)
-    channel = await replicas.get_channel(tx, request.channel_id)
-    replied = await _replied(tx, request)
+    if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
+        raise ConflictError("expired", "It was not sent before its expires_at.")
+    person = await people.get_contact(tx, draft.contact_id)
+    contact = replicas.summary(person)
+    channel = await replicas.get_channel(tx, draft.channel_id)
+    if fail_if_offline and not channel.online:
+        raise ConflictError("channel_not_connected", "The channel is not connected.")
+    replied = await _replied(tx, draft, contact.id)
     chat_id = chat_id_for(
         contact.phone,
         await replicas.identities_of(tx, contact.id),
@@ -37,6 +95,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     )
     if chat_id is None:
         raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
+    now = datetime.now(UTC)
     opening = sessions.Opening(
         tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
@@ -45,6 +104,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         opened_by="agent",
         timeout_seconds=channel.session_timeout_seconds,
         messages=1,
+        talk=talk([("outbound", placed_at(None, now))]),
     )
     (joined,) = (await sessions.join(tx, [opening])).values()
     session = joined.session
@@ -52,7 +112,7 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         started = SessionStarted(session=session, contact=contact, channel=channel.summary)
         tx.outbox.add(started, session.id)
     turn = conversations.Turn(
-        id=conversations.id_of(channel.summary.id, contact.id, None),
+        id=conversations.id_of(channel.summary.id, person, None),
         tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
         contact_id=contact.id,
@@ -63,27 +123,16 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
         session=session,
     )
     said = await conversations.say(tx, [turn])
-    now = datetime.now(UTC)
-    message = Message(
-        id=uuid7(),
-        contact_id=contact.id,
-        session_id=session.id,
-        conversation_id=turn.id,
-        channel_id=channel.summary.id,
-        direction="outbound",
-        origin="agent",
-        content_type=request.content_type,
-        content=request.content,
-        media_url=str(request.media_url) if request.media_url else None,
-        media_mime_type=request.media_mime_type,
-        reply_to_id=request.reply_to_id,
-        metadata=request.metadata,
-        status="queued",
-        sent_by=sent_by,
-        seq=said[turn.id],
-        created_at=now,
-        updated_at=now,
-    )
+    queued_as = {
+        "contact_id": contact.id,
+        "session_id": session.id,
+        "conversation_id": turn.id,
+        "status": "queued",
+        "seq": said[turn.id],
+        "created_at": now,
+        "updated_at": now,
+    }
+    message = draft.model_copy(update=queued_as)
     await repository.insert(tx, [repository.Said(tx.tenant_id, message, chat_id)])
     queued = MessageQueued(
         message=message,
@@ -97,37 +146,21 @@ async def send(tx: Transaction, request: SendMessage, sent_by: UUID | None) -> M
     return message
 
 
-def _check_content(request: SendMessage) -> None:
-    content = request.content
-    try:
-        orjson.dumps(request.metadata)
-    except orjson.JSONEncodeError:
-        raise InvalidError.field("metadata", "not_json", "A number is too large.") from None
-    if RECEIPTS in request.metadata:
-        raise InvalidError.field(f"metadata/{RECEIPTS}", "reserved_key", "This key is ours.")
-    if request.content_type == "text":
-        if not content or not content.strip():
-            raise InvalidError.field("content", "blank", "A text message needs content.")
-        return
-    if request.media_url is None:
-        raise InvalidError.field("media_url", "missing", "A media message needs media_url.")
-    if content is not None and len(content) > MAX_CAPTION:
-        raise InvalidError.field(
-            "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
-        )
+def _url(request: SendMessage) -> str | None:
+    return str(request.media_url) if request.media_url else None
 
 
-async def _replied(tx: Transaction, request: SendMessage) -> Message | None:
-    if request.reply_to_id is None:
+async def _replied(tx: Transaction, draft: Message, contact_id: UUID) -> Message | None:
+    if draft.reply_to_id is None:
         return None
     try:
-        replied = await repository.get(tx, request.reply_to_id)
+        replied = await repository.get(tx, draft.reply_to_id)
     except NotFoundError:
         replied = None
     # What one customer wrote is not for another to read in a quote.
     if replied is None or (replied.channel_id, replied.contact_id) != (
-        request.channel_id,
-        request.contact_id,
+        draft.channel_id,
+        contact_id,
     ):
         raise InvalidError.field(
             "reply_to_id", "unknown_message", "There is no such message in this conversation."

@@ -10,17 +10,15 @@ from crm_messaging.replicas import consumers
 
 
 def add_to(service: Service) -> None:
-    """Contacts, channels and agents as their owners tell of them."""
+    """Channels, agents and what ends of contacts; what makes people one is `merging`'s."""
     queue = MESSAGING_REPLICAS
-    service.on(queue, contact.ContactCreated, consumers.on_contact_changed, together=True)
-    service.on(queue, contact.ContactUpdated, consumers.on_contact_changed, together=True)
     service.on(queue, contact.ContactDeleted, consumers.on_contact_deleted, together=True)
-    service.on(queue, contact.ContactIdentityLinked, consumers.on_identity_linked, together=True)
     service.on(
         queue, contact.ContactIdentityReleased, consumers.on_identity_released, together=True
     )
     service.on(queue, channel.ChannelCreated, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelUpdated, consumers.on_channel_changed, together=True)
+    service.on(queue, channel.ChannelStatusChanged, consumers.on_channel_changed, together=True)
     service.on(queue, channel.ChannelDeleted, consumers.on_channel_deleted, together=True)
     service.on(queue, agent.AgentCreated, consumers.on_agent_changed, together=True)
     service.on(queue, agent.AgentUpdated, consumers.on_agent_changed, together=True)

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
-from service_kit.search import searchable
-from shared_events.channels.channel import ChannelCreated, ChannelDeleted, ChannelUpdated
+from shared_events.channels.channel import (
+    ChannelCreated,
+    ChannelDeleted,
+    ChannelStatusChanged,
+    ChannelUpdated,
+)
 from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
@@ -56,23 +60,8 @@ async def on_contact_changed(
             if key in known and known[key].phone not in (None, contact.phone)
         },
     )
-    await repository.CONTACTS.upsert(
-        tx,
-        [
-            ContactRef(
-                tenant_id=tenant_id,
-                contact_id=contact.id,
-                name=contact.name,
-                phone=contact.phone,
-                profile_picture_url=contact.profile_picture_url,
-                search_text=searchable(contact.name, contact.phone),
-                seq=seq,
-                deleted=False,
-            )
-            for (tenant_id, _), (contact, seq) in newest.items()
-        ],
-        newest="seq",
-    )
+    copies = [repository.copy(key[0], *told) for key, told in newest.items()]
+    await repository.CONTACTS.upsert(tx, copies, newest="seq")
 
 
 def _typed(identity: Identity) -> ContactIdentity:
@@ -110,9 +99,10 @@ async def on_identity_released(
 
 
 async def on_channel_changed(
-    tx: Transaction, events: Sequence[Event[ChannelCreated] | Event[ChannelUpdated]]
+    tx: Transaction,
+    events: Sequence[Event[ChannelCreated] | Event[ChannelUpdated] | Event[ChannelStatusChanged]],
 ) -> None:
-    """Copy a channel's name and timeout."""
+    """Copy a channel's name, timeout and status."""
     for event in events:
         channel = event.data.channel
         copy = ChannelRef(
@@ -120,6 +110,7 @@ async def on_channel_changed(
             channel_id=channel.id,
             name=channel.name,
             session_timeout_seconds=channel.session_timeout_seconds,
+            status=channel.status,
             deleted=False,
             seq=event.body.aggregate_seq,
         )

@@ -26,6 +26,11 @@ class ContactRef(Base, table=True):
                 "search_text": "extensions.gin_trgm_ops",
             },
         ),
+        Index(
+            "idx_contact_refs_merged",
+            *("tenant_id", "merged_into"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
     )
 
     tenant_id: str = columns.tenant_id(primary_key=True)
@@ -37,6 +42,10 @@ class ContactRef(Base, table=True):
         default="", sa_column=Column(Text(collation="C"), nullable=False, server_default=text("''"))
     )
     deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    merged_into: UUID | None = None
+    """Who it is by now."""
+    threads: dict[str, str] = columns.document()
+    """By channel, the conversation that goes on where it is not the contact's first one there."""
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 
 
@@ -60,7 +69,7 @@ class IdentityRef(Base, table=True):
 
 
 class ChannelRef(Base, table=True):
-    """A connected number and how long its conversations may be silent."""
+    """A number, how long its conversations may be silent, and how it is, where that was told."""
 
     __tablename__ = "channel_refs"
 
@@ -68,6 +77,7 @@ class ChannelRef(Base, table=True):
     channel_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     session_timeout_seconds: int
+    status: str | None = Field(default=None, max_length=50)
     deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 

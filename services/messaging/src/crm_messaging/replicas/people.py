@@ -1,6 +1,6 @@
 """Whose message this is (docs/architecture.md, "Identity"): the rule contacts applies as well."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from service_kit import forgotten
 from service_kit.database import Transaction
+from service_kit.errors import NotFoundError
 from service_kit.search import searchable
 from service_kit.text import without_nul
 from shared_events.contacts.contact import ContactIdentity
@@ -21,9 +22,8 @@ from shared_events.identity import (
     is_past,
     owners,
 )
-from shared_events.messaging.summaries import ContactSummary
 
-from crm_messaging.replicas import repository
+from crm_messaging.replicas import merged, repository
 from crm_messaging.replicas.models import ContactRef, IdentityRef
 from crm_messaging.replicas.repository import ContactKey
 
@@ -67,14 +67,15 @@ class Sender:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
-async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSummary | None]:
+async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactRef | None]:
     """The contact of each person, in order; people and identities not known yet are recorded.
 
-    None for somebody who was erased since it was told: nothing is recorded of them.
+    None for somebody who was erased since it was told: nothing is recorded of them. Nobody merges
+    the others until the transaction ends.
     """
     keys = {(person.tenant_id, i.key) for person in people for i in person.identities}
     while True:
-        known = await _known(tx, sorted(keys))
+        known = await on_record(tx, sorted(keys))
         erased = await forgotten.find(tx, keys - known.keys())
         there = [p for p in people if not is_past(p.seen, p.told_at, known, erased)]
         found = owners([p.seen for p in there], known, erased)
@@ -83,26 +84,36 @@ async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactSumm
     if found.renamed or found.moved:
         await _rename(tx, found.renamed | found.moved)
     contacts = [(p.tenant_id, c) for p, c in zip(there, found.contacts, strict=True)]
-    refs = await repository.known_contacts(tx, contacts)
+    refs = await merged.current(tx, contacts)
     missing = {c: p for c, p in zip(contacts, there, strict=True) if c not in refs}
     if missing:
         await _introduce(tx, missing)
-        refs |= await repository.known_contacts(tx, missing)
+        refs |= await merged.current(tx, missing)
     rows = {id(p): refs[c] for p, c in zip(there, contacts, strict=True)}
-    return [
-        ContactSummary(id=row.contact_id, name=row.name, phone=row.phone) if row else None
-        for row in (rows.get(id(person)) for person in people)
-    ]
+    return [rows.get(id(person)) for person in people]
+
+
+async def get_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
+    """A contact to write to, or whom it was merged into; NotFoundError when missing or deleted.
+
+    Nobody merges it until the transaction ends.
+    """
+    key = tx.tenant_id, contact_id
+    row = (await merged.current(tx, [key])).get(key)
+    if row is None or row.deleted:
+        raise NotFoundError("contact", may_come=row is None)
+    return row
 
 
 async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
     """The contact's id of each person, in order; nothing is recorded of strangers."""
     seen = [(person.tenant_id, person.identities) for person in people]
     keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
-    return list(owners(seen, await _known(tx, sorted(keys))).contacts)
+    return list(owners(seen, await on_record(tx, sorted(keys))).contacts)
 
 
-async def _known(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+async def on_record(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
+    """Those of the identities that are known, and whose they are."""
     rows = await repository.IDENTITIES.find(
         tx,
         _KNOWN,
@@ -145,14 +156,16 @@ async def _rename(tx: Transaction, identities: Mapping[TenantIdentity, Owned]) -
     await repository.IDENTITIES.update(tx, _rows(identities), *columns)
 
 
-async def link(tx: Transaction, identities: Iterable[tuple[str, ContactIdentity, UUID]]) -> None:
+async def link(tx: Transaction, identities: Sequence[tuple[str, ContactIdentity, UUID]]) -> None:
     """Contacts says whose these identities are; a value WhatsApp reported to us stays.
 
-    Each comes with its tenant and the contact it belongs to; the last word counts.
+    Each comes with its tenant and the contact it belongs to, or whom that was merged into; the last
+    word counts.
     """
+    ends = await merged.ends(tx, [(tenant_id, owner) for tenant_id, _, owner in identities])
     owned = {
         (tenant_id, WhatsAppId(identity.kind, identity.value).key): Owned(
-            owner, identity.value, identity.proved
+            ends.get((tenant_id, owner), owner), identity.value, identity.proved
         )
         for tenant_id, identity, owner in identities
     }

@@ -7,9 +7,11 @@ from typing import cast
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import NotFoundError
+from service_kit.errors import ConflictError, NotFoundError
 from service_kit.rows import Rows, Shape
+from service_kit.search import searchable
 from shared_events.channels.traffic import TrafficChannel
+from shared_events.contacts.contact import Contact
 from shared_events.identity import IdentityKind, WhatsAppId
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
@@ -24,16 +26,30 @@ ContactKey = tuple[str, UUID]
 """Tenant and contact."""
 
 
-async def get_contact(tx: Transaction, contact_id: UUID) -> ContactSummary:
-    """A contact that can be written to; NotFoundError when missing or deleted."""
-    row = await known_contact(tx, contact_id)
-    if row.deleted:
-        raise NotFoundError("contact")
+def copy(tenant_id: str, contact: Contact, seq: int) -> ContactRef:
+    """A contact as it is kept; `seq` is that of the event that told of it."""
+    return ContactRef(
+        tenant_id=tenant_id,
+        contact_id=contact.id,
+        name=contact.name,
+        phone=contact.phone,
+        profile_picture_url=contact.profile_picture_url,
+        search_text=searchable(contact.name, contact.phone),
+        seq=seq,
+        deleted=False,
+    )
+
+
+def summary(row: ContactRef) -> ContactSummary:
+    """A contact as messages show it."""
     return ContactSummary(id=row.contact_id, name=row.name, phone=row.phone)
 
 
 async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
-    """A contact whose messages can be read, deleted ones included; else NotFoundError."""
+    """A contact whose messages can be read, deleted ones included; else NotFoundError.
+
+    ConflictError `contact_merged` for one that is another by now.
+    """
     row = await CONTACTS.first(
         tx,
         "SELECT * FROM contact_refs WHERE contact_id = $1 AND tenant_id = $2",
@@ -42,15 +58,25 @@ async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
     )
     if row is None:
         raise NotFoundError("contact", may_come=True)
+    if row.merged_into is not None:
+        raise ConflictError(
+            "contact_merged",
+            "The contact was merged into another one.",
+            merged_into=str(row.merged_into),
+        )
     return row
 
 
 @dataclass(frozen=True, slots=True)
 class KnownChannel:
-    """A channel to write through and the timeout, in seconds, of its conversations."""
+    """A channel to write through and the timeout, in seconds, of its conversations.
+
+    `online`: messages go out now, as far as is known.
+    """
 
     summary: ChannelSummary
     session_timeout_seconds: int
+    online: bool
 
 
 async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
@@ -64,7 +90,9 @@ async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
     if row is None or row.deleted:
         raise NotFoundError("channel", may_come=row is None)
     return KnownChannel(
-        ChannelSummary(id=row.channel_id, name=row.name), row.session_timeout_seconds
+        ChannelSummary(id=row.channel_id, name=row.name),
+        row.session_timeout_seconds,
+        row.status in (None, "connected"),
     )
 
 

@@ -8,6 +8,7 @@ from service_kit import columns
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
+from crm_messaging.sessions.waiting import first_response_seconds
 from crm_messaging.tables import Base
 
 
@@ -38,6 +39,17 @@ class Session(Base, table=True):
             unique=True,
             postgresql_where=text("status = 'active'"),
         ),
+        # For reports. What is not there while a session goes on is written once.
+        Index(
+            "idx_sessions_ended",
+            *("tenant_id", "ended_at"),
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
+        Index(
+            "idx_sessions_answered",
+            *("tenant_id", "first_outbound_at"),
+            postgresql_where=text("first_outbound_at IS NOT NULL"),
+        ),
         Index("idx_sessions_sweep", "started_at", postgresql_where=text("status = 'active'")),
         # Not on last_interaction_at: each message moves it, and would then write every index.
         Index("idx_sessions_due", "check_at", postgresql_where=text("status = 'active'")),
@@ -63,10 +75,19 @@ class Session(Base, table=True):
     """When the sweep looks at it next; a new one has its turn at once."""
     workflow_started_at: datetime | None = columns.maybe_moment()
     """Read by the release before only, and so are the indexes _sweep, _contact and _agent."""
+    first_inbound_at: datetime | None = columns.maybe_moment()
+    first_outbound_at: datetime | None = columns.maybe_moment()
+    waiting_since: datetime | None = columns.maybe_moment()
+    """The customer's first message that nobody has answered yet (`sessions/waiting.py`)."""
     reopen_count: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+    @property
+    def first_response_seconds(self) -> int | None:
+        """How long the customer waited for a first answer, where that can be said."""
+        return first_response_seconds(self.opened_by, self.first_inbound_at, self.first_outbound_at)
 
 
 class SessionAssignment(Base, table=True):

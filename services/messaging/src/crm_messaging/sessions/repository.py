@@ -13,24 +13,33 @@ from service_kit.rows import Rows, Shape
 from shared_events.messaging.session import Session, SessionAssignment, SessionStatus
 
 from crm_messaging.sessions import models
+from crm_messaging.sessions.waiting import Talk
 
 SessionKey = tuple[str, UUID, UUID]
 """Tenant, channel and contact."""
 
 _OPEN = """
 INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, chat_id,
-    opened_by, timeout_seconds, total_messages, started_at, last_interaction_at)
+    opened_by, timeout_seconds, total_messages, first_inbound_at, first_outbound_at, waiting_since,
+    started_at, last_interaction_at)
 SELECT o.id, o.tenant_id, o.tenant_id, o.channel_id, o.contact_id, 'active', o.chat_id,
-    o.opened_by, o.timeout_seconds, o.messages, now(), now()
+    o.opened_by, o.timeout_seconds, o.messages, o.inbound_at, o.outbound_at, o.waiting_since,
+    now(), now()
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[],
-    $8::int[])
-    AS o(id, tenant_id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages)
+    $8::int[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+    AS o(id, tenant_id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages,
+        inbound_at, outbound_at, waiting_since)
 ORDER BY o.channel_id, o.contact_id
 ON CONFLICT (tenant_id, channel_id, contact_id) WHERE status = 'active' DO UPDATE SET
     total_messages = sessions.total_messages + excluded.total_messages,
     last_interaction_at = greatest(sessions.last_interaction_at, clock_timestamp()),
     timeout_seconds = excluded.timeout_seconds,
     chat_id = coalesce(excluded.chat_id, sessions.chat_id),
+    first_inbound_at = coalesce(sessions.first_inbound_at, excluded.first_inbound_at),
+    first_outbound_at = coalesce(sessions.first_outbound_at, excluded.first_outbound_at),
+    waiting_since = CASE WHEN excluded.first_outbound_at IS NULL
+        THEN coalesce(sessions.waiting_since, excluded.waiting_since)
+        ELSE excluded.waiting_since END,
     updated_at = now()
 RETURNING *
 """
@@ -73,6 +82,7 @@ class Opening:
     opened_by: str
     timeout_seconds: int
     messages: int
+    talk: Talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,9 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
         [o.opened_by for o in openings],
         [o.timeout_seconds for o in openings],
         [o.messages for o in openings],
+        [o.talk.first_inbound_at for o in openings],
+        [o.talk.first_outbound_at for o in openings],
+        [o.talk.waiting_since for o in openings],
     )
     opened = set(ids)
     return {

@@ -19,7 +19,7 @@ from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
 
-SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed"})
+SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed", "merged"})
 """Only the system ends sessions for these."""
 
 

@@ -25,6 +25,19 @@ _NEWEST_FIRST = Order(
     tenant=_C.tenant_id,
     descending=True,
 )
+_OF_EVENT = """
+SELECT * FROM (
+    SELECT * FROM webhook_deliveries WHERE event_id = $1 AND tenant_id = $2
+    ORDER BY seq DESC LIMIT 100) AS newest
+ORDER BY seq
+"""
+_ATTEMPTS_OF = """
+SELECT attempt.* FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(delivery_id, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM delivery_attempts WHERE delivery_id = wanted.delivery_id AND tenant_id = $2
+    ORDER BY id LIMIT 100) AS attempt
+ORDER BY wanted.place, attempt.id
+"""
 _REPLAY = """
 INSERT INTO webhook_deliveries
     (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, replay_no)
@@ -60,6 +73,16 @@ async def attempts(tx: Transaction, delivery_id: UUID) -> list[DeliveryAttempt]:
         tx, "SELECT * FROM delivery_attempts WHERE delivery_id = $1 ORDER BY id", delivery_id
     )
     return [DeliveryAttempt.model_validate(row, from_attributes=True) for row in rows]
+
+
+async def of_event(tx: Transaction, event_id: UUID) -> list[WebhookDelivery]:
+    """The newest deliveries of an event, oldest first, each with its attempts."""
+    rows = await _DELIVERIES.find(tx, _OF_EVENT, event_id, tx.tenant_id)
+    tried: dict[UUID, list[DeliveryAttempt]] = {row.id: [] for row in rows}
+    for one in await _ATTEMPTS.find(tx, _ATTEMPTS_OF, list(tried), tx.tenant_id):
+        shown = DeliveryAttempt.model_validate(one, from_attributes=True)
+        tried[one.delivery_id].append(shown)
+    return [delivery(row).model_copy(update={"attempt_log": tried[row.id]}) for row in rows]
 
 
 async def page(tx: Transaction, request: ListDeliveries) -> Page[WebhookDelivery]:

@@ -58,6 +58,7 @@ class Sender:
         )
         self.on_room: Callable[[], None] = lambda: None
         self._settings = settings
+        self._links = settings.media_links
         self._egress = egress
         self._destinations = destinations
         self._results = results
@@ -184,19 +185,20 @@ class Sender:
             return Result.unsent("configuration")
         if owed.attempts == 0:
             metrics.LAG_SECONDS.observe((now - owed.occurred_at).total_seconds())
+        body = self._links.written_out(owed.body, owed.tenant_id)
         with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
             headers = attempt.signed_headers(
                 destination.headers,
                 keys,
                 str(owed.event_id),
-                owed.body,
+                body,
                 trace={**owed.trace, **trace},
             )
             return await attempt.post(
                 session,
                 destination.url,
                 headers,
-                owed.body,
+                body,
                 timeout=self._settings.webhook_timeout_seconds,
             )
 

@@ -14,6 +14,7 @@ from service_kit.incoming import Incoming
 from service_kit.rows import Rows
 from shared_events.contacts.erasure import ErasureStarted
 
+from crm_webhooks.deliveries.trace import trace_headers
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
@@ -47,6 +48,10 @@ def _kept(event_type: str, data: Any) -> Any:
 def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
+        trace = trace_headers(
+            envelope.get("correlation_id"), event.cause.trace_context.get("traceparent")
+        )
+        causation_id = envelope.get("causation_id")
         return LoggedEvent.model_construct(
             event_id=event.id,
             event_type=envelope["event_type"],
@@ -56,6 +61,9 @@ def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
             payload=_kept(envelope["event_type"], envelope["data"]),
             occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
             seq=seq,
+            correlation_id=trace.get("X-Request-Id"),
+            causation_id=UUID(causation_id) if causation_id else None,
+            traceparent=trace.get("traceparent"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None

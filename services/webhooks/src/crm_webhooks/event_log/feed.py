@@ -1,4 +1,4 @@
-"""Reading the feed: a page after a place, one event."""
+"""Reading the feed: a page after a place, what has come since, one event."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,11 +6,19 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, MalformedError, NotFoundError
 from service_kit.rows import Rows
-from shared_events.webhooks.event import EventPage, ListEvents, PublicEvent
+from shared_events.webhooks.event import (
+    EventPage,
+    FollowedPage,
+    FollowEvents,
+    ListEvents,
+    PlacedEvent,
+    PublicEvent,
+)
 
 from crm_webhooks.event_log.models import Head, LoggedEvent
 
 _LOG, _HEADS = Rows(LoggedEvent), Rows(Head)
+_FOLLOWED = 100
 _HEAD = "SELECT * FROM event_log_heads WHERE tenant_id = $1"
 _EVENT = "SELECT * FROM domain_event_log WHERE event_id = $1 AND tenant_id = $2"
 # Each type by itself: a rare one is found as quickly as a frequent one, however long the log is.
@@ -35,9 +43,8 @@ async def page(tx: Transaction, request: ListEvents, types: Sequence[str]) -> Ev
 
     Raises MalformedError for a place that never was, ConflictError for one whose sequel is deleted.
     """
-    # Read before the events: whatever the head has counted is committed.
-    head = await _HEADS.first(tx, _HEAD, tx.tenant_id) or Head(tenant_id=tx.tenant_id, seq=0)
-    after = await _place(tx, request.after, head)
+    head = await _head(tx)
+    after = head.purged if request.after is None else await _place(tx, request.after, head)
     values = (tx.tenant_id, types, after, head.seq, request.limit + 1)
     rows = (
         await _LOG.find(tx, PAGE, *values)
@@ -52,6 +59,26 @@ async def page(tx: Transaction, request: ListEvents, types: Sequence[str]) -> Ev
     )
 
 
+async def since(tx: Transaction, request: FollowEvents, types: Sequence[str]) -> FollowedPage:
+    """What came of these types after a place; without one, nothing yet, and the place that is now.
+
+    Raises as `page` does.
+    """
+    head = await _head(tx)
+    after = head.seq if request.after is None else await _place(tx, request.after, head)
+    rows = (
+        await _LOG.find(tx, PAGE, tx.tenant_id, types, after, head.seq, _FOLLOWED + 1)
+        if after < head.seq
+        else []
+    )
+    shown, has_more = rows[:_FOLLOWED], len(rows) > _FOLLOWED
+    return FollowedPage(
+        data=[PlacedEvent(cursor=str(row.seq), event=_public(row)) for row in shown],
+        has_more=has_more,
+        next_cursor=str(shown[-1].seq if has_more else head.seq),
+    )
+
+
 async def event(tx: Transaction, event_id: UUID, types: Sequence[str]) -> PublicEvent:
     """One event of these types; raises NotFoundError."""
     row = await _LOG.first(tx, _EVENT, event_id, tx.tenant_id)
@@ -60,10 +87,13 @@ async def event(tx: Transaction, event_id: UUID, types: Sequence[str]) -> Public
     return _public(row)
 
 
-async def _place(tx: Transaction, after: str | None, head: Head) -> int:
-    """The place a caller names: by a cursor, by the id of an event, or the beginning by nothing."""
-    if after is None:
-        return head.purged
+async def _head(tx: Transaction) -> Head:
+    """How far the feed goes. Read before the events: whatever it has counted is committed."""
+    return await _HEADS.first(tx, _HEAD, tx.tenant_id) or Head(tenant_id=tx.tenant_id, seq=0)
+
+
+async def _place(tx: Transaction, after: str, head: Head) -> int:
+    """The place a caller names, by a cursor or by the id of an event."""
     place = int(after) if after.isascii() and after.isdecimal() else await _seq_of(tx, after)
     if place is None or place > head.seq:
         raise MalformedError("invalid_cursor", "This is neither a cursor we gave nor an event.")

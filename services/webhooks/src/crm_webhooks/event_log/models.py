@@ -15,7 +15,8 @@ from crm_webhooks.tables import Base
 class LoggedEvent(Base, table=True):
     """A domain event as it was published.
 
-    `seq` is its place in its tenant's feed; those of before there was a feed have none.
+    `seq` is its place in its tenant's feed; those of before there was a feed have none. By
+    `causation_id` one comes to the event it follows from.
     """
 
     __tablename__ = "domain_event_log"
@@ -36,6 +37,9 @@ class LoggedEvent(Base, table=True):
     occurred_at: datetime = columns.moment()
     recorded_at: datetime = columns.stamped()
     seq: int | None = Field(default=None, sa_column=Column(BigInteger))
+    correlation_id: str | None = Field(default=None, max_length=255)
+    causation_id: UUID | None = None
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class Head(Base, table=True):

@@ -1,12 +1,23 @@
 """The requests about the feed (`shared_events.webhooks.event`)."""
 
+from collections.abc import Sequence
+
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from shared_events.webhooks.event import EventPage, GetEvent, ListEvents, PublicEvent
+from shared_events.permissions import permits
+from shared_events.webhooks.event import (
+    EventPage,
+    EventWithJourney,
+    FollowedPage,
+    FollowEvents,
+    GetEvent,
+    ListEvents,
+)
 
 from crm_webhooks.deliveries.matching import wants
+from crm_webhooks.deliveries.repository import of_event
 from crm_webhooks.endpoints.rules import check_event_types
-from crm_webhooks.event_log import feed
+from crm_webhooks.event_log import feed, journey
 from crm_webhooks.event_log.visibility import visible
 
 
@@ -15,12 +26,25 @@ async def list_events(tx: Transaction, request: ListEvents, call: Call) -> Event
 
     Raises InvalidError for a type that nobody publishes, and what `feed.page` does.
     """
-    check_event_types(request.types, "types")
+    return await feed.page(tx, request, _wanted(request.types, call))
+
+
+async def follow(tx: Transaction, request: FollowEvents, call: Call) -> FollowedPage:
+    """What has come since, as `list_events` shows it."""
+    return await feed.since(tx, request, _wanted(request.types, call))
+
+
+async def get(tx: Transaction, request: GetEvent, call: Call) -> EventWithJourney:
+    """One event with its journey; raises NotFoundError, also when the caller may not see it."""
+    granted = call.principal.permissions
+    event = await feed.event(tx, request.event_id, list(visible(granted)))
+    may_see = permits(granted, "webhooks.read")
+    deliveries = await of_event(tx, request.event_id) if may_see else None
+    told = await journey.of_event(tx, request.event_id, deliveries)
+    return EventWithJourney(**event.model_dump(), journey=told)
+
+
+def _wanted(patterns: Sequence[str], call: Call) -> list[str]:
+    check_event_types(patterns, "types")
     seen = visible(call.principal.permissions)
-    types = [one for one in seen if wants(request.types or ["*"], one)]
-    return await feed.page(tx, request, types)
-
-
-async def get(tx: Transaction, request: GetEvent, call: Call) -> PublicEvent:
-    """One event; raises NotFoundError, also when the caller may not see it."""
-    return await feed.event(tx, request.event_id, list(visible(call.principal.permissions)))
+    return [one for one in seen if wants(patterns or ["*"], one)]

@@ -14,6 +14,8 @@ FaultKind = Literal[
     "timeout_after_accept",  # send: really sent, then no answer for `seconds`
     "refuse",  # send: 422 with the session `status` and `expected`
     "unauthorized",  # any call: 401
+    "file_error",  # file: 500
+    "file_slow",  # file: its bytes come after `seconds`
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
@@ -32,7 +34,7 @@ class Fault:
     status: str = "STARTING"
 
 
-DEFAULT_SECONDS = {"reorder": 2.0, "delay": 0.5, "timeout_after_accept": 3600.0}
+DEFAULT_SECONDS = {"reorder": 2.0, "delay": 0.5, "timeout_after_accept": 3600.0, "file_slow": 1.0}
 
 
 class Faults:

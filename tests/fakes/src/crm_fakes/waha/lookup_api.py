@@ -1,5 +1,6 @@
 """Lookups: message history, hidden ids, contacts and files."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ from aiohttp import web
 
 from crm_fakes.waha import engines
 from crm_fakes.waha.body import Json
-from crm_fakes.waha.errors import bad_request, json_response, not_found, not_implemented
+from crm_fakes.waha.errors import WahaError, bad_request, json_response, not_found, not_implemented
 from crm_fakes.waha.messages import ACK_NAMES, Message, bare, chat_id, new_bare_id
 from crm_fakes.waha.sessions import WahaSession
 
@@ -126,6 +127,10 @@ class LookupApi:
     async def file(self, request: web.Request) -> web.Response:
         """Answer the bytes of a file until it expires."""
         key = (request.match_info["session"], request.match_info["file"])
+        if slow := self.waha.faults.strike("file_slow", session=key[0]):
+            await asyncio.sleep(slow.seconds or 0)
+        if self.waha.faults.strike("file_error", session=key[0]):
+            raise WahaError(500, {"statusCode": 500, "message": "Internal Server Error"})
         stored = self.waha.files.get(key)
         if stored is None or stored.expires_at <= time.monotonic():
             self.waha.files.pop(key, None)

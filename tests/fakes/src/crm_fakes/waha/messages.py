@@ -118,6 +118,7 @@ class Message:
     vcards: list[str] = field(default_factory=list)
     poll: Poll | None = None
     reply_to: "Message | None" = None
+    mentions: list[str] = field(default_factory=list)
     times: int = 1
     revoked: bool = False
 

@@ -49,17 +49,25 @@ def content(message: Message, gows: bool) -> Json:
 
 
 def _text(message: Message) -> Json:
-    quoted = message.reply_to
-    if quoted is None:
+    context = _context(message)
+    if not context:
         if message.from_me:
             return {"extendedTextMessage": {"text": message.text}}
         return {"conversation": message.text}
-    context = {
-        "stanzaId": quoted.bare_id,
-        "participant": raw_jid(quoted.participant or quoted.chat),
-        "quotedMessage": {"conversation": quoted.text},
-    }
     return {"extendedTextMessage": {"text": message.text, "contextInfo": context}}
+
+
+def _context(message: Message) -> Json:
+    context: Json = {}
+    if quoted := message.reply_to:
+        context = {
+            "stanzaId": quoted.bare_id,
+            "participant": raw_jid(quoted.participant or quoted.chat),
+            "quotedMessage": {"conversation": quoted.text},
+        }
+    if message.mentions:
+        context["mentionedJid"] = [raw_jid(mentioned) for mentioned in message.mentions]
+    return context
 
 
 def _file(message: Message, gows: bool) -> Json:
@@ -178,6 +186,11 @@ def webjs(message: Message, me: str) -> Json:
         raw["body"] = _THUMBNAIL
     if message.location:
         raw |= {"lat": message.location.latitude, "lng": message.location.longitude}
+    if message.poll:
+        raw |= {
+            "pollName": message.poll.name,
+            "pollOptions": [{"name": o, "localId": n} for n, o in enumerate(message.poll.options)],
+        }
     return raw
 
 

@@ -37,7 +37,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
         ("sendContactVcard", "vcard", _vcards, True),
         ("sendImage", "image", _file, False),
         ("sendFile", "document", _file, False),
-        ("sendVoice", "voice", _file, False),
+        ("sendVoice", "voice", _voice, False),
         ("sendVideo", "video", _file, False),
     )
     for name, kind, content, takes_id in senders:
@@ -78,6 +78,7 @@ class SendApi:
                 phone=session.lids.get(chat, "").removesuffix("@c.us") or None,
                 participant=session.me_id if group else None,
                 reply_to=session.messages.get(bare(quoted)) if quoted else None,
+                mentions=[str(mentioned) for mentioned in body.get("mentions") or []],
                 **fields,
             )
             message = self.waha.accept(session, message)
@@ -176,6 +177,11 @@ async def _file(api: SendApi, request: web.Request, body: Json) -> Json:
         content = await _fetch(request, body, file["url"])
     mimetype = file.get("mimetype") or "application/octet-stream"
     return {"text": body.get("caption"), "media": Media(mimetype, content, file.get("filename"))}
+
+
+async def _voice(api: SendApi, request: web.Request, body: Json) -> Json:
+    """A voice note has no caption: what comes as one is dropped silently."""
+    return await _file(api, request, {**body, "caption": None})
 
 
 async def _fetch(request: web.Request, body: Json, url: str) -> bytes:

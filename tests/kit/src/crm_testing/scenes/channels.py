@@ -37,6 +37,8 @@ def queued_message(
     content_type: ContentType = "text",
     media_url: str | None = None,
     reply_to: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    expires_at: datetime | None = None,
 ) -> MessageQueued:
     """A new message to a customer, as messaging queues it."""
     now = datetime.now(UTC)
@@ -49,6 +51,8 @@ def queued_message(
         content_type=content_type,
         content=content,
         media_url=media_url,
+        metadata=metadata or {},
+        expires_at=expires_at,
         status="queued",
         seq=1,
         created_at=now,
@@ -186,6 +190,7 @@ class Shop(Company):
         content_type: ContentType = "text",
         media_url: str | None = None,
         reply_to: str | None = None,
+        metadata: dict[str, Any] | None = None,
         times: int = 1,
     ) -> UUID:
         """Queue a message to a customer as messaging does; returns its id."""
@@ -196,6 +201,7 @@ class Shop(Company):
             content_type=content_type,
             media_url=media_url,
             reply_to=reply_to,
+            metadata=metadata,
         )
         for _ in range(times):
             await self.publish(message)

@@ -6,10 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from crm_gateway.access.callers import bearer_token
+from crm_gateway.access.callers import Callers, bearer_token
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.audit.service import Act
+from crm_gateway.live.streams import SharedPages, Streams
+from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
 from crm_gateway.rest import api
 from crm_gateway.rest.endpoint import Backing
@@ -67,15 +69,26 @@ class Blind:
 class Rest:
     """The REST API by itself: what it asks the bus, and how it refuses."""
 
-    def __init__(self, settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        rows: Sequence[Row] = ROUTES,
+        *,
+        streams: Streams | None = None,
+        callers: Callers | None = None,
+    ) -> None:
         self.bus = Bus()
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
         own = OwnRequests(database, settings.seal)
-        callers = Bearers(self._tokens)
+        callers = callers or Bearers(self._tokens)
         quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
-        backing = Backing(callers, quotas, Blind(), own, self.bus)
+        self.files = Files(
+            settings.media_store, settings.media_links, max_bytes=2**20, seconds=1, at_once=2
+        )
+        streams = streams or Streams(SharedPages(self.bus), per_tenant=1, at_most=1)
+        backing = Backing(callers, quotas, Blind(), own, self.bus, self.files, streams)
         api.add_to(self.app, rows, backing)
         edge.install(self.app)
         self.log_in()

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, StringConstraints
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from service_kit.errors import ConflictError, InvalidError
 from service_kit.paging import Order
 from shared_events.messaging.message import (
     DeleteMessage,
@@ -22,6 +23,7 @@ from sqlalchemy import select
 from crm_messaging.messages import repository as messages
 from crm_messaging.messages.changes import models, service
 from crm_messaging.messages.changes.repository import VERSIONS
+from crm_messaging.messages.scheduled import service as scheduled
 
 _C = VERSIONS.table.c
 _OLDEST_FIRST = Order(
@@ -36,12 +38,24 @@ _OLDEST_FIRST = Order(
 
 
 async def edit_message(tx: Transaction, request: EditMessage, call: Call) -> Message:
-    """Replace the text of a message of ours."""
+    """Replace the text of a message of ours, or when it is sent, while it waits for that."""
+    if not request.content and request.send_at is None:
+        raise InvalidError.field("content", "missing", "Nothing is to be changed.")
+    waiting = await scheduled.locked(tx, request.message_id, call.expected_version)
+    if waiting is not None:
+        return await scheduled.edit(tx, waiting, request.content, request.send_at)
+    if request.send_at is not None:
+        await messages.get(tx, request.message_id)
+        raise ConflictError("not_scheduled", "The message does not wait to be sent.")
     return await service.edit(tx, request.message_id, request.content, call)
 
 
 async def delete_message(tx: Transaction, request: DeleteMessage, call: Call) -> Nothing:
-    """Take a message of ours back."""
+    """Take a message of ours back, or keep it from being sent."""
+    waiting = await scheduled.locked(tx, request.message_id, call.expected_version)
+    if waiting is not None:
+        await scheduled.cancel(tx, waiting)
+        return Nothing()
     await service.take_back(tx, request.message_id, call)
     return Nothing()
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
+from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from service_kit.ids import uuid7
 from shared_events.messaging.message import ChangeKind, Message, MessageChangeRequested
 
@@ -17,14 +17,13 @@ from crm_messaging.messages import repository as messages
 from crm_messaging.messages.changes.changing import Changing
 from crm_messaging.messages.changes.edits import Edit
 from crm_messaging.messages.changes.reactions import Reacted
+from crm_messaging.messages.content import check_edit
 from crm_messaging.messages.events import telling
 from crm_messaging.messages.receipts import Receipt, advance
 from crm_messaging.messages.repository import Stored
-from crm_messaging.messages.service import MAX_CAPTION
 
 EDIT_WINDOW = timedelta(minutes=15)
 REVOKE_WINDOW = timedelta(hours=60)
-_EDITABLE = frozenset({"text", "image", "video", "document"})
 _AFTER = timedelta(microseconds=1)
 
 
@@ -40,12 +39,7 @@ async def edit(tx: Transaction, message_id: UUID, content: str, call: Call) -> M
     _refuse_theirs(message)
     if message.revoked_at is not None:
         raise ConflictError("message_revoked", "The message was deleted for everyone.")
-    if message.content_type not in _EDITABLE:
-        raise ConflictError("not_editable", "Only texts and captions can be edited.")
-    if message.content_type != "text" and len(content) > MAX_CAPTION:
-        raise InvalidError.field(
-            "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
-        )
+    check_edit(message, content)
     _refuse_unsent(message)
     if _age(message) > EDIT_WINDOW:
         raise ConflictError("edit_window_passed", "WhatsApp takes edits for 15 minutes only.")
@@ -75,7 +69,7 @@ async def take_back(tx: Transaction, message_id: UUID, call: Call) -> None:
         _refuse_unsent(message)
         if _age(message) > REVOKE_WINDOW:
             raise ConflictError("revoke_window_passed", "WhatsApp deletes for 60 hours only.")
-    revoked = advance(message, Receipt("revoked", datetime.now(UTC)), in_group=stored.in_group)
+    revoked = advance(message, Receipt("revoked", datetime.now(UTC)))
     said = messages.Said(stored.tenant_id, revoked.message, stored.chat_id)
     await messages.save(tx, [said])
     conversation = stored.conversation

@@ -2,9 +2,9 @@
 
 from service_kit.ddl import create_erasure_tasks
 
-revision = "0004"
-down_revision = "0003"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
-    create_erasure_tasks("webhooks")
+    create_erasure_tasks("channels_waha")

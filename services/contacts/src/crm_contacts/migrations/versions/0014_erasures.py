@@ -5,8 +5,8 @@ from alembic import op
 from service_kit.ddl import create_erased_identities, create_erasure_tasks, protect
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0011"
-down_revision = "0010"
+revision = "0014"
+down_revision = "0013"
 
 
 def moment(name: str, *, nullable: bool = False) -> sa.Column[object]:

@@ -2,8 +2,8 @@
 
 from service_kit.ddl import create_erased_identities, create_erasure_tasks
 
-revision = "0011"
-down_revision = "0010"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:

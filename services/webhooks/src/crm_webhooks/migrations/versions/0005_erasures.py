@@ -7,4 +7,4 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    create_erasure_tasks("channels_waha")
+    create_erasure_tasks("webhooks")

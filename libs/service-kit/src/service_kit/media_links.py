@@ -1,0 +1,85 @@
+"""Links to files: signed, for a while, and good without a login (docs/adr/0020).
+
+Within the platform a file is named by a reference. It becomes a link where it leaves, at the moment
+it leaves: an answer of the API, an attempt of a webhook. So a link is never older than what shows
+it.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import Field
+
+from service_kit.settings import ServiceSettings
+from service_kit.signing import Signatures, Signed
+
+PATH = "/api/v1/media/{media_id}/file"
+_REFERENCE = re.compile(rb'"((?:media_)?url)":"media:([0-9a-f-]{36})"')
+
+
+def reference(media_id: UUID) -> str:
+    """What `media_url`, or `url`, is within the platform, for a file of ours."""
+    return f"media:{media_id}"
+
+
+class MediaLinkSettings(ServiceSettings):
+    """Settings of services from which links to files leave for customers."""
+
+    media_base_url: str = Field(
+        default="http://127.0.0.1:8080",
+        pattern=r"^https?://",
+        description="where customers reach the gateway: links to files begin with it",
+    )
+    media_link_seconds: int = Field(
+        default=900, ge=1, le=86_400, description="a link to a file is good for"
+    )
+
+    @property
+    def media_links(self) -> "MediaLinks":
+        """Makes links for customers."""
+        return MediaLinks(self.signatures, self.media_base_url, self.media_link_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLinks:
+    """Makes links that lead to `base_url`, and proves them. They are good for `seconds`."""
+
+    signatures: Signatures
+    base_url: str
+    seconds: int
+
+    def link(self, tenant_id: str, media_id: UUID) -> str:
+        """A link to a file of this tenant's."""
+        expires = int(time.time()) + self.seconds
+        query = {"tenant": tenant_id, "expires": expires}
+        signature = self.signatures.sign(_signed(tenant_id, media_id, expires))
+        path = PATH.format(media_id=media_id)
+        return f"{self.base_url.rstrip('/')}{path}?{urlencode({**query, 'signature': signature})}"
+
+    def proves(self, media_id: UUID, query: Mapping[str, str]) -> str | None:
+        """The tenant a link was made for; None when it is no link of ours, or too old."""
+        tenant_id, expires = query.get("tenant", ""), query.get("expires", "")
+        if not re.fullmatch(r"\d{1,12}", expires, re.ASCII) or int(expires) < time.time():
+            return None
+        signed = _signed(tenant_id, media_id, int(expires))
+        return tenant_id if self.signatures.prove(signed, query.get("signature")) else None
+
+    def written_out(self, body: bytes, tenant_id: str) -> bytes:
+        """A JSON text of this tenant's, its references now links."""
+        if b'"media:' not in body:
+            return body
+        return _REFERENCE.sub(
+            lambda found: (
+                b'"%s":"%s"' % (found[1], self.link(tenant_id, UUID(found[2].decode())).encode())
+            ),
+            body,
+        )
+
+
+def _signed(tenant_id: str, media_id: UUID, expires: int) -> Signed:
+    # No request has this key, so that neither can ever pass for the other.
+    return Signed("media link", str(media_id), tenant_id, str(expires), b"")

@@ -1,0 +1,153 @@
+"""Files of contacts as rows of text: CSV in the usual encodings and separators, or XLSX.
+
+Nothing here knows what a column means. A file is read once, row by row; whoever reads it does so
+in a thread, since XLSX takes its time.
+"""
+
+import codecs
+import csv
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+from service_kit.errors import InvalidError
+
+MAX_COLUMNS = 200
+MAX_CELL = 16 * 1024
+"""Characters of a cell: as many as all custom fields of a contact take bytes."""
+_MAX_UNPACKED = 400 * 1024 * 1024
+"""An XLSX file is an archive: what it unpacks to is bounded by what it says of itself."""
+_SEPARATORS = ";,\t"
+_SNIFFED = 64 * 1024
+_ZIP = b"PK\x03\x04"
+_FORMULA = ("=", "+", "-", "@")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a row begins in its file, counted from 1, and what its cells say."""
+
+    line: int
+    cells: list[str]
+
+
+def read(content: bytes) -> Iterator[Row]:
+    """The rows of a file that have something in them, the headers' first.
+
+    Raises InvalidError `unreadable_file`, `too_many_columns` and `cell_too_long`.
+    """
+    rows = _of_workbook(content) if content.startswith(_ZIP) else _of_text(content)
+    for line, cells in rows:
+        while cells and not cells[-1]:
+            cells.pop()
+        if len(cells) > MAX_COLUMNS:
+            raise _refused("too_many_columns", f"Line {line} has over {MAX_COLUMNS} columns.")
+        if any(len(cell) > MAX_CELL for cell in cells):
+            raise _refused("cell_too_long", f"A cell of line {line} is over {MAX_CELL} long.")
+        if cells:
+            yield Row(line, cells)
+
+
+def _of_text(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, decoded as they are read: as a whole it might fill the memory."""
+    if b"\0" in content:
+        raise _refused("unreadable_file", "This is neither CSV nor XLSX.")
+    encoding = "utf-8-sig" if _is_utf8(content) else "cp1252"
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace", newline="")
+    beginning = content[:_SNIFFED].decode(encoding, errors="replace")
+    reader = csv.reader(lines, delimiter=_separator(beginning))
+    line = 1
+    try:
+        for cells in reader:
+            yield line, [_plain(cell) for cell in cells]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _refused("unreadable_file", f"Line {line} cannot be read: {error}.") from None
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Else it is taken for what Windows makes of Latin-1, in which anything is some text."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(content), _SNIFFED):
+            decoder.decode(content[start : start + _SNIFFED])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _separator(beginning: str) -> str:
+    """The one that the first line has most of, what stands in quotes aside."""
+    outside = "".join(beginning.splitlines()[0].split('"')[::2]) if beginning.strip() else ""
+    return max(_SEPARATORS, key=outside.count)
+
+
+def _plain(cell: str) -> str:
+    """A cell without blanks around it, and without the mark that keeps it from being a formula."""
+    cell = cell.strip()
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
+
+
+def _of_workbook(content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The rows of an XLSX file's first sheet."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _MAX_UNPACKED:
+            raise _refused("file_too_large", "The file unpacks to too much.")
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # some writers lie about them
+        for line, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            yield line, [_text(value) for value in values]
+    except InvalidError:
+        raise
+    # What openpyxl meets in a file that is none may be any of these, and more.
+    except (InvalidFileException, zipfile.BadZipFile, ValueError, *_OF_A_BROKEN_BOOK):
+        raise _refused("unreadable_file", "This XLSX file cannot be read.") from None
+
+
+_OF_A_BROKEN_BOOK = (
+    *(KeyError, IndexError, TypeError, AttributeError),
+    *(SyntaxError, OSError, EOFError, zlib.error),
+)
+
+
+def _text(value: Any) -> str:
+    """A cell as somebody would type it into a CSV file."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))  # phones are numbers to a spreadsheet
+        case datetime() if value.time() == time():
+            return value.date().isoformat()
+        case datetime() | date() | time():
+            return value.isoformat()
+        case _:
+            return _plain(str(value).replace("\0", ""))
+
+
+def in_batches(rows: Iterator[Row], size: int) -> Iterator[Sequence[Row]]:
+    """The rows, so many at a time."""
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _refused(code: str, detail: str) -> InvalidError:
+    return InvalidError(code, detail)

@@ -1,0 +1,137 @@
+"""What a row wants of a contact: its cells, read and judged. Nothing here does I/O."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from service_kit.errors import InvalidError
+from shared_events.contacts.contact import Email, Name, Tags
+from shared_events.identity import WhatsAppId, visible
+
+from crm_contacts.contacts.documents import distinct_tags
+from crm_contacts.custom_fields.models import CustomField
+from crm_contacts.imports.columns import CUSTOM
+from crm_contacts.imports.reading import Row
+
+ReadPhone = Callable[[str], WhatsAppId]
+"""Reads a phone as people type it; raises InvalidError."""
+
+_LENGTHS = {"language": 35, "timezone": 64}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "name": TypeAdapter[str](Name).validate_python,
+    "email": TypeAdapter[str](Email).validate_python,
+    "tags": TypeAdapter[list[str]](Tags).validate_python,
+}
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "1", "sim", "s", "verdadeiro"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "nao", "não", "falso"), False),
+}
+_OF_A_LIST = re.compile(r"[;,|]")
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with a row; `column` is the header of the cell, if it is one."""
+
+    line: int
+    column: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What one row wants. `fields` are the columns of a contact that it names."""
+
+    line: int
+    fields: dict[str, Any] = field(default_factory=dict)
+    phone: WhatsAppId | None = None
+    custom_fields: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads rows of a file whose columns say this."""
+
+    headers: Sequence[str]
+    targets: Sequence[str | None]
+    definitions: Mapping[str, CustomField]
+    read_phone: ReadPhone
+
+    def read(self, rows: Iterable[Row]) -> tuple[list[Wanted], list[RowError]]:
+        """What the rows want, and what is wrong with those that are left out for it."""
+        wanted: list[Wanted] = []
+        errors: list[RowError] = []
+        for row in rows:
+            one, wrong = self._read(row)
+            if wrong:
+                errors += wrong
+            else:
+                wanted.append(one)
+        return wanted, errors
+
+    def column(self, target: str) -> str:
+        """The header of the column that says this; empty when none does."""
+        return next((h for h, t in zip(self.headers, self.targets, strict=True) if t == target), "")
+
+    def _read(self, row: Row) -> tuple[Wanted, list[RowError]]:
+        wanted, errors = Wanted(row.line), list[RowError]()
+        if len(row.cells) > len(self.headers):
+            errors.append(RowError(row.line, "", "too_many_cells", "More cells than headers."))
+        for header, target, cell in zip(self.headers, self.targets, row.cells, strict=False):
+            if target is None or not cell:
+                continue
+            try:
+                self._take(wanted, target, cell)
+            except InvalidError as error:
+                found = error.problem.errors[0]
+                errors.append(RowError(row.line, header, found.code, found.message))
+            except ValidationError as error:
+                found_by_pydantic = error.errors(include_url=False, include_context=False)[0]
+                kind = found_by_pydantic["type"]
+                code = "invalid_email" if target == "email" and kind == "value_error" else kind
+                errors.append(RowError(row.line, header, code, found_by_pydantic["msg"]))
+        return wanted, errors
+
+    def _take(self, wanted: Wanted, target: str, cell: str) -> None:
+        if target.startswith(CUSTOM):
+            key = target.removeprefix(CUSTOM)
+            wanted.custom_fields[key] = _value(cell, self.definitions.get(key))
+        elif target == "phone":
+            wanted.phone = self.read_phone(cell)
+        elif target == "tags":
+            parts = [part.strip() for part in _OF_A_LIST.split(cell)]
+            wanted.tags = distinct_tags(_READ["tags"](list(filter(None, parts))))
+        elif target in _LENGTHS:
+            if len(cell) > _LENGTHS[target]:
+                raise InvalidError.field(target, "string_too_long", "The text is too long.")
+            wanted.fields[target] = cell
+        else:
+            read = _READ[target](cell)
+            if target == "name" and not visible(read):
+                raise InvalidError.field("name", "string_too_short", "Nothing of it can be seen.")
+            wanted.fields[target] = read.lower() if target == "email" else read
+
+
+def _value(cell: str, definition: CustomField | None) -> Any:
+    """A cell as its custom field has it; what does not fit stays text, and is refused later."""
+    match definition.type if definition else "text":
+        case "number":
+            try:
+                number = float(cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell)
+            except ValueError:
+                return cell
+            if not math.isfinite(number):
+                return cell
+            return int(number) if number.is_integer() else number
+        case "boolean":
+            return _BOOLEANS.get(cell.casefold(), cell)
+        case "multi_select":
+            return [part.strip() for part in _OF_A_LIST.split(cell) if part.strip()]
+        case _:
+            return cell

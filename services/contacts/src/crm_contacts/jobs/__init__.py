@@ -1,0 +1,36 @@
+"""Jobs: imports and exports of contacts, worked on a batch at a time behind their requests.
+
+Temporal's sandbox imports this package for the workflow alone, so the door imports what it needs
+only when it is opened.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service_kit.service import Service
+
+    from crm_contacts.settings import ContactsSettings
+
+
+def add_to(service: "Service", settings: "ContactsSettings") -> None:
+    """What is asked about imports and exports, and whoever works on them."""
+    from crm_contacts import exports, imports
+    from crm_contacts.jobs.dispatch import Dispatch, starter
+    from crm_contacts.jobs.runner import Kind, Runner
+
+    kinds: dict[str, Kind] = {
+        imports.KIND: imports.Imports(settings.default_region),
+        exports.KIND: exports.Exports(),
+    }
+    runner = Runner(service.database, kinds)
+    start = None
+    if service.temporal is not None:
+        from crm_contacts.jobs.activities import JobActivities
+
+        start = starter(service.temporal)
+        service.temporal.worker(JobActivities(runner).worker)
+    dispatch = Dispatch(service.database, runner, start)
+    service.background("jobs", dispatch.run)
+    service.background("purge-jobs", dispatch.purge)
+    imports.add_to(service, dispatch.wake)
+    exports.add_to(service, dispatch.wake)

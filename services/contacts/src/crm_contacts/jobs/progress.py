@@ -1,0 +1,126 @@
+"""Changes of jobs: their states, their versions, and what is told of them. The caller commits."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from shared_events.contacts.job import Failure, JobAction
+from shared_events.envelope import EventData
+
+from crm_contacts.jobs import repository
+from crm_contacts.jobs.models import Job
+
+QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
+COMPLETED, CANCELLED, FAILED = "completed", "cancelled", "failed"
+ENDED = frozenset({COMPLETED, CANCELLED, FAILED})
+
+MAX_UNFINISHED = 10
+"""Jobs of a kind that a company may have at a time."""
+_TENTHS = 10
+_CODE, _DETAIL = 100, 1000
+
+Tell = Callable[[Job], EventData]
+"""What is told of a job."""
+
+
+def failed(job: Job, code: str, detail: str) -> Job:
+    """The job, given up as a whole."""
+    failure = Failure(code=code[:_CODE], detail=detail[:_DETAIL]).model_dump()
+    return job.model_copy(update={"state": FAILED, "failure": failure})
+
+
+async def save(tx: Transaction, before: Job, after: Job, tell: Tell) -> Job:
+    """Write a job, whose lock the caller holds, as it is by now.
+
+    It is told of when its state changed or another tenth is done: never for every batch.
+    """
+    now = datetime.now(UTC)
+    ended = after.state in ENDED
+    after = after.model_copy(
+        update={
+            "version": before.version + 1,
+            "updated_at": now,
+            "due_at": now if before.state == PAUSED else now + repository.LOOK_AGAIN,
+            "finished_at": now if ended else None,
+        }
+    )
+    await repository.update(tx, after)
+    if after.state != before.state or _tenth(after) != _tenth(before):
+        tx.outbox.add(tell(after), after.id)
+    return after
+
+
+async def drive(
+    tx: Transaction, job: Job, action: JobAction, expected_version: int | None, tell: Tell
+) -> Job:
+    """Hold a job, whose lock the caller holds, let it go on or end it.
+
+    What it is already changes nothing. Raises PreconditionFailedError, and ConflictError
+    `job_ended`.
+    """
+    PreconditionFailedError.check(expected_version, job.version)
+    changes = _driven(job, action)
+    if not changes:
+        return job
+    return await save(tx, job, job.model_copy(update=changes), tell)
+
+
+def found(job: Job | None, noun: str) -> Job:
+    """The job; raises NotFoundError."""
+    if job is None:
+        raise NotFoundError(noun)
+    return job
+
+
+async def begin(
+    tx: Transaction, job_id: UUID, kind: str, options: dict[str, Any], call: Call, tell: Tell
+) -> Job:
+    """Add a job nobody has worked on yet, and tell of it; one that is there stays as it is.
+
+    Raises ConflictError `too_many_jobs`, and `job_exists` when the id is taken.
+    """
+    if (known := await repository.find(tx, kind, job_id)) is not None:
+        return known
+    if await repository.unfinished(tx, kind) >= MAX_UNFINISHED:
+        raise ConflictError("too_many_jobs", f"At most {MAX_UNFINISHED} may be at work; wait.")
+    now = datetime.now(UTC)
+    job = Job(
+        id=job_id,
+        tenant_id=tx.tenant_id,
+        kind=kind,
+        state=QUEUED,
+        options=options,
+        created_by=call.user_id,
+        correlation_id=call.correlation_id,
+        due_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    if not await repository.insert(tx, job):
+        raise ConflictError("job_exists", "There is such a job already.")
+    tx.outbox.add(tell(job), job.id)
+    return job
+
+
+def _driven(job: Job, action: JobAction) -> dict[str, Any]:
+    if action == "cancel" and job.state == CANCELLED:
+        return {}
+    if job.state in ENDED:
+        raise ConflictError("job_ended", f"It is {job.state} already.")
+    match action:
+        case "cancel":
+            return {"state": CANCELLED}
+        case "pause":
+            return {} if job.state == PAUSED else {"state": PAUSED}
+        case "resume":
+            # What was held before its file was read has that to do first.
+            goes_on = QUEUED if job.total is None else RUNNING
+            return {"state": goes_on} if job.state == PAUSED else {}
+
+
+def _tenth(job: Job) -> int:
+    return job.done * _TENTHS // job.total if job.total else 0

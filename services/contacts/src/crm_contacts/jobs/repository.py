@@ -1,0 +1,166 @@
+"""Jobs and the pieces of their files in the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.rows import Rows, Shape
+from shared_events.contacts.job import FilePart
+
+from crm_contacts.jobs.models import Job, JobPart
+from crm_contacts.jobs.schemas import JobRef
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""After so long without a sign of it, somebody looks after a job."""
+MOST_WAITING = 500
+"""Events of a company that may wait for the relay before its jobs wait for them."""
+_PURGED_AT_ONCE = 500
+
+_JOBS = Rows(Job)
+_PARTS = Rows(JobPart)
+
+_FIND = "SELECT * FROM jobs WHERE tenant_id = $1 AND kind = $2 AND id = $3"
+# Taken in the order they are due, each by one process; a job somebody holds is being worked on.
+_DUE = """
+UPDATE jobs SET due_at = now() + $1 WHERE id IN (
+    SELECT id FROM jobs WHERE state IN ('queued', 'running') AND due_at <= now()
+    ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+RETURNING tenant_id, id, kind
+"""
+_AT_WORK = """
+SELECT count(*) FROM jobs
+WHERE tenant_id = $1 AND kind = $2 AND state NOT IN ('completed', 'cancelled', 'failed')
+"""
+# Of one company: the table's policy sees to it that nobody else's are counted.
+_WAITING = """
+SELECT count(*) FROM (
+    SELECT FROM outbox_events
+    WHERE tenant_id = $1 AND processed_at IS NULL AND failed_at IS NULL LIMIT $2) AS waiting
+"""
+_PART_AT = """
+SELECT position, content FROM job_parts
+WHERE tenant_id = $1 AND job_id = $2 AND file = $3 AND position >= $4 ORDER BY position LIMIT 2
+"""
+_DROP = """
+DELETE FROM job_parts
+WHERE tenant_id = $1 AND job_id = $2 AND file = $3 AND position = coalesce($4, position)
+"""
+_SUM = """
+SELECT sum(length(content)) AS size,
+    encode(sha256(string_agg(content, ''::bytea ORDER BY position)), 'hex') AS sha256
+FROM job_parts WHERE tenant_id = $1 AND job_id = $2 AND file = $3
+"""
+_PURGE = """
+DELETE FROM job_parts WHERE (tenant_id, job_id, file, position) IN (
+    SELECT tenant_id, job_id, file, position FROM job_parts
+    WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """How large a file is, and its digest; None for one that has no pieces."""
+
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    tenant_id: str
+    id: UUID
+    kind: str
+
+
+_SUMS = Shape(Sum)
+_DUES = Shape(_Due)
+
+
+async def insert(tx: Transaction, job: Job) -> bool:
+    """Add a job; False when there is one of its id, whosever it is."""
+    return await _JOBS.insert(tx, [job], unless="(id)") == 1
+
+
+async def unfinished(tx: Transaction, kind: str) -> int:
+    """How many jobs of this kind the company has that have not ended."""
+    count: int = await tx.fetchval(_AT_WORK, tx.tenant_id, kind)
+    return count
+
+
+async def is_ahead(tx: Transaction) -> bool:
+    """Whether the company's jobs go faster than what they do can be told."""
+    waiting: int = await tx.fetchval(_WAITING, tx.tenant_id, MOST_WAITING)
+    return waiting >= MOST_WAITING
+
+
+async def find(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
+    """The job, unless it is missing, of another kind or another tenant's."""
+    return await _JOBS.first(tx, _FIND, tx.tenant_id, kind, job_id)
+
+
+async def lock(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
+    """As `find`, and nobody else works on it until the commit. To be taken before other locks."""
+    return await _JOBS.first(tx, f"{_FIND} FOR UPDATE", tx.tenant_id, kind, job_id)
+
+
+async def update(tx: Transaction, job: Job) -> None:
+    """Write a job back; the caller holds its lock."""
+    await _JOBS.update(tx, [job])
+
+
+async def due(tx: Transaction) -> list[JobRef]:
+    """Jobs of all tenants that somebody has to look after, each given to one caller."""
+    found = await _DUES.find(tx, _DUE, LOOK_AGAIN)
+    return [JobRef(tenant_id=one.tenant_id, id=one.id, kind=one.kind) for one in found]
+
+
+async def put(tx: Transaction, parts: Sequence[JobPart]) -> None:
+    """Write pieces; one that is there already is replaced."""
+    await _PARTS.upsert(tx, parts, "content", "expires_at")
+
+
+async def take(tx: Transaction, job_id: UUID, file: str, position: int) -> bytes | None:
+    """The piece of a file at this position; None when there is none."""
+    found = await tx.fetchrow(_PART_AT, tx.tenant_id, job_id, file, position)
+    return bytes(found["content"]) if found and found["position"] == position else None
+
+
+async def read(tx: Transaction, job_id: UUID, file: str, cursor: int) -> FilePart:
+    """The first piece at this position or behind it, as text, and where the next one is."""
+    found = await tx.fetch(_PART_AT, tx.tenant_id, job_id, file, cursor)
+    return FilePart(
+        content=found[0]["content"].decode() if found else "",
+        next_cursor=found[1]["position"] if len(found) > 1 else None,
+    )
+
+
+async def sum_of(tx: Transaction, job_id: UUID, file: str) -> Sum:
+    """Size and digest of a file out of its pieces."""
+    found = await _SUMS.first(tx, _SUM, tx.tenant_id, job_id, file)
+    return found or Sum(None, None)
+
+
+async def drop(tx: Transaction, job_id: UUID, file: str, position: int | None = None) -> None:
+    """Remove a file, or its piece at this position."""
+    await tx.execute(_DROP, tx.tenant_id, job_id, file, position)
+
+
+async def purge(tx: Transaction) -> bool:
+    """Remove pieces nobody may read any more, of all tenants; whether there may be more."""
+    return await tx.execute(_PURGE, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
+
+
+def part(
+    tx: Transaction, job_id: UUID, file: str, position: int, content: bytes, keep: timedelta
+) -> JobPart:
+    """A piece of a file of a job's, kept so long."""
+    return JobPart(
+        tenant_id=tx.tenant_id,
+        job_id=job_id,
+        file=file,
+        position=position,
+        content=content,
+        expires_at=datetime.now(UTC) + keep,
+    )

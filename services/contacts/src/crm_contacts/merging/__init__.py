@@ -1,0 +1,11 @@
+"""Two contacts that are one person become one."""
+
+from service_kit.service import Service
+from shared_events.contacts.merge import MergeContacts
+
+from crm_contacts.merging import requests
+
+
+def add_to(service: Service) -> None:
+    """What is asked about merging; what messages say of it comes by `contacts.consumers`."""
+    service.answer(MergeContacts, requests.merge)

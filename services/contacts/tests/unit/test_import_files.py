@@ -1,0 +1,114 @@
+"""Files as rows, headers as columns, cells as values; and lines that are safe in a spreadsheet."""
+
+import csv
+import io
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+from crm_contacts.contacts.phone import parse_phone
+from crm_contacts.custom_fields.models import CustomField
+from crm_contacts.exports import masking
+from crm_contacts.imports import reading
+from crm_contacts.imports.columns import targets
+from crm_contacts.imports.reading import Row, in_batches, read
+from crm_contacts.imports.wanted import Reader
+from crm_contacts.jobs import csv_text
+from crm_testing.scenes.files import workbook
+from service_kit.errors import InvalidError
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def defined(key: str, label: str, kind: str = "text") -> CustomField:
+    return CustomField.model_construct(
+        key=key, label=label, type=kind, required=False, options=[], position=0
+    )
+
+
+class TestReading:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    def test_takes_usual_encodings_and_separators(self, encoding: str, separator: str) -> None:
+        text = separator.join(["Nome", '"a,b;c\td,"', "É"]) + "\r\n\r\n"
+        text += separator.join(["João", '"x\ny"', "'=1", "", ""]) + "\n"
+        assert list(read(text.encode(encoding))) == [
+            Row(1, ["Nome", "a,b;c\td,", "É"]),
+            Row(3, ["João", "x\ny", "=1"]),
+        ]
+
+    def test_takes_spreadsheets_as_they_are_typed(self) -> None:
+        rows = list(read(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()])))
+        assert rows == [
+            Row(1, ["fone", "", "b"]),
+            Row(3, ["5511988880001", "1.5", "true", "2026-01-02"]),
+        ]
+
+    def test_refuses_what_unpacks_to_too_much(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reading, "_MAX_UNPACKED", 1000)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/workbook.xml", b"0" * 1001)
+        with pytest.raises(InvalidError, match="file_too_large"):
+            list(read(packed.getvalue()))
+
+    def test_refuses_too_many_columns(self) -> None:
+        assert len(list(read(b"a," * (reading.MAX_COLUMNS - 1) + b"a"))) == 1
+        with pytest.raises(InvalidError, match="too_many_columns"):
+            list(read(b"a," * reading.MAX_COLUMNS + b"a"))
+
+    def test_gives_rows_in_batches(self) -> None:
+        rows = [Row(n, ["x"]) for n in range(5)]
+        assert [len(batch) for batch in in_batches(iter(rows), 2)] == [2, 2, 1]
+        assert [len(batch) for batch in in_batches(iter(rows[:4]), 2)] == [2, 2]
+
+
+class TestColumns:
+    def test_are_known_by_their_headers(self) -> None:
+        headers = ["NOME COMPLETO", "E-mail", "Número", "Celular", "Etiquetas", "cpf", "Cor", "x"]
+        definitions = [defined("cpf", "C.P.F."), defined("color", "Cor"), defined("tag", "Tag")]
+        assert targets(headers, None, definitions) == [
+            *("name", "email", "phone", None, "tags", "custom_fields.cpf"),
+            *("custom_fields.color", None),
+        ]
+
+    def test_are_what_a_mapping_says(self) -> None:
+        headers = ["Nome", "Celular", "Obs"]
+        mapping = {"NOME": None, "Obs": "name"}
+        assert targets(headers, mapping, []) == [None, "phone", "name"]
+        with pytest.raises(InvalidError, match="unknown_column"):
+            targets(headers, {"Nomes": "name"}, [])
+
+
+class TestValues:
+    def test_are_read_as_their_fields_have_them(self) -> None:
+        kinds = {"n": "number", "d": "number", "b": "boolean", "m": "multi_select", "t": "date"}
+        definitions = {key: defined(key, key, kind) for key, kind in kinds.items()}
+        named = [f"custom_fields.{key}" for key in kinds]
+        reader = Reader(list(kinds), named, definitions, lambda text: parse_phone(text, "BR"))
+        cells = ["41", "1,5", "Não", "a; b,c", "2026-01-31"]
+        (wanted,), errors = reader.read([Row(2, cells)])
+        assert not errors
+        assert wanted.custom_fields == {
+            **{"n": 41, "d": 1.5, "b": False},
+            **{"m": ["a", "b", "c"], "t": "2026-01-31"},
+        }
+        (wanted,), _ = reader.read([Row(2, ["inf", "x", "talvez"])])
+        assert wanted.custom_fields == {"n": "inf", "d": "x", "b": "talvez"}
+
+
+class TestLines:
+    @pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1"])
+    def test_hold_no_formula(self, cell: str) -> None:
+        assert csv_text.neutral(cell) == f"'{cell}"
+
+    @pytest.mark.parametrize("cell", ["+5511988880001", "-1.5", "a=1", "", "'=1"])
+    def test_leave_texts_and_numbers_alone(self, cell: str) -> None:
+        assert next(csv.reader([csv_text.lines([[cell, "x"]])]))[0] == cell
+
+
+class TestMasks:
+    def test_show_the_ends(self) -> None:
+        assert masking.phone("+5511988880001") == "+55*******0001"
+        assert masking.phone("1234567") == "*******"
+        assert masking.email("maria@example.com") == "m***@example.com"

@@ -1,0 +1,44 @@
+"""Answers to requests about messages that wait for their time."""
+
+from uuid import UUID
+
+from pydantic import AwareDatetime
+from service_kit.calls import Call
+from service_kit.database import Transaction
+from service_kit.errors import ConflictError
+from service_kit.paging import Order
+from shared_events.messaging.message import Message
+from shared_events.messaging.scheduled import CancelScheduledMessage, ListScheduledMessages
+from shared_events.requests import Nothing, Page
+from sqlalchemy import select
+
+from crm_messaging.messages import repository as messages
+from crm_messaging.messages.scheduled import models, repository, service
+from crm_messaging.messages.scheduled.repository import SCHEDULED
+
+_C = SCHEDULED.table.c
+_NEXT_FIRST = Order(
+    "scheduled_messages", [(_C.send_at, AwareDatetime), (_C.id, UUID)], tenant=_C.tenant_id
+)
+
+
+async def list_scheduled(
+    tx: Transaction, request: ListScheduledMessages, call: Call
+) -> Page[Message]:
+    """Find messages that were not queued, the next to be sent first."""
+    del call
+    query = select(models.ScheduledMessage).where(_C.status == request.status)
+    for column in ("contact_id", "channel_id"):
+        if (value := getattr(request, column)) is not None:
+            query = query.where(_C[column] == value)
+    return await _NEXT_FIRST.page(tx, query, request, SCHEDULED, repository.resource)
+
+
+async def cancel_scheduled(tx: Transaction, request: CancelScheduledMessage, call: Call) -> Nothing:
+    """Keep a message from being sent; NotFoundError, ConflictError for one that is queued."""
+    message = await service.locked(tx, request.message_id, call.expected_version)
+    if message is None:
+        await messages.get(tx, request.message_id)
+        raise ConflictError("not_scheduled", "The message does not wait to be sent.")
+    await service.cancel(tx, message)
+    return Nothing()
