@@ -37,7 +37,7 @@ _POLL_SECONDS = 1.0
 _AGAIN_SECONDS = 1.0
 _LEASE_SECONDS = 300.0
 _LETTERS = 10_000
-_TRACES = {"identities", "aggregates"}
+_TRACES = {"identities", "aggregates", "merged"}
 
 _ADD = """
 INSERT INTO erasure_tasks (tenant_id, erasure_id, contact_id, traces, erased_at,
@@ -106,6 +106,7 @@ class Pass:
 
     def __init__(self, database: Database, task: _Task) -> None:
         self.tenant_id, self.contact_id = task.tenant_id, task.contact_id
+        self.contacts = [task.contact_id, *map(UUID, task.traces["merged"])]
         self.erased_at = task.erased_at
         self.identities = [WhatsAppId(i["kind"], i["value"]) for i in task.traces["identities"]]
         self.aggregates = [UUID(aggregate) for aggregate in task.traces["aggregates"]]
@@ -114,8 +115,8 @@ class Pass:
 
     @property
     def traces(self) -> list[str]:
-        """What texts about the person contain: the contact's id, or a number in any spelling."""
-        return [str(self.contact_id), *self.numbers]
+        """What texts about the person contain: one of its ids, or a number in any spelling."""
+        return [*map(str, self.contacts), *self.numbers]
 
     @property
     def numbers(self) -> list[str]:

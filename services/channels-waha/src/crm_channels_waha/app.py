@@ -23,7 +23,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     inbound.add_to(service, settings, connections, status)
     outbound.add_to(service, settings, connections, status)
     media.add_to(service, settings, connections)
-    erasures.add_to(service)
+    erasures.add_to(service, settings.media_store)
     service.on_stop(http.aclose)
     return service
 

@@ -101,12 +101,14 @@ class ForgottenIdentity(Identity):
 class ErasureStarted(EventData, type="erasure.started", aggregate="contact"):
     """These services are to erase a person, and to say so.
 
-    What was told before `erased_at` is the erased person's, whenever it arrives. `aggregates` are
-    those whose events are of that person alone, and do not say so.
+    What was told before `erased_at` is the erased person's, whenever it arrives. `merged` are the
+    contacts that were merged into this one: the same person. `aggregates` are those whose events
+    are of that person alone, and do not say so.
     """
 
     erasure_id: UUID
     contact_id: UUID
+    merged: list[UUID] = Field(default_factory=list, max_length=1000)
     services: list[bounds.Word]
     identities: list[ForgottenIdentity] = Field(default_factory=list)
     aggregates: list[UUID] = Field(default_factory=list, max_length=1000)

@@ -15,7 +15,8 @@ from crm_channels_waha.outbound import ledger
 # What is under way is left to the next pass: its sender still needs to know it.
 _LEDGER = """
 UPDATE outbound_messages SET chat_id = '', content = NULL, media_url = NULL,
-    media_mime_type = NULL, target_participant = NULL, reason = NULL, updated_at = now()
+    media_id = NULL, media_mime_type = NULL, details = '{}', target_participant = NULL,
+    reason = NULL, updated_at = now()
 WHERE tenant_id = $1 AND seq > $2 AND seq <= $3 AND chat_id = ANY($4::text[])
     AND state IN ('sent', 'failed')
 """

@@ -36,6 +36,8 @@ def add_to(service: Service) -> None:
 
 
 async def _erase(one: Pass) -> None:
-    """What came about the contact while it was erased, or after."""
+    """What came about the contact while it was erased, or after; files that may name it."""
     for table in repository.TABLES:
-        await one.erase(table, repository.LEFT_BEHIND.format(table=table), one.contact_id)
+        await one.erase(table, repository.LEFT_BEHIND.format(table=table), one.contacts)
+    await one.erase("job_parts", repository.JOB_PARTS, one.erased_at)
+    await one.erase("jobs", repository.JOBS, one.erased_at)

@@ -10,7 +10,7 @@ from service_kit.rows import Rows
 from shared_events.contacts import erasure as contract
 from shared_events.contacts.erasure import ErasedBy
 
-from crm_contacts.contacts.models import Contact, ContactIdentity
+from crm_contacts.contacts.models import ContactIdentity
 from crm_contacts.erasures.models import Erasure, LegalHold
 
 ERASURES, HOLDS = Rows(Erasure), Rows(LegalHold)
@@ -22,15 +22,15 @@ CROSS JOIN LATERAL (SELECT * FROM erasures
     WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1 FOR UPDATE) AS e
 """
 _OF_CONTACT = "SELECT * FROM erasures WHERE tenant_id = $1 AND contact_id = $2"
-_HOLD = "SELECT * FROM legal_holds WHERE tenant_id = $1 AND contact_id = $2"
+_HOLD = "SELECT * FROM legal_holds WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[]) LIMIT 1"
 _OF = "WHERE tenant_id = $1 AND contact_id = $2"
 TABLES = (
     *("notes", "trackings", "contact_events", "contact_list_members"),
     "contact_pipeline_statuses",
 )
 LEFT_BEHIND = """
-DELETE FROM {table} WHERE tenant_id = $1 AND contact_id = $3 AND ctid = ANY(ARRAY(
-    SELECT ctid FROM {table} WHERE tenant_id = $1 AND contact_id = $3 LIMIT $2))
+DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM {table} WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
 # The row stays, for its id must not become anybody's again; nothing in it tells of the person.
 _EMPTY = """
@@ -39,7 +39,24 @@ UPDATE contacts SET name = '', phone = NULL, email = NULL, profile_picture_url =
     language = NULL, timezone = NULL, push_name = NULL, first_interaction_at = NULL,
     last_interaction_at = NULL, search_text = '', sort_name = '', tag_keys = '{}',
     deleted_at = coalesce(deleted_at, $3), erased_at = $3, updated_at = $3, version = version + 1
-WHERE tenant_id = $1 AND id = $2
+WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+"""
+_STRANGERS = """
+SELECT k.id FROM unnest($2::uuid[]) AS k(id)
+WHERE NOT EXISTS (SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = k.id)
+"""
+# No index knows whom a file is about: those of all jobs that have ended go.
+JOB_PARTS = """
+DELETE FROM job_parts WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT p.ctid FROM jobs j CROSS JOIN LATERAL (
+        SELECT ctid FROM job_parts WHERE tenant_id = $1 AND job_id = j.id LIMIT $2) AS p
+    WHERE j.tenant_id = $1 AND j.created_at < $3 AND j.state IN ('completed', 'cancelled', 'failed')
+    LIMIT $2))
+"""
+JOBS = """
+UPDATE jobs SET cursor = NULL WHERE tenant_id = $1 AND id = ANY(ARRAY(
+    SELECT id FROM jobs WHERE tenant_id = $1 AND created_at < $3 AND cursor IS NOT NULL
+        AND state IN ('completed', 'cancelled', 'failed') LIMIT $2))
 """
 
 
@@ -66,9 +83,9 @@ async def of_contact(tx: Transaction, contact_id: UUID) -> Erasure | None:
     return await ERASURES.first(tx, _OF_CONTACT, tx.tenant_id, contact_id)
 
 
-async def hold(tx: Transaction, contact_id: UUID) -> LegalHold | None:
-    """What keeps the contact from being erased, if anything does."""
-    return await HOLDS.first(tx, _HOLD, tx.tenant_id, contact_id)
+async def hold(tx: Transaction, *contact_ids: UUID) -> LegalHold | None:
+    """What keeps one of these contacts from being erased, if anything does."""
+    return await HOLDS.first(tx, _HOLD, tx.tenant_id, contact_ids)
 
 
 async def lift(tx: Transaction, contact_id: UUID) -> int:
@@ -82,16 +99,22 @@ async def identities_of(tx: Transaction, contact_id: UUID) -> list[ContactIdenti
     return await _IDENTITIES.find(tx, statement, tx.tenant_id, contact_id)
 
 
-async def empty(tx: Transaction, contact: Contact, at: datetime) -> dict[str, int]:
-    """Erase all that is here about a contact whose lock is held; how many rows of each table."""
+async def strangers(tx: Transaction, contact_ids: Collection[UUID]) -> list[UUID]:
+    """Those of the ids that are no contact's here."""
+    return [row["id"] for row in await tx.fetch(_STRANGERS, tx.tenant_id, list(contact_ids))]
+
+
+async def empty(tx: Transaction, contact_ids: Collection[UUID], at: datetime) -> dict[str, int]:
+    """Erase all that is here about contacts whose locks are held; how many rows of each table."""
+    ids = list(contact_ids)
     erased = {}
     for table in (*TABLES, "contact_identities"):
         erased[table] = await tx.execute(
-            f"DELETE FROM {table} {_OF}",  # noqa: S608 - our own names
+            f"DELETE FROM {table} WHERE tenant_id = $1 AND contact_id = ANY($2::uuid[])",  # noqa: S608
             tx.tenant_id,
-            contact.id,
+            ids,
         )
-    erased["contacts"] = await tx.execute(_EMPTY, tx.tenant_id, contact.id, at)
+    erased["contacts"] = await tx.execute(_EMPTY, tx.tenant_id, ids, at)
     return {table: count for table, count in erased.items() if count}
 
 

@@ -1,6 +1,7 @@
 """Hearing of an erasure: the person's identities lead elsewhere from here on."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from service_kit import forgotten
 from service_kit.database import Transaction
@@ -30,9 +31,10 @@ class Forgetting:
         ours = [e for e in events if MESSAGING.name in e.data.services]
         if not ours:
             return
-        await tx.execute(
-            _IDENTITIES, [e.tenant_id for e in ours], [e.data.contact_id for e in ours]
-        )
+        people = {
+            (e.tenant_id, one): e for e in ours for one in (e.data.contact_id, *e.data.merged)
+        }
+        await tx.execute(_IDENTITIES, [tenant for tenant, _ in people], [one for _, one in people])
         await forgotten.add(
             tx,
             [
@@ -45,17 +47,18 @@ class Forgetting:
             ],
         )
         gone = {
-            (e.tenant_id, e.data.contact_id): ContactRef(
+            key: ContactRef(
                 tenant_id=e.tenant_id,
-                contact_id=e.data.contact_id,
+                contact_id=key[1],
                 name="",
                 phone=None,
                 profile_picture_url=None,
                 search_text="",
                 deleted=True,
+                merged_into=None if key[1] == e.data.contact_id else e.data.contact_id,
                 seq=e.body.aggregate_seq,
             )
-            for e in ours
+            for key, e in sorted(people.items(), key=itemgetter(0))
         }
         await repository.CONTACTS.upsert(tx, gone.values(), newest="seq")
         await self._tasks.on_started(tx, ours)

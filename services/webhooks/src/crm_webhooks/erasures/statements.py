@@ -33,7 +33,7 @@ DELETE FROM webhook_events e USING about WHERE e.tenant_id = $1 AND e.event_id =
 
 async def erase(one: Pass) -> None:
     """Look through all tables of webhooks once."""
-    values = (one.patterns, [*one.aggregates, one.contact_id])
+    values = (one.patterns, [*one.aggregates, *one.contacts])
     await one.walk("domain_event_log", "occurred_at", _LOG, *values, step=_HOUR)
     traces = [trace.encode() for trace in one.traces]
     await one.walk("webhook_events", "recorded_at", _OWED, traces, step=_HOUR)
