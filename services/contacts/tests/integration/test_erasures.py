@@ -30,10 +30,13 @@ from shared_events.contacts.erasure import (
     PlaceLegalHold,
     RequestErasure,
 )
+from shared_events.contacts.merge import MergeContacts
 from shared_events.contacts.note import CreateNote, ListContactNotes
 from shared_events.contacts.tracking import CreateTracking
 from shared_events.erasing import ErasureReport
 from shared_events.gateway.erasure import ErasedByGateway
+from shared_events.identity import WhatsAppId
+from shared_events.identity import contact_id as first_id
 from shared_events.messaging.erasure import ErasedByMessaging
 from shared_events.requests import Principal
 from shared_events.webhooks.erasure import ErasedByWebhooks
@@ -197,6 +200,113 @@ class TestErasure:
             )
         with pytest.raises(SerializationError):
             await waiting
+
+
+class TestMerged:
+    """Whoever was merged into somebody is that person."""
+
+    async def test_go_with_whom_they_were_merged_into(
+        self, company: Shop, other_company: Shop, database: MigratedDatabase
+    ) -> None:
+        theirs = await person(other_company)
+        await company.receive(PHONE, push_name=MARK)
+        await company.receive(LID, push_name=MARK)
+        found = {c["phone"]: UUID(c["id"]) for c in await company.contacts()}
+        winner, loser = found[f"+{PHONE[1]}"], found[None]
+        third = UUID((await company.value(CreateContact(name=MARK)))["id"])
+        await company.value(PlaceLegalHold(contact_id=third, reason="Prozess"))
+        pending = await company.value(RequestErasure(contact_id=loser))
+        await company.value(MergeContacts(contact_id=loser, loser_id=third))
+        await company.value(MergeContacts(contact_id=winner, loser_id=loser))
+        second = replace(company, user_id=uuid4())
+        for request in (
+            RequestErasure(contact_id=loser),
+            PlaceLegalHold(contact_id=third, reason="zu spät"),
+            ApproveErasure(erasure_id=pending["id"]),
+        ):
+            assert await second.refusal(request) == ("conflict", "contact_merged")
+
+        assert await company.refusal(RequestErasure(contact_id=winner)) == (
+            "conflict",
+            "legal_hold",
+        )
+        await company.value(LiftLegalHold(contact_id=third))
+        await approved(company, winner)
+        (started,) = await company.told("erasure.started")
+        assert {UUID(one) for one in started["merged"]} == {loser, third}
+        rows = await company.rows("SELECT * FROM contacts WHERE tenant_id = $1", company.id)
+        assert [(r["name"], r["erased_at"] is None) for r in rows] == [("", False)] * 3
+        assert {i["value"] for i in started["identities"]} == {PHONE[1], LID[1]}
+        fourth = UUID((await company.value(CreateContact(name="Ana")))["id"])
+        for gone in (winner, loser, third):
+            for request in (
+                GetContact(contact_id=gone),
+                RequestErasure(contact_id=gone),
+                MergeContacts(contact_id=fourth, loser_id=gone),
+                MergeContacts(contact_id=gone, loser_id=fourth),
+            ):
+                assert await company.refusal(request) == ("gone", "contact_erased")
+        assert (await other_company.value(GetContact(contact_id=theirs)))["name"] == MARK
+
+    async def test_names_who_only_others_know_and_nobody_who_is_somebody_else(
+        self, company: Shop
+    ) -> None:
+        """The id a number gives may be another contact's, for whom it was mistyped."""
+        mistyped = await company.value(CreateContact(name="Bia", phone=f"+{PHONE[1]}"))
+        bia = UUID(mistyped["id"])
+        await company.value(PatchContact(contact_id=bia, phone="+5511988880009"))
+        await company.receive(PHONE, LID)
+        her = next(UUID(c["id"]) for c in await company.contacts() if c["id"] != str(bia))
+        await approved(company, her)
+        (started,) = await company.told("erasure.started")
+        assert started["merged"] == [str(first_id(company.id, WhatsAppId("lid", LID[1])))]
+        assert (await company.value(GetContact(contact_id=bia)))["name"] == "Bia"
+
+    async def test_drops_files_of_jobs_that_have_ended(
+        self, company: Shop, other_company: Shop, database: MigratedDatabase
+    ) -> None:
+        contact_id = await person(company)
+        for shop in (company, other_company):
+            for state in ("completed", "running"):
+                await with_file(shop, state)
+        erasure = await approved(company, contact_id)
+        for kind in (ErasedByMessaging, ErasedByChannels, ErasedByGateway):
+            await report(company, kind, erasure, 1)
+
+        async def told_twice() -> bool:
+            return len(await company.told("erasure.started")) == 2
+
+        await eventually(told_twice)
+        await report(company, ErasedByWebhooks, erasure, 1)
+
+        async def done() -> bool:
+            return bool((await state(company, erasure))["state"] == "done")
+
+        await eventually(done)
+        files = "SELECT content FROM job_parts WHERE tenant_id = $1"
+        assert [row["content"] for row in await company.rows(files, company.id)] == [b"running"]
+        assert len(await other_company.rows(files, other_company.id)) == 2
+
+
+async def with_file(shop: Shop, state: str) -> None:
+    """A job in this state, with a piece of a file."""
+    job_id = uuid4()
+    async with shop.database.tenant(shop.id) as tx:
+        await tx.execute(
+            "INSERT INTO jobs (id, tenant_id, kind, state, done, errors, position, cursor,"
+            " correlation_id, due_at, version, created_at, updated_at) VALUES ($1, $2, 'export',"
+            " $3, 0, 0, 0, $3, 'c', now() + interval '1 day', 1, now(), now())",
+            job_id,
+            shop.id,
+            state,
+        )
+        await tx.execute(
+            "INSERT INTO job_parts (tenant_id, job_id, file, position, content, expires_at)"
+            " VALUES ($1, $2, 'file', 0, $3, now() + interval '1 day')",
+            shop.id,
+            job_id,
+            state.encode(),
+        )
 
 
 class TestApproval:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
@@ -77,6 +78,44 @@ async def person(scene: Scene) -> None:
     await scene.apply(on_status_reported, scene.receipt("C1", "read", participant=f"{PHONE}@c.us"))
 
 
+async def beside(scene: Scene, merged: UUID) -> None:
+    """What waits for its time, for her and for whom she was too, and how far groups' messages got.
+
+    `merged` is a contact that was merged into hers, and wrote as itself.
+    """
+    her = contact_id(scene.tenant_id, HER[0])
+    ours = (await scene.rows("SELECT id FROM messages WHERE external_id = 'B1'"))[0]["id"]
+    async with scene.database.tenant(scene.tenant_id) as tx:
+        await tx.execute(
+            "INSERT INTO contact_refs (tenant_id, contact_id, name, deleted, merged_into)"
+            " VALUES ($1, $2, $3, true, $4)",
+            scene.tenant_id,
+            merged,
+            MARK,
+            her,
+        )
+        await tx.execute("UPDATE messages SET contact_id = $1 WHERE external_id = 'A2'", merged)
+        for one in (her, merged):
+            await tx.execute(
+                "INSERT INTO scheduled_messages (id, tenant_id, contact_id, channel_id,"
+                " content_type, content, status, send_at) VALUES ($1, $2, $3, $4, 'text', $5,"
+                " 'scheduled', now() + interval '1 day')",
+                uuid4(),
+                scene.tenant_id,
+                one,
+                scene.channel.id,
+                MARK,
+            )
+        for identity in HER:
+            await tx.execute(
+                "INSERT INTO message_receipts (message_id, participant, tenant_id)"
+                " VALUES ($1, $2, $3)",
+                ours,
+                identity.chat_id,
+                scene.tenant_id,
+            )
+
+
 class TestErasure:
     async def test_empties_what_was_said_and_whoever_comes_after_is_another(
         self, own_database: MigratedDatabase, scene: Scene, make_settings: Any
@@ -84,6 +123,8 @@ class TestErasure:
         other = Scene(scene.database)
         await person(scene)
         await person(other)
+        merged = uuid4()
+        await beside(scene, merged)
         her = contact_id(scene.tenant_id, HER[0])
         assert {"messages.content", "message_versions.content", "contact_refs.name"} <= (
             await traces_of(own_database, scene.tenant_id, [MARK])
@@ -108,8 +149,12 @@ class TestErasure:
             assert report["erased"]["parked_receipts"] == 1
             assert report["erased"]["parked_changes"] == 2
             assert report["erased"]["messaging.replicas.dlq"] == 1
+            assert report["erased"]["scheduled_messages"] == 2
+            assert report["erased"]["message_receipts"] == 2
             left = await traces_of(own_database, scene.tenant_id, [MARK, *SPELLINGS])
             assert left == set()
+            mine = await scene.rows("SELECT * FROM contact_refs WHERE contact_id = $1", merged)
+            assert [(row["name"], row["deleted"]) for row in mine] == [("", True)]
 
             # Husks keep their places, and WhatsApp's ids, by which they are known again.
             after = await scene.messages()

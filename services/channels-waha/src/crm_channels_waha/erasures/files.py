@@ -12,8 +12,8 @@ from service_kit.media_store import MediaStore
 from crm_channels_waha.media import repository
 
 _CAME = """
-SELECT id FROM media WHERE tenant_id = $1 AND (chat_id = ANY($2::text[]) OR sender = ANY($2::text[]))
-LIMIT 1000
+SELECT id FROM media
+WHERE tenant_id = $1 AND (chat_id = ANY($2::text[]) OR sender = ANY($2::text[])) LIMIT 1000
 """
 # What is under way is left to the next pass, with its entry of the ledger.
 _WENT = """

@@ -1,8 +1,8 @@
 """What a person leaves in messaging, and how it is emptied.
 
 Messages, sessions and conversations stay as husks: their numbers have no gaps, and a message that
-WhatsApp tells again is known by its id and not stored anew. Messages stay those of whoever they came
-from, and so those of contacts that were merged into the erased one are looked for as well.
+WhatsApp tells again is known by its id and not stored anew. Messages stay those of whoever they
+came from, and so those of contacts that were merged into the erased one are looked for as well.
 """
 
 from service_kit.erasing import Pass
@@ -15,7 +15,8 @@ UPDATE messages SET content = NULL, media_url = NULL, media_mime_type = NULL, me
 WHERE tenant_id = $1 AND id = ANY(ARRAY(
     SELECT id FROM messages WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[])
         AND (content IS NOT NULL OR media_url IS NOT NULL OR media_mime_type IS NOT NULL
-            OR media_id IS NOT NULL OR metadata <> '{}' OR chat_id <> '' OR failure_reason IS NOT NULL) LIMIT $2))
+            OR media_id IS NOT NULL OR metadata <> '{}' OR chat_id <> ''
+            OR failure_reason IS NOT NULL) LIMIT $2))
 """
 _BESIDE_MESSAGES = """
 DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
