@@ -39,9 +39,13 @@ def create_erased_identities(schema: str) -> None:
 
 
 def protect(table: str) -> None:
-    """Row-level security: a row is seen and written only by its own tenant, owner included."""
+    """Row-level security: a row is seen and written only by its own tenant, owner included.
+
+    Again where a migration that builds indexes beside its transaction is run again.
+    """
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(f"DROP POLICY IF EXISTS tenant ON {table}")
     op.execute(f"CREATE POLICY tenant ON {table} USING ({_OURS})")
 
 

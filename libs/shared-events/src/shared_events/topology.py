@@ -229,9 +229,9 @@ MESSAGING_REPLICAS = EventQueue(
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
         *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
-        *(channel.ChannelCreated, channel.ChannelUpdated, channel.ChannelDeleted),
-        *(channel.ChannelStatusChanged, agent.AgentCreated, agent.AgentUpdated),
-        erasure.ErasureStarted,
+        *(channel.ChannelCreated, channel.ChannelUpdated),
+        *(channel.ChannelStatusChanged, channel.ChannelDeleted),
+        *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

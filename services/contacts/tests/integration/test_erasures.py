@@ -295,7 +295,7 @@ async def with_file(shop: Shop, state: str) -> None:
         await tx.execute(
             "INSERT INTO jobs (id, tenant_id, kind, state, done, errors, position, cursor,"
             " correlation_id, due_at, version, created_at, updated_at) VALUES ($1, $2, 'export',"
-            " $3, 0, 0, 0, $3, 'c', now() + interval '1 day', 1, now(), now())",
+            " $3::text, 0, 0, 0, $3::text, 'c', now() + interval '1 day', 1, now(), now())",
             job_id,
             shop.id,
             state,

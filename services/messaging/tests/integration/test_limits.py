@@ -110,7 +110,7 @@ class TestLongestValues:
             send_at=None,
             expires_at=None,
             fail_if_offline=False,
-            **dict.fromkeys(("location", "contact", "poll")),
+            **dict.fromkeys(("location", "contact", "poll", "media_id")),
             mentions=[],
         )
         async with scene.database.tenant(scene.tenant_id) as tx:

@@ -200,5 +200,8 @@ class TestChatOfTwo:
         assert (receipt.participant, receipt.name) == (MEMBER, "Ana")
         assert (receipt.read_at, receipt.delivered_at) == (message.read_at, None)
         assert (message.status, message.receipts) == ("read", None)
-        (theirs,) = await first.rows("SELECT id FROM messages WHERE direction = 'inbound'")
+        inbound = "SELECT id, external_id FROM messages WHERE direction = 'inbound'"
+        (theirs,) = await first.rows(inbound)
+        read_by_us = first.receipt(theirs["external_id"], "read", from_us=False)
+        await first.apply(on_status_reported, read_by_us)
         assert (await receipts(first, theirs["id"])).data == []

@@ -95,7 +95,8 @@ class TestWaiting:
         for at_once in (False, True):
             company = Reported(database)
             story = [company.said(*one) for one in (("inbound", 0), ("inbound", 1))]
-            story += [company.said("outbound", 3), company.said("inbound", 5)]
+            story += [company.said("outbound", 3), company.said("outbound", 4)]
+            story += [company.said("inbound", 5), company.said("inbound", 6)]
             batches = [story] if at_once else [[one] for one in story]
             for batch in batches:
                 for _ in range(2):  # again: the bus repeats what it is not sure of
@@ -141,6 +142,15 @@ class TestReport:
         assert (await company.report(channel_id=other.channel.id)).total.messages_in == 0
         assert (await company.report(channel_id=company.channel.id)).total == by_channel.total
 
+    async def test_of_sessions_that_the_company_opened_has_no_first_response(
+        self, database: Database
+    ) -> None:
+        company = Reported(database)
+        for minute, direction in enumerate(("outbound", "inbound", "outbound")):
+            await company.apply(on_message_received, company.said(direction, minute))
+        total = (await company.report()).total
+        assert (total.messages_out, total.first_responses) == (2, 0)
+
     async def test_tells_agents_apart_from_nobody(self, pair: tuple[Reported, Reported]) -> None:
         company, _ = pair
         (alone,) = await company.rows("SELECT * FROM sessions WHERE status = 'expired'")
@@ -151,10 +161,13 @@ class TestReport:
         assert counted == {company.agent: (2, 1), None: (2, 0)}
         (agent,) = [row for row in report.data if row.agent_id]
         assert (agent.name, agent.sessions_closed, agent.first_responses) == ("Bia", 1, 1)
+        async with company.database.tenant(company.tenant_id) as tx:
+            colleague = "UPDATE sessions SET assigned_agent_id = $1 WHERE status = 'active'"
+            await tx.execute(colleague, uuid4())
         now = datetime.now(UTC)
         recent = {"from": now - timedelta(days=1), "to": now + timedelta(minutes=1)}
         (wrote,) = (await company.report(by="agent", agent_id=company.agent, **recent)).data
-        assert (wrote.messages_in, wrote.messages_out) == (0, 1)  # in a session that nobody has
+        assert (wrote.messages_in, wrote.messages_out) == (0, 1)  # in a colleague's session
         assert (await company.report(by="agent", agent_id=uuid4())).data == []
 
     async def test_days_begin_at_midnight_there_also_when_clocks_change(

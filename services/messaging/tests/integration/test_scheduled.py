@@ -72,6 +72,13 @@ async def test_one_waits_without_session_and_place_and_nothing_is_told(
         assert await stranger.refusal(theirs) == ("not_found", "message_not_found")
 
 
+async def test_one_with_a_file_keeps_it(agent: Company, scene: Scene) -> None:
+    media_id = uuid4()
+    kept = await agent.value(await request(scene, content_type="image", media_id=media_id))
+    assert await agent.value(GetMessage(message_id=kept["id"])) == kept
+    assert (kept["media_id"], kept["media_url"]) == (str(media_id), f"media:{media_id}")
+
+
 async def test_lists_go_by_time_and_filter(agent: Company, scene: Scene) -> None:
     later, sooner = HOUR * 3, HOUR * 2
     now = datetime.now(UTC)

@@ -35,6 +35,7 @@ class ScheduledMessage(Base, table=True):
     channel_id: UUID
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
+    media_id: UUID | None = None
     media_url: str | None = columns.maybe_text()
     media_mime_type: str | None = Field(default=None, max_length=255)
     reply_to_id: UUID | None = None

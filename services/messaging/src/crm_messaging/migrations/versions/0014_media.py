@@ -8,4 +8,5 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    op.add_column("messages", sa.Column("media_id", sa.Uuid))
+    for table in ("messages", "scheduled_messages"):
+        op.add_column(table, sa.Column("media_id", sa.Uuid))
