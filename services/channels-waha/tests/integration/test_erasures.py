@@ -59,7 +59,13 @@ async def person(shop: Shop) -> None:
         )
 
 
-async def keep(service: Service, shop: Shop, content: bytes, **of: str | None) -> UUID:
+async def keep(
+    service: Service,
+    shop: Shop,
+    content: bytes,
+    chat_id: str | None = None,
+    sender: str | None = None,
+) -> UUID:
     """A file in the store, and the row that leads to it."""
     assert isinstance(service.settings, ChannelsSettings)
     store = service.settings.media_store
@@ -75,7 +81,8 @@ async def keep(service: Service, shop: Shop, content: bytes, **of: str | None) -
         sha256=file.sha256,
         size=file.size,
         url=f"https://example.com/{MARK}",
-        **of,
+        chat_id=chat_id,
+        sender=sender,
     )
     async with shop.database.tenant(shop.id) as tx:
         await repository.MEDIA.insert(tx, [row])

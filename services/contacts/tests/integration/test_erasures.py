@@ -239,13 +239,13 @@ class TestMerged:
         assert {i["value"] for i in started["identities"]} == {PHONE[1], LID[1]}
         fourth = UUID((await company.value(CreateContact(name="Ana")))["id"])
         for gone in (winner, loser, third):
-            for request in (
+            for about in (
                 GetContact(contact_id=gone),
                 RequestErasure(contact_id=gone),
                 MergeContacts(contact_id=fourth, loser_id=gone),
                 MergeContacts(contact_id=gone, loser_id=fourth),
             ):
-                assert await company.refusal(request) == ("gone", "contact_erased")
+                assert await company.refusal(about) == ("gone", "contact_erased")
         assert (await other_company.value(GetContact(contact_id=theirs)))["name"] == MARK
 
     async def test_names_who_only_others_know_and_nobody_who_is_somebody_else(
@@ -267,8 +267,8 @@ class TestMerged:
     ) -> None:
         contact_id = await person(company)
         for shop in (company, other_company):
-            for state in ("completed", "running"):
-                await with_file(shop, state)
+            for job in ("completed", "running"):
+                await with_file(shop, job)
         erasure = await approved(company, contact_id)
         for kind in (ErasedByMessaging, ErasedByChannels, ErasedByGateway):
             await report(company, kind, erasure, 1)
