@@ -34,6 +34,7 @@ async def settings(database: MigratedDatabase, rabbitmq_server: RabbitServer) ->
         database_url=SecretStr(database.url),
         rabbitmq_url=SecretStr(await rabbitmq_server.create_vhost("contacts")),
         consumer_retry_delays_seconds=(0.05,),
+        erasure_settle_seconds=0,
     )
 
 

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import MetaData, text
 
-from service_kit.tables import plumbing
+from service_kit.tables import erased_identities, erasure_tasks, plumbing
 
 # A list, mostly of one. As a sub-select it is read once a statement, not once a row.
 _SETTING = "current_setting('app.tenant_id', true)"
@@ -23,6 +23,19 @@ def create_plumbing(schema: str) -> None:
         "ALTER TABLE outbox_events SET "
         "(autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)"
     )
+
+
+def create_erasure_tasks(schema: str) -> None:
+    """Create the table of `service_kit.erasing`."""
+    erasure_tasks(MetaData(schema=schema)).create(op.get_bind())
+    protect("erasure_tasks")
+    allow_scope("erasure_tasks", "erase")
+
+
+def create_erased_identities(schema: str) -> None:
+    """Create the table of `service_kit.forgotten`."""
+    erased_identities(MetaData(schema=schema)).create(op.get_bind())
+    protect("erased_identities")
 
 
 def protect(table: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,6 +108,10 @@ class Letter:
         }
 
 
+Wants = Callable[[Letter], bool]
+"""Whether a letter is one of those looked for."""
+
+
 def _text(letter: AbstractIncomingMessage, header: str) -> str | None:
     value = letter.headers.get(header)
     return None if value is None else str(value)
@@ -147,7 +151,7 @@ async def redrive(
 
 
 async def drop(
-    settings: ServiceSettings, queue: topology.EventQueue, wanted: Wanted, limit: int
+    settings: ServiceSettings, queue: topology.EventQueue, wanted: Wants, limit: int
 ) -> Sequence[dict[str, Any]]:
     """Remove letters for good; returns them whole, for whoever may want them after all."""
     dropped = []
@@ -178,7 +182,7 @@ async def _channel(settings: ServiceSettings) -> AsyncIterator[AbstractChannel]:
 
 
 async def _letters(
-    channel: AbstractChannel, queue: topology.EventQueue, wanted: Wanted, limit: int
+    channel: AbstractChannel, queue: topology.EventQueue, wanted: Wants, limit: int
 ) -> AsyncIterator[Letter]:
     """Walk the queue as it was at the start; what is not acknowledged returns to its place."""
     dead = await channel.get_queue(queue.dead_letters.name, ensure=True)

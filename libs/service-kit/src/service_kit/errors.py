@@ -56,6 +56,12 @@ class NotFoundError(ProblemError):
         self.may_come = may_come
 
 
+class GoneError(ProblemError):
+    """It was there and never will be again."""
+
+    kind = "gone"
+
+
 class ConflictError(ProblemError):
     """The state does not allow it."""
 

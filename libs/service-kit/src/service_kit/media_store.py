@@ -155,6 +155,15 @@ class MediaStore:
             raise OSError(f"the store did not take the file: {type(error).__name__}") from error
         return stored
 
+    async def drop(self, tenant_id: str, sha256: str) -> None:
+        """Take a file out of the store, if it is there. Raises OSError when the store is away."""
+        try:
+            await obstore.delete_async(self._store, _key(tenant_id, sha256))
+        except FileNotFoundError:
+            return
+        except BaseError as error:
+            raise OSError(f"the store did not drop the file: {type(error).__name__}") from error
+
     async def read(
         self, tenant_id: str, sha256: str, start: int, length: int
     ) -> AsyncIterator[bytes]:

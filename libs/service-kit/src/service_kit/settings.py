@@ -178,6 +178,11 @@ class ServiceSettings(BaseSettings):
     inbox_retention_days: float = Field(
         default=30.0, description="which events were applied is remembered"
     )
+    erasure_settle_seconds: float = Field(
+        default=1200.0,
+        ge=0,
+        description="an erasure ends so long after its start at the earliest: longer than delays",
+    )
     consumer_retry_delays_seconds: tuple[float, ...] = Field(
         default=(30, 60, 120, 240, 480),
         description="between attempts of an event that fails; then it is a dead letter",

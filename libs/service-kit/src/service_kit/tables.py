@@ -90,3 +90,40 @@ def plumbing(metadata: MetaData) -> list[Table]:
     )
     Index("idx_command_replies_age", replies.c.created_at)
     return [outbox, inbox, replies]
+
+
+def erasure_tasks(metadata: MetaData) -> Table:
+    """Add the erasures a service was told of (`service_kit.erasing`) to its metadata.
+
+    `traces`, by which is searched, is emptied when the erasure is done.
+    """
+    tasks = Table(
+        "erasure_tasks",
+        metadata,
+        Column("tenant_id", String(255), primary_key=True),
+        Column("erasure_id", Uuid, primary_key=True),
+        Column("contact_id", Uuid, nullable=False),
+        Column("traces", JSONB, nullable=False),
+        Column("erased", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+        Column("erased_at", DateTime(timezone=True), nullable=False),
+        Column("correlation_id", String(255)),
+        Column("causation_id", Uuid),
+        Column("next_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+        Column("done_at", DateTime(timezone=True)),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    )
+    open_ = text("done_at IS NULL")
+    Index("idx_erasure_tasks_due", tasks.c.next_at, postgresql_where=open_)
+    return tasks
+
+
+def erased_identities(metadata: MetaData) -> Table:
+    """Add who comes after erased people (`service_kit.forgotten`) to a service's metadata."""
+    return Table(
+        "erased_identities",
+        metadata,
+        Column("tenant_id", String(255), primary_key=True),
+        Column("digest", String(64), primary_key=True),
+        Column("next_contact_id", Uuid, nullable=False),
+        Column("erased_at", DateTime(timezone=True), nullable=False),
+    )

@@ -5,10 +5,12 @@ names a contact is derived from that one id, so contacts and messaging agree wit
 other. Nothing here does I/O.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -29,6 +31,11 @@ _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.u
 _MEXICAN_WITH_ONE = re.compile(r"521(\d{10})")
 _BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
 _ARGENTINE_WITHOUT_NINE = re.compile(r"54([1-8]\d{9})")
+_BRAZILIAN_MOBILE_WITH_NINE = re.compile(r"55(\d{2})9([6-9]\d{7})")
+_MEXICAN = re.compile(r"52(\d{10})")
+_ARGENTINE_WITH_NINE = re.compile(r"549([1-8]\d{9})")
+_TELLING = 8
+"""Digits by which a number is told from others in a text."""
 
 
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
@@ -185,22 +192,77 @@ def released(contact_id: UUID, identity: WhatsAppId) -> UUID:
     return uuid5(_CONTACT_NAMESPACE, f"{contact_id}/{identity.kind}/{identity.canonical}")
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An identity of somebody who was erased: who is shown by it next, and since when."""
+
+    next_contact_id: UUID
+    erased_at: datetime
+
+
+def digest(identity: TenantIdentity) -> str:
+    """What an identity is remembered by after its owner was erased (docs/adr/0022)."""
+    tenant_id, (kind, canonical) = identity
+    return hashlib.sha256(f"{tenant_id}/{kind}/{canonical}".encode()).hexdigest()
+
+
+def is_past(
+    person: tuple[str, Sequence[WhatsAppId]],
+    told_at: datetime,
+    known: Mapping[TenantIdentity, Owned],
+    forgotten: Mapping[TenantIdentity, Forgotten],
+) -> bool:
+    """Whether this was told of a person before they were erased, and only comes now.
+
+    It is of the erased one, and goes with them; the rule is one for contacts and messaging.
+    """
+    tenant_id, shown = person
+    keys = [(tenant_id, identity.key) for identity in shown]
+    after = forgotten.get(keys[0])
+    return after is not None and told_at < after.erased_at and known.keys().isdisjoint(keys)
+
+
+def spellings(identity: WhatsAppId) -> list[str]:
+    """How an identity may be written in texts: its aliases, without plus and server.
+
+    A short one only with its server: too many other numbers contain it.
+    """
+    value, found = identity.canonical, {identity.value, identity.canonical}
+    if identity.kind == "phone":
+        if match := _BRAZILIAN_MOBILE_WITH_NINE.fullmatch(value):
+            found.add(f"55{match[1]}{match[2]}")
+        if match := _MEXICAN.fullmatch(value):
+            found.add(f"521{match[1]}")
+        if match := _ARGENTINE_WITH_NINE.fullmatch(value):
+            found.add(f"54{match[1]}")
+    server = f"@{_SUFFIX[identity.kind]}"
+    return sorted(v if len(v) >= _TELLING else v + server for v in found)
+
+
 def owners(
-    people: Iterable[tuple[str, Sequence[WhatsAppId]]], known: Mapping[TenantIdentity, Owned]
+    people: Iterable[tuple[str, Sequence[WhatsAppId]]],
+    known: Mapping[TenantIdentity, Owned],
+    forgotten: Mapping[TenantIdentity, Forgotten] | None = None,
 ) -> Owners:
     """The rule whose message it is, for contacts and messaging alike.
 
     Each person comes with the tenant whose message it is and the identities it shows, strongest
     first and never empty. The strongest proved one on record decides, then the strongest typed one;
     with none on record, the strongest names a new contact. Every other identity then belongs to
-    that contact too, unless it is proved to be somebody else's, and is proved by the message.
+    that contact too, unless it is proved to be somebody else's, and is proved by the message. One
+    that is `forgotten` names the contact that comes after the erased one.
     """
     result = Owners()
     seen = dict(known)
     for tenant_id, person in people:
         keys = [(tenant_id, identity.key) for identity in person]
         on_record = sorted((seen[key] for key in keys if key in seen), key=lambda o: not o.proved)
-        owner = on_record[0].contact_id if on_record else contact_id(tenant_id, person[0])
+        if on_record:
+            owner = on_record[0].contact_id
+        elif again := (forgotten or {}).get(keys[0]):
+            owner = again.next_contact_id
+        else:
+            owner = contact_id(tenant_id, person[0])
         result.contacts.append(owner)
         for key, identity in zip(keys, person, strict=True):
             before = seen.get(key)

@@ -16,6 +16,7 @@ ProblemKind = Literal[
     "unauthenticated",
     "forbidden",
     "not_found",
+    "gone",
     "conflict",
     "precondition_failed",
     "unavailable",
@@ -35,6 +36,8 @@ class Principal(Contract):
     api_key_id: UUID | None = None
     roles: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+    sole_admin: bool = False
+    """The company has no other active admin. Said only where the route table asks for it."""
 
 
 def _written_out(value: Any) -> Any:

@@ -70,6 +70,7 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
         yield rf"{name}{_PARTITION}(\.dlq)?"
     if service is GATEWAY:
         yield r"(replies|notices)\..+"
+        yield rf"{noun}\.(returns|retry\.\d+ms)"
     else:
         yield rf"{noun}\.(queries|commands|returns|retry\.\d+ms)"
 

@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, media, traffic
-from shared_events.contacts import contact, merge
+from shared_events.contacts import contact, erasure, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.messaging import message, session
@@ -231,7 +231,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
-        *(agent.AgentCreated, agent.AgentUpdated),
+        *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -275,20 +275,22 @@ WEBHOOKS_DELIVERY = EventQueue(
 DOMAIN_EVENTS_ALL = EventQueue(
     "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
 )
+CONTACTS_ERASURES = EventQueue("contacts.erasures", DOMAIN_EVENTS, ["erasure.*"], service=CONTACTS)
+CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
+    EventQueue(f"{s.noun}.erasures", DOMAIN_EVENTS, _keys(erasure.ErasureStarted), service=s)
+    for s in (CHANNELS, WEBHOOKS, GATEWAY)
+)
+"""Messaging hears of erasures behind what was told of the contact before: by its replicas."""
 
 QUEUES = (
     WAHA_MESSAGES,
     WAHA_NOTICES,
     CHANNELS_OUTBOUND,
-    MESSAGING_CHANNEL_EVENTS,
-    MESSAGING_REPLICAS,
-    MESSAGING_WORKFLOWS,
-    CONTACTS_CHANNEL_EVENTS,
-    CONTACT_ENRICHMENT,
-    CONTACTS_TIMELINE,
-    CONTACT_WEBHOOK,
+    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
+    *(CONTACTS_CHANNEL_EVENTS, CONTACT_ENRICHMENT, CONTACTS_TIMELINE, CONTACT_WEBHOOK),
     WEBHOOKS_DELIVERY,
     DOMAIN_EVENTS_ALL,
+    *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
 )
 
 

@@ -7,6 +7,7 @@ from shared_events.identity import (
     conversation_id,
     display_name,
     parse_whatsapp_id,
+    spellings,
     visible,
 )
 
@@ -168,3 +169,21 @@ class TestVisible:
     @pytest.mark.parametrize("text", ["A", "👋", "\u3164x", "1", "-", "מ", "é"])
     def test_something_can(self, text: str) -> None:
         assert visible(f" {text} ") == text
+
+
+class TestSpellings:
+    @pytest.mark.parametrize(
+        ("shown", "written"),
+        [
+            ("551188880001@c.us", ["551188880001", "5511988880001"]),
+            ("5511988880001@c.us", ["551188880001", "5511988880001"]),
+            ("5215512345678@c.us", ["5215512345678", "525512345678"]),
+            ("525512345678@c.us", ["5215512345678", "525512345678"]),
+            ("541123456789@c.us", ["541123456789", "5491123456789"]),
+            ("551133330001@c.us", ["551133330001"]),
+            ("182736451928374@lid", ["182736451928374"]),
+            ("1234567@c.us", ["1234567@c.us"]),
+        ],
+    )
+    def test_are_all_that_whatsapp_may_write(self, shown: str, written: list[str]) -> None:
+        assert spellings(parsed(shown)) == written

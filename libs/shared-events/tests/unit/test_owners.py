@@ -1,12 +1,16 @@
 """Whose message it is: the rule that contacts and messaging apply each by itself."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from shared_events.identity import (
+    Forgotten,
     Owned,
     TenantIdentity,
     WhatsAppId,
     contact_id,
+    digest,
+    is_past,
     owners,
     released,
 )
@@ -120,3 +124,33 @@ class TestTyped:
         for tenant in ("t", "u"):
             alone = owners([one for one in seen if one[0] == tenant], {})
             assert {k: v for k, v in together.new.items() if k[0] == tenant} == alone.new
+
+
+class TestForgotten:
+    AT = datetime(2026, 1, 1, tzinfo=UTC)
+    AFTER = Forgotten(uuid4(), AT)
+
+    def test_identity_names_who_comes_after_in_its_own_company_alone(self) -> None:
+        after = {MY_PHONE: self.AFTER}
+        found = owners([("t", (PHONE, LID)), ("other", (PHONE,)), ("t", (LID,))], {}, after)
+        next_id = self.AFTER.next_contact_id
+        assert found.contacts == [next_id, contact_id("other", PHONE), next_id]
+        assert found.new[MY_PHONE] == Owned(next_id, PHONE.value)
+
+    def test_identity_on_record_again_decides(self) -> None:
+        known = {MY_PHONE: Owned(uuid4(), PHONE.value)}
+        found = owners([("t", (PHONE,))], known, {MY_PHONE: self.AFTER})
+        assert found.contacts == [known[MY_PHONE].contact_id]
+
+    def test_what_was_told_before_is_past_unless_somebody_is_known(self) -> None:
+        person, after = ("t", (PHONE, LID)), {MY_PHONE: self.AFTER}
+        early = self.AT - timedelta(seconds=1)
+        assert is_past(person, early, {}, after)
+        assert not is_past(person, self.AT, {}, after)
+        assert not is_past(("other", (PHONE,)), early, {}, after)
+        assert not is_past(person, early, {MY_LID: Owned(uuid4(), LID.value)}, after)
+
+    def test_digest_is_of_the_canonical_identity_and_of_its_company(self) -> None:
+        assert digest(("t", ALIAS.key)) == digest(MY_PHONE)
+        assert len({digest(MY_PHONE), digest(MY_LID), digest(("other", PHONE.key))}) == 3
+        assert PHONE.canonical not in digest(MY_PHONE)

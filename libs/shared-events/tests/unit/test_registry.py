@@ -59,6 +59,8 @@ class TestEventTypes:
             "contact.identity_linked",
             "contact.identity_released",
             "message.change_requested",
+            "erasure.started",
+            *(f"erasure.done_by_{service.noun}" for service in SERVICES),
         }
 
 

@@ -9,6 +9,7 @@ from crm_contacts import (
     contact_lists,
     contacts,
     custom_fields,
+    erasures,
     jobs,
     merging,
     notes,
@@ -34,6 +35,7 @@ def create_service(settings: ContactsSettings) -> Service:
     timeline.add_to(service)
     trackings.add_to(service)
     jobs.add_to(service, settings)
+    erasures.add_to(service)
     return service
 
 

@@ -1,6 +1,6 @@
 """The base of the gateway's tables."""
 
-from service_kit.tables import plumbing
+from service_kit.tables import erasure_tasks, plumbing
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
@@ -11,3 +11,4 @@ class Base(SQLModel, registry=registry(metadata=MetaData(schema="gateway"))):
 
 
 plumbing(Base.metadata)
+erasure_tasks(Base.metadata)

@@ -109,6 +109,16 @@ class TestQuery:
         assert refused == (400, "unknown_parameter")
 
 
+class TestFourEyes:
+    async def test_only_who_asks_for_it_is_told_whether_there_is_another_admin(
+        self, rest: Rest
+    ) -> None:
+        await rest.asks("POST", f"/erasures/{ID}/approve")
+        assert rest.bus.said["principal"].sole_admin
+        await rest.asks("GET", f"/erasures/{ID}")
+        assert not rest.bus.said["principal"].sole_admin
+
+
 class TestBody:
     async def test_keeps_apart_what_was_set_and_what_was_left_out(self, rest: Rest) -> None:
         merge_patch = "application/merge-patch+json"

@@ -4,7 +4,15 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import MESSAGING
 
-from crm_messaging import conversations, merging, messages, replicas, reports, sessions
+from crm_messaging import (
+    conversations,
+    erasures,
+    merging,
+    messages,
+    replicas,
+    reports,
+    sessions,
+)
 from crm_messaging.settings import MessagingSettings
 
 
@@ -16,6 +24,7 @@ def create_service(settings: MessagingSettings) -> Service:
     messages.add_to(service, settings)
     conversations.add_to(service)
     sessions.add_to(service, settings)
+    erasures.add_to(service)
     reports.add_to(service)
     return service
 

@@ -1,6 +1,6 @@
 """The service's own schema in PostgreSQL."""
 
-from service_kit.tables import plumbing
+from service_kit.tables import erased_identities, erasure_tasks, plumbing
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
@@ -13,3 +13,5 @@ class Base(SQLModel, registry=registry(metadata=MetaData(schema=SCHEMA))):
 
 
 plumbing(Base.metadata)
+erasure_tasks(Base.metadata)
+erased_identities(Base.metadata)

@@ -6,7 +6,7 @@ from service_kit.sealing import Seal
 from service_kit.service import Service
 from shared_events.services import WEBHOOKS
 
-from crm_webhooks import deliveries, endpoints, event_log, recoveries
+from crm_webhooks import deliveries, endpoints, erasures, event_log, recoveries
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import Vault
 from crm_webhooks.settings import WebhooksSettings
@@ -24,6 +24,7 @@ def create_service(settings: WebhooksSettings) -> Service:
     deliveries.add_to(service, settings, repository, egress, vault)
     recoveries.add_to(service, repository)
     event_log.add_to(service, settings)
+    erasures.add_to(service)
     return service
 
 

@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 
 from service_kit.cause import Cause
 from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.identity import WhatsAppId
 
 from crm_channels_waha.media.models import MediaRow
 
@@ -25,6 +26,13 @@ def media_id(channel_id: UUID, message: ChannelMessageReceived) -> UUID:
     return uuid5(channel_id, f"media/{message.chat_id}/{message.external_id}")
 
 
+def _sender(message: ChannelMessageReceived) -> str | None:
+    if message.direction != "inbound":
+        return None
+    shown = message.person.identities[0]
+    return WhatsAppId(shown.kind, shown.value).chat_id
+
+
 def row_of(
     message: ChannelMessageReceived, tenant_id: str, server_url: str, cause: Cause
 ) -> MediaRow | None:
@@ -41,6 +49,7 @@ def row_of(
         filename=media.filename,
         channel_id=message.channel.id,
         chat_id=message.chat_id,
+        sender=_sender(message),
         external_id=message.external_id,
         content_type=message.content_type,
         url=media.url,

@@ -78,6 +78,10 @@ class Fetching:
             log.warning("media_not_stored", media=str(row.id), error=repr(error))
             return NotYet("store_unavailable")
 
+    async def throw_away(self, tenant_id: str, file: StoredFile) -> None:
+        """Take a file out of the store again."""
+        await self._store.drop(tenant_id, file.sha256)
+
     async def _download(self, row: MediaRow, waha: Waha, url: str) -> Fetched:
         limit = self._limits.get(row.content_type or "", self._limits["document"])
         async with self._store.intake(limit) as intake:

@@ -27,6 +27,11 @@ class MediaRow(Base, table=True):
             "created_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "idx_media_content",
+            *("tenant_id", "sha256"),
+            postgresql_where=text("sha256 IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -40,6 +45,8 @@ class MediaRow(Base, table=True):
     sha256: str | None = Field(default=None, max_length=64)
     channel_id: UUID | None = None
     chat_id: str | None = Field(default=None, max_length=255)
+    sender: str | None = Field(default=None, max_length=255)
+    """Whose it is, by a WhatsApp id of theirs; None for what we sent."""
     external_id: str | None = Field(default=None, max_length=255)
     content_type: str | None = Field(default=None, max_length=50)
     url: str | None = columns.maybe_text()

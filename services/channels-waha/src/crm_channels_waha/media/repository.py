@@ -36,6 +36,9 @@ UPDATE media SET attempts = attempts + 1, next_at = now() + make_interval(secs =
 FROM chosen WHERE media.id = chosen.id AND media.tenant_id = chosen.tenant_id
 RETURNING media.*
 """
+_KEPT = """
+SELECT EXISTS (SELECT 1 FROM media WHERE tenant_id = $1 AND sha256 = $2 AND id <> $3)
+"""
 _FIND = "SELECT * FROM media WHERE tenant_id = $1 AND id = $2"
 _AGAIN = """
 UPDATE media SET next_at = now() + make_interval(secs => $3), reason = $4, updated_at = now()
@@ -81,6 +84,19 @@ async def claim(
 async def find(tx: Transaction, media_id: UUID) -> MediaRow | None:
     """A file of the transaction's tenant."""
     return await MEDIA.first(tx, _FIND, tx.tenant_id, media_id)
+
+
+async def is_kept(tx: Transaction, sha256: str, *, but: UUID) -> bool:
+    """Whether another file of the transaction's tenant has this content."""
+    kept: bool = await tx.fetchval(_KEPT, tx.tenant_id, sha256, but)
+    return kept
+
+
+async def remove(tx: Transaction, media_id: UUID) -> int:
+    """Forget a file; how many those were."""
+    return await tx.execute(
+        "DELETE FROM media WHERE tenant_id = $1 AND id = $2", tx.tenant_id, media_id
+    )
 
 
 async def try_again(tx: Transaction, media_id: UUID, pause_seconds: float, reason: str) -> None:

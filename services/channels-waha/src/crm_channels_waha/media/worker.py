@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
+from service_kit.media_store import StoredFile
 from shared_events.channels.media import ChannelMediaFailed, ChannelMediaStored
 from shared_events.identity import conversation_id
 
@@ -127,6 +128,7 @@ class MediaWorker:
         match outcome:
             case Fetched(file, mime_type):
                 if not await repository.mark_stored(tx, row.id, mime_type, file.size, file.sha256):
+                    await self._throw_away(tx, row, file)
                     return
                 told = ChannelMediaStored.model_validate(
                     {**about, "mime_type": mime_type, "size": file.size}
@@ -140,3 +142,10 @@ class MediaWorker:
                 await repository.try_again(tx, row.id, pause, reason)
                 return
         tx.outbox.add(told, conversation_id(row.channel_id, row.chat_id))
+
+    async def _throw_away(self, tx: Transaction, row: MediaRow, file: StoredFile) -> None:
+        """Nobody keeps a file whose row was erased while it was being fetched."""
+        if await repository.find(tx, row.id) is None and not await repository.is_kept(
+            tx, file.sha256, but=row.id
+        ):
+            await self._fetching.throw_away(row.tenant_id, file)

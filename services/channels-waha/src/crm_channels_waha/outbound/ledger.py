@@ -46,6 +46,11 @@ SELECT *, greatest(extract(epoch FROM next_attempt_at - now()), 0)::float8 AS du
 ORDER BY greatest(next_attempt_at, now()), seq
 LIMIT 1
 """
+_CANCEL = """
+UPDATE outbound_messages SET state = 'failed', next_attempt_at = NULL, updated_at = now()
+WHERE tenant_id = $1 AND chat_id = ANY($2::text[]) AND state IN ('pending', 'unknown')
+RETURNING *
+"""
 OPEN_STATES = ("pending", "sending", "unknown")
 
 
@@ -177,6 +182,15 @@ def tell_failed(tx: Transaction, row: OutboundMessage, code: str, reason: str) -
     aggregate = conversation_id(row.channel_id, row.chat_id)
     event = _failure(row, code, reason)
     tx.outbox.add(event, aggregate, tenant_id=row.tenant_id, cause=cause_of(row))
+
+
+async def cancel(tx: Transaction, tenant_id: str, chats: Sequence[str]) -> int:
+    """Nothing more is sent to these chats, and it is told of each; returns how many those are."""
+    rows = await MESSAGES.find(tx, _CANCEL, tenant_id, list(chats))
+    for row in rows:
+        event = _failure(row, "erased", "The contact was erased.")
+        tx.outbox.add(event, conversation_id(row.channel_id, row.chat_id), cause=cause_of(row))
+    return len(rows)
 
 
 def _failure(

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from asyncpg import SerializationError
+from service_kit import forgotten
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
@@ -21,6 +23,7 @@ from shared_events.identity import (
     TenantIdentity,
     WhatsAppId,
     display_name,
+    is_past,
     owners,
     visible,
 )
@@ -52,12 +55,28 @@ class _Person:
 _People = dict[Ref, _Person]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages and whose they are; `stored` are the contacts on record, locked."""
+
+    events: Sequence[Received]
+    seen: Sequence[tuple[str, list[WhatsAppId]]]
+    found: Owners
+    same: Sequence[Same]
+    stored: dict[Ref, Known]
+
+
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
-    """Create and complete the contacts of these messages, each company's in their order."""
-    seen = [(e.tenant_id, _shown(e)) for e in events]
-    found, same, stored = await _locked(tx, seen)
-    if any(known.merged_into for known in stored.values()):
-        found, same, stored = await _locked(tx, seen)  # merged while its lock was waited for
+    """Create and complete the contacts of these messages, each company's in their order.
+
+    Raises SerializationError, which all of it is repeated for, where one is erased meanwhile.
+    """
+    batch = await _locked(tx, events)
+    if any(known.merged_into for known in batch.stored.values()):
+        batch = await _locked(tx, events)  # merged while its lock was waited for
+    if any(known.erased_at for known in batch.stored.values()):
+        raise SerializationError("a contact was erased meanwhile")
+    events, seen, found, stored = batch.events, batch.seen, batch.found, batch.stored
     refs = [(e.tenant_id, contact_id) for e, contact_id in zip(events, found.contacts, strict=True)]
     losers = {key: (key[0], contact_id) for key, contact_id in found.lost.items()}
 
@@ -85,22 +104,32 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
     await referrals.note(tx, zip(found.contacts, events, strict=True))
-    await linked.merge(tx, same, [event.cause for event in events])
+    await linked.merge(tx, batch.same, [event.cause for event in events])
 
 
-async def _locked(
-    tx: Transaction, seen: Sequence[tuple[str, list[WhatsAppId]]]
-) -> tuple[Owners, Sequence[Same], dict[Ref, Known]]:
-    """Whose messages these are, who is the same, and the contacts on record of all, locked."""
-    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
+    """Whose messages these are, who is the same, and the contacts on record of all, locked.
+
+    What was told of somebody before they were erased is left out: it goes with them.
+    """
+    people = [(event.tenant_id, _shown(event)) for event in events]
+    keys = {(tenant_id, identity.key) for tenant_id, shown in people for identity in shown}
     known = await identities.find_locked(tx, keys)
-    found = owners(seen, known)
+    erased = await forgotten.find(tx, keys - known.keys())
+    there = [
+        (event, person)
+        for event, person in zip(events, people, strict=True)
+        if not is_past(person, event.body.occurred_at, known, erased)
+    ]
+    seen = [person for _, person in there]
+    found = owners(seen, known, erased)
     same = linked.shown(seen, found, known)
     await linked.prepare(tx, same)
     refs = [(tenant_id, id_) for (tenant_id, _), id_ in zip(seen, found.contacts, strict=True)]
     refs += [(key[0], contact_id) for key, contact_id in found.lost.items()]
     refs += [one.loser for one in same]
-    return found, same, await repository.find_known_for_update(tx, refs)
+    stored = await repository.find_known_for_update(tx, refs)
+    return _Batch([event for event, _ in there], seen, found, same, stored)
 
 
 def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:

@@ -16,6 +16,8 @@ _LIVE = text("deleted_at IS NULL")
 class Contact(Base, table=True):
     """A person or group a company talks with; `deleted_at` marks a soft deletion.
 
+    Of one with `erased_at` there is nothing left but the id, which is never given again.
+
     `search_text`, `sort_name` and `tag_keys` follow from the other columns (see `search.derive`):
     computed here, they need no function in an index.
     """
@@ -93,6 +95,7 @@ class Contact(Base, table=True):
     sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
     tag_keys: list[str] = columns.texts()
     deleted_at: datetime | None = columns.maybe_moment()
+    erased_at: datetime | None = columns.maybe_moment()
     merged_into: UUID | None = None
     """Who it is by now; such a contact is deleted too, and never comes back by itself."""
     version: int = 1

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError
+from service_kit.errors import ConflictError, GoneError, NotFoundError
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -60,6 +60,7 @@ class Known:
     first_interaction_at: datetime | None = None
     last_interaction_at: datetime | None = None
     deleted_at: datetime | None = None
+    erased_at: datetime | None = None
     merged_into: UUID | None = None
 
     def teach(self, contact: Contact) -> Contact:
@@ -107,13 +108,23 @@ async def get_live(tx: Transaction, contact_id: UUID, *, keep: bool = False) -> 
 def live(contact: Contact | None) -> Contact:
     """The contact, if it is there to be read and written about.
 
-    Raises NotFoundError for one that is missing, deleted or another tenant's, and ConflictError
-    `contact_merged` for one that is somebody else by now.
+    Raises NotFoundError for one that is missing, deleted or another tenant's, GoneError
+    `contact_erased`, and ConflictError `contact_merged` for one that is somebody else by now.
     """
-    if contact is not None and contact.merged_into is not None:
-        raise merged(contact.merged_into)
-    if contact is None or contact.deleted_at is not None:
+    contact = kept(contact)
+    if contact.deleted_at is not None:
         raise NotFoundError("contact")
+    return contact
+
+
+def kept(contact: Contact | None) -> Contact:
+    """The contact, deleted or not, as long as it is one of its own; raises as `live` does."""
+    if contact is None:
+        raise NotFoundError("contact")
+    if contact.erased_at is not None:
+        raise GoneError("contact_erased", "Everything about this contact was erased.")
+    if contact.merged_into is not None:
+        raise merged(contact.merged_into)
     return contact
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from service_kit import forgotten
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import ConflictError, PreconditionFailedError
 from service_kit.ids import uuid7
 from shared_events import identity
 from shared_events.contacts import contact as contract
@@ -39,7 +40,7 @@ Edit = Callable[[Contact], dict[str, Any]]
 
 
 async def get(tx: Transaction, contact_id: UUID) -> contract.Contact:
-    """The contact; NotFoundError when missing, deleted or another tenant's.
+    """The contact; NotFoundError when missing, deleted or another tenant's, GoneError if erased.
 
     ConflictError `contact_merged`, here and below, for one that was merged into another one.
     """
@@ -58,6 +59,8 @@ async def create(
     """
     owner_id = await _owner_id(tx, phone) if phone else None
     if owner_id is not None and (owner := (await _locked(tx, owner_id)).get(owner_id)):
+        if owner.erased_at is not None:  # just now: the next look finds nobody
+            raise ConflictError("contact_changed", "It was erased meanwhile; try again.")
         if owner.merged_into is not None:  # while we waited for its lock
             raise _exists(owner.merged_into)
         if owner.deleted_at is None:
@@ -67,7 +70,7 @@ async def create(
     now = datetime.now(UTC)
     contact = Contact(
         **fields,
-        id=owner_id or (identity.contact_id(tx.tenant_id, phone) if phone else uuid7()),
+        id=owner_id or (await _first_id(tx, phone) if phone else uuid7()),
         tenant_id=tx.tenant_id,
         source=SOURCE_REST,
         created_at=now,
@@ -94,7 +97,7 @@ async def change(
     """Give a contact the columns that `edit` makes of it; `move` says who does it.
 
     `phone` is the identity of a phone among them: it becomes one more identity of this contact.
-    Raises NotFoundError, PreconditionFailedError `stale_version` and ConflictError
+    Raises NotFoundError, GoneError, PreconditionFailedError `stale_version` and ConflictError
     `contact_exists` when another contact has the phone.
     """
     owner_id = await _owner_id(tx, phone) if phone else None
@@ -139,13 +142,10 @@ async def restore(
 ) -> contract.Contact:
     """Take a deletion back; who was not deleted stays as it is.
 
-    Raises NotFoundError, PreconditionFailedError, and ConflictError `restore_too_late`.
+    Raises NotFoundError, GoneError, PreconditionFailedError, and ConflictError
+    `restore_too_late`.
     """
-    contact = (await _locked(tx, contact_id)).get(contact_id)
-    if contact is None:
-        raise NotFoundError("contact")
-    if contact.merged_into is not None:
-        raise repository.merged(contact.merged_into)
+    contact = repository.kept((await _locked(tx, contact_id)).get(contact_id))
     PreconditionFailedError.check(expected_version, contact.version)
     if contact.deleted_at is None:
         return (await repository.to_resources(tx, [contact]))[0]
@@ -203,6 +203,13 @@ async def _owner_id(tx: Transaction, phone: WhatsAppId) -> UUID | None:
     return next((owned.contact_id for owned in found.values()), None)
 
 
+async def _first_id(tx: Transaction, phone: WhatsAppId) -> UUID:
+    """The id of the contact whom a phone of nobody's makes: that which a message would give it."""
+    key = tx.tenant_id, phone.key
+    after = (await forgotten.find(tx, [key])).get(key)
+    return after.next_contact_id if after else identity.contact_id(tx.tenant_id, phone)
+
+
 async def _take(
     tx: Transaction, phone: WhatsAppId, contact_id: UUID, owner: Contact | None
 ) -> None:
@@ -229,7 +236,8 @@ async def _release(tx: Transaction, phone: WhatsAppId, contact: Contact) -> None
     owned = (await identities.find(tx, [key])).get(key)
     if owned is None or owned.proved or owned.contact_id != contact.id:
         return
-    next_id = identity.released(contact.id, phone)
+    after = (await forgotten.find(tx, [key])).get(key)
+    next_id = after.next_contact_id if after else identity.released(contact.id, phone)
     await identities.save(tx, {key: Owned(next_id, owned.value, proved=False)})
     gone = contract.ContactIdentity(kind=phone.kind, value=owned.value, proved=False)
     tx.outbox.add(

@@ -19,6 +19,10 @@ class Callers(Protocol):
         """Who asks; raises UnauthenticatedError when it is nobody we know."""
         ...
 
+    async def alone(self, principal: Principal) -> Principal:
+        """The same, saying whether the company has no other admin."""
+        ...
+
 
 class KnownCallers:
     """Tells it by what our own database says of tokens and keys."""
@@ -39,6 +43,13 @@ class KnownCallers:
         if "authorization" in http.headers:
             raise MalformedError("two_credentials", "Send a bearer token or X-Api-Key, not both.")
         return await self._of_key(key, address_of(http))
+
+    async def alone(self, principal: Principal) -> Principal:
+        """The same, saying whether the company has no other active admin: UnavailableError."""
+        if principal.user_id is None:
+            return principal
+        sole = await self._standings.is_sole_admin(principal.tenant_id, principal.user_id)
+        return principal.model_copy(update={"sole_admin": sole})
 
     async def _of_token(self, token: str) -> Principal:
         proof = self._tokens.read(token)

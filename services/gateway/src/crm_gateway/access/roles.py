@@ -12,6 +12,7 @@ PERMISSIONS = frozenset(
         "contacts.delete",
         "contacts.export",
         "custom_fields.manage",
+        "erasures.manage",
         "messages.read",
         "messages.send",
         "sessions.read",

@@ -31,6 +31,9 @@ _PERSON = """
 SELECT a.role, a.active, u.token_version FROM agents a JOIN users u ON u.id = a.id
 WHERE a.tenant_id = $1 AND a.id = $2
 """
+_OTHER_ADMIN = """
+SELECT true FROM agents WHERE tenant_id = $1 AND role = 'admin' AND active AND id <> $2 LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,14 @@ class Standings:
         except Exception as error:
             raise judged(error) from error
         return found if found and found.active else None
+
+    async def is_sole_admin(self, tenant_id: str, user_id: UUID) -> bool:
+        """Whether nobody else is an active admin, as it is right now; raises UnavailableError."""
+        try:
+            async with self._database.tenant(tenant_id, read_only=True) as tx:
+                return await tx.fetchval(_OTHER_ADMIN, tenant_id, user_id) is None
+        except Exception as error:
+            raise judged(error) from error
 
     async def person_changed(self, tx: Transaction, user_id: UUID) -> None:
         """Have every process read the person anew once the transaction is committed."""

@@ -14,6 +14,7 @@ STATUS: dict[ProblemKind, int] = {
     "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
+    "gone": 410,
     "precondition_failed": 412,
     "invalid": 422,
     "internal": 500,

@@ -101,7 +101,8 @@ class Endpoint:
         """Who asks; raises when it is nobody we know or somebody who may not."""
         principal = await self.backing.callers.principal(http)
         answer_with(http.scope, self.backing.quotas.take(principal))
-        return self._permitted(principal)
+        permitted = self._permitted(principal)
+        return await self.backing.callers.alone(permitted) if self.row.four_eyes else permitted
 
     def _permitted(self, principal: Principal) -> Principal:
         """Who asks, again; raises ForbiddenError when that is somebody who may not."""

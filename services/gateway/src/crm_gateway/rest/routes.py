@@ -10,6 +10,7 @@ from shared_events.contacts import (
     contact_import,
     contact_list,
     custom_field,
+    erasure,
     merge,
     note,
     pipeline,
@@ -55,6 +56,20 @@ ROUTES: tuple[Row, ...] = (
         "/contacts/by-identity/{identity_kind}/{value}",
         "contacts.create",
         contact.UpsertContact,
+    ),
+    Row("GET", "/contacts/{contact_id}/legal-hold", "contacts.delete", erasure.GetLegalHold),
+    Row("PUT", "/contacts/{contact_id}/legal-hold", "erasures.manage", erasure.PlaceLegalHold),
+    Row(
+        "DELETE", "/contacts/{contact_id}/legal-hold", "erasures.manage", erasure.LiftLegalHold, 204
+    ),
+    Row("POST", "/erasures", "contacts.delete", erasure.RequestErasure, 201),
+    Row("GET", "/erasures/{erasure_id}", "contacts.delete", erasure.GetErasure),
+    Row(
+        "POST",
+        "/erasures/{erasure_id}/approve",
+        "erasures.manage",
+        erasure.ApproveErasure,
+        four_eyes=True,
     ),
     Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
     Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),

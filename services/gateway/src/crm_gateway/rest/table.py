@@ -27,6 +27,7 @@ class Row:
     a created thing is found, when not below the path itself. A `live` one answers with a stream.
     `pieces` is the request that brings the file of a form, piece by piece, before this one is made
     of it. `audited`: an administrative act, though its permission is not one to manage something.
+    `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Row:
     status: int = 200
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
+    four_eyes: bool = False
     file: Literal["in", "out"] | None = None
     live: bool = False
     pieces: type[Request[Any]] | None = None

@@ -72,6 +72,8 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     known = await repository.find_ids(tx, _mentioned(events))
     arrivals: dict[MessageKey, _Arrival] = {}
     for event, person in zip(events, persons, strict=True):
+        if person is None:  # told of somebody who was erased since
+            continue
         arrival = _Arrival(event.tenant_id, event.data, person, event.cause)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
@@ -103,7 +105,7 @@ def _sender(event: Received) -> people.Sender:
     # On an outbound message the name is the company's own.
     name = data.person.push_name if data.direction == "inbound" else None
     identities = tuple(WhatsAppId(i.kind, i.value) for i in data.person.identities)
-    return people.Sender(event.tenant_id, identities, name)
+    return people.Sender(event.tenant_id, identities, event.body.occurred_at, name)
 
 
 def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:

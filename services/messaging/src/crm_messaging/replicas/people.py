@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from typing import cast
 from uuid import UUID
 
+from service_kit import forgotten
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.search import searchable
@@ -17,6 +19,7 @@ from shared_events.identity import (
     TenantIdentity,
     WhatsAppId,
     display_name,
+    is_past,
     owners,
 )
 
@@ -43,11 +46,20 @@ FROM ours WHERE r.tenant_id = ours.tenant_id AND r.kind = ours.kind
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Somebody a tenant's message shows: WhatsApp ids, strongest first, and the name they chose."""
+    """Somebody a tenant's message shows: WhatsApp ids, strongest first, and the name they chose.
+
+    `told_at` is when that was told.
+    """
 
     tenant_id: str
     identities: tuple[WhatsAppId, ...]
+    told_at: datetime
     push_name: str | None = None
+
+    @property
+    def seen(self) -> tuple[str, tuple[WhatsAppId, ...]]:
+        """Whose message shows whom, as the rule of identity takes it."""
+        return self.tenant_id, self.identities
 
     @property
     def phone(self) -> str | None:
@@ -55,26 +67,30 @@ class Sender:
         return next((i.phone for i in self.identities if i.phone), None)
 
 
-async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactRef]:
+async def resolve(tx: Transaction, people: Sequence[Sender]) -> list[ContactRef | None]:
     """The contact of each person, in order; people and identities not known yet are recorded.
 
-    Nobody merges them until the transaction ends.
+    None for somebody who was erased since it was told: nothing is recorded of them. Nobody merges
+    the others until the transaction ends.
     """
-    seen = [(person.tenant_id, person.identities) for person in people]
-    keys = {(tenant_id, identity.key) for tenant_id, shown in seen for identity in shown}
+    keys = {(person.tenant_id, i.key) for person in people for i in person.identities}
     while True:
-        found = owners(seen, await on_record(tx, sorted(keys)))
+        known = await on_record(tx, sorted(keys))
+        erased = await forgotten.find(tx, keys - known.keys())
+        there = [p for p in people if not is_past(p.seen, p.told_at, known, erased)]
+        found = owners([p.seen for p in there], known, erased)
         if not found.new or await _record(tx, found.new) == len(found.new):
             break  # else somebody recorded one meanwhile: look again
     if found.renamed or found.moved:
         await _rename(tx, found.renamed | found.moved)
-    contacts = [(p.tenant_id, c) for p, c in zip(people, found.contacts, strict=True)]
-    known = await merged.current(tx, contacts)
-    missing = {c: p for c, p in zip(contacts, people, strict=True) if c not in known}
+    contacts = [(p.tenant_id, c) for p, c in zip(there, found.contacts, strict=True)]
+    refs = await merged.current(tx, contacts)
+    missing = {c: p for c, p in zip(contacts, there, strict=True) if c not in refs}
     if missing:
         await _introduce(tx, missing)
-        known |= await merged.current(tx, missing)
-    return [known[contact] for contact in contacts]
+        refs |= await merged.current(tx, missing)
+    rows = {id(p): refs[c] for p, c in zip(there, contacts, strict=True)}
+    return [rows.get(id(person)) for person in people]
 
 
 async def get_contact(tx: Transaction, contact_id: UUID) -> ContactRef:

@@ -12,6 +12,7 @@ from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
 from service_kit.rows import Rows
+from shared_events.contacts.erasure import ErasureStarted
 
 from crm_webhooks.deliveries.trace import trace_headers
 from crm_webhooks.event_log.models import LoggedEvent
@@ -39,6 +40,11 @@ async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     await _LOG.insert(tx, rows, unless="(event_id)")
 
 
+def _kept(event_type: str, data: Any) -> Any:
+    """What an event said; whom to erase is kept nowhere (docs/adr/0022)."""
+    return {**data, "identities": []} if event_type == ErasureStarted.event_type else data
+
+
 def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
@@ -52,7 +58,7 @@ def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
             aggregate_id=UUID(envelope["aggregate_id"]),
             aggregate_type=envelope["aggregate_type"],
             tenant_id=event.tenant_id,
-            payload=envelope["data"],
+            payload=_kept(envelope["event_type"], envelope["data"]),
             occurred_at=datetime.fromisoformat(envelope["occurred_at"]).astimezone(UTC),
             seq=seq,
             correlation_id=trace.get("X-Request-Id"),

@@ -55,6 +55,9 @@ class Bearers:
         proof = self._tokens.read(bearer_token(http))
         return Principal(tenant_id=proof.tenant_id, user_id=proof.user_id, permissions=("*",))
 
+    async def alone(self, principal: Principal) -> Principal:
+        return principal.model_copy(update={"sole_admin": True})
+
 
 class Blind:
     """Sees nothing of what is done."""

@@ -51,7 +51,8 @@ async def _apply(
     if not reported:
         return
     edits = [one for one in reported if isinstance(one.change, Edit)]
-    authors = await people.whose(tx, [people.Sender(e.key[0], e.change.author) for e in edits])
+    senders = [people.Sender(e.key[0], e.change.author, e.change.at) for e in edits]
+    authors = await people.whose(tx, senders)
     whose = {id(one): contact_id for one, contact_id in zip(edits, authors, strict=True)}
     changing = await Changing.of(
         tx,

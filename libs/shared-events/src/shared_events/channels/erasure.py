@@ -1,0 +1,7 @@
+"""The end of an erasure in this service (docs/adr/0022)."""
+
+from shared_events.erasing import ErasureReport
+
+
+class ErasedByChannels(ErasureReport, type="erasure.done_by_channels"):
+    """Channels-waha holds nothing of an erased person any more."""
