@@ -30,7 +30,8 @@ VALUES (gen_random_uuid(), $1, 'agent', gen_random_uuid(), 'Ana', 'hold.place', 
     '', 'request-1', $2)
 """
 _USER = """
-INSERT INTO users (id, tenant_id, name, email) VALUES ($1, $2, 'Ana', $1::text || '@example.com')
+INSERT INTO users (id, tenant_id, name, email)
+VALUES ($1::uuid, $2, 'Ana', $1::uuid || '@example.com')
 """
 _AGENT = "INSERT INTO agents (id, tenant_id, role) VALUES ($1, $2, $3)"
 
