@@ -278,7 +278,10 @@ class TestRoles:
             "agent": ("messages.", "sessions."),
         }[role]
         also = {
-            "supervisor": {"agents.read", "pipelines.read", "events.read", "custom_fields.manage"},
+            "supervisor": {
+                *("agents.read", "pipelines.read", "events.read", "reports.read"),
+                "custom_fields.manage",
+            },
             "agent": {
                 *("contacts.read", "contacts.update", "notes.create", "notes.read"),
                 "events.read",

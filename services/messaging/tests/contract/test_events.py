@@ -150,10 +150,13 @@ class TestWhatMessagingIsTold:
         deleted = examples.load("contact.deleted")["data"]["contact_id"]
         merged = examples.load("contact.merged")["data"]
         winner, loser = merged["winner"]["id"], merged["loser"]["id"]
+        erased = examples.load("erasure.started")["data"]
+        (erased_with,) = erased["merged"]
         assert contacts == {
             deleted: (True, None),
             winner: (False, None),
             loser: (True, UUID(winner)),
+            erased_with: (True, UUID(erased["contact_id"])),
         }
         (channel,) = await scene.rows("SELECT * FROM channel_refs WHERE seq > 0")
         assert channel["deleted"]

@@ -171,7 +171,8 @@ class TestMigration:
             " DROP COLUMN send_at, DROP COLUMN expires_at, DROP COLUMN media_id;"
             "ALTER TABLE channel_refs DROP COLUMN status;"
             "ALTER TABLE contact_refs DROP COLUMN merged_into, DROP COLUMN threads;"
-            "DROP TABLE message_versions, message_reactions, parked_changes, scheduled_messages"
+            "DROP TABLE message_versions, message_reactions, parked_changes, scheduled_messages,"
+            " erasure_tasks, erased_identities"
         )
         await admin.close()
         await migrate(own_database, MESSAGING.package)

@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
-from service_kit.errors import InvalidError, MalformedError, UnavailableError
+from service_kit.errors import InvalidError, UnavailableError
 from service_kit.media_links import MediaLinks
 from service_kit.media_store import UNKNOWN_TYPE, FileTooLargeError, Intake, MediaStore
 from starlette.requests import Request
 
 from crm_gateway.problems.errors import HttpError, too_large, too_slow
+from crm_gateway.rest.multipart import FormReader
 
-_FORM = "multipart/form-data"
-_AROUND_BYTES = 8192
-"""What a form may have beside its file: boundaries and headers."""
+_PIECE_BYTES = 65_536
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_NAME = 255
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
@@ -43,13 +41,7 @@ class Files:
         Raises HttpError 408, 413 and 415, MalformedError for what is no form, InvalidError for a
         form without just one part `file`, UnavailableError when there is no room or no store.
         """
-        media_type, options = parse_options_header(http.headers.get("content-type", ""))
-        boundary = options.get("boundary")
-        if media_type != _FORM or not boundary:
-            raise _no_form()
-        declared = http.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_bytes + _AROUND_BYTES:
-            raise too_large(self._max_bytes)
+        reader = FormReader(http, file_bytes=self._max_bytes, piece_bytes=_PIECE_BYTES)
         if self._room.locked():
             raise UnavailableError("uploads_busy", "Too many uploads at once; try again shortly.")
         try:
@@ -58,12 +50,10 @@ class Files:
                 asyncio.timeout(self._seconds),
                 self.store.intake(self._max_bytes) as intake,
             ):
-                filename = await _read_form(http, boundary, intake)
+                filename = await _read_form(reader, intake)
                 stored = await self.store.keep(tenant_id, intake)
         except FileTooLargeError:
             raise too_large(self._max_bytes) from None
-        except MultipartError as error:
-            raise MalformedError("invalid_form", f"The form cannot be read: {error}.") from None
         except TimeoutError:
             raise too_slow() from None
         except OSError:
@@ -76,34 +66,21 @@ class Files:
         }
 
 
-async def _read_form(http: Request, boundary: str, intake: Intake) -> str:
+async def _read_form(reader: FormReader, intake: Intake) -> str:
     """Hand the form's one file to the intake; returns its name."""
-    filename: str | None = None
-    parser = PushMultipartParser(boundary, strict=True)
-    async for chunk in http.stream():
-        for event in parser.parse(chunk) if chunk else ():
-            if isinstance(event, MultipartSegment):
-                if event.name != "file" or filename is not None:
-                    raise InvalidError.field(
-                        [event.name[:100]], "extra_forbidden", "The form has one part, `file`."
-                    )
-                filename = clean_name(event.filename or "")
-            elif event:
-                await intake.add(bytes(event))
-    parser.close()
-    if filename is None:
+    async for piece in reader.pieces():
+        await intake.add(piece)
+    for name in reader.form.fields:
+        raise InvalidError.field([name[:100]], "extra_forbidden", "The form has one part, `file`.")
+    if reader.form.filename is None:
         raise InvalidError.field("file", "missing", "The form has one part, `file`.")
-    return filename
+    return clean_name(reader.form.filename)
 
 
 def clean_name(name: str) -> str:
     """A name for a file, whatever somebody called it: no path, nothing invisible, not too long."""
     last = re.split(r"[/\\]", _NO_NAME.sub("", name))[-1].strip()
     return "file" if last in ("", ".", "..") else last[-_LONGEST_NAME:]
-
-
-def _no_form() -> HttpError:
-    return HttpError(415, "unsupported_media_type", f"Send {_FORM}.", headers={"Accept": _FORM})
 
 
 def part_of(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] | None:

@@ -1,11 +1,11 @@
 """A form with a file (RFC 7578), read as it comes: nothing but the piece in hand is held."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from service_kit.errors import InvalidError, MalformedError
 from starlette.requests import Request
 
@@ -18,6 +18,7 @@ MAX_FIELD_BYTES = 65_536
 UPLOAD_SECONDS = 300.0
 """For all of it; between two chunks of it no longer than other bodies may take as a whole."""
 _FILE_NAME = 255
+"""Characters; of a longer name its end, which says what it is."""
 
 
 @dataclass
@@ -34,8 +35,9 @@ class FormReader:
 
     def __init__(self, http: Request, *, file_bytes: int, piece_bytes: int) -> None:
         """Raises HttpError 415 for what is no form, and 413 for one that says it is too large."""
-        kind, options = parse_options_header(http.headers.get("content-type"))
-        if kind.decode("latin-1").lower() != MEDIA_TYPE:
+        kind, options = parse_options_header(http.headers.get("content-type", ""))
+        boundary = options.get("boundary")
+        if kind.lower() != MEDIA_TYPE or not boundary:
             raise unsupported_media_type(MEDIA_TYPE)
         declared = http.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > file_bytes + 2 * MAX_FIELD_BYTES:
@@ -46,28 +48,9 @@ class FormReader:
         self._piece_bytes = piece_bytes
         self._ahead = bytearray()
         self._of_file = self._of_fields = 0
-        self._name: str | None = None
-        self._complete = False
-        try:
-            self._parser = MultipartParser(
-                options.get(b"boundary", b""),
-                {
-                    "on_part_begin": self._begin,
-                    "on_header_field": self._header_name,
-                    "on_header_value": self._header_value,
-                    "on_header_end": self._header_end,
-                    "on_headers_finished": self._headers_finished,
-                    "on_part_data": self._data,
-                    "on_part_end": self._end,
-                    "on_end": self._finish,
-                },
-            )
-        except FormParserError:
-            raise _malformed() from None
-        self._headers: dict[bytes, bytes] = {}
-        self._header = bytearray()
-        self._value = bytearray()
+        self._name = ""
         self._text = bytearray()
+        self._parser = PushMultipartParser(boundary, strict=True)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The file, in pieces of one size but for the last; the form is complete after it.
@@ -80,8 +63,8 @@ class FormReader:
             while len(self._ahead) >= self._piece_bytes:
                 yield bytes(self._ahead[: self._piece_bytes])
                 del self._ahead[: self._piece_bytes]
-        if not self._complete:
-            raise _malformed()
+        with _readable():
+            self._parser.close()
         if self._ahead:
             yield bytes(self._ahead)
 
@@ -101,52 +84,42 @@ class FormReader:
             yield chunk
 
     def _read(self, chunk: bytes) -> None:
-        try:
-            self._parser.write(chunk)
-        except FormParserError:
-            raise _malformed() from None
+        with _readable():
+            for event in self._parser.parse(chunk) if chunk else ():
+                if isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif event:
+                    self._data(event)
+                elif self._name != "file":
+                    self.form.fields[self._name] = self._text.decode(errors="replace")
         if self._of_file > self._file_bytes or self._of_fields > MAX_FIELD_BYTES:
             raise too_large(self._file_bytes)
 
-    def _begin(self) -> None:
-        self._headers, self._text, self._name = {}, bytearray(), None
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._of_fields += end - start
-        self._header += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._of_fields += end - start
-        self._value += data[start:end]
-
-    def _header_end(self) -> None:
-        self._headers[bytes(self._header).lower()] = bytes(self._value)
-        self._header, self._value = bytearray(), bytearray()
-
-    def _headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        self._name = options.get(b"name", b"").decode(errors="replace")
+    def _begin(self, part: MultipartSegment) -> None:
+        self._name, self._text = part.name, bytearray()
+        self._of_fields += sum(len(name) + len(value) for name, value in part.headerlist)
         if self._name in self.form.fields or (self._name == "file" and self.form.filename):
             raise InvalidError.field([self._name], "repeated_field", "This is given twice.")
         if self._name == "file":
-            name = options.get(b"filename", b"").decode(errors="replace")
-            printable = "".join(c for c in name if c.isprintable())
-            self.form.filename = printable[:_FILE_NAME] or "file"
+            printable = "".join(c for c in part.filename or "" if c.isprintable())
+            self.form.filename = printable[-_FILE_NAME:] or "file"
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
+    def _data(self, data: bytearray) -> None:
         if self._name == "file":
-            self._of_file += end - start
-            self._ahead += data[start:end]
+            self._of_file += len(data)
+            self._ahead += data
         else:
-            self._of_fields += end - start
-            self._text += data[start:end]
+            self._of_fields += len(data)
+            self._text += data
 
-    def _end(self) -> None:
-        if self._name is not None and self._name != "file":
-            self.form.fields[self._name] = self._text.decode(errors="replace")
 
-    def _finish(self) -> None:
-        self._complete = True
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read as a form, as our fault."""
+    try:
+        yield
+    except MultipartError:
+        raise _malformed() from None
 
 
 def _malformed() -> MalformedError:
