@@ -103,7 +103,7 @@ class RabbitServer(Server):
 
     def management(self) -> httpx.AsyncClient:
         """Return a client of the management API; the caller closes it."""
-        return httpx.AsyncClient(base_url=self.management_url, auth=(USER, PASSWORD))
+        return httpx.AsyncClient(base_url=self.management_url, auth=(USER, PASSWORD), timeout=30)
 
     async def create_vhost(self, prefix: str = "test") -> str:
         """Create an empty virtual host and return its AMQP URL."""
