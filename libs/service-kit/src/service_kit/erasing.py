@@ -8,7 +8,7 @@ began has arrived. Then what was searched by is forgotten as well, and the servi
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +33,8 @@ log = structlog.get_logger()
 _SCOPE = "erase"
 _BATCH = 1000
 _WINDOW = 20_000
-_POLL_SECONDS = 1.0
+_IDLE_SECONDS = 10.0
+"""Who hears of an erasure wakes its own process; the others look now and then."""
 _AGAIN_SECONDS = 1.0
 _LEASE_SECONDS = 300.0
 _LETTERS = 10_000
@@ -203,6 +204,7 @@ class Erasures:
         self._service, self._database = service, service.database
         self._report, self._erase, self._aggregates = report, erase, aggregates
         self._settle_seconds = service.settings.erasure_settle_seconds
+        self._wake = asyncio.Event()
         service.background("erasures", self.run)
 
     async def on_started(self, tx: Transaction, events: Sequence[Event[ErasureStarted]]) -> None:
@@ -215,6 +217,7 @@ class Erasures:
     ) -> None:
         """Note that these, each with its tenant and its cause, are to be carried out here."""
         if erasures:
+            tx.after_commit(self._wake.set)
             await tx.execute(
                 _ADD,
                 [tenant_id for tenant_id, _, _ in erasures],
@@ -229,9 +232,13 @@ class Erasures:
     async def run(self) -> None:
         """Work off what is due, for ever."""
         while True:
+            self._wake.clear()
+            busy = False
             while await self.work():
-                pass
-            await asyncio.sleep(_POLL_SECONDS)
+                busy = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_SECONDS if busy else _IDLE_SECONDS):
+                    await self._wake.wait()
 
     async def work(self) -> bool:
         """Make one pass of the erasure that waits longest; False when none is due."""

@@ -14,19 +14,6 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
 
 Direction = Literal["inbound", "outbound"]
-ContentType = Literal[
-    "text",
-    "image",
-    "video",
-    "audio",
-    "voice",
-    "document",
-    "sticker",
-    "location",
-    "contact",
-    "poll",
-    "unsupported",
-]
 SentType = Literal[
     "text",
     "image",
@@ -39,6 +26,7 @@ SentType = Literal[
     "contact",
     "poll",
 ]
+ContentType = Literal[SentType, "unsupported"]
 MessageStatus = Literal[
     "scheduled",
     "cancelled",

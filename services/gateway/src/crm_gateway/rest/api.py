@@ -19,12 +19,12 @@ from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
 from crm_gateway.rest.docs import docs_routes
-from crm_gateway.rest.download import Download
+from crm_gateway.rest.download import PartsEndpoint
 from crm_gateway.rest.endpoint import Backing, Endpoint
 from crm_gateway.rest.live import LiveEndpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
-from crm_gateway.rest.upload import Upload
+from crm_gateway.rest.upload import ImportEndpoint
 
 
 class Route(APIRoute):
@@ -91,8 +91,8 @@ def _kind(row: Row) -> type[Endpoint]:
     if row.file is not None:
         return {"in": UploadEndpoint, "out": DownloadEndpoint}[row.file]
     if row.pieces is not None:
-        return Upload
-    return Download if row.gives_file else Endpoint
+        return ImportEndpoint
+    return PartsEndpoint if row.gives_file else Endpoint
 
 
 def _by_path(rows: Sequence[Row]) -> dict[str, list[Row]]:

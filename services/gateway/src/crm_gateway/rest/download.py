@@ -16,7 +16,7 @@ from crm_gateway.rest.endpoint import Endpoint
 from crm_gateway.rest.own import OwnCall
 
 
-class Download(Endpoint):
+class PartsEndpoint(Endpoint):
     """Answers a route whose reply is a file."""
 
     async def __call__(self, http: Request, **values: Any) -> Response:

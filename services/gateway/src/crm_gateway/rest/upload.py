@@ -1,4 +1,4 @@
-"""Routes that take a file: it goes to its service in pieces, then the request is made of it."""
+"""The route of imports: its file goes to contacts in pieces, then the request is made of it."""
 
 import hashlib
 from base64 import b64encode
@@ -35,7 +35,7 @@ _OF_FILE = ("import_id", "size", "sha256", "filename")
 """What is known of a file once it was read; nobody says it of theirs."""
 
 
-class Upload(Endpoint):
+class ImportEndpoint(Endpoint):
     """Answers a route that takes a form with a file."""
 
     def __init__(self, row: Row, backing: Backing) -> None:
