@@ -1,4 +1,7 @@
-"""One running service for the whole run; every test is a tenant with a WAHA server of its own."""
+"""One running service for a module; every test is a tenant with a WAHA server of its own.
+
+It ends with its module: what it owes to WAHA servers that are gone it would try for the whole run.
+"""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -65,7 +68,7 @@ def databases(postgres_server: PostgresServer) -> Databases:
     return Databases(postgres_server, CHANNELS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def settings(
     databases: Databases, rabbitmq_server: RabbitServer, make_settings: MakeSettings
 ) -> ChannelsSettings:
@@ -74,13 +77,13 @@ async def settings(
     return make_settings(database.url, await rabbitmq_server.create_vhost("channels-waha"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def service(settings: ChannelsSettings) -> AsyncIterator[Service]:
     async with running(create_service(settings)) as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def outside(service: Service, ingress: Ingress) -> AsyncIterator[Outside]:
     """The other services' connections to the bus."""
     async with Outside(service.settings.amqp_url) as outside:

@@ -40,6 +40,7 @@ from shared_events.envelope import Envelope, EventData
 from service_kit import bus_telemetry
 from service_kit.connection import (
     DECLARE_SECONDS,
+    OPEN_SECONDS,
     BrokerDownError,
     ConnectionLostError,
     Look,
@@ -147,6 +148,7 @@ def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
     """
     broker = RabbitBroker(
         url,
+        timeout=OPEN_SECONDS,
         default_channel=Channel(publisher_confirms=confirms, on_return_raises=confirms),
         apply_types=False,
         app_id=None,

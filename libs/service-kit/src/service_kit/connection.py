@@ -19,7 +19,9 @@ from aio_pika.abc import (
 )
 from faststream.rabbit import RabbitBroker
 
-_CONNECT_SECONDS = 30.0
+OPEN_SECONDS = 10.0
+"""From dialling to the broker's welcome."""
+_START_SECONDS = 30.0
 DECLARE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
@@ -54,17 +56,29 @@ async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> Abstr
     """
     connection: AbstractRobustConnection | None = None
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            connection = await broker.connect()
+        connection = await _opened(broker)
         if prepare is not None:
             async with asyncio.timeout(DECLARE_SECONDS):
                 await prepare(connection)
-        async with asyncio.timeout(_CONNECT_SECONDS):
+        async with asyncio.timeout(_START_SECONDS):
             await broker.start()
     except BaseException:
         await discard(broker, connection)
         raise
     return connection
+
+
+async def _opened(broker: RabbitBroker) -> AbstractRobustConnection:
+    """Its connection; whoever is cancelled meanwhile waits for the end, OPEN_SECONDS at most.
+
+    aio-pika's connection takes a cancellation while it opens for a failure, and tries for ever what
+    nobody can close any more: the process would never end.
+    """
+    opening = asyncio.create_task(broker.connect())
+    try:
+        return await asyncio.shield(opening)
+    finally:
+        await asyncio.wait({opening})
 
 
 async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | None) -> None:
