@@ -67,13 +67,15 @@ def start(hasty: Database, declared: Publisher, vhost: str, seen: Seen) -> Start
             retry_delays=RETRY_DELAYS,
         )
         router = Router()
-        router.batch_subscriber(QUEUE, QUEUE.exchange)(consumer.handle)
+        subscriber = router.batch_subscriber(QUEUE, QUEUE.exchange)
+        subscriber(consumer.handle)
         broker = make_broker(url, confirms=False)
         broker.include_router(router)
         connection = await connect(broker)
 
         async def stop() -> None:
             consumer.check()
+            await subscriber.finish()
             await consumer.leave()
             await discard(broker, connection)
 
