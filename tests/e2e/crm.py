@@ -56,7 +56,7 @@ class Tenant:
     """A company with its own admin, talking to the gateway."""
 
     def __init__(self, gateway_url: str) -> None:
-        self.http = httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=15)
+        self.http = httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=30)
         self.id = ""
         self.user_id = ""
 

@@ -27,10 +27,14 @@ BETWEEN_SECONDS = 0.1
 
 @pytest.fixture(scope="module")
 async def replicated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    """Deliveries that a killed process held are free again after seconds instead of a minute."""
+    """Deliveries that a killed process held are free again after seconds instead of a minute.
+
+    Answers have time: what a slow machine answers late is not lost.
+    """
     async with running_platform(
         tmp_path_factory.mktemp("replicas"),
         CRM_REPLICAS="2",
+        REQUEST_TIMEOUT_SECONDS="25",
         WEBHOOK_TIMEOUT_SECONDS="2",
         WEBHOOK_LEASE_SECONDS="5",
     ) as stack:

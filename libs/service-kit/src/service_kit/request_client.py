@@ -33,7 +33,11 @@ DEFAULT_TIMEOUT_SECONDS = 5.0
 class RequestClient:
     """Asks services over the bus. One per process."""
 
-    def __init__(self, amqp_url: str, signatures: Signatures) -> None:
+    def __init__(
+        self, amqp_url: str, signatures: Signatures, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        """`timeout`: seconds an answer may take where a call says nothing else."""
+        self._timeout = timeout
         self._amqp_url = amqp_url
         self._signatures = signatures
         self._reply_queue = ""
@@ -140,7 +144,7 @@ class RequestClient:
         idempotency_key: str | None = None,
         expected_version: int | None = None,
         trace: Mapping[str, str] | None = None,
-        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Reply:
         """Ask the service that owns `request.key`; a reply may hold a problem.
 
@@ -148,6 +152,7 @@ class RequestClient:
         DeadlineError when no answer came within `timeout` seconds (the outcome is then unknown).
         """
         await self.check()
+        timeout = self._timeout if timeout is None else timeout
         envelope = RequestEnvelope[dict[str, Any]](
             key=request.key,
             principal=principal,

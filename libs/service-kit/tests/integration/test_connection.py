@@ -1,4 +1,4 @@
-"""Opening a connection to a broker that does not answer; what comes after is in `test_*_outages`."""
+"""Opening a connection to a broker that does not answer; later silence: `test_*_outages`."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -119,6 +119,15 @@ class TestDeadline:
             await ask(client, WaitForThing(), timeout=0.3)
         assert 0.25 < time.monotonic() - begun < DEFAULT_TIMEOUT_SECONDS
 
+    async def test_is_the_clients_where_a_call_names_none(self, vhost: str) -> None:
+        client = RequestClient(vhost, SIGNATURES, timeout=0.3)
+        await client.start()
+        begun = time.monotonic()
+        with pytest.raises(DeadlineError):
+            await ask(client, WaitForThing())
+        assert 0.25 < time.monotonic() - begun < DEFAULT_TIMEOUT_SECONDS
+        await client.stop()
+
     async def test_frees_the_servers_connection(
         self, client: RequestClient, database: Database
     ) -> None:

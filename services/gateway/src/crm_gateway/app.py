@@ -73,7 +73,9 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     audit.add_to(own)
     event_types.add_to(own)
     own.check(rows)
-    bus = RequestClient(settings.amqp_url, settings.signatures)
+    bus = RequestClient(
+        settings.amqp_url, settings.signatures, timeout=settings.request_timeout_seconds
+    )
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):
         service.health.tolerate(name)

@@ -69,6 +69,10 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
         default=300, ge=1, description="refresh tokens a user may exchange within that time"
     )
 
+    request_timeout_seconds: float = Field(
+        default=5.0, gt=0, description="a service may take to answer before 504"
+    )
+
     upload_max_bytes: int = Field(default=100 * 2**20, ge=1, description="of an uploaded file")
     upload_seconds: float = Field(default=300.0, gt=0, description="an upload may take")
     uploads_at_once: int = Field(

@@ -32,7 +32,7 @@ async def ask(
     *,
     principal: Principal = ME,
     key: str | None = None,
-    timeout: float = 5.0,
+    timeout: float | None = None,
 ) -> Reply:
     """Ask, and give the answer."""
     return await client.call(
