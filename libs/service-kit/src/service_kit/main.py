@@ -21,6 +21,9 @@ from service_kit.database import Database
 from service_kit.service import Service
 from service_kit.settings import ServiceSettings, load
 
+# Longer than load balancers keep an idle connection, mostly 60 s: a request that they send while we
+# close it would be lost.
+_KEEP_ALIVE_SECONDS = 75
 _QUEUES = {queue.name: queue for queue in topology.QUEUES}
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -76,6 +79,7 @@ def _serve(service: Service) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         proxy_headers=False,  # whose word to take is the gateway's to say
         timeout_graceful_shutdown=int(service.settings.shutdown_grace_seconds),
     )
