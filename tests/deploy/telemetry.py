@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,15 @@ from service_kit import bus_telemetry
 from deploy.manifests import ROOT
 
 OBSERVABILITY = ROOT / "deploy" / "observability"
+DASHBOARDS = OBSERVABILITY / "dashboards"
+GRAFANA = OBSERVABILITY / "grafana"
 SOURCES = (ROOT / "libs/service-kit/src", *ROOT.glob("services/*/src"))
 OPERATIONS = ROOT / "docs" / "operations.md"
 
-# Written by Prometheus itself, and on every series by what it scrapes: compose says `service` of a
-# target, the operator of a Service.
-ITS_OWN = {"up": {"job", "service", "instance"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+# On every series by what is scraped: compose's configuration and the operator both say `service`.
 OF_A_TARGET = {"job", "service", "instance"}
+# Prometheus writes these itself.
+ITS_OWN = {"up": OF_A_TARGET, "ALERTS": {"alertname", "alertstate", "severity", "service"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,9 @@ def asked(expression: str) -> set[Asked]:
         if isinstance(node, promql_parser.AggregateExpr):
             grouping.pop()
 
-    promql_parser.walk(promql_parser.parse(expression), enter, leave)
+    # Grafana puts a duration there before it asks.
+    parsed = promql_parser.parse(expression.replace("$__rate_interval", "1m"))
+    promql_parser.walk(parsed, enter, leave)
     return found
 
 
@@ -78,6 +83,11 @@ def alerts() -> list[dict[str, Any]]:
     """All alert rules."""
     groups = yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboards() -> list[dict[str, Any]]:
+    """All dashboards."""
+    return [json.loads(file.read_text()) for file in sorted(DASHBOARDS.glob("*.json"))]
 
 
 def scrapes() -> dict[str, dict[str, Any]]:

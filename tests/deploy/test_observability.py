@@ -15,12 +15,15 @@ from shared_events.services import SERVICES
 
 from deploy.configuration import compose_text
 from deploy.telemetry import (
+    GRAFANA,
     ITS_OWN,
     OBSERVABILITY,
     OF_A_TARGET,
+    OPERATIONS,
     alerts,
     asked,
     commands,
+    dashboards,
     exported,
     runbooks,
     scrapes,
@@ -41,6 +44,13 @@ def expressions() -> Iterator[tuple[str, str]]:
     """All that is asked of Prometheus, and who asks it."""
     for rule in alerts():
         yield rule["alert"], rule["expr"]
+    for dashboard in dashboards():
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                yield f"{dashboard['title']}: {panel['title']}", target["expr"]
+        for variable in dashboard["templating"]["list"]:
+            ((metric, label),) = re.findall(r"^label_values\((\w+), (\w+)\)$", variable["query"])
+            yield f"{dashboard['title']}: ${variable['name']}", f"count by ({label}) ({metric})"
 
 
 class TestExpressions:
@@ -102,6 +112,39 @@ class TestAlert:
     def test_is_tried_by_promtool(self, alert: dict[str, Any]) -> None:
         tests = (OBSERVABILITY / "alerts.test.yml").read_text()
         assert f'alertname="{alert["alert"]}"' in tests
+
+
+@pytest.mark.parametrize("dashboard", dashboards(), ids=lambda board: str(board["title"]))
+class TestDashboard:
+    def test_asks_the_server_that_grafana_is_told_of(self, dashboard: dict[str, Any]) -> None:
+        provisioned = yaml.safe_load((GRAFANA / "datasources" / "datasources.yml").read_text())
+        there = {(source["type"], source["uid"]) for source in provisioned["datasources"]}
+        for one in (*dashboard["panels"], *dashboard["templating"]["list"]):
+            assert (one["datasource"]["type"], one["datasource"]["uid"]) in there
+
+    def test_uses_each_variable_and_has_each_it_uses(self, dashboard: dict[str, Any]) -> None:
+        asks = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        used = {name for ask in asks for name in re.findall(r"\$(\w+)", ask)} - {"__rate_interval"}
+        assert used == {variable["name"] for variable in dashboard["templating"]["list"]}
+
+    def test_lays_no_panel_over_another(self, dashboard: dict[str, Any]) -> None:
+        cells = [
+            (x, y)
+            for spot in (panel["gridPos"] for panel in dashboard["panels"])
+            for x in range(spot["x"], spot["x"] + spot["w"])
+            for y in range(spot["y"], spot["y"] + spot["h"])
+        ]
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < 24
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        assert len(ids) == len(set(ids))
+
+
+class TestDashboards:
+    def test_are_told_apart_and_named_in_the_runbooks(self) -> None:
+        assert len({board["uid"] for board in dashboards()}) == len(dashboards())
+        for board in dashboards():
+            assert f'"{board["title"]}"' in OPERATIONS.read_text()
 
 
 class TestRules:
