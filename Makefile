@@ -43,6 +43,7 @@ rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that ca
 	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \
 	    $(ARGS); else echo "the bus was not tested on RabbitMQ 4" >&2; fi
 alerts: bootstrap ## Test the alert rules, and write them as Kubernetes wants them
+	@tools/promtool check config deploy/observability/prometheus.yml
 	@tools/promtool test rules deploy/observability/alerts.test.yml
 	@deploy/observability/make-rules >deploy/observability/rules.yaml
 check: bootstrap ## Lint, format, types, import rules, contracts, lock
