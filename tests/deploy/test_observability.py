@@ -147,13 +147,6 @@ class TestDashboards:
             assert f'"{board["title"]}"' in OPERATIONS.read_text()
 
 
-class TestRules:
-    def test_are_the_same_for_the_operator(self) -> None:
-        """`make alerts` writes them."""
-        rules = yaml.safe_load((OBSERVABILITY / "rules.yaml").read_text())
-        assert [r for group in rules["spec"]["groups"] for r in group["rules"]] == alerts()
-
-
 class TestRunbooks:
     def test_name_no_alert_that_there_is_not(self) -> None:
         named = {
