@@ -1,17 +1,16 @@
 """What alerts and dashboards ask for, what there is to ask, and the runbooks behind the alerts."""
 
+import ast
 import functools
-import importlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import promql_parser
 import yaml
 from prometheus_client import REGISTRY
-from service_kit import bus_telemetry
 
 from deploy.manifests import ROOT
 
@@ -59,24 +58,34 @@ def asked(expression: str) -> set[Asked]:
 
 @functools.cache
 def exported() -> dict[str, set[str]]:
-    """What the services' processes export, with its labels: what their code has registered."""
+    """What the services export, with its labels, and what every process of Python does.
+
+    By their sources: an output says nothing of the labels of a metric that has no samples yet.
+    """
+    found: dict[str, set[str]] = {
+        sample.name: set(sample.labels)
+        for family in REGISTRY.collect()
+        for sample in family.samples
+    }
     for source in (path for folder in SOURCES for path in folder.rglob("*.py")):
-        if "from prometheus_client import" in source.read_text():
-            importlib.import_module(".".join(_under_src(source)))
-    bus_telemetry.middlewares()
-    found: dict[str, set[str]] = {}
-    # By what prometheus_client keeps: an output has no labels of a metric without samples.
-    for metric, names in REGISTRY._collector_to_names.items():
-        labels = set(getattr(metric, "_labelnames", ()))
-        for name in names:
-            if not {f"{name}_total", f"{name}_bucket"} & set(names):  # else no series has this name
-                found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+        if "from prometheus_client import" in (text := source.read_text()):
+            for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+                found.update(_declared(call))
     return found
 
 
-def _under_src(source: Path) -> tuple[str, ...]:
-    parts = source.with_suffix("").parts
-    return parts[parts.index("src") + 1 :]
+def _declared(call: ast.Call) -> Iterator[tuple[str, set[str]]]:
+    match call:
+        case ast.Call(
+            func=ast.Name(id="Counter" | "Gauge" | "Histogram" as kind),
+            args=[ast.Constant(value=str(name)), _, *rest],
+        ):
+            labels = set(ast.literal_eval(rest[0])) if rest else set()
+            if kind == "Histogram":
+                yield f"{name}_bucket", labels | {"le"}
+                yield from ((f"{name}_{part}", labels) for part in ("sum", "count"))
+            else:
+                yield name, labels
 
 
 def alerts() -> list[dict[str, Any]]:
