@@ -3,17 +3,20 @@
 import re
 import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 import yaml
+from crm_channels_waha.media.fetching import Fetched, Never, NotYet
+from crm_channels_waha.waha.answers import Verdict
 from crm_testing.servers import RabbitServer
 from service_kit.main import command_line
 from shared_events import topology
 from shared_events.services import SERVICES
 
 from deploy.configuration import compose_text
+from deploy.manifests import ROOT
 from deploy.telemetry import (
     GRAFANA,
     ITS_OWN,
@@ -80,6 +83,20 @@ class TestExpressions:
                 if one.metric.startswith(BROKERS):
                     assert one.metric in there, f"{who}: RabbitMQ exports no {one.metric}"
                     assert one.labels <= there[one.metric], f"{who}: {one} has other labels"
+
+    def test_pick_outcomes_that_there_are(self) -> None:
+        """Named by a class in lower case, or by the code of the problem that is answered."""
+        receiver = (ROOT / "services/gateway/src/crm_gateway/ingress").glob("*.py")
+        codes = {code for file in receiver for code in re.findall(r'"(\w+)"', file.read_text())}
+        outcomes = {
+            "crm_waha_sends_total": {one.__name__.lower() for one in get_args(Verdict)},
+            "crm_media_fetches_total": {one.__name__.lower() for one in (Fetched, NotYet, Never)},
+            "crm_ingress_webhooks_total": codes,
+        }
+        for who, expression in expressions():
+            for metric, there in outcomes.items():
+                for picked in re.findall(metric + r'\{outcome=~?"(.+?)"', expression):
+                    assert set(picked.split("|")) <= there, who
 
     def test_know_every_service(self) -> None:
         (down,) = (rule["expr"] for rule in alerts() if rule["alert"] == "ServiceDown")
