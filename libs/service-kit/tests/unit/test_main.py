@@ -5,6 +5,7 @@ from threading import Thread
 
 import pytest
 from service_kit import main
+from service_kit.service import Service
 from service_kit.settings import ServiceSettings
 from shared_events.services import CONTACTS
 
@@ -46,7 +47,7 @@ def healthcheck(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield
 
 
-def create(settings: ServiceSettings) -> main.Service:
+def create(settings: ServiceSettings) -> Service:
     raise AssertionError("a health check makes no service")
 
 
