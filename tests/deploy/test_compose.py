@@ -20,6 +20,7 @@ from deploy.configuration import (
 from deploy.manifests import ROOT, SERVICES
 from deploy.rules import FLUSH_SECONDS, MAX_CONNECTIONS
 
+CONSOLES = {"prometheus", "grafana"}
 MAKE_ENV = ROOT / "deploy" / "docker" / "make-env"
 
 
@@ -113,7 +114,7 @@ class TestFile:
             for name, service in compose(drawn)["services"].items()
             if "ports" in service
         }
-        assert set(published) == {"gateway", "rabbitmq", "temporal", "waha"}
+        assert set(published) == {"gateway", "rabbitmq", "temporal", "waha", *CONSOLES}
         assert all(p.startswith("127.0.0.1:") for ports in published.values() for p in ports)
 
     def test_tells_every_service_how_to_reach_temporal(self, drawn: dict[str, str]) -> None:

@@ -44,12 +44,13 @@ ENTER = (
 
 @dataclass(frozen=True)
 class RabbitPorts:
-    """The ports of one broker; `management` None leaves the HTTP API out."""
+    """The ports of one broker; None leaves the HTTP API or what Prometheus reads out."""
 
     amqp: int
     erlang: int
     epmd: int
     management: int | None = None
+    metrics: int | None = None
 
 
 def rabbitmq(
@@ -123,6 +124,9 @@ async def _configure(
     if ports.management:
         plugins.append("rabbitmq_management")
         lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {ports.management}"]
+    if ports.metrics:
+        plugins.append("rabbitmq_prometheus")
+        lines += ["prometheus.tcp.ip = 127.0.0.1", f"prometheus.tcp.port = {ports.metrics}"]
     for name, text in {
         "rabbitmq.conf": "\n".join(lines) + "\n",
         "enabled_plugins": f"[{','.join(plugins)}].\n",

@@ -8,6 +8,7 @@ of the tables compare it with each row, so a query that forgot its tenant sees n
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from service_kit import metrics
 from service_kit.cause import Cause
 from service_kit.outbox import Outbox
 
@@ -210,6 +212,7 @@ class Database:
         self._statement_seconds = statement_seconds
         self._lock_seconds = lock_seconds
         self._plans = dict.fromkeys(_WHOLE_TABLES, "off") if by_key else {}
+        self._waits = metrics.DB_POOL_WAIT_SECONDS.labels(purpose)
         self._pool: asyncpg.Pool | None = None
 
     async def connect(self) -> None:
@@ -267,10 +270,13 @@ class Database:
         pool = self._pool
         if pool is None:
             raise NotConnectedError("the database is not connected")
+        begun = time.perf_counter()
         try:
             connection = await pool.acquire(timeout=5)
         except Exception as error:  # whatever it is, nothing was asked yet
             raise NotConnectedError(f"no connection: {type(error).__name__}") from error
+        finally:
+            self._waits.observe(time.perf_counter() - begun)
         try:
             yield connection
         finally:

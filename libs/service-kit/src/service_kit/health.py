@@ -11,6 +11,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from service_kit import metrics
+
 log = structlog.get_logger()
 
 Status = Literal["healthy", "degraded", "unhealthy"]
@@ -110,6 +112,10 @@ def router(health: Health) -> APIRouter:
 
     @routes.get("/metrics")
     async def exported() -> Response:
+        _, checks = await health.status()
+        for name, check in checks.items():
+            metrics.HEALTH_CHECK.labels(name).set(bool(check["healthy"]))
+        metrics.READY.set(await health.ready())
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -33,16 +33,7 @@ def run_service(
     name: ServiceName, create: Callable[[Settings], Service], settings_type: type[Settings]
 ) -> None:
     """Entry point of a service's console script; exits non-zero with a reason when it cannot."""
-    parser = argparse.ArgumentParser(prog=f"crm-{name.name}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="serve until told to stop")
-    commands.add_parser("migrate", help="bring schema and bus to this code's revision")
-    commands.add_parser("healthcheck", help="exit 0 when the local process is ready")
-    commands.add_parser("asyncapi", help="print what it says and hears on the bus")
-    commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
-    _add_dlq(commands.add_parser("dlq", help="dead letters: look, send back, drop"), name)
-    arguments = parser.parse_args()
-
+    arguments = command_line(name).parse_args()
     settings = load(settings_type)
     logs.configure(name.schema, settings.log_level, human=sys.stdout.isatty())
     if arguments.command == "run":
@@ -64,6 +55,19 @@ def run_service(
         print(asyncio.run(_redrive_outbox(settings, name.schema)))  # noqa: T201
     else:
         asyncio.run(_dead_letters(settings, arguments))
+
+
+def command_line(name: ServiceName) -> argparse.ArgumentParser:
+    """What a service's program understands."""
+    parser = argparse.ArgumentParser(prog=f"crm-{name.name}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="serve until told to stop")
+    commands.add_parser("migrate", help="bring schema and bus to this code's revision")
+    commands.add_parser("healthcheck", help="print the local process's checks; exit 0 when ready")
+    commands.add_parser("asyncapi", help="print what it says and hears on the bus")
+    commands.add_parser("redrive-outbox", help="publish the parked outbox events again")
+    _add_dlq(commands.add_parser("dlq", help="dead letters: look, send back, drop"), name)
+    return parser
 
 
 def _serve(service: Service) -> None:
@@ -164,6 +168,11 @@ def _healthcheck(settings: ServiceSettings) -> int:
     url = f"http://127.0.0.1:{settings.server_port}/health/ready"
     try:
         with urllib.request.urlopen(url, timeout=3) as response:
-            return 0 if response.status == 200 else 1
-    except (urllib.error.URLError, OSError):
-        return 1
+            ready, said = response.status == 200, response.read().decode()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            ready, said = False, refusal.read().decode()
+    except OSError as error:
+        ready, said = False, f"nobody answers at {url}: {error}"
+    print(said)  # noqa: T201
+    return 0 if ready else 1

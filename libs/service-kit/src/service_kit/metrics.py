@@ -2,6 +2,16 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+READY = Gauge("crm_ready", "Whether the process takes traffic, 1 or 0, as of this scrape")
+HEALTH_CHECK = Gauge(
+    "crm_health_check", "Whether a check of /health passes, 1 or 0, as of this scrape", ["check"]
+)
+DB_POOL_WAIT_SECONDS = Histogram(
+    "crm_db_pool_wait_seconds",
+    "Waiting for a connection of a pool; who got none waited for 5 s",
+    ["pool"],
+    buckets=(0.001, 0.01, 0.1, 0.5, 1, 2.5, 5),
+)
 MESSAGE_PROCESSING_SECONDS = Histogram(
     "message_processing_duration_seconds",
     "Message processing duration",

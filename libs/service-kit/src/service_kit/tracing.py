@@ -34,7 +34,7 @@ _recording = False
 def configure(service: str, otlp_endpoint: str | None) -> None:
     """Export spans to the endpoint; without one, no exporter and no span cost."""
     global _recording  # noqa: PLW0603 - OpenTelemetry's provider is process-wide as well
-    if otlp_endpoint is None:
+    if not otlp_endpoint:
         return
     # Imported by those who export only: it takes 4 MB.
     from opentelemetry.exporter.otlp.proto.http import trace_exporter

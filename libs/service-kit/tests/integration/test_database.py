@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 from crm_scratch import eventually
 from crm_scratch.things import OTHER_TENANT, TENANT, insert_thing
+from prometheus_client import REGISTRY
 from service_kit.cause import Cause
 from service_kit.database import Database, NotConnectedError, is_infrastructure
 from shared_events.channels.channel import ChannelDeleted
@@ -89,6 +90,21 @@ class TestPooledConnections:
         async with one.acquire() as connection:
             assert await connection.fetchval("SELECT count(*) FROM things") == 0
         await one.close()
+
+    async def test_tell_how_long_somebody_waited_for_one(self, admin_url: str) -> None:
+        url = admin_url.replace("postgres:only-for-this-test-run", "crm_scratch_app:app")
+        one = Database(url, "scratch", pool_size=1, purpose="waited-for")
+        await one.connect()
+        async with one.acquire() as connection:
+            waiting = asyncio.create_task(one.answers())
+            await connection.fetchval("SELECT pg_sleep(0.2)")
+        assert await waiting
+        await one.close()
+        waits = {"pool": "waited-for"}
+        assert REGISTRY.get_sample_value("crm_db_pool_wait_seconds_count", waits) == 2
+        waited = REGISTRY.get_sample_value("crm_db_pool_wait_seconds_sum", waits)
+        assert waited is not None
+        assert waited >= 0.1
 
     async def test_are_clean_after_a_cancelled_statement(self, admin_url: str) -> None:
         url = admin_url.replace("postgres:only-for-this-test-run", "crm_scratch_app:app")

@@ -76,3 +76,18 @@ class TestMetrics:
             text = (await http.get("/metrics")).text
         assert "message_processing_duration_seconds" in text
         assert "message_processing_total" in text
+
+    @pytest.mark.parametrize(("database", "passes"), [(works, 1.0), (fails, 0.0)])
+    async def test_say_what_the_checks_say(self, database: Check, passes: float) -> None:
+        health = Health("scratch")
+        health.require("database", database)
+        health.prefer("temporal", fails)
+        async with client(health) as http:
+            text = (await http.get("/metrics")).text
+        assert f"crm_ready {passes}\n" in text
+        assert f'crm_health_check{{check="database"}} {passes}\n' in text
+        assert 'crm_health_check{check="temporal"} 0.0\n' in text
+
+    async def test_say_that_a_process_drains(self) -> None:
+        async with client(Health("scratch", draining=True)) as http:
+            assert "crm_ready 0.0\n" in (await http.get("/metrics")).text

@@ -90,11 +90,12 @@ class PostgresServer(Server):
 
 
 class RabbitServer(Server):
-    """RabbitMQ with its management API, which knows the depth of every queue."""
+    """RabbitMQ with its management API, which knows the depth of every queue, and its metrics."""
 
-    def __init__(self, piece: Piece, directory: Path, management_url: str) -> None:
+    def __init__(self, piece: Piece, directory: Path, ports: RabbitPorts) -> None:
         super().__init__(piece, directory)
-        self.management_url = management_url
+        self.management_url = f"http://127.0.0.1:{ports.management}"
+        self.metrics_url = f"http://127.0.0.1:{ports.metrics}"
 
     @property
     def administration(self) -> str:
@@ -152,12 +153,12 @@ async def running_postgres() -> AsyncIterator[PostgresServer]:
 async def running_rabbitmq() -> AsyncIterator[RabbitServer]:
     """Run a RabbitMQ of one's own; raises PieceMissingError when it is not installed."""
     with tempfile.TemporaryDirectory(prefix="crm-test-", dir=Path(ROOT, "tmp")) as name:
-        amqp, erlang, epmd, management = free_ports(4)
-        ports = RabbitPorts(amqp=amqp, erlang=erlang, epmd=epmd, management=management)
+        amqp, erlang, epmd, management, metrics = free_ports(5)
+        ports = RabbitPorts(amqp, erlang, epmd, management=management, metrics=metrics)
         piece = rabbitmq(Path(name) / "rabbitmq", ports, PASSWORD)
         if piece.missing:
             raise PieceMissingError(piece.missing)
-        server = RabbitServer(piece, Path(name), f"http://127.0.0.1:{management}")
+        server = RabbitServer(piece, Path(name), ports)
         async with _alive(server):
             yield server
 

@@ -12,6 +12,8 @@ ATTEMPT_SECONDS = Histogram(
 )
 EXHAUSTED = Counter("webhooks_exhausted_total", "Deliveries given up on")
 DISABLED = Counter("webhooks_endpoints_disabled_total", "Endpoints disabled by us", ["reason"])
+for _reason in ("gone", "failing"):
+    DISABLED.labels(_reason)  # there from the start: an alert on what is added would miss the first
 _IN_FLIGHT = Gauge("webhooks_in_flight", "Attempts in flight", ["slots"])
 FAST_IN_FLIGHT, SLOW_IN_FLIGHT = _IN_FLIGHT.labels("fast"), _IN_FLIGHT.labels("slow")
 IN_HAND = Gauge("webhooks_in_hand", "Deliveries leased by this process")
