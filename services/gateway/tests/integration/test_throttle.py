@@ -107,6 +107,7 @@ class TestOthers:
         [
             ("/auth/refresh", {"refresh_token": "x"}),
             ("/auth/accept-invitation", {"invitation_token": "x", "password": PASSWORD}),
+            ("/auth/password/reset", {"reset_token": "x", "password": PASSWORD}),
         ],
     )
     async def test_an_address_makes_up_so_many_tokens(
