@@ -130,7 +130,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
-    edge.install(service.app)
+    edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(
         ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies]
     )

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
 from service_kit.media_links import MediaLinkSettings
@@ -14,6 +14,14 @@ from service_kit.sealing import Seal
 from service_kit.settings import listed
 
 from crm_gateway.mail.settings import MailSettings
+
+Origin = Annotated[
+    str,
+    StringConstraints(
+        to_lower=True, pattern=r"(?i)^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$"
+    ),
+]
+"""As a browser names a page's: scheme, host, and the port unless it goes without saying."""
 
 
 class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
@@ -46,6 +54,12 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         default=(),
         description="CIDRs, comma-separated, of the proxies in front of us, whose X-Forwarded-For"
         " says who asks; without it all users behind one are one address to the login throttle",
+    )
+
+    cors_allowed_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="whose pages may use the API from within a browser, comma-separated, such as"
+        " `https://crm.example.com`",
     )
 
     login_failures_per_account: int = Field(
