@@ -101,19 +101,27 @@ class TestOutages:
         assert token_in(once) == token_in(twice)
         assert await reset(client, token_in(twice)) == 204
 
-    async def test_what_expires_first_is_given_up(
+    async def test_what_expires_first_is_given_up_and_what_is_to_another_address_called_back(
         self, client: httpx.AsyncClient, mailing: Service, mail: MailServer
     ) -> None:
-        account = await register(client)
+        account, mover = await register(client), await register(client)
         await mail.stop()
         try:
-            await forgot(client, account.email)
+            for each in (account, mover):
+                await forgot(client, each.email)
+            moved = {"email": f"{uuid4().hex}@example.com"}
+            path = f"/agents/{mover.user_id}"
+            for change, waiting in (({"name": "Eva"}, 1), (moved, 0)):
+                await client.put(path, json=change, headers=mover.bearer)
+                async with mailing.database.tenant(mover.tenant_id) as tx:
+                    assert await tx.fetchval("SELECT count(*) FROM mails") == waiting
             async with mailing.database.tenant(account.tenant_id) as tx:
                 await tx.execute("UPDATE mails SET expires_at = now()")
             await nothing_waits(mailing)
         finally:
             await mail.start()
-        assert not [r for r in mail.received if r.recipients == (account.email,)]
+        gone = {(account.email,), (mover.email,)}
+        assert not [r for r in mail.received if r.recipients in gone]
 
     async def test_of_many_senders_each_mail_has_one(
         self, client: httpx.AsyncClient, mailing: Service, mail: MailServer

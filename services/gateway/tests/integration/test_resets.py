@@ -93,6 +93,22 @@ class TestForgot:
         (letter,) = await letters_to(mail, brazilian.email)
         assert letter.text.startswith("Olá, João,")
 
+    async def test_mails_nobody_who_may_not_come_in(
+        self, client: httpx.AsyncClient, mailing: Service, mail: MailServer
+    ) -> None:
+        account = await register(client)
+        email = f"bia-{uuid4().hex}@example.com"
+        body = {"name": "Bia", "email": email, "role": "agent", "password": PASSWORD}
+        agent = (await client.post("/agents", json=body, headers=account.bearer)).json()
+        await forgot(client, email)
+        (letter,) = await letters_to(mail, email)
+        path, off = f"/agents/{agent['id']}", {"active": False}
+        await client.put(path, json=off, headers=account.bearer)
+        assert await reset(client, token_in(letter)) == "invalid_reset_token"
+        assert (await forgot(client, email)).status_code == 202
+        await nothing_waits(mailing)
+        assert await letters_to(mail, email) == [letter]
+
     async def test_so_many_are_mailed_and_not_one_more(
         self, client: httpx.AsyncClient, mailing: Service, mail: MailServer
     ) -> None:
