@@ -266,7 +266,7 @@ class TestSmtp:
         with pytest.raises(MailerAwayError):
             await mailer_to(server).send(uuid4(), LETTER)
 
-    async def test_logs_in_under_tls_alone(self, trusted: ssl.SSLContext) -> None:
+    async def test_logs_in_and_speaks_under_tls_alone(self, trusted: ssl.SSLContext) -> None:
         password = "correct horse"
         async with MailServer("localhost", tls=trusted, user="crm", password=password) as server:
             await mailer_to(server, "starttls", "crm", password).send(uuid4(), LETTER)
@@ -275,5 +275,5 @@ class TestSmtp:
             assert [(r.encrypted, r.user) for r in server.received] == [(True, "crm")]
         async with MailServer("localhost") as bare:
             with pytest.raises(MailerAwayError):
-                await mailer_to(bare, "starttls", "crm", password).send(uuid4(), LETTER)
+                await mailer_to(bare, "starttls").send(uuid4(), LETTER)
             assert bare.received == []
