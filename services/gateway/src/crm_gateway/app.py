@@ -15,6 +15,7 @@ from crm_gateway.access.callers import KnownCallers
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.agents.invitations import Invitations
 from crm_gateway.agents.service import Agents
 from crm_gateway.api_keys.service import ApiKeys
 from crm_gateway.audit import service as audit
@@ -23,6 +24,7 @@ from crm_gateway.audit.service import AuditedActs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
+from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.event_types import service as event_types
@@ -31,6 +33,9 @@ from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.live.notices import Notices
 from crm_gateway.live.streams import SharedPages, Streams
+from crm_gateway.mail.letters import Letters
+from crm_gateway.mail.mailer import LoggingMailer, Mailer, SmtpMailer
+from crm_gateway.mail.post import Post
 from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
@@ -46,8 +51,8 @@ _PURGE_SECONDS = 3600.0
 def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> Service:
     """The gateway, ready to run.
 
-    Raises ConfigurationError for an unfit route table, and for a missing secret in any
-    environment: a token signed with nothing would prove nothing.
+    Raises ConfigurationError for an unfit route table, for a missing secret in any environment (a
+    token signed with nothing would prove nothing), and for mail that is set in part only.
     """
     table.check(rows)
     missing = [name for name, secret in settings.secrets().items() if not secret.get_secret_value()]
@@ -58,17 +63,28 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     tokens = AccessTokens(settings)
     passwords = Passwords(strong=settings.is_production)
     standings = Standings(database)
+    guards = Guards(settings)
+    post = Post(
+        database,
+        settings.mail_seal,
+        _mailer(settings),
+        retry_seconds=settings.mail_retry_seconds,
+    )
+    letters = Letters(settings.mail_pages)
     accounts = Accounts(
         database,
         tokens,
         passwords,
-        Guards(settings),
+        guards,
         standings,
         refresh_ttl_seconds=settings.refresh_ttl,
     )
     own = OwnRequests(database, settings.seal)
     accounts.add_to(own)
-    Agents(passwords, standings).add_to(own)
+    PasswordResets(
+        database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
+    ).add_to(own)
+    Agents(passwords, standings, Invitations(guards, post, letters)).add_to(own)
     ApiKeys(standings).add_to(own)
     audit.add_to(own)
     event_types.add_to(own)
@@ -116,7 +132,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     api.add_to(service.app, rows, backing)
     master_key = settings.ingress_master_key.get_secret_value()
     service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
-    edge.install(service.app)
+    edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(
         ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies]
     )
@@ -130,6 +146,9 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
                 await purge_audit_log(tx, settings.audit_days)
             await asyncio.sleep(_PURGE_SECONDS)
 
+    if post.sends:
+        service.health.prefer("mail", post.check)
+        service.background("mail", post.run)
     service.background("requests", bus.run)
     service.background("feed_notices", notices.run)
     service.background("streams", lambda: streams.drain(service.health))
@@ -138,6 +157,16 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.background("quotas", quotas.run)
     service.background("purge-logins", purge)
     return service
+
+
+def _mailer(settings: GatewaySettings) -> Mailer | None:
+    """Who brings mail: a server, the log of who develops, or nobody."""
+    if half := settings.half_set():
+        raise ConfigurationError(half)
+    server, sender = settings.smtp_server, settings.mail_sender
+    if server is not None and sender is not None:
+        return SmtpMailer(server, sender)
+    return None if settings.is_production else LoggingMailer()
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
 from service_kit.media_links import MediaLinkSettings
@@ -13,8 +13,18 @@ from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import Seal
 from service_kit.settings import listed
 
+from crm_gateway.mail.settings import MailSettings
 
-class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
+Origin = Annotated[
+    str,
+    StringConstraints(
+        to_lower=True, pattern=r"(?i)^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$"
+    ),
+]
+"""As a browser names a page's: scheme, host, and the port unless it goes without saying."""
+
+
+class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     """What the gateway needs beside what every service needs."""
 
     jwt_secret: SecretStr = Field(
@@ -46,6 +56,12 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
         " says who asks; without it all users behind one are one address to the login throttle",
     )
 
+    cors_allowed_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="whose pages may use the API from within a browser, comma-separated, such as"
+        " `https://crm.example.com`",
+    )
+
     login_failures_per_account: int = Field(
         default=5, ge=1, description="failed logins of an account from one address before 429"
     )
@@ -72,6 +88,22 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
     request_timeout_seconds: float = Field(
         default=5.0, gt=0, description="a service may take to answer before 504"
     )
+    reset_ttl: int = Field(
+        default=3600,
+        ge=60,
+        le=86_400,
+        description="seconds the link to a new password works, for who has forgotten the old one",
+    )
+    mails_per_account: int = Field(
+        default=5,
+        ge=1,
+        description="mails about a forgotten password to one account, asked for from one address"
+        " or by all strangers together, and repeated invitations of a person, within"
+        " `LOGIN_WINDOW_SECONDS`",
+    )
+    invitations_per_tenant: int = Field(
+        default=200, ge=1, description="mails that invite a company's people, within that time"
+    )
 
     upload_max_bytes: int = Field(default=100 * 2**20, ge=1, description="of an uploaded file")
     upload_seconds: float = Field(default=300.0, gt=0, description="an upload may take")
@@ -97,10 +129,18 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings):
 
     @property
     def seal(self) -> Seal:
-        """Closes what is kept of replies that show a secret; its key is made from the master key,
-        for this purpose only."""
+        """Closes what is kept of replies that show a secret."""
+        return self._seal_of(b"replies that show a secret")
+
+    @property
+    def mail_seal(self) -> Seal:
+        """Closes mail that waits to be sent."""
+        return self._seal_of(b"mail that waits")
+
+    def _seal_of(self, purpose: bytes) -> Seal:
+        """A seal whose key is made from the master key, for this purpose only."""
         master = self.ingress_master_key.get_secret_value().encode()
-        key = hmac.digest(master, b"replies that show a secret", hashlib.sha256)
+        key = hmac.digest(master, purpose, hashlib.sha256)
         return Seal(SecretStr(base64.urlsafe_b64encode(key).decode()))
 
     def secrets(self) -> dict[str, SecretStr]:

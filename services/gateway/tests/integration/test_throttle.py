@@ -107,6 +107,7 @@ class TestOthers:
         [
             ("/auth/refresh", {"refresh_token": "x"}),
             ("/auth/accept-invitation", {"invitation_token": "x", "password": PASSWORD}),
+            ("/auth/password/reset", {"reset_token": "x", "password": PASSWORD}),
         ],
     )
     async def test_an_address_makes_up_so_many_tokens(
@@ -117,6 +118,8 @@ class TestOthers:
         assert Counter(answer.status_code for answer in tried) == {401: 12, 429: 8}
         late = next(answer for answer in tried if answer.status_code == 429)
         assert 0 < int(late.headers["retry-after"]) <= 900
+        assert late.headers["ratelimit-policy"] == '"attempts";q=12;w=900'
+        assert late.headers["ratelimit"] == f'"attempts";r=0;t={late.headers["retry-after"]}'
         assert (await at(somewhere()).post(path, json=token)).status_code == 401
 
     async def test_a_user_exchanges_so_many_good_ones(self, at: From) -> None:

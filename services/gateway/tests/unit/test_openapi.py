@@ -52,6 +52,8 @@ class TestDocument:
         created = openapi["paths"][PREFIX + "/contacts"]["post"]["responses"]
         assert created["201"]["headers"].keys() >= {"ETag", "Location", "Idempotent-Replayed"}
         assert "Retry-After" in created["503"]["headers"]
+        assert "Retry-After" in created["504"]["headers"]
+        assert {"Retry-After", "RateLimit"} <= created["429"]["headers"].keys()
         assert "WWW-Authenticate" in created["401"]["headers"]
         read = openapi["paths"][PREFIX + "/contacts/{contact_id}"]["get"]["responses"]
         assert "ETag" in read["200"]["headers"]

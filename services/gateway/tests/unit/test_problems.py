@@ -2,7 +2,12 @@ from typing import get_args
 
 import pytest
 from crm_gateway.problems.errors import STATUS, HttpError, of_error, of_problem, too_many_attempts
-from service_kit.errors import NotFoundError, UnauthenticatedError, UnavailableError
+from service_kit.errors import (
+    DeadlineError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from shared_events.requests import Problem, ProblemKind
 
 
@@ -29,7 +34,12 @@ class TestOfProblem:
     def test_says_how_to_authenticate_and_when_to_come_back(self) -> None:
         assert of_error(UnauthenticatedError("c", "d")).headers == {"WWW-Authenticate": "Bearer"}
         assert of_error(UnavailableError("c", "d")).headers == {"Retry-After": "1"}
-        assert too_many_attempts(0).headers == {"Retry-After": "1"}
+        assert of_error(DeadlineError("c", "d")).headers == {"Retry-After": "1"}
+        assert too_many_attempts(0, most=5, seconds=900.0).headers == {
+            "Retry-After": "1",
+            "RateLimit-Policy": '"attempts";q=5;w=900',
+            "RateLimit": '"attempts";r=0;t=1',
+        }
 
     def test_extra_members_are_shown_but_cannot_overwrite(self) -> None:
         problem = Problem(

@@ -108,6 +108,7 @@ MAY_USE = {
     ("POST", "/agents"): ADMIN,
     ("GET", "/agents/{agent_id}"): STAFF,
     ("PUT", "/agents/{agent_id}"): ADMIN,
+    ("POST", "/agents/{agent_id}/resend-invitation"): ADMIN,
     ("GET", "/api-keys"): ADMIN,
     ("POST", "/api-keys"): ADMIN,
     ("GET", "/api-keys/{api_key_id}"): ADMIN,
@@ -149,6 +150,8 @@ OPEN = {
     ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/accept-invitation"),
+    ("POST", "/auth/password/forgot"),
+    ("POST", "/auth/password/reset"),
     ("GET", "/media/{media_id}/file"),
 }
 

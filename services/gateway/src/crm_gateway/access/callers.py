@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from crm_gateway.access.roles import permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.mail.languages import Language, preferred
 
 
 class Callers(Protocol):
@@ -77,6 +78,11 @@ class KnownCallers:
 def address_of(http: HTTPConnection) -> str:
     """The address a request comes from, as trusted proxies say it; empty when it has none."""
     return http.client.host if http.client else ""
+
+
+def language_of(http: HTTPConnection) -> Language | None:
+    """The language a request asks for, if we speak it."""
+    return preferred(http.headers.get("accept-language", ""))
 
 
 def bearer_token(http: HTTPConnection) -> str:

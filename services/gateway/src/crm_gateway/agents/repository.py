@@ -1,5 +1,6 @@
 """SQL of agents."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -18,13 +19,35 @@ from crm_gateway.agents.models import AgentRow
 from crm_gateway.agents.schemas import ListAgents
 from crm_gateway.auth.models import User
 from crm_gateway.auth.repository import USERS
+from crm_gateway.mail.languages import Language
 
 _AGENTS = Rows(AgentRow)
 _A = _AGENTS.table.c
 _AGENT = Shape(Agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Inviter:
+    """The company somebody is invited to, and the language of the person who invites."""
+
+    company: str
+    language: Language | None
+
+
+_INVITER = Shape(Inviter)
 _JOINED = select(AgentRow, col(User.name), col(User.email)).join(
     User, col(User.id) == col(AgentRow.id)
 )
+_SAVE_USER = """
+UPDATE users SET name = $3, email = $4::text, updated_at = now(),
+    invitation_hash = CASE WHEN email = $4::text THEN invitation_hash END,
+    reset_hash = CASE WHEN email = $4::text THEN reset_hash END
+WHERE tenant_id = $1 AND id = $2
+"""
+_COMPANY = """
+SELECT p.name AS company, u.language FROM projects p
+LEFT JOIN users u ON u.tenant_id = $1 AND u.id = $2 WHERE p.tenant_id = $1
+"""
 _AS_THEY_JOINED = Order(
     "agents", [(_A.created_at, AwareDatetime), (_A.id, UUID)], tenant=_A.tenant_id
 )
@@ -39,6 +62,7 @@ async def add(
     password_hash: str | None = None,
     invitation_hash: str | None = None,
     invitation_expires_at: datetime | None = None,
+    language: str | None = None,
 ) -> Agent | None:
     """Create user and agent, and say so; None when the e-mail is taken, in whatever tenant."""
     user = User(
@@ -49,6 +73,7 @@ async def add(
         password_hash=password_hash,
         invitation_hash=invitation_hash,
         invitation_expires_at=invitation_expires_at,
+        language=language,
     )
     if not await USERS.insert(tx, [user], unless="(email)"):
         return None
@@ -75,6 +100,14 @@ async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
     return await _AS_THEY_JOINED.page(tx, query, request, _AGENT, lambda agent: agent)
 
 
+async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
+    """Who invites: the tenant and, unless it is a key, a user of it."""
+    found = await _INVITER.first(tx, _COMPANY, tx.tenant_id, user_id)
+    if found is None:
+        raise LookupError("a tenant without a company")
+    return found
+
+
 async def lock_admins(tx: Transaction) -> set[UUID]:
     """The active admins, locked: two cannot step down at once, each trusting the other."""
     admins = await _AGENTS.find(
@@ -84,14 +117,12 @@ async def lock_admins(tx: Transaction) -> set[UUID]:
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:
-    """Store the changed agent as its next version."""
+    """Store the changed agent as its next version.
+
+    With another e-mail, what was mailed to the one before opens nothing any more.
+    """
     try:
-        await tx.execute(
-            "UPDATE users SET name = $2, email = $3, updated_at = now() WHERE id = $1",
-            agent.id,
-            agent.name,
-            agent.email,
-        )
+        await tx.execute(_SAVE_USER, tx.tenant_id, agent.id, agent.name, agent.email)
     except UniqueViolationError:
         raise ConflictError("email_taken", "Another account has this e-mail.") from None
     row = await _AGENTS.first(

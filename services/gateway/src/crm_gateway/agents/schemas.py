@@ -15,7 +15,11 @@ class NewAgent(Agent):
 
 
 class CreateAgent(Command[NewAgent], WithPassword, key="gateway.agent.create"):
-    """Add a person to the company. Without a password the reply has an invitation token."""
+    """Add a person to the company. Without a password the person is invited.
+
+    The invitation is mailed, if mail is sent at all; its token is in the reply too, and works once,
+    within seven days.
+    """
 
     name: Name
     email: Email
@@ -24,13 +28,22 @@ class CreateAgent(Command[NewAgent], WithPassword, key="gateway.agent.create"):
 
 
 class UpdateAgent(Command[Agent], key="gateway.agent.update"):
-    """Change an agent; what is left out stays. The last active admin cannot be removed."""
+    """Change an agent; what is left out stays. The last active admin cannot be removed.
+
+    With another e-mail an invitation that was not accepted ends: send it again.
+    """
 
     agent_id: UUID
     name: Name | None = None
     email: Email | None = None
     role: Role | None = None
     active: bool | None = None
+
+
+class ResendInvitation(Command[NewAgent], key="gateway.agent.resend_invitation"):
+    """Invite a person again who has not accepted yet. The invitation of before ends."""
+
+    agent_id: UUID
 
 
 class GetAgent(Query[Agent], key="gateway.agent.get"):

@@ -1,8 +1,5 @@
 """The people of a company."""
 
-import secrets
-from datetime import UTC, datetime, timedelta
-
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import (
@@ -17,26 +14,37 @@ from shared_events.requests import Page
 from crm_gateway.access.roles import covers, permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.agents import repository
-from crm_gateway.agents.schemas import CreateAgent, GetAgent, ListAgents, NewAgent, UpdateAgent
+from crm_gateway.agents.invitations import Invitation, Invitations
+from crm_gateway.agents.schemas import (
+    CreateAgent,
+    GetAgent,
+    ListAgents,
+    NewAgent,
+    ResendInvitation,
+    UpdateAgent,
+)
 from crm_gateway.audit.repository import record
 from crm_gateway.auth.passwords import Passwords
-from crm_gateway.auth.repository import end_sessions, token_hash
+from crm_gateway.auth.repository import end_sessions, renew_invitation, token_hash
+from crm_gateway.mail.repository import recall
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests
-
-_INVITATION_DAYS = 7
 
 
 class Agents:
     """Answers the agent routes, each in the transaction of its tenant."""
 
-    def __init__(self, passwords: Passwords, standings: Standings) -> None:
+    def __init__(
+        self, passwords: Passwords, standings: Standings, invitations: Invitations
+    ) -> None:
         self._passwords = passwords
         self._standings = standings
+        self._invitations = invitations
 
     def add_to(self, own: OwnRequests) -> None:
         """What is asked about agents."""
         own.answer_prepared(CreateAgent, self.create, shows_secret=True)
         own.answer(UpdateAgent, self.update)
+        own.answer(ResendInvitation, self.resend_invitation, shows_secret=True)
         own.answer(GetAgent, self.get)
         own.answer(ListAgents, self.list)
 
@@ -49,23 +57,24 @@ class Agents:
         hashed = None if given is None else await self._passwords.hash(given.get_secret_value())
 
         async def add(tx: Transaction, request: CreateAgent, call: OwnCall) -> NewAgent:
-            invitation = secrets.token_urlsafe(32) if hashed is None else None
+            invitation = Invitation() if hashed is None else None
             agent = await repository.add(
                 tx,
                 name=request.name,
                 email=request.email,
                 role=request.role,
                 password_hash=hashed,
-                invitation_hash=token_hash(invitation) if invitation else None,
-                invitation_expires_at=(
-                    datetime.now(UTC) + timedelta(days=_INVITATION_DAYS) if invitation else None
-                ),
+                invitation_hash=token_hash(invitation.token) if invitation else None,
+                invitation_expires_at=invitation.expires_at if invitation else None,
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
+            if invitation is not None:
+                await self._invitations.mail(tx, agent, invitation, call)
             after = agent.model_dump(mode="json")
             await record(tx, call, "agent.create", agent.id, after=after)
-            return NewAgent(**agent.model_dump(), invitation_token=invitation)
+            token = invitation.token if invitation else None
+            return NewAgent(**agent.model_dump(), invitation_token=token)
 
         return add
 
@@ -87,11 +96,31 @@ class Agents:
         saved = await repository.save(tx, changed)
         if not saved.active:
             await end_sessions(tx, saved.id)
+        if not saved.active or saved.email != agent.email:
+            await recall(tx, saved.id)
         await self._standings.person_changed(tx, saved.id)
         tx.outbox.add(AgentUpdated(agent=saved), saved.id)
         before, after = agent.model_dump(mode="json"), saved.model_dump(mode="json")
         await record(tx, call, "agent.update", saved.id, before=before, after=after)
         return saved
+
+    async def resend_invitation(
+        self, tx: Transaction, request: ResendInvitation, call: OwnCall
+    ) -> NewAgent:
+        """Invite a person again; ConflictError for who is in already, or may not come in."""
+        agent = await repository.get(tx, request.agent_id, lock=True)
+        if agent is None:
+            raise NotFoundError("agent")
+        PreconditionFailedError.check(call.expected_version, agent.version)
+        _check_may_give(call, agent.role)
+        if not agent.active:
+            raise ConflictError("agent_inactive", "The person is deactivated.")
+        invitation = Invitation()
+        if not await renew_invitation(tx, agent.id, invitation.token, invitation.expires_at):
+            raise ConflictError("invitation_accepted", "The person has a password already.")
+        await self._invitations.mail(tx, agent, invitation, call, again=True)
+        await record(tx, call, "agent.resend_invitation", agent.id)
+        return NewAgent(**agent.model_dump(), invitation_token=invitation.token)
 
     async def get(self, tx: Transaction, request: GetAgent, call: Call) -> Agent:
         """One person."""

@@ -22,7 +22,7 @@ class Attempt:
 
 
 class Guards:
-    """Guards register, login, refresh, accept and the change of a password."""
+    """Guards register, login, refresh, accept, mail, and another password."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Guards:
         """Count a login; raises HttpError 429."""
         settings, network = self._settings, network_of(address)
         limits = [
-            Limit.of(settings.login_failures_per_account, "login", account, network),
+            self._account(account, network),
             Limit.of(settings.login_failures_per_address, "login", network),
         ]
         if not await self.throttle.is_known(tx, account, address):
@@ -59,8 +59,40 @@ class Guards:
         await self.throttle.forget(tx, attempt.limits[0])
         await self.throttle.remember(tx, account, address)
 
+    async def forgot(self, tx: Transaction, account: str, address: str) -> None:
+        """Count a mail about a forgotten password that an address asks for; raises HttpError 429.
+
+        As with logins, strangers together get so many, and cost no owner the way back in. It is
+        the same for accounts that do not exist.
+        """
+        settings, network = self._settings, network_of(address)
+        most = settings.mails_per_account
+        limits = [
+            Limit.of(most, "forgot", account, network),
+            Limit.of(settings.login_failures_per_address, "forgot", network),
+        ]
+        if not await self.throttle.is_known(tx, account, address):
+            limits.append(Limit.of(most, "forgot by strangers", account))
+        await self.throttle.take(tx, limits)
+
+    async def reset(self, tx: Transaction, attempt: Attempt, account: str, address: str) -> None:
+        """Who has the account's mail is its owner: no wrong password of before is in the way."""
+        await self.throttle.give_back(tx, attempt.limits)
+        await self.throttle.forget(tx, self._account(account, network_of(address)))
+        await self.throttle.remember(tx, account, address)
+
+    async def invite(self, tx: Transaction, user_id: UUID | None = None) -> None:
+        """Count a mail that invites, again if it is a user's; raises HttpError 429.
+
+        Whoever opens an account may write to strangers by it.
+        """
+        limits = [Limit.of(self._settings.invitations_per_tenant, "invite", tx.tenant_id)]
+        if user_id is not None:
+            limits.append(Limit.of(self._settings.mails_per_account, "invite again", user_id))
+        await self.throttle.take(tx, limits)
+
     async def token(self, tx: Transaction, way: str, address: str) -> Attempt:
-        """Count a token that an address shows: of a refresh, of an invitation."""
+        """Count a token that an address shows: of a refresh, an invitation, a reset."""
         most = self._settings.login_failures_per_address
         attempt = Attempt([Limit.of(most, way, network_of(address))])
         await self.throttle.take(tx, attempt.limits)
@@ -82,3 +114,6 @@ class Guards:
     async def succeeded(self, tx: Transaction, attempt: Attempt) -> None:
         """The attempt turned out well."""
         await self.throttle.give_back(tx, attempt.limits)
+
+    def _account(self, account: str, network: str) -> Limit:
+        return Limit.of(self._settings.login_failures_per_account, "login", account, network)

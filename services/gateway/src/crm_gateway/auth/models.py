@@ -31,7 +31,8 @@ class User(Base, table=True):
     """A person who may log in. The e-mail is kept in lower case and is unique over all tenants.
 
     Without a password the person was invited and has not accepted yet. Tokens of an earlier
-    `token_version` are worth nothing.
+    `token_version` are worth nothing. The newest mail about a forgotten password has the token of
+    `reset_hash`.
     """
 
     __tablename__ = "users"
@@ -45,6 +46,9 @@ class User(Base, table=True):
     invitation_hash: str | None = Field(default=None, max_length=64, unique=True)
     invitation_expires_at: datetime | None = columns.maybe_moment()
     token_version: int = _token_version()
+    language: str | None = Field(default=None, max_length=10)
+    reset_hash: str | None = Field(default=None, max_length=64, unique=True)
+    reset_expires_at: datetime | None = columns.maybe_moment()
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

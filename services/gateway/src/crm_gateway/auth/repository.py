@@ -37,13 +37,66 @@ async def is_invited(tx: Transaction, token: str) -> bool:
     return bool(await tx.fetchval(one, token_hash(token)))
 
 
-async def take_invitation(tx: Transaction, token: str, password_hash: str) -> User | None:
+async def take_invitation(
+    tx: Transaction, token: str, password_hash: str, language: str | None
+) -> User | None:
     """Give the invited user a password, once; None for a stale token."""
     return await USERS.first(
         tx,
-        "UPDATE users SET password_hash = $2, invitation_hash = NULL,"
-        " invitation_expires_at = NULL, updated_at = now()"
+        "UPDATE users SET password_hash = $2, language = coalesce($3, language),"
+        " invitation_hash = NULL, invitation_expires_at = NULL, updated_at = now()"
         " WHERE invitation_hash = $1 AND invitation_expires_at > now() RETURNING *",
+        token_hash(token),
+        password_hash,
+        language,
+    )
+
+
+async def renew_invitation(
+    tx: Transaction, user_id: UUID, token: str, expires_at: datetime
+) -> bool:
+    """Have another token invite the user, and the one before nobody; False once accepted."""
+    changed = await tx.execute(
+        "UPDATE users SET invitation_hash = $3, invitation_expires_at = $4, updated_at = now()"
+        " WHERE tenant_id = $1 AND id = $2 AND password_hash IS NULL",
+        tx.tenant_id,
+        user_id,
+        token_hash(token),
+        expires_at,
+    )
+    return changed == 1
+
+
+async def open_reset(tx: Transaction, user: User, token: str, expires_at: datetime) -> bool:
+    """Let the token, and none from before, replace the password of an active user who has one.
+
+    False for everybody else, and for who has another e-mail by now, after as much work.
+    """
+    opened = await tx.execute(
+        "UPDATE users u SET reset_hash = $3, reset_expires_at = $4 FROM agents a"
+        " WHERE u.tenant_id = $1 AND u.id = $2 AND u.email = $5 AND u.password_hash IS NOT NULL"
+        " AND a.tenant_id = $1 AND a.id = $2 AND a.active",
+        tx.tenant_id,
+        user.id,
+        token_hash(token),
+        expires_at,
+        user.email,
+    )
+    return opened == 1
+
+
+async def may_reset(tx: Transaction, token: str) -> bool:
+    """Whether the token replaces a password, in any tenant."""
+    one = "SELECT true FROM users WHERE reset_hash = $1 AND reset_expires_at > now()"
+    return bool(await tx.fetchval(one, token_hash(token)))
+
+
+async def take_reset(tx: Transaction, token: str, password_hash: str) -> User | None:
+    """Replace the password, once; None for a stale token."""
+    return await USERS.first(
+        tx,
+        "UPDATE users SET password_hash = $2, reset_hash = NULL, reset_expires_at = NULL,"
+        " updated_at = now() WHERE reset_hash = $1 AND reset_expires_at > now() RETURNING *",
         token_hash(token),
         password_hash,
     )
@@ -73,10 +126,12 @@ async def revoke_family(tx: Transaction, family_id: UUID) -> None:
 async def end_sessions(tx: Transaction, user_id: UUID) -> int:
     """End every login of a user; returns the version that tokens have from now on.
 
-    It is the version that ends them: a token issued at this moment elsewhere has the old one.
+    It is the version that ends them: a token issued at this moment elsewhere has the old one. A
+    mail about a forgotten password is worth nothing any more either.
     """
     version: int = await tx.fetchval(
-        "UPDATE users SET token_version = token_version + 1, updated_at = now()"
+        "UPDATE users SET token_version = token_version + 1, reset_hash = NULL,"
+        " reset_expires_at = NULL, updated_at = now()"
         " WHERE tenant_id = $1 AND id = $2 RETURNING token_version",
         tx.tenant_id,
         user_id,

@@ -114,6 +114,33 @@ class AcceptInvitation(Command[LoggedIn], WithPassword, key="gateway.auth.accept
     password: NewPassword
 
 
+class ForgotPassword(Command[Nothing], key="gateway.auth.forgot_password"):
+    """Have a link to a new password mailed. The answer is the same whoever has an account.
+
+    The link leads to the product's page and works once, for an hour unless it is set otherwise.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"email": "ana@example.com"}})
+
+    email: Email
+
+
+class ResetPassword(Command[Nothing], WithPassword, key="gateway.auth.reset_password"):
+    """Choose a new password with the token of such a mail. Every login ends; log in anew."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "reset_token": "T0dZb3UgYXJlIGN1cmlvdXMsIGFyZW4ndCB5b3U_",
+                "password": "uma senha comprida",
+            }
+        }
+    )
+
+    reset_token: Token
+    password: NewPassword
+
+
 class ChangePassword(Command[Tokens], WithPassword, key="gateway.auth.change_password"):
     """Choose another password. Every other login ends; the reply has tokens to go on with."""
 

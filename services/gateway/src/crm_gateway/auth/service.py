@@ -77,7 +77,12 @@ class Accounts:
         async with self._database.tenant(str(uuid4()), cause=visitor.cause) as tx:
             await repository.add_project(tx, request.organization or request.name)
             agent = await agents.add(
-                tx, name=request.name, email=request.email, role="admin", password_hash=hashed
+                tx,
+                name=request.name,
+                email=request.email,
+                role="admin",
+                password_hash=hashed,
+                language=visitor.language,
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
@@ -145,7 +150,9 @@ class Accounts:
             raise _no_invitation()
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.system("login") as tx:
-            user = await repository.take_invitation(tx, request.invitation_token, hashed)
+            user = await repository.take_invitation(
+                tx, request.invitation_token, hashed, visitor.language
+            )
             if user is not None:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)

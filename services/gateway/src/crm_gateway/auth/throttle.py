@@ -67,9 +67,10 @@ class Throttle:
         """
         most = {limit.subject: limit.most for limit in limits}
         counted = await tx.fetch(_TAKE, list(most), self.window_seconds)
-        waits = [wait for subject, count, wait in counted if count > most[subject]]
-        if waits:
-            raise too_many_attempts(max(waits))
+        beyond = [(wait, most[whose]) for whose, count, wait in counted if count > most[whose]]
+        if beyond:
+            wait, limit = max(beyond)
+            raise too_many_attempts(wait, most=limit, seconds=self.window_seconds)
 
     async def give_back(self, tx: Transaction, limits: Sequence[Limit]) -> None:
         """The attempt turned out well and does not count."""

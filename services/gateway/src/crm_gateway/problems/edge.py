@@ -1,8 +1,9 @@
-"""The outermost layer of the API: request ids, security headers, and an answer to everything."""
+"""The outermost layers of the API: request ids, security headers, which pages of others may ask,
+and an answer to everything."""
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 import orjson
@@ -14,6 +15,7 @@ from service_kit import tracing
 from service_kit.errors import ProblemError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +45,31 @@ _OF_PAGES = (
     " img-src 'self' data:; frame-ancestors 'none'"
 )
 
+# What a page of another origin may send and see beside what browsers allow anyway (Fetch standard,
+# "CORS protocol"). Who asks is told by a header it sets itself: cookies are neither sent nor read.
+_ASKED_BY = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+_SENT = (
+    "Authorization",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-Api-Key",
+    "X-Request-Id",
+    "traceparent",
+    "tracestate",
+)
+_SEEN = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+)
+
 
 def request_id(scope: Scope) -> str:
     """The id of this request: the caller's X-Request-Id, or one of our own."""
@@ -69,8 +96,33 @@ def problem_response(scope: Scope, error: HttpError) -> Response:
     )
 
 
+class Answers:
+    """ASGI middleware: leaves no exception unanswered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        begun = scope["type"] != "http"
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception as error:
+            if begun:
+                raise
+            await problem_response(scope, _answerable(error))(scope, receive, send)
+
+
 class Edge:
-    """ASGI middleware: names the request, guards the response, leaves no exception unanswered."""
+    """ASGI middleware: names the request and guards the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -100,17 +152,10 @@ class Edge:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        try:
-            await self._app(scope, receive, guarded)
-        except ClientDisconnect:
-            return  # nobody is left to answer
-        except Exception as error:
-            if status:
-                raise
-            await problem_response(scope, _answerable(error))(scope, receive, guarded)
+        await self._app(scope, receive, guarded)
         route = scope.get("route")
         # Methods that no route has are whatever a caller makes up: they must not become labels.
-        if isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
+        if status and isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
             SECONDS.labels(scope["method"], route.path, status).observe(time.perf_counter() - began)
 
 
@@ -134,7 +179,19 @@ async def _routing_problem(request: Request, error: Exception) -> Response:
     return problem_response(request.scope, refused)
 
 
-def install(app: FastAPI) -> None:
-    """Make every answer of the application carry its id, and every failure be a problem."""
+def install(app: FastAPI, origins: Sequence[str] = ()) -> None:
+    """Make every answer of the application carry its id, and every failure be a problem.
+
+    `origins`: whose pages may ask us from within a browser, by CORS.
+    """
+    app.add_middleware(Answers)
+    if origins:  # around what answers failures: pages shall read those as well
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_ASKED_BY,
+            allow_headers=_SENT,
+            expose_headers=_SEEN,
+        )
     app.add_middleware(Edge)
     app.add_exception_handler(HTTPException, _routing_problem)

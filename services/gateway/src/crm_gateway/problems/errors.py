@@ -24,6 +24,7 @@ STATUS: dict[ProblemKind, int] = {
 _HEADERS: dict[ProblemKind, dict[str, str]] = {
     "unauthenticated": {"WWW-Authenticate": "Bearer"},
     "unavailable": {"Retry-After": "1"},
+    "timeout": {"Retry-After": "1"},
 }
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -128,11 +129,19 @@ def method_not_allowed(allowed: list[str]) -> HttpError:
     )
 
 
-def too_many_attempts(retry_after_seconds: int) -> HttpError:
-    """Too many failed logins; the answer says when to come back."""
+def too_many_attempts(retry_after_seconds: int, *, most: int, seconds: float) -> HttpError:
+    """More than `most` attempts to get in, or to have mail sent, within so many seconds.
+
+    The answer says when to come back (draft-ietf-httpapi-ratelimit-headers).
+    """
+    wait = max(1, retry_after_seconds)
     return HttpError(
         429,
         "too_many_attempts",
-        "Too many failed attempts; try again later.",
-        headers={"Retry-After": str(max(1, retry_after_seconds))},
+        "Too many attempts; try again later.",
+        headers={
+            "Retry-After": str(wait),
+            "RateLimit-Policy": f'"attempts";q={most};w={seconds:.0f}',
+            "RateLimit": f'"attempts";r=0;t={wait}',
+        },
     )

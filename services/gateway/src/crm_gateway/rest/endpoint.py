@@ -26,7 +26,7 @@ from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crm_gateway.access.callers import Callers, address_of
+from crm_gateway.access.callers import Callers, address_of, language_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
 from crm_gateway.live.streams import Streams
@@ -119,11 +119,16 @@ class Endpoint:
         if_match = values.pop("if_match", None)
         request = self._request(values)
         if principal is None:
-            visitor = Visitor(address_of(http), Cause(request_id(http.scope), None, trace))
+            cause = Cause(request_id(http.scope), None, trace)
+            visitor = Visitor(address_of(http), cause, language_of(http))
             reply = await self.backing.own.call_public(request, visitor)
         else:
             call = OwnCall(
-                principal, request_id(http.scope), expected_version(if_match), address_of(http)
+                principal,
+                request_id(http.scope),
+                expected_version(if_match),
+                address_of(http),
+                language_of(http),
             )
             reply = await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:

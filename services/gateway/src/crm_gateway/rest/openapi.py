@@ -128,8 +128,10 @@ def _problem(status: int) -> Schema:
         "description": HttpError(status, "", "").title,
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
-    if status in (429, 503):
+    if status in (429, 503, 504):
         told["headers"] = {"Retry-After": _said("Seconds to wait.", kind="integer")}
+    if status == 429:
+        told["headers"] |= _QUOTA
     if status == 401:
         told["headers"] = {"WWW-Authenticate": _said("`Bearer`.")}
     return told

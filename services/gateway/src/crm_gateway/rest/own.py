@@ -15,6 +15,7 @@ from service_kit.sealing import Seal
 from service_kit.settings import ConfigurationError
 from shared_events.requests import Reply, Request
 
+from crm_gateway.mail.languages import Language
 from crm_gateway.problems.errors import judged
 from crm_gateway.rest.table import PUBLIC, Row
 
@@ -23,17 +24,20 @@ AnyRequest = type[Request[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who has not said who they are: the address and the request's cause."""
+    """Somebody who has not said who they are: the address, the request's cause, and the language
+    their browser asks for, if we speak it."""
 
     address: str
     cause: Cause
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnCall(Call):
-    """A call, and the address it came from."""
+    """A call, the address it came from, and the language its caller asks for, if we speak it."""
 
     address: str = ""
+    language: Language | None = None
 
     def person(self) -> UUID:
         """Who asks; raises ForbiddenError for an API key, where somebody must have logged in."""

@@ -1,0 +1,61 @@
+"""What brings a person in who has no password yet."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from service_kit.database import Transaction
+from shared_events.gateway.agent import Agent
+
+from crm_gateway.agents import repository
+from crm_gateway.auth.guards import Guards
+from crm_gateway.mail.languages import DEFAULT
+from crm_gateway.mail.letters import Letters
+from crm_gateway.mail.post import Post
+from crm_gateway.rest.own import OwnCall
+
+_GOOD_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A new one: its token is known to whoever has the mail, and kept as a hash."""
+
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + _GOOD_FOR)
+
+
+class Invitations:
+    """Mails invitations, where mail is sent at all."""
+
+    def __init__(self, guards: Guards, post: Post, letters: Letters) -> None:
+        self._guards = guards
+        self._post = post
+        self._letters = letters
+
+    async def mail(
+        self,
+        tx: Transaction,
+        agent: Agent,
+        invitation: Invitation,
+        call: OwnCall,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Mail it once the transaction is committed, in the language of who invites.
+
+        Raises HttpError 429 when the company has invited too many, or this person too often.
+        """
+        if not self._post.sends:
+            return
+        await self._guards.invite(tx, agent.id if again else None)
+        inviter = await repository.inviter(tx, call.user_id)
+        letter = self._letters.invitation(
+            inviter.language or call.language or DEFAULT,
+            to=agent.email,
+            name=agent.name,
+            company=inviter.company,
+            token=invitation.token,
+            good_for=_GOOD_FOR,
+        )
+        await self._post.put(tx, agent.id, letter, invitation.expires_at)

@@ -1,0 +1,127 @@
+"""What we write to people, in their language: pure text, so that nothing in it can be run."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from string import Template
+
+from crm_gateway.mail.languages import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail: to whom, about what, and what it says."""
+
+    to: str
+    subject: str
+    text: str
+
+
+_RESET: dict[Language, tuple[str, Template]] = {
+    "en": (
+        "Choose a new password",
+        Template(
+            """\
+Hello $name,
+
+somebody, hopefully you, has asked for a new password for your account. Choose it here:
+
+$link
+
+The link works once, within $minutes minutes. Every device that is logged in has to log in again.
+
+It was not you? Then there is nothing to do: your password stays as it is.
+"""
+        ),
+    ),
+    "pt-BR": (
+        "Escolha uma nova senha",
+        Template(
+            """\
+Olá, $name,
+
+alguém, esperamos que você, pediu uma nova senha para a sua conta. Escolha-a aqui:
+
+$link
+
+O link funciona uma única vez, dentro de $minutes minutos. Todos os aparelhos conectados terão de
+entrar de novo.
+
+Não foi você? Então não é preciso fazer nada: a sua senha continua a mesma.
+"""
+        ),
+    ),
+}
+_INVITATION: dict[Language, tuple[str, Template]] = {
+    "en": (
+        "You are invited",
+        Template(
+            """\
+Hello $name,
+
+$company has an account for you. Choose a password, and you are in:
+
+$link
+
+The link works once, within $days days.
+"""
+        ),
+    ),
+    "pt-BR": (
+        "Você foi convidado(a)",
+        Template(
+            """\
+Olá, $name,
+
+$company criou uma conta para você. Escolha uma senha e pronto:
+
+$link
+
+O link funciona uma única vez, dentro de $days dias.
+"""
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Writes letters whose links lead to the product's pages at `public_url`.
+
+    A token stands behind the `#` of its link: browsers keep that part to themselves, so it is in no
+    log of a server and in no Referer (RFC 9110, 10.1.3).
+    """
+
+    public_url: str
+
+    def password_reset(
+        self, language: Language, *, to: str, name: str, token: str, good_for: timedelta
+    ) -> Letter:
+        """The way to a new password."""
+        subject, text = _RESET[language]
+        minutes = max(1, int(good_for.total_seconds() // 60))
+        link = self._link("reset-password", token)
+        return Letter(to, subject, text.substitute(name=_line(name), link=link, minutes=minutes))
+
+    def invitation(
+        self,
+        language: Language,
+        *,
+        to: str,
+        name: str,
+        company: str,
+        token: str,
+        good_for: timedelta,
+    ) -> Letter:
+        """The way to a first password."""
+        subject, text = _INVITATION[language]
+        link = self._link("accept-invitation", token)
+        names = {"name": _line(name), "company": _line(company)}
+        return Letter(to, subject, text.substitute(names, link=link, days=good_for.days))
+
+    def _link(self, page: str, token: str) -> str:
+        return f"{self.public_url}/{page}#token={token}"
+
+
+def _line(name: str) -> str:
+    """A name as part of a sentence: who chose it must not begin a paragraph of their own."""
+    return " ".join(name.split())

@@ -1,0 +1,67 @@
+"""SQL of mails that wait."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.rows import Rows
+
+from crm_gateway.mail.models import WaitingMail
+
+_MAILS = Rows(WaitingMail)
+
+# Selecting from the users makes it the same statement for somebody who is not there.
+_PUT = """
+WITH older AS (DELETE FROM mails WHERE tenant_id = $2 AND user_id = $3)
+INSERT INTO mails (id, tenant_id, user_id, sealed, expires_at)
+SELECT $1, $2, $3, $4, $5 FROM users WHERE tenant_id = $2 AND id = $3
+"""
+_TAKE = """
+UPDATE mails SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
+WHERE id = ANY (ARRAY(
+    SELECT id FROM mails WHERE next_attempt_at <= now()
+    ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)) RETURNING *
+"""
+_POSTPONE = """
+UPDATE mails SET next_attempt_at = now() + make_interval(secs => $3)
+WHERE id = $1 AND attempts = $2
+"""
+
+
+async def put(
+    tx: Transaction, mail_id: UUID, user_id: UUID, sealed: str, expires_at: datetime
+) -> None:
+    """Keep a mail to a user of the tenant, in the place of an older one that still waits.
+
+    The link of the older one leads nowhere any more.
+    """
+    await tx.execute(_PUT, mail_id, tx.tenant_id, user_id, sealed, expires_at)
+
+
+async def recall(tx: Transaction, user_id: UUID) -> None:
+    """Send nothing that waits for this user."""
+    await tx.execute(
+        "DELETE FROM mails WHERE tenant_id = $1 AND user_id = $2", tx.tenant_id, user_id
+    )
+
+
+async def take(tx: Transaction, most: int, lease_seconds: float) -> list[WaitingMail]:
+    """What is due, of all tenants, longest first; nobody else takes it within the lease."""
+    return await _MAILS.find(tx, _TAKE, most, lease_seconds)
+
+
+async def remove(tx: Transaction, mail_ids: Sequence[UUID]) -> None:
+    """Forget mails that are sent, or never will be."""
+    await tx.execute("DELETE FROM mails WHERE id = ANY($1)", mail_ids)
+
+
+async def remove_expired(tx: Transaction) -> int:
+    """Forget mails whose links no longer work; returns how many that were."""
+    return await tx.execute("DELETE FROM mails WHERE expires_at <= now()")
+
+
+async def postpone(tx: Transaction, mail: WaitingMail, seconds: float) -> None:
+    """Have a mail tried again so much later, unless somebody has taken it meanwhile."""
+    await tx.execute(_POSTPONE, mail.id, mail.attempts, seconds)
