@@ -1,0 +1,384 @@
+"""Messages that the release before stored while an update rolled join their conversations."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from asyncpg import Record
+from crm_messaging.conversations.repository import CONVERSATIONS
+from crm_messaging.conversations.requests import read_conversation
+from crm_messaging.merging.consumers import on_contact_merged
+from crm_messaging.messages import strays
+from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import on_reaction_reported
+from crm_messaging.messages.consumers import on_status_reported
+from crm_messaging.messages.listing import list_conversation_messages
+from crm_messaging.messages.placing import placed_at
+from crm_messaging.messages.service import send
+from crm_messaging.messages.strays import STRAYS, Strays, repository
+from crm_messaging.messages.strays.service import join
+from crm_messaging.sessions import service as sessions
+from crm_testing.costs import plan_of
+from crm_testing.scenes.messaging import Scene
+from crm_testing.services import eventually
+from service_kit.calls import Call
+from service_kit.database import Database, Transaction
+from service_kit.service import Service
+from shared_events import examples
+from shared_events.channels.traffic import ChannelReactionReported
+from shared_events.contacts.contact import Contact, ContactIdentity
+from shared_events.contacts.merge import ContactMerged
+from shared_events.identity import WhatsAppId, contact_id, conversation_id
+from shared_events.messaging.conversation import ListConversationMessages, ReadConversation
+from shared_events.messaging.message import SendMessage
+from shared_events.requests import Principal
+
+ANA, RUI, SA, LID = "5511988880001", "5511988880002", "5511988880003", "1" * 49
+GROUP = f"{'9' * 250}@g.us"
+_AS_BEFORE = """
+UPDATE messages m SET conversation_id = NULL, placed_at = now(), seq = (
+    SELECT total_messages FROM sessions WHERE id = m.session_id) - (
+    SELECT count(*) FROM messages o
+    WHERE o.session_id = m.session_id AND (o.created_at, o.id) > (m.created_at, m.id))
+WHERE id <> ALL($1::uuid[])
+"""
+_LENGTHENED = "UPDATE messages SET chat_id = $1 WHERE chat_id LIKE '%@g.us'"
+_CHANGED = ("conversation_id", "seq", "placed_at")
+
+
+@asynccontextmanager
+async def release_before(company: Scene) -> AsyncIterator[Transaction]:
+    """What is written here leaves what that release's writing leaves on the schema of this one.
+
+    It numbers within sessions, and knows of no conversation.
+    """
+    async with company.database.tenant(company.tenant_id) as tx:
+        stood = await CONVERSATIONS.find(tx, "SELECT * FROM conversations")
+        known = [row["id"] for row in await tx.fetch("SELECT id FROM messages")]
+        yield tx
+        await tx.execute(_AS_BEFORE, known)
+        await tx.execute("DELETE FROM conversations")
+        await CONVERSATIONS.insert(tx, stood)
+
+
+async def old(company: Scene, *texts: str, phone: str = ANA, **said: Any) -> None:
+    """Somebody writes, and a process of the release before stores it."""
+    async with release_before(company) as tx:
+        told = [company.received(text, phone=phone, **said) for text in texts]
+        await on_message_received(tx, company.events(told))
+
+
+async def new(company: Scene, *texts: str, phone: str = ANA, **said: Any) -> None:
+    """Somebody writes, and a process of this release stores it."""
+    told = [company.received(text, phone=phone, **said) for text in texts]
+    await company.apply(on_message_received, *told)
+
+
+async def answer(tx: Transaction, company: Scene, text: str) -> None:
+    person = contact_id(company.tenant_id, WhatsAppId("phone", ANA))
+    await send(
+        tx, SendMessage(contact_id=person, channel_id=company.channel.id, content=text), None
+    )
+
+
+def id_of(company: Scene, phone: str) -> UUID:
+    person = contact_id(company.tenant_id, WhatsAppId("phone", phone))
+    return conversation_id(company.channel.id, str(person))
+
+
+async def shown(company: Scene, id_: UUID) -> Record:
+    (row,) = await company.rows("SELECT * FROM conversations WHERE id = $1", id_)
+    return row
+
+
+async def said(company: Scene, id_: UUID) -> list[tuple[int, str]]:
+    rows = await company.rows(
+        "SELECT seq, content FROM messages WHERE conversation_id = $1 ORDER BY seq", id_
+    )
+    return [(row["seq"], row["content"]) for row in rows]
+
+
+async def stray_count(company: Scene) -> int:
+    return len(await company.rows("SELECT 1 FROM messages WHERE conversation_id IS NULL"))
+
+
+def numbered(*texts: str) -> list[tuple[int, str]]:
+    return list(enumerate(texts, start=1))
+
+
+def looking(company: Scene) -> Strays:
+    return Strays(company.database, seconds=3600)
+
+
+async def act(company: Scene) -> None:
+    """An update rolls: processes of both releases store what is said."""
+    group: dict[str, Any] = {"chat_id": "1203@g.us", "is_group": True}
+    await new(company, "1", "2")
+    await new(company, "r1", phone=RUI)
+    await old(company, "3", external_id=f"3 {company.tenant_id}")
+    await old(company, "s1", "s2", phone=SA)
+    await old(company, "r2", phone=RUI)
+    await new(company, "4")
+    async with release_before(company) as tx:
+        await answer(tx, company, "5")
+    await old(company, "6", sent_at="2026-01-31T12:00:00.75Z")
+    await new(company, "g1", **group)
+    async with release_before(company) as tx:
+        (session,) = await tx.fetch(
+            "SELECT DISTINCT session_id FROM messages WHERE content IN ('4', '6', 'g1')"
+        )
+        await sessions.end(tx, session["session_id"], "resolved")
+    await old(company, "7", sent_at="2099-01-01T00:00:00Z")
+    await old(company, "g2", phone=RUI, **group)
+    await new(company, "8")
+    await new(company, "g3", phone=RUI, **group)
+    await new(company, "r3", phone=RUI, direction="outbound", origin="phone")
+    await old(company, "r4", phone=RUI)
+    async with company.database.tenant(company.tenant_id) as tx:
+        await tx.execute(_LENGTHENED, GROUP)
+        await tx.execute(
+            "UPDATE conversations SET chat_id = $1, id = $2 WHERE is_group",
+            GROUP,
+            conversation_id(company.channel.id, GROUP),
+        )
+        await tx.execute(
+            "UPDATE messages SET conversation_id = $1 WHERE content IN ('g1', 'g3')",
+            conversation_id(company.channel.id, GROUP),
+        )
+    example = examples.load("channel.reaction_reported")["data"]
+    theirs = {"channel_id": company.channel.id, "external_id": f"3 {company.tenant_id}"}
+    reaction = ChannelReactionReported.model_validate({**example, **theirs})
+    await company.apply(on_reaction_reported, reaction)
+
+
+async def beside(company: Scene) -> list[Any]:
+    """All that joining leaves as it is."""
+    messages = await company.rows("SELECT * FROM messages ORDER BY id")
+    kept = [{k: v for k, v in row.items() if k not in _CHANGED} for row in messages]
+    tables = "sessions", "outbox_events", "message_reactions", "contact_refs"
+    return [kept, *[await company.rows(f"SELECT * FROM {t} ORDER BY 1, 2") for t in tables]]  # noqa: S608
+
+
+async def everything(company: Scene) -> list[Any]:
+    tables = "messages", "conversations"
+    return [await company.rows(f"SELECT * FROM {t} ORDER BY id") for t in tables]  # noqa: S608
+
+
+@pytest.fixture
+async def pair(database: Database) -> tuple[Scene, Scene]:
+    """Two companies with the same customers, in the middle of an update."""
+    pair = Scene(database), Scene(database)
+    for company in pair:
+        await act(company)
+    return pair
+
+
+class TestJoining:
+    async def test_puts_all_in_the_order_it_was_stored_in(self, pair: tuple[Scene, Scene]) -> None:
+        kept = [await beside(company) for company in pair]
+        assert [await stray_count(company) for company in pair] == [9, 9]
+        await asyncio.gather(*(looking(company).once() for company in (*pair, *pair)))
+        await looking(pair[0]).once()
+        assert [await beside(company) for company in pair] == kept
+        for company in pair:
+            assert await stray_count(company) == 0
+            ana, rui, sa = (id_of(company, phone) for phone in (ANA, RUI, SA))
+            group = conversation_id(company.channel.id, GROUP)
+            assert await said(company, ana) == numbered(*"12345678")
+            assert await said(company, rui) == numbered("r1", "r2", "r3", "r4")
+            assert await said(company, sa) == numbered("s1", "s2")
+            assert await said(company, group) == numbered("g1", "g2", "g3")
+
+    async def test_shows_what_is_unread_and_who_is_talked_with(
+        self, pair: tuple[Scene, Scene]
+    ) -> None:
+        await looking(pair[0]).once()
+        counts = ("seq", "read_seq", "unread_count")
+        for company in pair:
+            ana, rui, sa = [await shown(company, id_of(company, p)) for p in (ANA, RUI, SA)]
+            group = await shown(company, conversation_id(company.channel.id, GROUP))
+            # Her fifth is the company's, written by a process of before; his third by one of now.
+            assert [ana[n] for n in counts] == [8, 5, 3]
+            assert [rui[n] for n in counts] == [4, 3, 1]
+            assert [sa[n] for n in counts] == [2, 0, 2]
+            assert [group[n] for n in counts] == [3, 0, 3]
+            assert (group["session_id"], group["contact_id"], group["status"]) == (None, None, None)
+            people = [row for row in await company.sessions() if row["status"] == "active"]
+            active = {row["contact_id"]: row["id"] for row in people}
+            for row in (ana, rui, sa):
+                assert (row["session_id"], row["status"]) == (active[row["contact_id"]], "active")
+            messages = {row["content"]: row for row in await company.messages()}
+            assert sa["last_message_at"] == messages["s2"]["created_at"]
+            assert rui["last_message_at"] == messages["r4"]["created_at"]
+            for row in messages.values():
+                assert row["placed_at"] == placed_at(row["sent_at"], row["created_at"])
+
+    async def test_is_done_once_and_the_next_message_goes_on(
+        self, pair: tuple[Scene, Scene]
+    ) -> None:
+        await looking(pair[0]).once()
+        joined = [await everything(company) for company in pair]
+        await looking(pair[0]).once()
+        assert [await everything(company) for company in pair] == joined
+        await new(pair[0], "9")
+        assert (await said(pair[0], id_of(pair[0], ANA)))[-1] == (9, "9")
+        assert await everything(pair[1]) == joined[1]
+
+    async def test_again_finds_what_was_stored_since(self, scene: Scene) -> None:
+        await new(scene, "1")
+        for round_ in range(3):
+            await old(scene, f"{round_} a", f"{round_} b")
+            await new(scene, f"{round_} c")
+            await looking(scene).once()
+        texts = [f"{round_} {place}" for round_ in range(3) for place in "abc"]
+        assert await said(scene, id_of(scene, ANA)) == numbered("1", *texts)
+
+    async def test_in_small_batches_comes_to_the_same(
+        self, pair: tuple[Scene, Scene], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(strays, "_BATCH", 2)
+        await looking(pair[0]).once()
+        for company in pair:
+            assert await said(company, id_of(company, ANA)) == numbered(*"12345678")
+            assert [
+                (await shown(company, id_of(company, ANA)))[n] for n in ("seq", "read_seq")
+            ] == [8, 5]
+
+
+class TestReaders:
+    async def test_miss_nothing_that_had_a_place(self, scene: Scene) -> None:
+        """Who pages meanwhile may see a message twice, and what joined before the cursor not."""
+        call = Call(Principal(tenant_id=scene.tenant_id), correlation_id="request")
+        await new(scene, "1")
+        await old(scene, "2")
+        await new(scene, "3", "4", "5")
+        cursor: str | None = None
+        seen: list[str | None] = []
+        for _ in range(2):
+            async with scene.database.tenant(scene.tenant_id) as tx:
+                page = await list_conversation_messages(
+                    tx,
+                    ListConversationMessages(
+                        conversation_id=id_of(scene, ANA),
+                        direction="forward",
+                        limit=2 if cursor is None else 10,
+                        cursor=cursor,
+                    ),
+                    call,
+                )
+            cursor = page.next_cursor
+            seen += [message.content for message in page.data]
+            await looking(scene).once()
+        assert seen == ["1", "3", "3", "4", "5"]
+
+    async def test_have_read_what_they_had(self, scene: Scene) -> None:
+        call = Call(Principal(tenant_id=scene.tenant_id), correlation_id="request")
+        await new(scene, "1")
+        await old(scene, "2")
+        await new(scene, "3")
+        await old(scene, "4")
+        await new(scene, "5")
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            read = ReadConversation(conversation_id=id_of(scene, ANA), up_to_seq=2)
+            await read_conversation(tx, read, call)
+        await looking(scene).once()
+        row = await shown(scene, id_of(scene, ANA))
+        assert [row[n] for n in ("seq", "read_seq", "unread_count")] == [5, 3, 2]
+
+
+class TestMeanwhile:
+    async def test_a_company_that_is_being_written_to_waits_and_no_other(
+        self, pair: tuple[Scene, Scene]
+    ) -> None:
+        busy, free = sorted(pair, key=lambda company: company.tenant_id)
+        async with busy.database.tenant(busy.tenant_id) as tx:
+            await on_message_received(tx, busy.events([busy.received("9")]))
+            await looking(busy).once()
+            assert (await stray_count(busy), await stray_count(free)) == (9, 0)
+            assert STRAYS._value.get() == 9
+        await looking(busy).once()
+        assert STRAYS._value.get() == 0
+        assert await said(busy, id_of(busy, ANA)) == numbered(*"123456789")
+
+    async def test_whoever_writes_gets_the_number_behind(self, scene: Scene) -> None:
+        await new(scene, "1")
+        await old(scene, "2")
+        await new(scene, "3")
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            assert await join(tx, 500) == 1
+            writing = [
+                asyncio.create_task(new(scene, "4")),
+                asyncio.create_task(
+                    scene.apply(on_status_reported, scene.receipt("unknown", "read"))
+                ),
+            ]
+            await eventually(scene.waits_for_a_lock)
+            async with scene.database.tenant(scene.tenant_id) as other:
+                assert await join(other, 500) == 0  # one process at a time
+        await asyncio.gather(*writing)
+        assert await said(scene, id_of(scene, ANA)) == numbered(*"1234")
+
+    async def test_one_company_that_cannot_join_keeps_no_other_waiting(
+        self, pair: tuple[Scene, Scene], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken, free = sorted(pair, key=lambda company: company.tenant_id)
+
+        async def fails(tx: Transaction, limit: int) -> int:
+            if tx.tenant_id == broken.tenant_id:
+                raise ValueError("a fault of this one")
+            return await join(tx, limit)
+
+        monkeypatch.setattr(strays.service, "join", fails)
+        await looking(broken).once()
+        assert (await stray_count(broken), await stray_count(free)) == (9, 0)
+
+    async def test_of_a_contact_that_was_merged_they_are_the_winners(self, scene: Scene) -> None:
+        await new(scene, "1")
+        async with release_before(scene) as tx:
+            hidden = scene.received("2", phone=None, lid=LID)
+            await on_message_received(tx, scene.events([hidden]))
+        example = examples.load("contact.created")["data"]["contact"]
+        ana = {**example, "phone": f"+{ANA}", "identities": []}
+        pair = [WhatsAppId("phone", ANA), WhatsAppId("lid", LID)]
+        winner, loser = [
+            Contact.model_validate({**ana, "id": contact_id(scene.tenant_id, who)}) for who in pair
+        ]
+        merge = ContactMerged(
+            winner=winner, loser=loser, identities=[ContactIdentity(kind="lid", value=LID)]
+        )
+        await scene.apply(on_contact_merged, merge, seq=100)
+        await looking(scene).once()
+        assert await said(scene, id_of(scene, ANA)) == numbered("1", "2")
+        assert len(await scene.rows("SELECT 1 FROM conversations")) == 1
+
+
+class TestLooking:
+    async def test_begins_with_the_service(self, service: Service) -> None:
+        company = Scene(service.database)
+        await old(company, "1")
+        await eventually(lambda: _joined(company))
+        assert await said(company, id_of(company, ANA)) == numbered("1")
+
+    async def test_reads_no_message_that_has_its_place(self, scene: Scene) -> None:
+        await new(scene, *map(str, range(200)))
+        async with scene.database.system(repository.SCOPE) as tx:
+            assert await tx.fetchval("SELECT count(*) FROM messages") == 0
+            for look in (repository.count(tx, 10), repository.next_tenant(tx, "")):
+                plan = await plan_of(tx, look)
+                assert (set(plan.indexes), plan.rows) == ({"idx_messages_stray"}, 0)
+
+    async def test_sees_the_strays_of_all_and_changes_none(self, pair: tuple[Scene, Scene]) -> None:
+        async with pair[0].database.system(repository.SCOPE) as tx:
+            assert await tx.fetchval("SELECT count(*) FROM messages") == 18
+            assert await tx.execute("UPDATE messages SET seq = 0") == 0
+        other: Sequence[str] = ("sweep", "relay", "nobody")
+        for scope in other:
+            async with pair[0].database.system(scope) as tx:
+                assert await tx.fetchval("SELECT count(*) FROM messages") == 0
+
+
+async def _joined(company: Scene) -> bool:
+    return await stray_count(company) == 0
