@@ -1,7 +1,7 @@
 """Messages that the release before stored while an update rolled join their conversations."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,9 @@ from crm_messaging.messages.service import send
 from crm_messaging.messages.strays import STRAYS, Strays, repository
 from crm_messaging.messages.strays.service import join
 from crm_messaging.sessions import service as sessions
-from crm_testing.costs import plan_of
+from crm_testing.costs import never_analyse, plan_of, reads
 from crm_testing.scenes.messaging import Scene
+from crm_testing.schemas import MigratedDatabase
 from crm_testing.services import eventually
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
@@ -37,7 +38,7 @@ from shared_events.messaging.message import SendMessage
 from shared_events.requests import Principal
 
 ANA, RUI, SA, LID = "5511988880001", "5511988880002", "5511988880003", "1" * 49
-GROUP = f"{'9' * 250}@g.us"
+GROUP = f"{'9' * 115}@g.us"
 _AS_BEFORE = """
 UPDATE messages m SET conversation_id = NULL, placed_at = now(), seq = (
     SELECT total_messages FROM sessions WHERE id = m.session_id) - (
@@ -45,7 +46,14 @@ UPDATE messages m SET conversation_id = NULL, placed_at = now(), seq = (
     WHERE o.session_id = m.session_id AND (o.created_at, o.id) > (m.created_at, m.id))
 WHERE id <> ALL($1::uuid[])
 """
-_LENGTHENED = "UPDATE messages SET chat_id = $1 WHERE chat_id LIKE '%@g.us'"
+_MANY = """
+INSERT INTO messages (id, tenant_id, contact_id, session_id, conversation_id, channel_id, chat_id,
+    seq, direction, origin, content_type, status)
+SELECT gen_random_uuid(), tenant_id, contact_id, session_id, conversation_id, channel_id, chat_id,
+    n, direction, origin, content_type, status
+FROM messages CROSS JOIN generate_series(2, $1::int) AS n WHERE seq = 1
+"""
+_LAST = "UPDATE messages SET conversation_id = NULL WHERE conversation_id = $1 AND seq = $2"
 _CHANGED = ("conversation_id", "seq", "placed_at")
 
 
@@ -77,16 +85,12 @@ async def new(company: Scene, *texts: str, phone: str = ANA, **said: Any) -> Non
     await company.apply(on_message_received, *told)
 
 
-async def answer(tx: Transaction, company: Scene, text: str) -> None:
-    person = contact_id(company.tenant_id, WhatsAppId("phone", ANA))
-    await send(
-        tx, SendMessage(contact_id=person, channel_id=company.channel.id, content=text), None
-    )
+def person(company: Scene, phone: str) -> UUID:
+    return contact_id(company.tenant_id, WhatsAppId("phone", phone))
 
 
 def id_of(company: Scene, phone: str) -> UUID:
-    person = contact_id(company.tenant_id, WhatsAppId("phone", phone))
-    return conversation_id(company.channel.id, str(person))
+    return conversation_id(company.channel.id, str(person(company, phone)))
 
 
 async def shown(company: Scene, id_: UUID) -> Record:
@@ -115,42 +119,32 @@ def looking(company: Scene) -> Strays:
 
 async def act(company: Scene) -> None:
     """An update rolls: processes of both releases store what is said."""
-    group: dict[str, Any] = {"chat_id": "1203@g.us", "is_group": True}
+    group: dict[str, Any] = {"chat_id": GROUP, "is_group": True}
     await new(company, "1", "2")
     await new(company, "r1", phone=RUI)
     await old(company, "3", external_id=f"3 {company.tenant_id}")
-    await old(company, "s1", "s2", phone=SA)
+    await old(company, "s1", phone=SA)
+    await new(company, "s2", phone=SA)
     await old(company, "r2", phone=RUI)
     await new(company, "4")
+    theirs = {"contact_id": person(company, ANA), "channel_id": company.channel.id}
     async with release_before(company) as tx:
-        await answer(tx, company, "5")
+        await send(tx, SendMessage(**theirs, content="5"), None)
     await old(company, "6", sent_at="2026-01-31T12:00:00.75Z")
     await new(company, "g1", **group)
     async with release_before(company) as tx:
-        (session,) = await tx.fetch(
-            "SELECT DISTINCT session_id FROM messages WHERE content IN ('4', '6', 'g1')"
-        )
-        await sessions.end(tx, session["session_id"], "resolved")
+        for row in await tx.fetch("SELECT session_id FROM messages WHERE content IN ('6', 's2')"):
+            await sessions.end(tx, row["session_id"], "resolved")
+    await old(company, "s3", phone=SA)
     await old(company, "7", sent_at="2099-01-01T00:00:00Z")
     await old(company, "g2", phone=RUI, **group)
     await new(company, "8")
     await new(company, "g3", phone=RUI, **group)
     await new(company, "r3", phone=RUI, direction="outbound", origin="phone")
     await old(company, "r4", phone=RUI)
-    async with company.database.tenant(company.tenant_id) as tx:
-        await tx.execute(_LENGTHENED, GROUP)
-        await tx.execute(
-            "UPDATE conversations SET chat_id = $1, id = $2 WHERE is_group",
-            GROUP,
-            conversation_id(company.channel.id, GROUP),
-        )
-        await tx.execute(
-            "UPDATE messages SET conversation_id = $1 WHERE content IN ('g1', 'g3')",
-            conversation_id(company.channel.id, GROUP),
-        )
     example = examples.load("channel.reaction_reported")["data"]
-    theirs = {"channel_id": company.channel.id, "external_id": f"3 {company.tenant_id}"}
-    reaction = ChannelReactionReported.model_validate({**example, **theirs})
+    third = {"channel_id": company.channel.id, "external_id": f"3 {company.tenant_id}"}
+    reaction = ChannelReactionReported.model_validate({**example, **third})
     await company.apply(on_reaction_reported, reaction)
 
 
@@ -177,11 +171,14 @@ async def pair(database: Database) -> tuple[Scene, Scene]:
 
 
 class TestJoining:
-    async def test_puts_all_in_the_order_it_was_stored_in(self, pair: tuple[Scene, Scene]) -> None:
+    @pytest.mark.parametrize("batch", [500, 2])
+    async def test_puts_all_in_the_order_it_was_stored_in(
+        self, pair: tuple[Scene, Scene], batch: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(strays, "_BATCH", batch)
         kept = [await beside(company) for company in pair]
         assert [await stray_count(company) for company in pair] == [9, 9]
         await asyncio.gather(*(looking(company).once() for company in (*pair, *pair)))
-        await looking(pair[0]).once()
         assert [await beside(company) for company in pair] == kept
         for company in pair:
             assert await stray_count(company) == 0
@@ -189,7 +186,7 @@ class TestJoining:
             group = conversation_id(company.channel.id, GROUP)
             assert await said(company, ana) == numbered(*"12345678")
             assert await said(company, rui) == numbered("r1", "r2", "r3", "r4")
-            assert await said(company, sa) == numbered("s1", "s2")
+            assert await said(company, sa) == numbered("s1", "s2", "s3")
             assert await said(company, group) == numbered("g1", "g2", "g3")
 
     async def test_shows_what_is_unread_and_who_is_talked_with(
@@ -203,7 +200,7 @@ class TestJoining:
             # Her fifth is the company's, written by a process of before; his third by one of now.
             assert [ana[n] for n in counts] == [8, 5, 3]
             assert [rui[n] for n in counts] == [4, 3, 1]
-            assert [sa[n] for n in counts] == [2, 0, 2]
+            assert [sa[n] for n in counts] == [3, 0, 3]
             assert [group[n] for n in counts] == [3, 0, 3]
             assert (group["session_id"], group["contact_id"], group["status"]) == (None, None, None)
             people = [row for row in await company.sessions() if row["status"] == "active"]
@@ -211,7 +208,7 @@ class TestJoining:
             for row in (ana, rui, sa):
                 assert (row["session_id"], row["status"]) == (active[row["contact_id"]], "active")
             messages = {row["content"]: row for row in await company.messages()}
-            assert sa["last_message_at"] == messages["s2"]["created_at"]
+            assert sa["last_message_at"] == messages["s3"]["created_at"]
             assert rui["last_message_at"] == messages["r4"]["created_at"]
             for row in messages.values():
                 assert row["placed_at"] == placed_at(row["sent_at"], row["created_at"])
@@ -222,6 +219,8 @@ class TestJoining:
         await looking(pair[0]).once()
         joined = [await everything(company) for company in pair]
         await looking(pair[0]).once()
+        assert [await everything(company) for company in pair] == joined
+        await new(pair[0], "3", external_id=f"3 {pair[0].tenant_id}")  # told again
         assert [await everything(company) for company in pair] == joined
         await new(pair[0], "9")
         assert (await said(pair[0], id_of(pair[0], ANA)))[-1] == (9, "9")
@@ -235,17 +234,6 @@ class TestJoining:
             await looking(scene).once()
         texts = [f"{round_} {place}" for round_ in range(3) for place in "abc"]
         assert await said(scene, id_of(scene, ANA)) == numbered("1", *texts)
-
-    async def test_in_small_batches_comes_to_the_same(
-        self, pair: tuple[Scene, Scene], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(strays, "_BATCH", 2)
-        await looking(pair[0]).once()
-        for company in pair:
-            assert await said(company, id_of(company, ANA)) == numbered(*"12345678")
-            assert [
-                (await shown(company, id_of(company, ANA)))[n] for n in ("seq", "read_seq")
-            ] == [8, 5]
 
 
 class TestReaders:
@@ -316,10 +304,20 @@ class TestMeanwhile:
                 ),
             ]
             await eventually(scene.waits_for_a_lock)
-            async with scene.database.tenant(scene.tenant_id) as other:
+            async with scene.database.tenants([scene.tenant_id], lock_seconds=0.5) as other:
                 assert await join(other, 500) == 0  # one process at a time
         await asyncio.gather(*writing)
         assert await said(scene, id_of(scene, ANA)) == numbered(*"1234")
+
+    async def test_a_session_that_ends_is_shown_as_ended(self, scene: Scene) -> None:
+        await old(scene, "1")
+        (session,) = await scene.sessions()
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            await sessions.end(tx, session["id"], "resolved")
+            await looking(scene).once()
+        await looking(scene).once()
+        row = await shown(scene, id_of(scene, ANA))
+        assert (row["seq"], row["session_id"], row["status"]) == (1, session["id"], "closed")
 
     async def test_one_company_that_cannot_join_keeps_no_other_waiting(
         self, pair: tuple[Scene, Scene], monkeypatch: pytest.MonkeyPatch
@@ -370,12 +368,30 @@ class TestLooking:
                 plan = await plan_of(tx, look)
                 assert (set(plan.indexes), plan.rows) == ({"idx_messages_stray"}, 0)
 
+    async def test_of_a_young_table_keeps_no_plan_for_when_it_has_grown(
+        self, own_database: MigratedDatabase
+    ) -> None:
+        await never_analyse(own_database)
+        async with own_database.connected(pool_size=1) as database:
+            scene = Scene(database)
+            await new(scene, "1")
+            id_ = id_of(scene, ANA)
+            for last in (*[1] * 8, 5001):
+                async with database.tenant(scene.tenant_id) as tx:
+                    await tx.execute(_MANY, last)
+                    await tx.execute("UPDATE conversations SET seq = $1", last - 1)
+                    await tx.execute(_LAST, id_, last)
+                await looking(scene).once()
+            assert (await shown(scene, id_))["seq"] == 5001
+            assert await stray_count(scene) == 0
+        read = await reads(own_database)
+        assert read.by_scan < 1000, read
+
     async def test_sees_the_strays_of_all_and_changes_none(self, pair: tuple[Scene, Scene]) -> None:
         async with pair[0].database.system(repository.SCOPE) as tx:
             assert await tx.fetchval("SELECT count(*) FROM messages") == 18
             assert await tx.execute("UPDATE messages SET seq = 0") == 0
-        other: Sequence[str] = ("sweep", "relay", "nobody")
-        for scope in other:
+        for scope in ("sweep", "relay", "nobody"):
             async with pair[0].database.system(scope) as tx:
                 assert await tx.fetchval("SELECT count(*) FROM messages") == 0
 

@@ -14,7 +14,9 @@ from crm_messaging.messages.strays.order import Message, Numbered, Stray
 SCOPE = "strays"
 """Sees the messages of all companies that have no conversation, and nothing else."""
 
-_LEAD = "SELECT pg_try_advisory_xact_lock(hashtextextended('messaging/strays', 0))"
+_LEAD = "SELECT pg_try_advisory_xact_lock(hashtextextended('messaging/strays/' || $1, 0))"
+# There are strays once in a long while: plans of then are of no use.
+_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
 _COUNT = """
 SELECT count(*) FROM (SELECT 1 FROM messages WHERE conversation_id IS NULL LIMIT $1) AS few
 """
@@ -133,8 +135,9 @@ _NUMBERED = Shape(Numbered)
 
 
 async def lead(tx: Transaction) -> bool:
-    """Be the only one until the transaction ends; False when somebody else is."""
-    return bool(await tx.fetchval(_LEAD))
+    """Be the only one at the tenant's until the transaction ends; False when somebody else is."""
+    await tx.execute(_PLANS)
+    return bool(await tx.fetchval(_LEAD, tx.tenant_id))
 
 
 async def count(tx: Transaction, at_most: int) -> int:
