@@ -15,8 +15,6 @@ SCOPE = "strays"
 """Sees the messages of all companies that have no conversation, and nothing else."""
 
 _LEAD = "SELECT pg_try_advisory_xact_lock(hashtextextended('messaging/strays/' || $1, 0))"
-# There are strays once in a long while: plans of then are of no use.
-_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
 _COUNT = """
 SELECT count(*) FROM (SELECT 1 FROM messages WHERE conversation_id IS NULL LIMIT $1) AS few
 """
@@ -136,7 +134,6 @@ _NUMBERED = Shape(Numbered)
 
 async def lead(tx: Transaction) -> bool:
     """Be the only one at the tenant's until the transaction ends; False when somebody else is."""
-    await tx.execute(_PLANS)
     return bool(await tx.fetchval(_LEAD, tx.tenant_id))
 
 
