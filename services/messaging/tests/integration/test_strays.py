@@ -237,8 +237,8 @@ class TestJoining:
 
 
 class TestReaders:
-    async def test_miss_nothing_that_had_a_place(self, scene: Scene) -> None:
-        """Who pages meanwhile may see a message twice, and what joined before the cursor not."""
+    async def test_forward_miss_nothing_that_had_a_place(self, scene: Scene) -> None:
+        """Who reads forward may see one twice, and what joined before the cursor not."""
         call = Call(Principal(tenant_id=scene.tenant_id), correlation_id="request")
         await new(scene, "1")
         await old(scene, "2")
