@@ -2,17 +2,20 @@
 
 Two of each service run as they were at that revision, in an environment of their own. Then, while
 people write: every schema is migrated below the old code (but one: there the new code comes first
-and has to wait for its schema), and one process after the other is replaced. A proof like `make
-soak`, whose load and judgement it uses; its exit code says whether everything came out once and in
-order.
+and has to wait for its schema), and one process after the other is replaced. It is over when
+messaging's metrics show no stray, as operators see it. A proof like `make soak`, whose load and
+judgement it uses; its exit code says whether everything came out once and in order.
 """
 
 import asyncio
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import psutil
 import uvloop
 from crm_dev import control
@@ -30,6 +33,9 @@ NEW_CODE_FIRST = "contacts"
 _BETWEEN_SECONDS = 10.0
 """How long each state lasts under load before the next begins."""
 _LONGEST_SECONDS = 900.0
+_JOINED_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
+_METRICS = aiohttp.ClientTimeout(total=10)
 
 
 class Programs:
@@ -80,25 +86,38 @@ class Update:
                 await self._ask("start", f"{name}-migrate")
         _tell("old code on new schemas")
         await asyncio.sleep(_BETWEEN_SECONDS)
-        for process in self._of(NEW_CODE_FIRST):
-            await self._ask("stop", process)
-        waiting = [
-            asyncio.create_task(self._ask("start", process)) for process in self._of(NEW_CODE_FIRST)
-        ]
+        first = [process.name for process in self._of(NEW_CODE_FIRST)]
+        for early in first:
+            await self._ask("stop", early)
+        waiting = [asyncio.create_task(self._ask("start", early)) for early in first]
         await asyncio.sleep(_BETWEEN_SECONDS)
         await self._ask("start", f"{NEW_CODE_FIRST}-migrate")
         await asyncio.gather(*waiting)
         for name in NAMES:
             for process in self._of(name) if name != NEW_CODE_FIRST else ():
-                await self._ask("stop", process)
-                await self._ask("start", process)
+                await self._ask("stop", process.name)
+                await self._ask("start", process.name)
         await asyncio.sleep(_BETWEEN_SECONDS)
+        await self._joined()
 
-    def _of(self, name: str) -> list[str]:
+    async def _joined(self) -> None:
+        """Wait until whatever the old code stored has its place; raises GoneError if it gets none.
+
+        Called so long after the last of the old code that everybody has looked since.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        urls = [f"http://127.0.0.1:{process.port}/metrics" for process in self._of("messaging")]
+        async with aiohttp.ClientSession(timeout=_METRICS) as http:
+            while (left := [await _strays(http, url) for url in urls]) != [0.0] * len(urls):
+                if loop.time() > begun + _JOINED_SECONDS:
+                    raise GoneError(f"messages without a conversation: {left}")
+                await asyncio.sleep(_LOOK_SECONDS)
+        _tell(f"no strays {loop.time() - begun:.1f} s later")
+
+    def _of(self, name: str) -> list[PieceState]:
         return [
-            piece.name
-            for piece in services(self._directory)
-            if piece.name.removesuffix("-2") == name
+            piece for piece in services(self._directory) if piece.name.removesuffix("-2") == name
         ]
 
     async def _ask(self, verb: str, piece: str) -> None:
@@ -107,6 +126,13 @@ class Update:
             await asyncio.to_thread(control.ask, self._directory / "control.sock", verb, piece)
         except (control.RefusedError, OSError) as error:
             raise GoneError(f"{piece} did not {verb}: {error}") from None
+
+
+async def _strays(http: aiohttp.ClientSession, url: str) -> float:
+    """How many messages without a conversation a process has seen; NaN before it has looked."""
+    async with http.get(url) as response:
+        shown = re.search(r"^crm_stray_messages (\S+)$", await response.text(), re.MULTILINE)
+    return float(shown[1]) if shown else math.nan
 
 
 def not_of(release: Path, directory: Path) -> list[str]:

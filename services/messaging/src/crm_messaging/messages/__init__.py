@@ -19,6 +19,7 @@ from crm_messaging.messages import (
     scheduled,
 )
 from crm_messaging.messages.due import DueMessages
+from crm_messaging.messages.strays import Strays
 from crm_messaging.settings import MessagingSettings
 
 
@@ -27,6 +28,7 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     changes.add_to(service)
     scheduled.add_to(service)
     service.background("scheduled", DueMessages(service.database).run)
+    service.background("strays", Strays(service.database, settings.sweep_seconds).run)
     egress = Egress.by_setting(
         settings.media_allowed_networks, is_production=settings.is_production
     )

@@ -16,9 +16,10 @@ _NONE = {"server_default": text("0")}
 class Message(Base, table=True):
     """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the conversation.
 
-    Conversations are listed by `seq`, everything else by `placed_at`: neither ever changes. Only
-    the release before reads `said_at`, and the first two indexes and the tenant's with it; what
-    that release wrote has no conversation until a migration gives it one.
+    Conversations are listed by `seq`, everything else by `placed_at`: neither ever changes, but
+    while an update rolls. Only the release before reads `said_at`, and the first two indexes and
+    the tenant's with it; what that release stores has no conversation until it is given one
+    (`messages/strays`).
     """
 
     __tablename__ = "messages"
@@ -34,6 +35,11 @@ class Message(Base, table=True):
         ),
         Index("idx_messages_tenant", "tenant_id", "said_at", "seq", "id"),
         Index("idx_messages_conversation", "conversation_id", "seq", unique=True),
+        Index(
+            "idx_messages_stray",
+            *("tenant_id", "session_id", "seq"),
+            postgresql_where=text("conversation_id IS NULL"),
+        ),
         *(
             Index(f"idx_messages_placed{name}", "tenant_id", *of, "placed_at", "seq", "id")
             for name, of in (
