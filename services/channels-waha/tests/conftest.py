@@ -47,7 +47,7 @@ async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFacto
             "waha_text_timeout_seconds": 0.5,
             "waha_media_timeout_seconds": 0.5,
             "waha_control_timeout_seconds": 2.0,
-            "waha_unknown_wait_seconds": 0.4,
+            "waha_unknown_wait_seconds": 1.0,
             "waha_retry_seconds": 0.02,
             "waha_retry_max_seconds": 0.1,
             "waha_stop_grace_seconds": 0.1,

@@ -55,9 +55,10 @@ class Shop:
 
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
+    # Who delivers ends first: what a server that leaves has just accepted, nobody closes.
     async with (
-        WahaSimulator(api_key=KEY, time_scale=0.01) as waha,
         WebhookReceiver() as receiver,
+        WahaSimulator(api_key=KEY, time_scale=0.01) as waha,
         aiohttp.ClientSession(waha.url, headers={"X-Api-Key": KEY}) as http,
     ):
         yield Shop(waha, receiver, http)
