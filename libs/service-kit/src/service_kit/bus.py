@@ -45,6 +45,7 @@ from service_kit.connection import (
     ConnectionLostError,
     Look,
     Patience,
+    close_if_nobodys,
     connect,
     discard,
     existing_exchange,
@@ -149,6 +150,7 @@ def make_broker(url: str, *, confirms: bool = True) -> RabbitBroker:
     broker = RabbitBroker(
         url,
         timeout=OPEN_SECONDS,
+        on_close=[close_if_nobodys],
         default_channel=Channel(publisher_confirms=confirms, on_return_raises=confirms),
         apply_types=False,
         app_id=None,

@@ -8,10 +8,12 @@ anew (docs/adr/0012).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from weakref import WeakSet
 
 from aio_pika.abc import (
+    AbstractConnection,
     AbstractRobustChannel,
     AbstractRobustConnection,
     AbstractRobustExchange,
@@ -38,6 +40,8 @@ Prepare = Callable[[AbstractRobustConnection], Awaitable[None]]
 """Declares what the publishers and subscribers of a broker object begin with."""
 
 _leaving: set[asyncio.Task[None]] = set()
+_given: WeakSet[AbstractConnection] = WeakSet()
+"""Connections that somebody has, and closes."""
 
 
 class BrokerDownError(ConnectionError):
@@ -57,6 +61,7 @@ async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> Abstr
     connection: AbstractRobustConnection | None = None
     try:
         connection = await _opened(broker)
+        _given.add(connection)
         if prepare is not None:
             async with asyncio.timeout(DECLARE_SECONDS):
                 await prepare(connection)
@@ -69,16 +74,32 @@ async def connect(broker: RabbitBroker, prepare: Prepare | None = None) -> Abstr
 
 
 async def _opened(broker: RabbitBroker) -> AbstractRobustConnection:
-    """Its connection; whoever is cancelled meanwhile waits for the end, OPEN_SECONDS at most.
+    """Its connection; whoever is cancelled meanwhile waits for the end.
 
     aio-pika's connection takes a cancellation while it opens for a failure, and tries for ever what
-    nobody can close any more: the process would never end.
+    nobody can close any more: the process would never end. The broker has OPEN_SECONDS to welcome
+    us; one that falls silent after that is lost when it misses its heartbeats.
     """
     opening = asyncio.create_task(broker.connect())
     try:
         return await asyncio.shield(opening)
     finally:
         await asyncio.wait({opening})
+
+
+def close_if_nobodys(connection: AbstractConnection | None, _: object) -> None:
+    """End what was lost before `connect` could give it to anybody, for aio-pika's `on_close`.
+
+    It would reconnect for ever, and there is nobody to close it.
+    """
+    if connection is not None and connection not in _given:
+        _behind_our_back(connection.close())  # which waits for those who are told of the loss
+
+
+def _behind_our_back(closing: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(closing)
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
 
 
 async def discard(broker: RabbitBroker, connection: AbstractRobustConnection | None) -> None:
@@ -123,9 +144,7 @@ async def held(
     try:
         yield connection
     except Exception:
-        closing = asyncio.create_task(discard(broker, connection))
-        _leaving.add(closing)
-        closing.add_done_callback(_leaving.discard)
+        _behind_our_back(discard(broker, connection))
         raise
     except BaseException:
         await discard(broker, connection)
