@@ -4,10 +4,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
+from crm_testing.readiness import Readiness, readiness
 
 from deploy.manifests import ROOT
 
@@ -61,26 +60,10 @@ class TestDockerfile:
 
 
 @pytest.fixture
-def server() -> Iterator[HTTPServer]:
-    """A server whose readiness is its `status`."""
-
-    class Readiness(BaseHTTPRequestHandler):
-        status = 200
-
-        def do_GET(self) -> None:
-            self.send_response(self.status if self.path == "/health/ready" else 404)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
-
-    http = HTTPServer(("127.0.0.1", 0), Readiness)
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield http
-    http.shutdown()
-    thread.join()
-    http.server_close()
+def process() -> Iterator[Readiness]:
+    """A service beside the health check."""
+    with readiness() as process:
+        yield process
 
 
 def check(port: int) -> int:
@@ -92,17 +75,13 @@ def check(port: int) -> int:
 
 
 class TestHealthcheck:
-    def test_passes_when_ready(self, server: HTTPServer) -> None:
-        assert check(server.server_port) == 0
+    def test_passes_when_ready(self, process: Readiness) -> None:
+        assert check(process.port) == 0
 
-    def test_fails_when_not_ready(
-        self, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(server.RequestHandlerClass, "status", 503)
-        assert check(server.server_port) == 1
+    def test_fails_when_not_ready(self, process: Readiness) -> None:
+        process.status = 503
+        assert check(process.port) == 1
 
-    def test_fails_when_nobody_listens(self, server: HTTPServer) -> None:
-        port = server.server_port
-        server.shutdown()
-        server.server_close()
-        assert check(port) == 1
+    def test_fails_when_nobody_listens(self, process: Readiness) -> None:
+        process.hang_up()
+        assert check(process.port) == 1

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from crm_fakes.mail import MailServer
 from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
 from crm_testing.schemas import Databases
@@ -119,30 +118,6 @@ def http_client(service: Service) -> httpx.AsyncClient:
         transport=httpx.ASGITransport(service.app, client=(address, 4711)),
         base_url="http://gateway/api/v1",
     )
-
-
-@pytest.fixture(scope="session")
-async def mail() -> AsyncIterator[MailServer]:
-    """Who sends the mail of the gateway that mails."""
-    async with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-async def mailing(
-    gateway: Service, run_gateway: RunGateway, make_database: MakeDatabase, mail: MailServer
-) -> AsyncIterator[Service]:
-    """A gateway that mails, on a database of its own: others would send what waits in theirs."""
-    async with run_gateway(
-        gateway.settings.amqp_url,
-        database_url=SecretStr(await make_database()),
-        smtp_url=f"smtp+plain://{mail.host}:{mail.port}",
-        mail_from="Ventros <no-reply@example.com>",
-        public_url="https://crm.example.com",
-        mail_retry_seconds=0.2,
-        invitations_per_tenant=8,
-    ) as service:
-        yield service
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +17,7 @@ from services.gateway.tests.integration.conftest import (
     http_client,
     register,
 )
-from services.gateway.tests.integration.mailing import (
+from services.gateway.tests.integration.mail.letters import (
     PASSWORD,
     forgot,
     forgotten,
@@ -30,13 +29,6 @@ from services.gateway.tests.integration.mailing import (
     reset,
     token_in,
 )
-
-
-@pytest.fixture
-async def client(mailing: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of it, from an address of the test's own."""
-    async with http_client(mailing) as client:
-        yield client
 
 
 class TestForgot:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,24 +20,16 @@ from service_kit.service import Service
 from structlog.testing import capture_logs
 
 from services.gateway.tests.integration.conftest import (
-    http_client,
     register,
     until,
 )
-from services.gateway.tests.integration.mailing import (
+from services.gateway.tests.integration.mail.letters import (
     forgot,
     letters_to,
     nothing_waits,
     reset,
     token_in,
 )
-
-
-@pytest.fixture
-async def client(mailing: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of it, from an address of the test's own."""
-    async with http_client(mailing) as client:
-        yield client
 
 
 @pytest.fixture
