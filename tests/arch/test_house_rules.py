@@ -183,6 +183,20 @@ class TestTests:
             "poll for the condition with a deadline instead of time.sleep",
         )
 
+    def test_leave_the_clock_to_everybody_else(self, modules: list[Any]) -> None:
+        """To another task of the process, a sleep that does not sleep is a loop without end."""
+        complain(
+            (
+                f"{m}:{call.lineno}"
+                for m in modules
+                if m.is_test
+                for call in calls(m.tree)
+                if name_of(call.func) == "setattr" and call.args
+                if re.search(r"\b(asyncio|time)('$|\.)|^(asyncio|time)$", ast.unparse(call.args[0]))
+            ),
+            "give the code a clock of its own instead of changing the process's",
+        )
+
 
 class TestImports:
     def test_of_shared_events_are_pydantic_and_the_standard_library(

@@ -1,10 +1,10 @@
 """Bulkheads and breakers: a service that is slow or away costs its own callers alone."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 
 from service_kit.errors import UnavailableError
 
@@ -41,17 +41,17 @@ class Circuits:
         if circuit.in_flight >= MOST_IN_FLIGHT:
             raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         if circuit.silences >= MOST_SILENCES:
-            if time.monotonic() < circuit.closed_again_at:
+            if monotonic() < circuit.closed_again_at:
                 raise UnavailableError(
                     "service_unavailable", "The service behind this does not answer."
                 )
-            circuit.closed_again_at = time.monotonic() + OPEN_SECONDS  # for all but this call
+            circuit.closed_again_at = monotonic() + OPEN_SECONDS  # for all but this call
         circuit.in_flight += 1
         try:
             yield
         except TimeoutError:
             circuit.silences += 1
-            circuit.closed_again_at = time.monotonic() + OPEN_SECONDS
+            circuit.closed_again_at = monotonic() + OPEN_SECONDS
             raise
         else:
             circuit.silences = 0

@@ -1,4 +1,3 @@
-import time
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -50,7 +49,7 @@ class TestBreaker:
 
     def test_tries_with_one_call_after_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 100.0
-        monkeypatch.setattr(time, "monotonic", lambda: now)
+        monkeypatch.setattr(circuits, "monotonic", lambda: now)
         them = Circuits()
         silence(them, "contacts")
         now += circuits.OPEN_SECONDS
@@ -62,7 +61,7 @@ class TestBreaker:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = 100.0
-        monkeypatch.setattr(time, "monotonic", lambda: now)
+        monkeypatch.setattr(circuits, "monotonic", lambda: now)
         them = Circuits()
         silence(them, "contacts")
         now += circuits.OPEN_SECONDS
