@@ -1,13 +1,14 @@
 # Every verb sets the checkout up by itself first; see tools/bootstrap.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
 SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e tests/deploy
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests dev/tests tests/*/tests) tests/arch
+PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
+.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -37,7 +38,10 @@ env: ## Write .env with random secrets for docker compose, never overwriting
 
 ##@ Trust it
 test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest options>
-	@$(BIN)/pytest $(ARGS)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going $(PARTS))
+# Each with servers of its own: what one leaves running or breaks is not the next one's.
+$(PARTS):
+	@echo "$@"; $(BIN)/pytest -q --tb=short $@
 rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that cannot be had
 	@if tools/rabbitmq4; then CRM_RABBITMQ_ROOT=$(CURDIR)/.dev/rabbitmq4 $(BIN)/pytest -q \
 	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \
