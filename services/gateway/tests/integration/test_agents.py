@@ -48,6 +48,19 @@ class TestCreate:
         assert (await client.post("/auth/accept-invitation", json=accept)).status_code == 401
         assert (await client.post("/auth/login", json=login)).status_code == 200
 
+    async def test_an_invitation_of_who_is_deactivated_waits(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        agent = (await add(client, account, password=None)).json()
+        path, accept = f"/agents/{agent['id']}", "/auth/accept-invitation"
+        body = {"invitation_token": agent["invitation_token"], "password": "my own password"}
+        await client.put(path, json={"active": False}, headers=account.bearer)
+        assert (await client.post(accept, json=body)).status_code == 401
+        await client.put(path, json={"active": True}, headers=account.bearer)
+        login = {"email": agent["email"], "password": "my own password"}
+        assert (await client.post("/auth/login", json=login)).status_code == 401
+        assert (await client.post(accept, json=body)).status_code == 200
+
     async def test_the_same_key_adds_one_person(
         self, client: httpx.AsyncClient, account: Account
     ) -> None:

@@ -153,13 +153,14 @@ class Accounts:
             user = await repository.take_invitation(
                 tx, request.invitation_token, hashed, visitor.language
             )
-            if user is not None:
-                await tx.act_for(user.tenant_id)
-                member = await repository.get_member(tx, user.id)
-                if member is not None and member.active:
-                    await self._guards.succeeded(tx, attempt)
-                    return await self._log_in(tx, user)
-        raise _no_invitation()
+            if user is None:
+                raise _no_invitation()
+            await tx.act_for(user.tenant_id)
+            member = await repository.get_member(tx, user.id)
+            if member is None or not member.active:
+                raise _no_invitation()  # nothing is stored: neither the password nor its use
+            await self._guards.succeeded(tx, attempt)
+            return await self._log_in(tx, user)
 
     async def change_password(
         self, request: ChangePassword, call: OwnCall
