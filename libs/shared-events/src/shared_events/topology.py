@@ -228,7 +228,8 @@ MESSAGING_REPLICAS = EventQueue(
     DOMAIN_EVENTS,
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
-        *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
+        *(contact.ContactIdentityLinked, contact.ContactIdentityReleased),
+        *(merge.ContactMerged, merge.ContactUnmerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
         *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),

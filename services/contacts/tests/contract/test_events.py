@@ -22,7 +22,12 @@ from shared_events.contacts.contact import (
     DeleteContact,
     PatchContact,
 )
-from shared_events.contacts.merge import ContactMerged, MergeContacts
+from shared_events.contacts.merge import (
+    ContactMerged,
+    ContactUnmerged,
+    MergeContacts,
+    UnmergeContacts,
+)
 from shared_events.contacts.note import CreateNote, Note, NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged, Place
 
@@ -65,6 +70,7 @@ class TestPublished:
         await company.value(CreateNote(contact_id=created["id"], content="Ligar amanhã"))
         other = await company.value(CreateContact(name="Mari"))
         await company.value(MergeContacts(contact_id=created["id"], loser_id=other["id"]))
+        await company.value(UnmergeContacts(contact_id=created["id"], loser_id=other["id"]))
         await company.value(DeleteContact(contact_id=created["id"]))
         heard: list[Any] = []
         async with asyncio.timeout(15), overheard.iterator() as messages:
@@ -74,7 +80,7 @@ class TestPublished:
                     orjson.loads(message.body)["aggregate_id"]
                 ):
                     heard.append(message)
-                if len(heard) == 10:
+                if len(heard) == 11:
                     break
         envelopes = []
         for message in heard:
@@ -94,6 +100,7 @@ class TestPublished:
             ContactUpdated,
             NoteAdded,
             ContactMerged,
+            ContactUnmerged,
             ContactUpdated,
             ContactPipelineStatusChanged,
             ContactDeleted,
@@ -113,6 +120,7 @@ class TestConsumed:
                 contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),
             ContactMerged(winner=CONTACT, loser=CONTACT, identities=[]),
+            ContactUnmerged(winner=CONTACT, loser=CONTACT, identities=[], merged_at=NOW),
             NoteAdded(note=NOTE),
             NoteUpdated(note=NOTE, changed=["content"]),
             NoteDeleted(note_id=NOTE.id, contact_id=CONTACT.id),

@@ -17,6 +17,7 @@ MAY_USE = {
     ("DELETE", "/contacts/{contact_id}"): STAFF,
     ("POST", "/contacts/{contact_id}/restore"): STAFF,
     ("POST", "/contacts/{contact_id}/merge"): ALL,
+    ("POST", "/contacts/{contact_id}/unmerge"): ALL,
     ("PUT", "/contacts/by-identity/{identity_kind}/{value}"): STAFF,
     ("GET", "/contacts/{contact_id}/legal-hold"): STAFF,
     ("PUT", "/contacts/{contact_id}/legal-hold"): ADMIN,

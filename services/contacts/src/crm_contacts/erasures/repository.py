@@ -32,6 +32,15 @@ LEFT_BEHIND = """
 DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM {table} WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+MERGES_LEFT_BEHIND = """
+DELETE FROM contact_merges WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM contact_merges WHERE tenant_id = $1
+        AND (winner_id = ANY($3::uuid[]) OR loser_id = ANY($3::uuid[])) LIMIT $2))
+"""
+_MERGES = """
+DELETE FROM contact_merges WHERE tenant_id = $1
+    AND (winner_id = ANY($2::uuid[]) OR loser_id = ANY($2::uuid[]))
+"""
 # The row stays, for its id must not become anybody's again; nothing in it tells of the person.
 _EMPTY = """
 UPDATE contacts SET name = '', phone = NULL, email = NULL, profile_picture_url = NULL,
@@ -114,6 +123,7 @@ async def empty(tx: Transaction, contact_ids: Collection[UUID], at: datetime) ->
             tx.tenant_id,
             ids,
         )
+    erased["contact_merges"] = await tx.execute(_MERGES, tx.tenant_id, ids)
     erased["contacts"] = await tx.execute(_EMPTY, tx.tenant_id, ids, at)
     return {table: count for table, count in erased.items() if count}
 

@@ -1,7 +1,7 @@
-"""Two contacts that are one person become one."""
+"""Two contacts that are one person become one, and two again."""
 
 from service_kit.service import Service
-from shared_events.contacts.merge import MergeContacts
+from shared_events.contacts.merge import MergeContacts, UnmergeContacts
 
 from crm_contacts.merging import requests
 
@@ -9,3 +9,4 @@ from crm_contacts.merging import requests
 def add_to(service: Service) -> None:
     """What is asked about merging; what messages say of it comes by `contacts.consumers`."""
     service.answer(MergeContacts, requests.merge)
+    service.answer(UnmergeContacts, requests.unmerge)

@@ -1,7 +1,12 @@
-"""What a contact takes over from one that is merged into it. Nothing here does I/O."""
+"""What a contact takes over from one that is merged into it, and gives back. No I/O here."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from service_kit.errors import InvalidError
 from shared_events.identity import display_name
 
@@ -35,6 +40,58 @@ def taken_over(winner: Contact, loser: Contact) -> dict[str, Any]:
             fields["pipeline_id"] = loser.pipeline_id
             fields["pipeline_status_id"] = loser.pipeline_status_id
     return {name: value for name, value in fields.items() if value != getattr(winner, name)}
+
+
+class _Columns(BaseModel):
+    """Columns of a contact as they were written down."""
+
+    name: str = ""
+    phone: str | None = None
+    email: str | None = None
+    profile_picture_url: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    push_name: str | None = None
+    tags: list[str] = []
+    custom_fields: dict[str, Any] = {}
+    pipeline_id: UUID | None = None
+    pipeline_status_id: UUID | None = None
+    first_interaction_at: datetime | None = None
+    last_interaction_at: datetime | None = None
+
+
+def written_down(before: Contact, after: Contact) -> dict[str, Any]:
+    """The columns in which two states of a contact differ, as JSON: `[before, after]` of each."""
+    return {
+        name: to_jsonable_python([getattr(before, name), getattr(after, name)])
+        for name in _Columns.model_fields
+        if getattr(before, name) != getattr(after, name)
+    }
+
+
+def given_back(winner: Contact, taken: Mapping[str, Any]) -> dict[str, Any]:
+    """The winner's columns that change when a merge is undone, with their values.
+
+    `taken` is what was written down of the merge. A value that somebody changed since stays; of
+    tags and custom fields those go that came by the merge. A status goes with its pipeline.
+    """
+    before = _Columns.model_validate({name: pair[0] for name, pair in taken.items()})
+    after = _Columns.model_validate({name: pair[1] for name, pair in taken.items()})
+    back: dict[str, Any] = {}
+    for name in taken:
+        was, became, now = (getattr(state, name) for state in (before, after, winner))
+        if name == "tags":
+            back[name] = [tag for tag in now if tag in was or tag not in became]
+        elif name == "custom_fields":
+            came = {key for key in became if key not in was}
+            kept = {k: v for k, v in now.items() if k not in came or v != became[k]}
+            back[name] = kept
+        elif now == became:
+            back[name] = was
+    if not {"pipeline_id", "pipeline_status_id"} & taken.keys() <= back.keys():
+        back.pop("pipeline_id", None)
+        back.pop("pipeline_status_id", None)
+    return {name: value for name, value in back.items() if value != getattr(winner, name)}
 
 
 def _known(which: Any, *moments: Any) -> Any:

@@ -4,13 +4,18 @@ Each looks a contact's rows up by themselves, so that no plan reads a young tabl
 (docs/adr/0017-many-companies-together.md).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.rows import Shape
+from service_kit.rows import Rows, Shape
 from shared_events.identity import IdentityKind
+
+from crm_contacts.merging.models import ContactMerge
+
+MERGES = Rows(ContactMerge)
 
 Pair = tuple[str, UUID, UUID]
 """Whose contacts, the winner and the loser."""
@@ -32,28 +37,30 @@ CROSS JOIN LATERAL (SELECT * FROM contact_list_members
     WHERE tenant_id = p.tenant_id AND contact_id = p.loser_id OFFSET 0) AS m
 ORDER BY m.list_id, p.winner_id
 ON CONFLICT DO NOTHING
+RETURNING tenant_id, contact_id, list_id
 """  # noqa: S608 - our own text
 _MOVE = """
 WITH moved AS MATERIALIZED (
-    SELECT p.tenant_id, p.winner_id, r.id FROM {pairs}
-    CROSS JOIN LATERAL (SELECT id FROM {table}
+    SELECT p.tenant_id, p.winner_id, p.loser_id, r.* FROM {pairs}
+    CROSS JOIN LATERAL (SELECT id, {is_open} AS is_open FROM {table}
         WHERE tenant_id = p.tenant_id AND contact_id = p.loser_id OFFSET 0) AS r)
 UPDATE {table} t SET contact_id = moved.winner_id{also} FROM moved
 WHERE t.id = moved.id AND t.tenant_id = moved.tenant_id
+RETURNING t.tenant_id, moved.loser_id, t.id, moved.is_open
 """
 # A contact is at one place: where the winner is at one, the loser leaves its own.
 _LEFT = """, left_at = CASE WHEN t.left_at IS NULL AND EXISTS (
     SELECT 1 FROM contact_pipeline_statuses o WHERE o.tenant_id = t.tenant_id
         AND o.contact_id = moved.winner_id AND o.left_at IS NULL)
     THEN greatest(t.entered_at, now()) ELSE t.left_at END"""
-_MOVES = tuple(
-    _MOVE.format(pairs=_PAIRS, table=table, also=also)
-    for table, also in (
-        ("notes", ""),
-        ("trackings", ""),
-        ("contact_pipeline_statuses", _LEFT),
+_MOVES = {
+    table: _MOVE.format(pairs=_PAIRS, table=table, also=also, is_open=is_open)
+    for table, also, is_open in (
+        ("notes", "", "false"),
+        ("trackings", "", "false"),
+        ("contact_pipeline_statuses", _LEFT, "left_at IS NULL"),
     )
-)
+}
 _IDENTITIES = f"""
 WITH moved AS MATERIALIZED (
     SELECT p.winner_id, p.loser_id, r.* FROM {_PAIRS}
@@ -84,6 +91,15 @@ class Moved:
     proved: bool
 
 
+@dataclass(slots=True)
+class Gone:
+    """What went over from one loser: ids of rows by table, and of the stay that was open."""
+
+    identities: list[Moved] = field(default_factory=list)
+    rows: dict[str, list[UUID]] = field(default_factory=lambda: defaultdict(list))
+    open_stay: UUID | None = None
+
+
 _MOVED = Shape(Moved)
 
 
@@ -92,16 +108,27 @@ async def lock_lists(tx: Transaction, pairs: Sequence[Pair]) -> None:
     await tx.fetch(_LOCK_LISTS, *_arrays(pairs))
 
 
-async def move(tx: Transaction, pairs: Sequence[Pair]) -> list[Moved]:
-    """Make all that leads to the losers lead to their winners; the identities that did.
+async def move(tx: Transaction, pairs: Sequence[Pair]) -> dict[tuple[str, UUID], Gone]:
+    """Make all that leads to the losers lead to their winners; what went over, by the loser.
 
     The caller holds the locks of all of them. The loser stays on its lists as well: who is not
     shown is not seen there.
     """
     arrays = _arrays(pairs)
-    for statement in (*_MOVES, _TO_LISTS):
-        await tx.execute(statement, *arrays)
-    return await _MOVED.find(tx, _IDENTITIES, *arrays)
+    gone: dict[tuple[str, UUID], Gone] = defaultdict(Gone)
+    for table, statement in _MOVES.items():
+        for row in await tx.fetch(statement, *arrays):
+            of = gone[row["tenant_id"], row["loser_id"]]
+            of.rows[table].append(row["id"])
+            if row["is_open"]:
+                of.open_stay = row["id"]
+    losers = {(tenant_id, winner_id): loser_id for tenant_id, winner_id, loser_id in pairs}
+    for row in await tx.fetch(_TO_LISTS, *arrays):
+        of = gone[row["tenant_id"], losers[row["tenant_id"], row["contact_id"]]]
+        of.rows["contact_list_members"].append(row["list_id"])
+    for moved in await _MOVED.find(tx, _IDENTITIES, *arrays):
+        gone[moved.tenant_id, moved.loser_id].identities.append(moved)
+    return gone
 
 
 async def everybody(tx: Transaction, contact_id: UUID) -> list[UUID]:

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from pydantic_core import to_jsonable_python
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
@@ -24,8 +25,9 @@ from crm_contacts.contacts import identities
 from crm_contacts.contacts import repository as contacts
 from crm_contacts.contacts.models import Contact
 from crm_contacts.merging import repository
-from crm_contacts.merging.fields import taken_over
-from crm_contacts.merging.repository import Moved
+from crm_contacts.merging.fields import taken_over, written_down
+from crm_contacts.merging.models import ContactMerge
+from crm_contacts.merging.repository import Gone, Moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,15 @@ async def merge_all(tx: Transaction, merges: Sequence[Merge]) -> list[contract.C
     await contacts.update(tx, [_gone(m, now) for m in merges])
     winners = [_richer(m, now) for m in merges]
     await contacts.update(tx, winners)
-    moved = await repository.move(
+    gone = await repository.move(
         tx, [(m.winner.tenant_id, m.winner.id, m.loser.id) for m in merges]
     )
-    kept = await _release(tx, merges, winners, moved)
+    kept = await _release(tx, merges, winners, [i for one in gone.values() for i in one.identities])
+    records = [
+        _record(merge, winner, gone[merge.loser.tenant_id, merge.loser.id], now)
+        for merge, winner in zip(merges, winners, strict=True)
+    ]
+    await repository.MERGES.insert(tx, records)
     shown = await contacts.to_resources(tx, winners)
     for pair, winner, loser in zip(merges, shown, were, strict=True):
         over = kept[pair.loser.tenant_id, pair.loser.id]
@@ -110,6 +117,22 @@ def _gone(merge: Merge, now: datetime) -> Contact:
             "version": merge.loser.version + 1,
             "updated_at": now,
         }
+    )
+
+
+def _record(merge: Merge, winner: Contact, gone: Gone, now: datetime) -> ContactMerge:
+    """What the merge is undone by (`merging.parting`)."""
+    identities = [[one.kind, one.value] for one in gone.identities]
+    stood = {name: getattr(merge.loser, name) for name in ("pipeline_id", "pipeline_status_id")}
+    return ContactMerge(
+        id=uuid4(),
+        tenant_id=winner.tenant_id,
+        winner_id=winner.id,
+        loser_id=merge.loser.id,
+        taken=written_down(merge.winner, winner),
+        stood=to_jsonable_python(stood | {"open_stay": gone.open_stay}),
+        moved=to_jsonable_python({**gone.rows, "contact_identities": identities}),
+        merged_at=now,
     )
 
 

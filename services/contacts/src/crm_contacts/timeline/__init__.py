@@ -9,7 +9,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.merge import ContactMerged
+from shared_events.contacts.merge import ContactMerged, ContactUnmerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
@@ -35,6 +35,7 @@ def add_to(service: Service) -> None:
         ContactIdentityLinked,
         ContactIdentityReleased,
         ContactMerged,
+        ContactUnmerged,
         ContactPipelineStatusChanged,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)

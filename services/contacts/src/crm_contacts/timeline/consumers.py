@@ -14,7 +14,7 @@ from shared_events.contacts.contact import (
     ContactIdentityReleased,
     ContactUpdated,
 )
-from shared_events.contacts.merge import ContactMerged
+from shared_events.contacts.merge import ContactMerged, ContactUnmerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.tracking import TrackingCreated
@@ -73,6 +73,9 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case ContactMerged(loser=loser):
             shown = loser.model_dump(mode="json", include={"id", "name", "phone", "source"})
             return "general", "Merged with another contact", {"loser": shown}
+        case ContactUnmerged(loser=loser):
+            shown = loser.model_dump(mode="json", include={"id", "name", "phone", "source"})
+            return "general", "Parted from a merged contact", {"loser": shown}
         case ContactPipelineStatusChanged():
             return (
                 "pipeline",

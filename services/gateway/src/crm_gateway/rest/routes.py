@@ -53,6 +53,7 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/contacts/{contact_id}", "contacts.delete", contact.DeleteContact, 204),
     Row("POST", "/contacts/{contact_id}/restore", "contacts.delete", contact.RestoreContact),
     Row("POST", "/contacts/{contact_id}/merge", "contacts.update", merge.MergeContacts),
+    Row("POST", "/contacts/{contact_id}/unmerge", "contacts.update", merge.UnmergeContacts),
     Row(
         "PUT",
         "/contacts/by-identity/{identity_kind}/{value}",

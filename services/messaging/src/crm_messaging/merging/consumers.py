@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
-from shared_events.contacts.merge import ContactMerged
+from shared_events.contacts.merge import ContactMerged, ContactUnmerged
 from shared_events.identity import WhatsAppId, display_name
 
-from crm_messaging.merging import ghosts, service
+from crm_messaging.merging import ghosts, parting, service
 from crm_messaging.merging.ghosts import Adoption
 from crm_messaging.merging.service import Merge
 from crm_messaging.replicas import consumers as replicas
@@ -64,6 +64,19 @@ def _stranger(event: Event[ContactIdentityLinked]) -> ContactRef:
 async def on_contact_merged(tx: Transaction, events: Sequence[Event[ContactMerged]]) -> None:
     """What the losers have is their winners', in the order it was told."""
     await service.follow(tx, [_merge(event) for event in events])
+
+
+async def on_contact_unmerged(tx: Transaction, events: Sequence[Event[ContactUnmerged]]) -> None:
+    """What had been the losers' is theirs again: one after the other, for people ask for each."""
+    for event in events:
+        seq, data = event.body.aggregate_seq, event.data
+        await parting.part(
+            tx,
+            winner=copy(event.tenant_id, data.winner, seq),
+            loser=copy(event.tenant_id, data.loser, seq),
+            identities=data.identities,
+            merged_at=data.merged_at,
+        )
 
 
 def _merge(event: Event[ContactMerged]) -> Merge:

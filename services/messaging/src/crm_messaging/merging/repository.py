@@ -85,14 +85,18 @@ async def identities(tx: Transaction, pairs: Sequence[Pair]) -> None:
     await tx.execute(_IDENTITIES, *_arrays(pairs))
 
 
+async def lock_sessions(tx: Transaction, pairs: Sequence[Pair]) -> None:
+    """Keep all sessions of the pairs' second, and active ones of the first, as they are."""
+    await tx.fetch(_LOCK_SESSIONS, *_arrays(pairs))
+
+
 async def sessions(tx: Transaction, pairs: Sequence[Pair]) -> list[tuple[str, Session]]:
     """The losers' sessions are their winners'; those that end by it, with whose they are.
 
     A loser's active one ends where the winner has one on the channel, and else goes on.
     """
-    arrays = _arrays(pairs)
-    await tx.fetch(_LOCK_SESSIONS, *arrays)
-    moved = await tx.fetch(_SESSIONS, *arrays)
+    await lock_sessions(tx, pairs)
+    moved = await tx.fetch(_SESSIONS, *_arrays(pairs))
     return [(row["tenant_id"], resource(SESSIONS.value(row))) for row in moved if row["ends"]]
 
 

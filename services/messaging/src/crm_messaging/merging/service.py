@@ -54,6 +54,9 @@ async def follow(tx: Transaction, merges: Sequence[Merge]) -> None:
 
 async def _follow(tx: Transaction, merges: Sequence[Merge]) -> None:
     """As `follow`, for merges that have nobody in common."""
+    merges = await _not_undone(tx, merges)
+    if not merges:
+        return
     ends = await merged.ends(tx, [_key(merge.winner) for merge in merges])
     pairs = sorted(
         (m.tenant_id, ends.get(_key(m.winner), m.winner.contact_id), m.loser.contact_id)
@@ -95,6 +98,18 @@ async def _follow(tx: Transaction, merges: Sequence[Merge]) -> None:
             channel=channels[tenant_id, session.channel_id],
         )
         tx.outbox.add(event, session.id, tenant_id=tenant_id, cause=why[whose])
+
+
+async def _not_undone(tx: Transaction, merges: Sequence[Merge]) -> list[Merge]:
+    """Those of whose losers there is no later word that they are contacts of their own again."""
+    known = await replicas.known_contacts(tx, [_key(m.loser) for m in merges])
+    return [
+        m
+        for m in merges
+        if (was := known.get(_key(m.loser))) is None
+        or was.merged_into is not None
+        or was.seq <= m.loser.seq
+    ]
 
 
 def _rounds(merges: Sequence[Merge]) -> Iterator[list[Merge]]:

@@ -163,9 +163,14 @@ async def link(tx: Transaction, identities: Sequence[tuple[str, ContactIdentity,
     word counts.
     """
     ends = await merged.ends(tx, [(tenant_id, owner) for tenant_id, _, owner in identities])
+    await assign(tx, [(t, one, ends.get((t, owner), owner)) for t, one, owner in identities])
+
+
+async def assign(tx: Transaction, identities: Sequence[tuple[str, ContactIdentity, UUID]]) -> None:
+    """As `link`, to these contacts themselves, whoever they were merged into."""
     owned = {
         (tenant_id, WhatsAppId(identity.kind, identity.value).key): Owned(
-            ends.get((tenant_id, owner), owner), identity.value, identity.proved
+            owner, identity.value, identity.proved
         )
         for tenant_id, identity, owner in identities
     }

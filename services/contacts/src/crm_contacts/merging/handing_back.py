@@ -1,0 +1,84 @@
+"""SQL of what goes back when a merge is undone: rows that went over and are still the winner's."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from service_kit.database import Transaction
+
+from crm_contacts.merging.models import ContactMerge
+from crm_contacts.merging.repository import MERGES
+
+_RECORD = """
+SELECT * FROM contact_merges
+WHERE tenant_id = $1 AND loser_id = $2 AND winner_id = $3 AND undone_at IS NULL
+    AND merged_at > now() - make_interval(days => $4)
+ORDER BY merged_at DESC LIMIT 1
+"""
+_GIVE = """
+UPDATE {table} SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2 AND id = ANY($4::uuid[])
+"""
+_STAYS = """
+UPDATE contact_pipeline_statuses SET contact_id = $3,
+    left_at = CASE WHEN id IS DISTINCT FROM $5 THEN left_at WHEN $6 THEN NULL
+        ELSE coalesce(left_at, greatest(entered_at, now())) END
+WHERE tenant_id = $1 AND contact_id = $2 AND id = ANY($4::uuid[])
+"""
+_OFF_LISTS = """
+DELETE FROM contact_list_members
+WHERE tenant_id = $1 AND contact_id = $2 AND list_id = ANY($3::uuid[])
+"""
+_OTHER_PLACE = """
+SELECT EXISTS (SELECT 1 FROM contact_pipeline_statuses WHERE tenant_id = $1 AND contact_id = $2
+    AND left_at IS NULL AND id <> ALL($3::uuid[]))
+"""
+_PLACE = """
+SELECT EXISTS (SELECT 1 FROM pipeline_statuses WHERE tenant_id = $1 AND pipeline_id = $2
+    AND id = $3)
+"""
+_USED = """
+SELECT EXISTS (SELECT 1 FROM contacts WHERE tenant_id = $1 AND phone = $2 AND deleted_at IS NULL
+    AND id <> ALL($3::uuid[]))
+"""
+
+
+async def record(
+    tx: Transaction, winner_id: UUID, loser_id: UUID, *, days: int
+) -> ContactMerge | None:
+    """What the newest merge of the two is undone by, unless it is older than so many days."""
+    return await MERGES.first(tx, _RECORD, tx.tenant_id, loser_id, winner_id, days)
+
+
+async def rows(tx: Transaction, merge: ContactMerge, *, reopen: bool) -> None:
+    """Give back notes, trackings, stays and places on lists.
+
+    The stay that was open at the merge is open again if the loser comes back to that place
+    (`reopen`), and ends else.
+    """
+    between = merge.tenant_id, merge.winner_id, merge.loser_id
+    for table in ("notes", "trackings"):
+        await tx.execute(_GIVE.format(table=table), *between, _ids(merge, table))
+    open_stay = merge.stood["open_stay"] and UUID(merge.stood["open_stay"])
+    await tx.execute(_STAYS, *between, _ids(merge, "contact_pipeline_statuses"), open_stay, reopen)
+    await tx.execute(
+        _OFF_LISTS, merge.tenant_id, merge.winner_id, _ids(merge, "contact_list_members")
+    )
+
+
+async def has_place_of_its_own(tx: Transaction, merge: ContactMerge) -> bool:
+    """Whether the winner is at a place in a pipeline that it came to since."""
+    came = _ids(merge, "contact_pipeline_statuses")
+    return bool(await tx.fetchval(_OTHER_PLACE, merge.tenant_id, merge.winner_id, came))
+
+
+async def place_exists(tx: Transaction, pipeline_id: UUID, status_id: UUID) -> bool:
+    """Whether the pipeline still has that status."""
+    return bool(await tx.fetchval(_PLACE, tx.tenant_id, pipeline_id, status_id))
+
+
+async def phone_is_used(tx: Transaction, phone: str, besides: Collection[UUID]) -> bool:
+    """Whether somebody else has the number by now."""
+    return bool(await tx.fetchval(_USED, tx.tenant_id, phone, list(besides)))
+
+
+def _ids(merge: ContactMerge, table: str) -> list[UUID]:
+    return [UUID(one) for one in merge.moved.get(table, ())]
