@@ -53,6 +53,9 @@ class Double(LocalServer):
         self.tokens: set[str] = set()
         self.conversations: list[Json] = []
         self.messages: list[Json] = []
+        self.me = str(uuid4())
+        self.documents: dict[str, Json] = {"sessions": {"data": []}}
+        """What other paths answer."""
         self.refusal: tuple[int, str] | None = None
         self.streams: list[asyncio.Queue[bytes]] = []
         self.stream_headers: list[dict[str, str]] = []
@@ -149,7 +152,7 @@ class Double(LocalServer):
     def _found(self, request: web.Request, path: str, body: Any) -> Json | None:
         match path.split("/"):
             case ["auth", "me"]:
-                who = {"id": str(uuid4()), "name": "Ana"}
+                who = {"id": self.me, "name": "Ana"}
                 company = {"name": "Loja Exemplo"}
                 return {"user": who, "tenant": company, "permissions": self.permissions}
             case ["conversations"]:
@@ -165,7 +168,7 @@ class Double(LocalServer):
             case ["media", name]:
                 return {"id": name, "url": f"https://files.example.com/{name}"}
             case _:
-                return {}
+                return self.documents.get(path, {})
 
 
 def problem(status: int, code: str, detail: str = "no") -> web.Response:

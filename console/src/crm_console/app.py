@@ -17,7 +17,7 @@ from service_kit.health import router as health_router
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from crm_console import entrance, inbox, live, media, pages, thread
+from crm_console import contacts, entrance, inbox, live, media, pages, sessions, thread
 from crm_console.doors import LoggedIn, Shielded
 from crm_console.gateway import Gateway, RefusedError
 from crm_console.logins import Cookies, LoggedOutError, Renewals
@@ -44,8 +44,8 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.state.gateway, app.state.renewals = gateway, Renewals(gateway)
-    for router in (entrance.router, inbox.router, thread.router, media.router, live.router):
-        app.include_router(router)
+    for module in (entrance, inbox, thread, sessions, contacts, media, live):
+        app.include_router(module.router)
     app.include_router(health_router(health))
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_middleware(LoggedIn, cookies=Cookies(settings.seal), secure=settings.is_production)

@@ -1,8 +1,9 @@
 """What happens, as it happens: from the gateway's event stream to open pages.
 
 A page is told what has changed and asks for it anew, in the words and with the rights of who looks;
-no event's content goes through here. Names of changes are `inbox`, `conversation-<id>` and
-`contact-<id>`; `fresh` means that anything may have changed.
+no event's content goes through here. Names of changes are `inbox`, `conversation-<id>` (what was
+said), `session-<contact>` (who has it, and whether it goes on) and `contact-<id>`; `fresh` means
+that anything may have changed.
 """
 
 import asyncio
@@ -136,12 +137,17 @@ def touched(event: Json) -> set[str]:
     """The names of what an event has changed."""
     data, noun = event["data"], event["type"].partition(".")[0]
     inner = data.get(noun) if isinstance(data.get(noun), dict) else {}
-    contact = inner.get("contact_id") or data.get("contact_id") or data.get("contact", {}).get("id")
-    conversation = inner.get("conversation_id") or data.get("conversation_id")
-    names = {f"contact-{contact}"} if contact else set()
-    if conversation:
-        names.add(f"conversation-{conversation}")
-    return names if noun == "note" else names | {"inbox"}
+    match noun:
+        case "message" | "conversation":
+            of = inner.get("conversation_id") or data.get("conversation_id")
+            names = {f"conversation-{of}", "inbox"}
+        case "session":
+            names = {f"session-{inner['contact_id']}", "inbox"}
+        case "note":
+            names = {f"contact-{inner.get('contact_id') or data.get('contact_id')}"}
+        case _:
+            names = {f"contact-{inner.get('id') or data.get('contact_id')}", "inbox"}
+    return names
 
 
 def frame(name: str) -> bytes:

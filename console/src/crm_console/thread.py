@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from crm_console import pages
+from crm_console import pages, sessions
 from crm_console.bubbles import days
 from crm_console.gateway import Caller, Json
 from crm_console.inbox import Wanted, conversations
@@ -45,14 +45,18 @@ async def show(
     listed, thread = await asyncio.gather(
         conversations(crm, shown), opened(crm, said, conversation_id, 1)
     )
+    head = await sessions.state(crm, me, thread["conversation"])
     return pages.page(
         "inbox.html",
         said,
         me,
         shown=shown,
         listed=listed,
-        **thread,
+        **{**thread, **head},
         **_composer(me),
+        note_key=uuid4(),
+        may_note=me.may("notes.create"),
+        may_see_contact=me.may("contacts.read"),
     )
 
 
