@@ -45,6 +45,13 @@ async def told(page: Reader, change: str) -> None:
 async def test_a_customer_is_seen_without_reload_and_answered(
     platform: Platform, console: FastAPI, tenant: Tenant, waha: WahaSimulator
 ) -> None:
+    async with httpx.AsyncClient() as http:  # the stack's own
+        answer = await http.get(f"{platform.url('console')}/health")
+        assert answer.json() == {
+            "status": "healthy",
+            "service": "console",
+            "checks": {"gateway": {"healthy": True, "message": "Connected"}},
+        }
     channel = await tenant.channel(waha)
     other = await Tenant(platform.gateway_url).register()
     async with await browser(console, tenant) as ours, await browser(console, other) as theirs:
