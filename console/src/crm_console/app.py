@@ -17,13 +17,25 @@ from service_kit.health import router as health_router
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from crm_console import contacts, entrance, inbox, live, media, pages, sessions, thread
+from crm_console import (
+    channels,
+    contacts,
+    entrance,
+    inbox,
+    live,
+    media,
+    pages,
+    sessions,
+    thread,
+    webhooks,
+)
 from crm_console.doors import LoggedIn, Shielded
 from crm_console.gateway import Gateway, RefusedError
 from crm_console.logins import Cookies, LoggedOutError, Renewals
 from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
+_PAGES = (entrance, inbox, thread, sessions, contacts, media, channels, webhooks, live)
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3
 """Open pages' streams are cut then; pages come back to another process."""
@@ -34,7 +46,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=15, limits=_CONNECTIONS)
     gateway = Gateway(http)
     health = Health("console")
-    health.require("gateway", gateway.ready)
+    health.prefer("gateway", gateway.ready)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +56,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.state.gateway, app.state.renewals = gateway, Renewals(gateway)
-    for module in (entrance, inbox, thread, sessions, contacts, media, live):
+    for module in _PAGES:
         app.include_router(module.router)
     app.include_router(health_router(health))
     app.mount("/static", StaticFiles(directory=_STATIC))

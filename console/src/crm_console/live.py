@@ -2,8 +2,8 @@
 
 A page is told what has changed and asks for it anew, in the words and with the rights of who looks;
 no event's content goes through here. Names of changes are `inbox`, `conversation-<id>` (what was
-said), `session-<contact>` (who has it, and whether it goes on) and `contact-<id>`; `fresh` means
-that anything may have changed.
+said), `session-<contact>` (who has it, and whether it goes on) and `contact-<id>`, and `channels`;
+`fresh` means that anything may have changed.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from crm_console.visitor import caller
 
 log = structlog.get_logger()
 router = APIRouter()
-_TYPES = "message.*,session.*,conversation.*,contact.*,note.*"
+_TYPES = "message.*,session.*,conversation.*,contact.*,note.*,channel.*"
 _TOGETHER_SECONDS = 0.2
 """What happens within it is told together: a page asks five times a second at most."""
 _AGAIN_SECONDS = 1.0
@@ -143,6 +143,8 @@ def touched(event: Json) -> set[str]:
             names = {f"conversation-{of}", "inbox"}
         case "session":
             names = {f"session-{inner['contact_id']}", "inbox"}
+        case "channel":
+            names = {"channels"}
         case "note":
             names = {f"contact-{inner.get('contact_id') or data.get('contact_id')}"}
         case _:

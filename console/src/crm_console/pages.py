@@ -11,7 +11,11 @@ from crm_console.gateway import RefusedError
 from crm_console.visitor import Me
 from crm_console.words import LANGUAGES, Words, words
 
-SECTIONS = (("inbox", "/", "sessions.read"),)
+SECTIONS = (
+    ("inbox", "/", "sessions.read"),
+    ("channels", "/channels", "channels.read"),
+    ("webhooks", "/webhooks", "webhooks.read"),
+)
 """What there is to go to: its name, its path, and the permission to read it."""
 
 

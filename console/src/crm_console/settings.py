@@ -10,7 +10,7 @@ from service_kit.environment import ProcessSettings
 class ConsoleSettings(ProcessSettings):
     """The console's settings: where the gateway is, and what its cookies are sealed with."""
 
-    server_port: int = Field(default=8089, ge=0, le=65535, description="HTTP: pages and health")
+    server_port: int = Field(default=8097, ge=0, le=65535, description="HTTP: pages and health")
     gateway_url: str = Field(
         default="http://127.0.0.1:8080", description="where the console reaches the gateway"
     )

@@ -127,6 +127,6 @@ async def test_tells_its_health(stranger: Browser, double: Double) -> None:
     assert (await stranger.get("/health")).json()["status"] == "healthy"
     assert "crm_ready 1.0" in (await stranger.get("/metrics")).text
     await double.stop()
-    assert (await stranger.get("/health/live")).status_code == 200
+    assert (await stranger.get("/health/ready")).status_code == 200  # it says so on its pages
     login = await stranger.log_in()
     assert login.status_code == 503 and "does not answer" in login.text
