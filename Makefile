@@ -4,9 +4,9 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
-SOURCES := $(wildcard libs/*/src services/*/src dev/src tests/*/src) bench tests/e2e tests/deploy
+SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src) bench tests/e2e tests/deploy
 # Each by itself: their conftest.py all have one name.
-TESTS := $(wildcard libs/*/tests services/*/tests dev/tests tests/*/tests) tests/arch
+TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
 .PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
 

@@ -46,8 +46,8 @@ class Source:
 
     @property
     def is_package_source(self) -> bool:
-        """Part of a library or a service."""
-        return self.path.parts[0] in ("libs", "services") and "src" in self.path.parts
+        """Part of a library, a service or the console."""
+        return self.path.parts[0] in ("libs", "services", "console") and "src" in self.path.parts
 
 
 def _files(folder: Path) -> list[Source]:

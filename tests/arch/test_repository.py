@@ -54,8 +54,8 @@ class TestGitHub:
         assert all(f"ARGS={part}" in commands for part in alone)
         folders = {
             path.parent.relative_to(ROOT).as_posix()
-            for pattern in ("libs/*/tests", "services/*/tests", "dev/tests", "tests/*/tests")
-            for path in ROOT.glob(pattern)
+            for owner in ("libs/*", "services/*", "console", "dev", "tests/*")
+            for path in ROOT.glob(f"{owner}/tests")
         } | {"tests/arch", "tests/deploy", "tests/e2e"}
         assert sorted([*parts, *alone]) == sorted(folders) == sorted(by_make.split())
 
@@ -79,7 +79,7 @@ class TestPreCommit:
 class TestLicence:
     def test_is_the_same_everywhere(self) -> None:
         assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
-        for folder in (".", "libs/*", "services/*", "dev", "tests/*"):
+        for folder in (".", "libs/*", "services/*", "console", "dev", "tests/*"):
             for path in ROOT.glob(f"{folder}/pyproject.toml"):
                 assert tomllib.loads(path.read_text())["project"]["license"] == "Apache-2.0", path
 

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 Value = TypeVar("Value")
 
 PATIENCE_SECONDS = 20.0
+PASSWORD = "correct horse battery"
 
 
 async def eventually(
@@ -58,6 +59,7 @@ class Tenant:
     def __init__(self, gateway_url: str) -> None:
         self.http = httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=30)
         self.id = ""
+        self.email = f"ana-{uuid4()}@example.com"
         self.user_id = ""
 
     async def register(self) -> "Tenant":
@@ -66,8 +68,8 @@ class Tenant:
             "/auth/register",
             json={
                 "name": "Ana Souza",
-                "email": f"ana-{uuid4()}@example.com",
-                "password": "correct horse battery",
+                "email": self.email,
+                "password": PASSWORD,
                 "organization": "Loja Exemplo",
             },
         )

@@ -13,9 +13,13 @@ def _password() -> str:
     return secrets.token_hex(16)
 
 
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 @dataclass(frozen=True)
 class Credentials:
-    """Every secret the stack's pieces are given; `encryption_key` is a Fernet key."""
+    """Every secret the stack's pieces are given; the last two are Fernet keys."""
 
     postgres_password: str = field(default_factory=_password)
     rabbitmq_password: str = field(default_factory=_password)
@@ -24,9 +28,8 @@ class Credentials:
     jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32))
     request_signing_key: str = field(default_factory=lambda: secrets.token_hex(32))
     ingress_master_key: str = field(default_factory=lambda: secrets.token_hex(32))
-    encryption_key: str = field(
-        default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    )
+    encryption_key: str = field(default_factory=_fernet_key)
+    cookie_key: str = field(default_factory=_fernet_key)
 
     def bus_password(self, service: str) -> str:
         """The password of a service's user in RabbitMQ, for services of tomorrow too."""

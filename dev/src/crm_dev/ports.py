@@ -71,6 +71,11 @@ class PortBlock:
         """Return the port of Temporal's web interface."""
         return self.base + 16
 
+    @property
+    def console(self) -> int:
+        """Return the console's port."""
+        return self.base + 17
+
 
 def is_taken(port: int) -> bool:
     """Say whether someone listens on this port of the loopback address."""

@@ -73,6 +73,7 @@ def show_addresses(out: Console, addresses: Addresses, directory: Path) -> None:
     """Print where the stack is reached, passwords included: they are of this machine only."""
     rows = {
         "API": "  ".join(addresses.gateway_urls),
+        "Console": addresses.console_url,
         "PostgreSQL": addresses.database_url,
         "RabbitMQ": addresses.amqp_url,
         "Temporal": addresses.temporal_address,

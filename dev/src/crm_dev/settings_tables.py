@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
+from service_kit.environment import ProcessSettings
 from service_kit.settings import ServiceSettings
 from shared_events.services import SERVICES
 
@@ -21,12 +22,13 @@ class MarkersMissingError(Exception):
 
 def written(root: Path) -> dict[Path, str]:
     """What each README with a table of settings should say, by its path."""
-    found: dict[Path, type[ServiceSettings]] = {
+    found: dict[Path, type[ProcessSettings]] = {
         root / "libs" / "service-kit" / "README.md": ServiceSettings,
         **{
             root / "services" / service.name / "README.md": settings_of(service.package)
             for service in SERVICES
         },
+        root / "docs" / "console.md": settings_of("crm_console"),
     }
     return {path: _with_table(path, table(kind)) for path, kind in found.items()}
 
@@ -39,20 +41,20 @@ def write(root: Path) -> list[Path]:
     return changed
 
 
-def settings_of(package: str) -> type[ServiceSettings]:
-    """The settings class a service's package defines."""
+def settings_of(package: str) -> type[ProcessSettings]:
+    """The settings class a package of ours defines."""
     module = import_module(f"{package}.settings")
     (found,) = (
         kind
         for kind in vars(module).values()
         if isinstance(kind, type)
-        and issubclass(kind, ServiceSettings)
+        and issubclass(kind, ProcessSettings)
         and kind.__module__ == module.__name__
     )
     return found
 
 
-def table(kind: type[ServiceSettings]) -> str:
+def table(kind: type[ProcessSettings]) -> str:
     """The settings this class declares itself, as a Markdown table."""
     rows = [
         f"| {_names(name, field)} | {_default(field)} | {field.description or ''} |"
@@ -61,12 +63,14 @@ def table(kind: type[ServiceSettings]) -> str:
     return "\n".join(["| Variable | Default | For |", "|---|---|---|", *rows])
 
 
-def own_fields(kind: type[ServiceSettings]) -> Iterator[tuple[str, FieldInfo]]:
+def own_fields(kind: type[ProcessSettings]) -> Iterator[tuple[str, FieldInfo]]:
     """The fields a settings class has beside every service's, and those it declares anew."""
     return (
         (name, field)
         for name, field in kind.model_fields.items()
-        if name in kind.__annotations__ or name not in ServiceSettings.model_fields
+        if kind is ServiceSettings
+        or name in kind.__annotations__
+        or name not in ServiceSettings.model_fields
     )
 
 

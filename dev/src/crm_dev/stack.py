@@ -72,6 +72,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
         },
         temporal_address=workflows.url,
         temporal_ui_url=_http(ports.temporal_ui) if ours else "",
+        console_url=_http(ports.console),
     )
     services = [
         piece
@@ -80,7 +81,8 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
             name, directory, counts, ports, secrets, database.url, addresses, programs
         )
     ]
-    return Stack((*servers, *services), addresses)
+    console = _console(ports.console, secrets, addresses, programs)
+    return Stack((*servers, *services, console), addresses)
 
 
 def _database(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
@@ -165,6 +167,29 @@ def _service(
             url=_http(port),
             nice=0 if name == "gateway" else BEHIND_THE_QUEUES,
         )
+
+
+def _console(port: int, secrets: Credentials, addresses: Addresses, programs: Path) -> Piece:
+    """Declare the console, which knows nothing but the gateway."""
+    program = programs / "crm-console"
+    return Piece(
+        name="console",
+        command=(str(program),),
+        environment={
+            "CRM_ENV": "development",
+            "SERVER_HOST": "127.0.0.1",
+            "SERVER_PORT": str(port),
+            "GATEWAY_URL": addresses.gateway_url,
+            "COOKIE_KEY": secrets.cookie_key,
+        },
+        ready=functools.partial(answers_http, port, "/health"),
+        needs=("gateway",),
+        ports=(port,),
+        url=addresses.console_url,
+        nice=BEHIND_THE_QUEUES,
+        optional=True,
+        missing="" if program.exists() else f"there is no {program}: this release has none",
+    )
 
 
 def _http(port: int) -> str:

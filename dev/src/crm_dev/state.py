@@ -32,6 +32,7 @@ class Addresses:
     amqp_urls: dict[str, str] = field(default_factory=dict)
     temporal_address: str = ""
     temporal_ui_url: str = ""
+    console_url: str = ""
 
 
 @dataclass

@@ -43,8 +43,9 @@ class TestDeclare:
         stack = declare(tmp_path, {})
         holders = {
             secret: {each.name for each in stack.pieces if secret in each.environment}
-            for secret in ("JWT_SECRET", "ENCRYPTION_KEY")
+            for secret in ("JWT_SECRET", "ENCRYPTION_KEY", "COOKIE_KEY")
         }
+        assert holders["COOKIE_KEY"] == {"console"}
         assert holders["JWT_SECRET"] == {"gateway", "gateway-migrate"}
         assert len({e.environment.get("REQUEST_SIGNING_KEY") for e in stack.pieces} - {None}) == 1
         assert "webhooks" in holders["ENCRYPTION_KEY"]
@@ -95,6 +96,19 @@ class TestPrograms:
         stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_PROGRAMS": "/srv/release/bin"})
         assert piece(stack, "contacts").command == ("/srv/release/bin/crm-contacts", "run")
         assert piece(stack, "contacts-migrate").command[0] == "/srv/release/bin/crm-contacts"
+
+
+class TestConsole:
+    def test_is_told_of_the_gateway_and_of_nothing_else(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000"})
+        console = piece(stack, "console")
+        assert console.environment["GATEWAY_URL"] == stack.addresses.gateway_url
+        assert not {"DATABASE_URL", "RABBITMQ_URL", "JWT_SECRET"} & console.environment.keys()
+        assert console.url == stack.addresses.console_url == "http://127.0.0.1:9017"
+
+    def test_of_a_release_without_one_is_missing_and_not_in_the_way(self, tmp_path: Path) -> None:
+        console = piece(declare(tmp_path, {"CRM_PROGRAMS": "/srv/release/bin"}), "console")
+        assert console.optional and "/srv/release/bin/crm-console" in console.missing
 
 
 class TestReplicas:

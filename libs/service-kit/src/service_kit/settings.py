@@ -1,105 +1,23 @@
-"""Settings from the environment. Nothing is read at import.
+"""The settings every service has, from the environment (`service_kit.environment`)."""
 
-Every setting `X` may also come from a file named by `X_FILE`. Outside development and tests a
-service refuses to start with a missing, default or short secret, and lists all problems at once.
-"""
-
-import os
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import AliasChoices, Field, SecretStr
 from shared_events import topology
 
+# Whoever reads a service's settings needs these with them.
+from service_kit.environment import WELL_KNOWN_SECRETS, ProcessSettings, weak
+from service_kit.environment import ConfigurationError as ConfigurationError
+from service_kit.environment import listed as listed
+from service_kit.environment import load as load
 from service_kit.signing import Signatures
 
-_WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
-MIN_SECRET_LENGTH = 32
 MIN_PASSWORD_LENGTH = 12
 
 
-def listed(value: Any) -> Any:
-    """A setting's list as it comes from the environment, `a,b,c`, as parts; else as it is.
-
-    Before a validator: `Annotated[tuple[...], NoDecode, BeforeValidator(listed)]`.
-    """
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-class ConfigurationError(SystemExit):
-    """The settings cannot be used. Its text lists every problem and no secret."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("configuration problems:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
-class _FromFiles(PydanticBaseSettingsSource):
-    """Reads `X_FILE` for setting `X`; a trailing newline is dropped.
-
-    What is wrong with a file is told by `_file_problems`, together with all other problems.
-    """
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{field_name.upper()}_FILE")
-        if path is None:
-            return None, field_name, False
-        try:
-            return Path(path).read_text().rstrip("\n"), field_name, False
-        except OSError:
-            return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            value, key, _ = self.get_field_value(field, name)
-            if value is not None:
-                found[key] = value
-        return found
-
-
-def _file_problems(settings_type: type[BaseSettings]) -> list[str]:
-    found = []
-    for name in map(str.upper, settings_type.model_fields):
-        path = os.environ.get(f"{name}_FILE")
-        if path is None:
-            continue
-        if name in os.environ:
-            found.append(f"both {name} and {name}_FILE are set")
-        if not os.access(path, os.R_OK):
-            found.append(f"{name}_FILE: there is no readable file at that path")
-    return found
-
-
-class ServiceSettings(BaseSettings):
+class ServiceSettings(ProcessSettings):
     """What every service needs."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    crm_env: Literal["development", "test", "production"] = Field(
-        default="production",
-        description="`development` and `test` relax what secrets must be and allow loopback",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="what is logged at least"
-    )
-    server_host: str = Field(
-        default="0.0.0.0",  # noqa: S104 - a container listens on all its interfaces
-        description="the interface HTTP listens on",
-    )
-    server_port: int = Field(
-        default=8080, ge=0, le=65535, description="HTTP: health and metrics, the gateway's API"
-    )
 
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL, as the service's runtime role; instead of `DB_*`"
@@ -206,24 +124,6 @@ class ServiceSettings(BaseSettings):
         default=15.0, description="what is in hand may take to finish at a stop"
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments win over the environment, the environment over files."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _FromFiles(settings_cls)
-
-    @property
-    def is_production(self) -> bool:
-        """Strict unless somebody said development or test."""
-        return self.crm_env == "production"
-
     @property
     def postgres_dsn(self) -> str:
         """Where the runtime role connects. Never log it."""
@@ -255,24 +155,15 @@ class ServiceSettings(BaseSettings):
             None if previous is None else previous.get_secret_value(),
         )
 
-    def secrets(self) -> dict[str, SecretStr]:
-        """Settings that must be strong secrets in production, by environment name."""
-        return {}
-
     def problems(self) -> list[str]:
         """What makes these settings unfit for production; a service adds its own."""
         secrets = {"REQUEST_SIGNING_KEY": self.request_signing_key, **self.secrets()}
         if self.request_signing_key_previous is not None:
             secrets["REQUEST_SIGNING_KEY_PREVIOUS"] = self.request_signing_key_previous
-        found = [
-            f"{name} must be a secret of at least {MIN_SECRET_LENGTH} characters, not a default"
-            for name, secret in secrets.items()
-            if len(secret.get_secret_value()) < MIN_SECRET_LENGTH
-            or secret.get_secret_value().lower() in _WELL_KNOWN_SECRETS
-        ]
+        found = weak(secrets)
         for name, url in (("database", self.postgres_dsn), ("RabbitMQ", self.amqp_url)):
             password = unquote(urlsplit(url).password or "")
-            if password.lower() in _WELL_KNOWN_SECRETS:
+            if password.lower() in WELL_KNOWN_SECRETS:
                 found.append(f"the {name} password is missing or a well-known default")
             elif len(password) < MIN_PASSWORD_LENGTH:
                 found.append(f"the {name} password needs {MIN_PASSWORD_LENGTH} characters or more")
@@ -281,23 +172,3 @@ class ServiceSettings(BaseSettings):
         if "sslmode=disable" in parts.query and not local:
             found.append("DB_SSLMODE=disable is only for a database on this host")
         return found
-
-
-Settings = TypeVar("Settings", bound=ServiceSettings)
-
-
-def load(settings_type: type[Settings]) -> Settings:
-    """Read and judge the settings; raises ConfigurationError with every problem at once."""
-    problems = _file_problems(settings_type)
-    try:
-        settings = settings_type()
-    except ValidationError as error:
-        problems += [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError(problems) from None
-    except SettingsError as error:  # a list or a tuple that is not JSON
-        raise ConfigurationError([*problems, str(error)]) from None
-    if settings.is_production:
-        problems += settings.problems()
-    if problems:
-        raise ConfigurationError(problems)
-    return settings

@@ -15,13 +15,15 @@ class Reader:
     It reads all that comes, unless it is told to read nothing more (`stuck`).
     """
 
-    def __init__(self, app: ASGIApp, path: str, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, app: ASGIApp, path: str, headers: Mapping[str, str], *, below: str = "/api/v1"
+    ) -> None:
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
             "http_version": "1.1",
             "method": "GET",
-            "path": "/api/v1" + path,
+            "path": below + path,
             "raw_path": path.encode(),
             "root_path": "",
             "scheme": "http",

@@ -1,0 +1,30 @@
+// What HTML and htmx do not do by themselves.
+
+// Times are written by the server, in the reader's zone.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  // Enter sends, Shift and Enter begins a line; while a word is being composed it is neither.
+  if (event.key === "Enter" && event.target.matches("[data-enter=send]")) {
+    if (event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  } else if (event.key === "/" && !typing) {
+    event.preventDefault();
+    document.querySelector("input[type=search]")?.focus();
+  } else if ((event.key === "j" || event.key === "k") && !typing && !event.ctrlKey && !event.metaKey) {
+    const rows = [...document.querySelectorAll(".rows a")];
+    const here = rows.findIndex((row) => row === document.activeElement);
+    rows[Math.max(0, Math.min(rows.length - 1, here + (event.key === "j" ? 1 : -1)))]?.focus();
+  }
+});
+
+// An act that went well takes an earlier complaint away.
+document.addEventListener("htmx:after:request", (event) => {
+  const { request, response } = event.detail.ctx;
+  if (request.method !== "GET" && response?.status < 400) {
+    document.getElementById("problem").replaceChildren();
+  }
+});
