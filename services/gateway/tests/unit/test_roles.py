@@ -97,6 +97,8 @@ MAY_USE = {
     ("DELETE", "/messages/{message_id}/reaction"): ALL,
     ("GET", "/messages/{message_id}/versions"): ALL,
     ("GET", "/messages/{message_id}/receipts"): ALL,
+    ("GET", "/messages/{message_id}/journey"): ALL,
+    ("GET", "/contacts/{contact_id}/journey"): ALL,
     ("GET", "/sessions"): ALL,
     ("GET", "/sessions/{session_id}"): ALL,
     ("GET", "/sessions/{session_id}/messages"): ALL,

@@ -1,0 +1,19 @@
+"""Which message an event is about."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("domain_event_log", sa.Column("message_id", sa.Uuid))
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "idx_domain_event_log_message",
+            "domain_event_log",
+            ["tenant_id", "message_id", "seq"],
+            postgresql_where=sa.text("message_id IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
