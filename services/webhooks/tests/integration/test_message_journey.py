@@ -141,9 +141,8 @@ class TestLegs:
         await mine.happens("message.sent", uuid4(), message={"id": str(other_id)})
 
         async def waiting() -> Any:
-            leg = (await legs_of(mine, message_id)).get(str(message_id))
-            wait = leg and leg["waiting_for"]
-            return leg if wait and wait["reason"] and len(leg["hops"]) == 8 else None
+            leg = await logged(mine, message_id, 8)
+            return leg if leg["waiting_for"]["reason"] else None
 
         leg: dict[str, Any] = await eventually(waiting)
         assert whats(leg) == [
