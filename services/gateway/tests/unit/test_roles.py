@@ -136,6 +136,7 @@ MAY_USE = {
     ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/recover"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/replay"): ADMIN,
     ("GET", "/webhook-recoveries/{recovery_id}"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/deliveries"): ADMIN,
     ("GET", "/webhook-deliveries/{delivery_id}"): ADMIN,

@@ -37,7 +37,10 @@ class GetMessageJourney(Query[MessageJourney], key="gateway.journey.get"):
 
 
 class ListContactJourneys(ListQuery[MessageJourney], key="gateway.journey.list"):
-    """Where a contact's messages are, the newest first, each as its own journey shows it."""
+    """Where a contact's messages are, the newest first, each as its own journey shows it.
+
+    Those that wait for their `send_at` are among the scheduled ones.
+    """
 
     contact_id: UUID
     limit: int = Field(default=10, ge=1, le=MOST_MESSAGES)

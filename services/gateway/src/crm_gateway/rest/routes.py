@@ -281,6 +281,14 @@ ROUTES: tuple[Row, ...] = (
         201,
         location="/webhook-recoveries/{id}",
     ),
+    Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/replay",
+        "webhooks.manage",
+        recovery.Replay,
+        201,
+        location="/webhook-recoveries/{id}",
+    ),
     Row("GET", "/webhook-recoveries/{recovery_id}", "webhooks.read", recovery.GetRecovery),
     Row(
         "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
