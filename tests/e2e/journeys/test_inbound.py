@@ -42,6 +42,18 @@ class TestFirstMessage:
         for event in ("contact.created", "session.started"):
             await receiver.wait_for(of_type(event))
 
+        journey = await tenant.journey(message["id"], "delivery")
+        assert [(hop["service"], hop["what"]) for hop in journey["hops"]] == [
+            ("whatsapp", "said"),
+            ("gateway", "ingress"),
+            ("channels-waha", "channel.message_received"),
+            ("messaging", "stored"),
+            ("messaging", "message.received"),
+            ("webhooks", "delivery"),
+        ]
+        assert all(hop["at"] for hop in journey["hops"])
+        assert (journey["status"], journey["missing"]) == ("received", [])
+
     async def test_fifty_at_once_make_one_contact_one_session_and_fifty_messages_in_order(
         self, tenant: Tenant, waha: WahaSimulator
     ) -> None:

@@ -51,6 +51,17 @@ class TestReply:
             assert found.json["data"]["message"]["id"] == queued["id"]
         assert len(await tenant.messages(direction="outbound")) == 1
 
+        journey = await tenant.journey(queued["id"], "message.read")
+        ways = [hop["what"] for hop in journey["hops"] if hop["what"] != "delivery"]
+        assert set(ways) >= {
+            *("queued", "message.queued", "entered", "asked", "answered", "channel.message_sent"),
+            *("sent", "message.sent", "delivered", "message.delivered", "read", "message.read"),
+            "channel.message_status_reported",
+        }
+        assert (ways[0], journey["hops"][0]["detail"]["sent_by"]) == ("queued", tenant.user_id)
+        (of_contact, _) = (await tenant.get(f"/contacts/{contact_id}/journey"))["data"]
+        assert (of_contact["message_id"], of_contact["hops"]) == (queued["id"], journey["hops"])
+
     async def test_an_image_travels_by_its_url(self, tenant: Tenant, waha: WahaSimulator) -> None:
         channel, contact_id = await conversation(tenant, waha)
         queued = await tenant.post(

@@ -31,6 +31,7 @@ from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import raw_webhooks
+from crm_gateway.journeys.service import Journeys
 from crm_gateway.live.notices import Notices
 from crm_gateway.live.streams import SharedPages, Streams
 from crm_gateway.mail.letters import Letters
@@ -88,10 +89,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     ApiKeys(standings).add_to(own)
     audit.add_to(own)
     event_types.add_to(own)
-    own.check(rows)
     bus = RequestClient(
         settings.amqp_url, settings.signatures, timeout=settings.request_timeout_seconds
     )
+    Journeys(bus).add_to(own)
+    own.check(rows)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):
         service.health.tolerate(name)

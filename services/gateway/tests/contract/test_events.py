@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from crm_gateway.journeys.service import LEGS
 from crm_gateway.rest.routes import ROUTES
 from shared_events import examples, registry
 from shared_events.envelope import Envelope, EventData
@@ -45,6 +46,7 @@ class TestAsked:
     def test_the_example_of_every_request_is_one_we_may_send(self) -> None:
         asked = {row.request.key: row.request for row in ROUTES if row.request.key in BY_KEY}
         asked |= {row.pieces.key: row.pieces for row in ROUTES if row.pieces is not None}
+        asked |= {request.key: request for request in LEGS.values()}
         assert asked == BY_KEY
         for key, request in asked.items():
             request.model_validate(examples.load_request(key))

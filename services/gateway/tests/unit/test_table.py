@@ -5,6 +5,7 @@ import pytest
 from crm_gateway.agents.schemas import ListAgents
 from crm_gateway.app import create_service
 from crm_gateway.auth.schemas import Login
+from crm_gateway.journeys.service import LEGS
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import PUBLIC, Row, check
 from crm_gateway.settings import GatewaySettings
@@ -54,7 +55,8 @@ class TestOwn:
 class TestRoutes:
     def test_every_request_of_the_bus_has_a_route(self) -> None:
         pieces = {row.pieces.key for row in ROUTES if row.pieces is not None}
-        assert BY_KEY.keys() <= {row.request.key for row in ROUTES} | pieces
+        legs = {request.key for request in LEGS.values()}
+        assert BY_KEY.keys() <= {row.request.key for row in ROUTES} | pieces | legs
 
     def test_paths_name_the_path_fields_of_their_requests(self) -> None:
         for row in ROUTES:

@@ -3,47 +3,11 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 from crm_fakes.receiver import Answer, WebhookReceiver
-from crm_testing.scenes.webhooks import Tenant
+from crm_testing.scenes.webhooks import TRACE, Tenant
 from crm_testing.services import eventually
-from shared_events import registry, topology
 from shared_events.requests import Principal
 from shared_events.webhooks.event import GetEvent
-
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-
-async def told(
-    tenant: Tenant,
-    event_type: str,
-    causation_id: UUID,
-    *,
-    event_id: UUID | None = None,
-    correlation_id: str = "req-1",
-) -> UUID:
-    """Put an event on the bus that follows from another."""
-    event, event_id = registry.BY_TYPE[event_type, "1"], event_id or uuid4()
-    named = {"event_type": event_type, "event_version": "1", "event_id": str(event_id)}
-    body = {
-        **named,
-        "aggregate_id": str(uuid4()),
-        "aggregate_type": event.aggregate_type,
-        "aggregate_seq": 1,
-        "tenant_id": tenant.id,
-        "occurred_at": "2026-11-29T12:00:00Z",
-        "correlation_id": correlation_id,
-        "causation_id": str(causation_id),
-        "data": {},
-    }
-    await tenant.outside.publisher.publish(
-        topology.event_exchange(event_type),
-        event_type,
-        orjson.dumps(body),
-        message_id=str(event_id),
-        headers={**named, "tenant_id": tenant.id, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"},
-    )
-    return event_id
 
 
 async def shown(tenant: Tenant, event_id: UUID, *granted: str) -> dict[str, Any] | None:
@@ -64,10 +28,10 @@ class TestJourney:
         receiver.answer(Answer(500), Answer(200))
         endpoint = await mine.endpoint(receiver.url, event_types=["message.received"])
         ingress = uuid4()
-        heard = await told(mine, "channel.message_received", ingress)
-        await told(mine, "session.started", heard)  # a sibling, not a cause
-        received = await told(mine, "message.received", heard, correlation_id="x" * 255)
-        stranger = await told(other, "message.received", heard)
+        heard = await mine.happens("channel.message_received", ingress)
+        await mine.happens("session.started", heard)  # a sibling, not a cause
+        received = await mine.happens("message.received", heard, correlation_id="x" * 255)
+        stranger = await other.happens("message.received", heard)
         await mine.settled(endpoint)
 
         async def whole() -> Any:
@@ -96,8 +60,8 @@ class TestJourney:
 
     async def test_of_a_circle_has_an_end(self, tenants: Any) -> None:
         mine, first = tenants(), uuid4()
-        second = await told(mine, "contact.created", first)
-        await told(mine, "contact.updated", second, event_id=first)
+        second = await mine.happens("contact.created", first)
+        await mine.happens("contact.updated", second, event_id=first)
 
         async def whole() -> Any:
             journey = await shown(mine, second)

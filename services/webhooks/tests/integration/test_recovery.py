@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from service_kit.sealing import Seal
 from shared_events.webhooks.delivery import GetDelivery, Redeliver
-from shared_events.webhooks.recovery import GetRecovery, Recover
+from shared_events.webhooks.recovery import GetRecovery, Recover, Replay
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -117,6 +117,79 @@ class TestRecover:
         assert order == await tenant.rows(
             "SELECT event_id FROM webhook_deliveries WHERE replay_no = 1 ORDER BY seq"
         )
+
+
+class TestReplay:
+    async def test_sends_a_range_again_each_once_whatever_became_of_it(
+        self, tenants: Any, receiver: WebhookReceiver
+    ) -> None:
+        mine, other = tenants(), tenants()
+        endpoint = await mine.endpoint(receiver.url_for("mine"), event_types=["contact.created"])
+        theirs = await other.endpoint(receiver.url_for("theirs"))
+        await mine.endpoint(receiver.url_for("elsewhere"))
+        await other.contact_created()
+        told: list[str] = []
+        for status in (200, 200, 500, 200, 200):
+            receiver.default = Answer(status)
+            told += await mine.contact_created()
+            await mine.settled(endpoint, "delivered" if status == 200 else "exhausted")
+        owed = (await mine.deliveries(endpoint))[::-1]
+        assert [one["event_id"] for one in owed] == told
+        await mine.value(Redeliver(delivery_id=owed[1]["id"]))
+        await mine.settled(endpoint)
+        await other.settled(theirs)
+
+        since, until = (datetime.fromisoformat(owed[n]["created_at"]) for n in (1, 4))
+        request = Replay(endpoint_id=endpoint["id"], since=since, until=until)
+        begun = await mine.value(request)
+        assert (begun["total"], begun["state"], begun["has_more"]) == (3, "running", False)
+        assert (begun["since"], begun["until"]) == (owed[1]["created_at"], owed[4]["created_at"])
+        assert (await done(mine, begun))["done"] == 3
+        await mine.settled(endpoint)
+
+        async def sent() -> Any:
+            found = await mine.deliveries(endpoint, status="delivered")
+            return found[:3] if len(found) == 4 + 1 + 3 else None
+
+        again = (await eventually(sent))[::-1]
+        assert [one["event_id"] for one in again] == told[1:4]
+        ids = [r.id for r in receiver.requests if r.path == "/mine"]
+        assert sorted(ids[-3:]) == sorted(told[1:4])
+        numbers = await mine.rows(
+            "SELECT max(replay_no) AS n FROM webhook_deliveries WHERE endpoint_id = $1"
+            " GROUP BY event_id ORDER BY min(seq)",
+            endpoint["id"],
+        )
+        assert [row["n"] for row in numbers] == [0, 2, 1, 1, 0]
+        assert len(await other.deliveries(theirs)) == 1
+
+        backwards = request.model_copy(update={"until": since})
+        assert await mine.refusal(backwards) == ("invalid", "before_since")
+        missing = ("not_found", "webhook_endpoint_not_found")
+        assert await other.refusal(request) == missing
+        stale = await mine.refusal(request, expected_version=9)
+        assert stale == ("precondition_failed", "stale_version")
+
+    async def test_leaves_alone_what_is_owed_still(self, tenant: Tenant) -> None:
+        endpoint = await tenant.endpoint("https://example.com/", enabled=False)
+        count = repository.STEP + 1
+        await plant_failed(tenant, endpoint, count)
+        request = Replay(
+            endpoint_id=endpoint["id"], since=LONG_AGO, until=datetime(2999, 1, 1, tzinfo=UTC)
+        )
+        begun = await tenant.value(request)
+        assert begun["total"] == count
+        running = await tenant.ask(request)
+        if running.problem is not None:  # it may be done by now
+            assert running.problem.code == "recovery_running"
+        assert (await done(tenant, begun))["done"] == count
+        again = await tenant.value(request)
+        assert (again["total"], again["state"]) == (0, "done")
+        (queued,) = await tenant.rows(
+            "SELECT count(*) AS n, count(DISTINCT event_id) AS events FROM webhook_deliveries"
+            " WHERE status = 'pending' AND replay_no = 1"
+        )
+        assert queued == {"n": count, "events": count}
 
 
 class _DiedError(Exception):

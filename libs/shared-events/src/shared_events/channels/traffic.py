@@ -45,7 +45,11 @@ class Media(Contract):
 
 
 class ChannelMessageReceived(EventData, type="channel.message_received", aggregate="conversation"):
-    """A message appeared in a chat: from the customer, or typed on the company's own phone."""
+    """A message appeared in a chat: from the customer, or typed on the company's own phone.
+
+    `received_at` is when the gateway took WAHA's webhook; it is missing in what was told by the
+    release before.
+    """
 
     channel: TrafficChannel
     chat_id: bounds.ChatId
@@ -60,6 +64,7 @@ class ChannelMessageReceived(EventData, type="channel.message_received", aggrega
     reply_to_external_id: bounds.ExternalId | None = None
     details: dict[str, Any] = Field(default_factory=dict)
     sent_at: datetime
+    received_at: datetime | None = None
 
 
 class ChannelMessageSent(EventData, type="channel.message_sent", aggregate="conversation"):

@@ -1,4 +1,6 @@
-"""Recoveries: what an endpoint did not take is queued again, all of it since some time."""
+"""Recoveries: what an endpoint did not take is queued again, all of it since some time.
+
+And replays: everything it was owed in a range is, taken or not."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,12 +13,14 @@ from shared_events.requests import Command, Moment, Query
 class Recovery(Contract):
     """A job that queues deliveries again, `total` of them; `done` are queued so far.
 
-    `has_more` says that more have failed than one job takes: start another when this is done.
+    `has_more` says that there were more than one job takes: start another when this is done. One
+    with `until` is a replay.
     """
 
     id: UUID
     endpoint_id: UUID
     since: datetime
+    until: datetime | None = None
     state: Literal["running", "done"]
     total: int
     done: int
@@ -35,7 +39,19 @@ class Recover(Command[Recovery], key="webhooks.recovery.start"):
     since: Moment
 
 
+class Replay(Command[Recovery], key="webhooks.recovery.replay"):
+    """Queue again everything that an endpoint was first owed in a range, taken or not.
+
+    From `since` on and before `until`, each event once, in their order, as a delivery of its own
+    with the same webhook-id. What it is owed still is left alone.
+    """
+
+    endpoint_id: UUID
+    since: Moment
+    until: Moment
+
+
 class GetRecovery(Query[Recovery], key="webhooks.recovery.get"):
-    """How far a recovery is."""
+    """How far a recovery or a replay is."""
 
     recovery_id: UUID

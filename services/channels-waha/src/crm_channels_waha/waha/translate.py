@@ -102,6 +102,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
             reply_to_external_id=bare_id(mapping(payload.get("replyTo")).get("id")),
             details=details,
             sent_at=moment(payload.get("timestamp")) or told_at(envelope, received_at),
+            received_at=received_at,
         )
     )
 

@@ -55,6 +55,9 @@ Prepare = Callable[[Asked, OwnCall], Awaitable[OwnHandler[Asked, Value]]]
 PublicHandler = Callable[[Asked, Visitor], Awaitable[Value]]
 """Carries out a request of somebody unknown; it opens its own transactions."""
 
+AskingHandler = Callable[[Asked, OwnCall, Mapping[str, str]], Awaitable[Value]]
+"""Carries out a request by asking services, without data of ours; last comes the trace."""
+
 PlainHandler = Callable[[Asked], Awaitable[Value]]
 """Carries out a request that needs no data of anybody."""
 
@@ -79,6 +82,7 @@ class OwnRequests:
         self._seal = seal
         self._tenant: dict[AnyRequest, _Answer[Any, Any]] = {}
         self._public: dict[AnyRequest, Callable[[Any, Visitor], Awaitable[BaseModel]]] = {}
+        self._asking: dict[AnyRequest, AskingHandler[Any, Any]] = {}
         self._plain: dict[AnyRequest, Callable[[Any], Awaitable[BaseModel]]] = {}
 
     def answer(
@@ -112,6 +116,12 @@ class OwnRequests:
         """Answer this request of whoever asks."""
         self._public[cast(AnyRequest, request)] = handler
 
+    def answer_asking(
+        self, request: RequestType[Asked, Value], handler: AskingHandler[Asked, Value]
+    ) -> None:
+        """Answer this request of a known caller by what services answer."""
+        self._asking[cast(AnyRequest, request)] = handler
+
     def answer_plain(
         self, request: RequestType[Asked, Value], handler: PlainHandler[Asked, Value]
     ) -> None:
@@ -125,7 +135,8 @@ class OwnRequests:
         """
         problems = []
         for row in rows:
-            answered = self._public if row.permission == PUBLIC else {**self._tenant, **self._plain}
+            known = {**self._tenant, **self._asking, **self._plain}
+            answered = self._public if row.permission == PUBLIC else known
             if is_own(row.request) and row.request not in answered:
                 problems.append(f"{row.method} {row.path}: nobody answers {row.request.key}")
         if problems:
@@ -141,6 +152,8 @@ class OwnRequests:
         """Carry out a request for a known caller, as `RequestClient.call` does elsewhere."""
         if plain := self._plain.get(type(request)):
             return reply_with(await plain(request))
+        if asking := self._asking.get(type(request)):
+            return reply_with(await asking(request, call, trace))
         answer = self._tenant[type(request)]
 
         try:

@@ -26,6 +26,7 @@ from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.event_types import schemas as event_types
+from crm_gateway.journeys import schemas as journeys
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
@@ -76,6 +77,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
     Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),
+    Row("GET", "/contacts/{contact_id}/journey", "messages.read", journeys.ListContactJourneys),
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
     Row("GET", "/contacts/{contact_id}/notes/{note_id}", "notes.read", note.GetNote),
@@ -208,6 +210,12 @@ ROUTES: tuple[Row, ...] = (
         "messages.read",
         message.ListMessageReceipts,
     ),
+    Row(
+        "GET",
+        "/messages/{message_id}/journey",
+        "messages.read",
+        journeys.GetMessageJourney,
+    ),
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
@@ -271,6 +279,14 @@ ROUTES: tuple[Row, ...] = (
         "/webhook-endpoints/{endpoint_id}/recover",
         "webhooks.manage",
         recovery.Recover,
+        201,
+        location="/webhook-recoveries/{id}",
+    ),
+    Row(
+        "POST",
+        "/webhook-endpoints/{endpoint_id}/replay",
+        "webhooks.manage",
+        recovery.Replay,
         201,
         location="/webhook-recoveries/{id}",
     ),

@@ -25,11 +25,12 @@ _NEWEST_FIRST = Order(
     tenant=_C.tenant_id,
     descending=True,
 )
-_OF_EVENT = """
-SELECT * FROM (
-    SELECT * FROM webhook_deliveries WHERE event_id = $1 AND tenant_id = $2
+_OF_EVENTS = """
+SELECT newest.* FROM unnest($1::uuid[]) AS wanted(event_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM webhook_deliveries WHERE event_id = wanted.event_id AND tenant_id = $2
     ORDER BY seq DESC LIMIT 100) AS newest
-ORDER BY seq
+ORDER BY newest.seq
 """
 _ATTEMPTS_OF = """
 SELECT attempt.* FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(delivery_id, place)
@@ -75,9 +76,9 @@ async def attempts(tx: Transaction, delivery_id: UUID) -> list[DeliveryAttempt]:
     return [DeliveryAttempt.model_validate(row, from_attributes=True) for row in rows]
 
 
-async def of_event(tx: Transaction, event_id: UUID) -> list[WebhookDelivery]:
-    """The newest deliveries of an event, oldest first, each with its attempts."""
-    rows = await _DELIVERIES.find(tx, _OF_EVENT, event_id, tx.tenant_id)
+async def of_events(tx: Transaction, *event_ids: UUID) -> list[WebhookDelivery]:
+    """The newest deliveries of each event, all of them oldest first, each with its attempts."""
+    rows = await _DELIVERIES.find(tx, _OF_EVENTS, event_ids, tx.tenant_id)
     tried: dict[UUID, list[DeliveryAttempt]] = {row.id: [] for row in rows}
     for one in await _ATTEMPTS.find(tx, _ATTEMPTS_OF, list(tried), tx.tenant_id):
         shown = DeliveryAttempt.model_validate(one, from_attributes=True)

@@ -8,6 +8,7 @@ from service_kit.incoming import Incoming, read_bytes
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.webhooks import event
+from shared_events.webhooks.journey import ListWebhookLegs
 
 from crm_webhooks.event_log import requests
 from crm_webhooks.event_log.consumer import log_events
@@ -35,6 +36,7 @@ def add_to(service: Service, settings: WebhooksSettings) -> None:
     service.answer(event.ListEvents, requests.list_events)
     service.answer(event.FollowEvents, requests.follow)
     service.answer(event.GetEvent, requests.get)
+    service.answer(ListWebhookLegs, requests.list_legs)
     service.background(
         "log_retention", lambda: purge_forever(service.database, settings.webhook_retention_days)
     )

@@ -45,6 +45,14 @@ def _kept(event_type: str, data: Any) -> Any:
     return {**data, "identities": []} if event_type == ErasureStarted.event_type else data
 
 
+def _message_of(data: Any) -> UUID | None:
+    """The message that an event is about, by the names that all events have for it."""
+    try:
+        return UUID(data["message"]["id"] if "message" in data else data["message_id"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
     try:
         envelope = orjson.loads(event.body)
@@ -64,6 +72,7 @@ def _logged(event: Incoming[Any], seq: int) -> LoggedEvent:
             correlation_id=trace.get("X-Request-Id"),
             causation_id=UUID(causation_id) if causation_id else None,
             traceparent=trace.get("traceparent"),
+            message_id=_message_of(envelope["data"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None

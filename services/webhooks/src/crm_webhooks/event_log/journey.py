@@ -11,7 +11,7 @@ from shared_events.webhooks.event import Hop, Journey
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
-_TOLD_BY = {
+TOLD_BY = {
     event.event_type: registry.publisher_of(event).name for event in registry.BY_TYPE.values()
 }
 # A chain has four or five hops; the bound is for one that somebody made a circle of.
@@ -47,7 +47,7 @@ async def of_event(
             Hop(
                 event_id=one.event_id,
                 type=one.event_type,
-                service=_TOLD_BY.get(one.event_type, "unknown"),
+                service=TOLD_BY.get(one.event_type, "unknown"),
                 occurred_at=one.occurred_at,
                 recorded_at=one.recorded_at,
             )

@@ -16,7 +16,8 @@ class LoggedEvent(Base, table=True):
     """A domain event as it was published.
 
     `seq` is its place in its tenant's feed; those of before there was a feed have none. By
-    `causation_id` one comes to the event it follows from.
+    `causation_id` one comes to the event it follows from. `message_id` is the message it is about,
+    where it names one.
     """
 
     __tablename__ = "domain_event_log"
@@ -25,6 +26,11 @@ class LoggedEvent(Base, table=True):
         Index("idx_domain_event_log_aggregate", "aggregate_id", "occurred_at"),
         Index("idx_domain_event_log_feed", "tenant_id", "event_type", "seq"),
         Index("idx_domain_event_log_story", "tenant_id", "aggregate_id", "seq"),
+        Index(
+            "idx_domain_event_log_message",
+            *("tenant_id", "message_id", "seq"),
+            postgresql_where=text("message_id IS NOT NULL"),
+        ),
         Index("idx_domain_event_log_age", "recorded_at"),
     )
 
@@ -40,6 +46,7 @@ class LoggedEvent(Base, table=True):
     correlation_id: str | None = Field(default=None, max_length=255)
     causation_id: UUID | None = None
     traceparent: str | None = Field(default=None, max_length=55)
+    message_id: UUID | None = None
 
 
 class Head(Base, table=True):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from shared_events.journeys import Legs
 from shared_events.permissions import permits
 from shared_events.webhooks.event import (
     EventPage,
@@ -13,11 +14,12 @@ from shared_events.webhooks.event import (
     GetEvent,
     ListEvents,
 )
+from shared_events.webhooks.journey import ListWebhookLegs
 
 from crm_webhooks.deliveries.matching import wants
-from crm_webhooks.deliveries.repository import of_event
+from crm_webhooks.deliveries.repository import of_events
 from crm_webhooks.endpoints.rules import check_event_types
-from crm_webhooks.event_log import feed, journey
+from crm_webhooks.event_log import feed, journey, legs
 from crm_webhooks.event_log.visibility import visible
 
 
@@ -39,9 +41,15 @@ async def get(tx: Transaction, request: GetEvent, call: Call) -> EventWithJourne
     granted = call.principal.permissions
     event = await feed.event(tx, request.event_id, list(visible(granted)))
     may_see = permits(granted, "webhooks.read")
-    deliveries = await of_event(tx, request.event_id) if may_see else None
+    deliveries = await of_events(tx, request.event_id) if may_see else None
     told = await journey.of_event(tx, request.event_id, deliveries)
     return EventWithJourney(**event.model_dump(), journey=told)
+
+
+async def list_legs(tx: Transaction, request: ListWebhookLegs, call: Call) -> Legs:
+    """What was told of messages; with the deliveries, for who may see those."""
+    may_see = permits(call.principal.permissions, "webhooks.read")
+    return await legs.of_messages(tx, request.message_ids, with_deliveries=may_see)
 
 
 def _wanted(patterns: Sequence[str], call: Call) -> list[str]:

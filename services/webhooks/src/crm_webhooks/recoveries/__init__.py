@@ -1,4 +1,4 @@
-"""Queuing again what an endpoint did not take."""
+"""Queuing again what an endpoint did not take, or was owed in a range."""
 
 from service_kit.service import Service
 from shared_events.webhooks import recovery
@@ -13,5 +13,6 @@ def add_to(service: Service, endpoints: EndpointRepository) -> None:
     recoveries = Recoveries(service.database, endpoints)
     requests = RecoveryRequests(endpoints, recoveries.wake)
     service.answer(recovery.Recover, requests.start)
+    service.answer(recovery.Replay, requests.replay)
     service.answer(recovery.GetRecovery, requests.get)
     service.background("recoveries", recoveries.run)

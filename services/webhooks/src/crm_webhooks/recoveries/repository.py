@@ -18,7 +18,7 @@ _RECOVERIES = Rows(Recovery)
 _LAST = 2**63 - 1
 # What was sent again since is left out: its newest delivery says how it ended.
 _FAILED = """
-SELECT d.* FROM webhook_deliveries d
+SELECT d.*, d.replay_no + 1 AS next_no FROM webhook_deliveries d
 JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.tenant_id = d.tenant_id AND NOT e.deleted
 LEFT JOIN LATERAL (
     SELECT true AS again FROM webhook_deliveries n
@@ -29,22 +29,38 @@ WHERE d.endpoint_id = $1 AND d.tenant_id = $2 AND d.status IN ('exhausted', 'can
     AND d.updated_at >= $3 AND d.seq > $4 AND d.seq <= $5 AND newer.again IS NULL
 ORDER BY d.seq LIMIT $6
 """
-_COUNT = f"SELECT count(*) AS total, coalesce(max(seq), 0) AS last FROM ({_FAILED}) AS failed"  # noqa: S608
-_QUEUE = f"""
-WITH failed AS MATERIALIZED ({_FAILED}), queued AS (
+# Each event by its first delivery; its newest one says whether it is owed still.
+_RANGE = """
+SELECT d.*, newest.replay_no + 1 AS next_no FROM webhook_deliveries d
+JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.tenant_id = d.tenant_id AND NOT e.deleted
+CROSS JOIN LATERAL (
+    SELECT n.replay_no, n.status FROM webhook_deliveries n
+    WHERE n.event_id = d.event_id AND n.endpoint_id = d.endpoint_id AND n.tenant_id = d.tenant_id
+    ORDER BY n.replay_no DESC LIMIT 1) AS newest
+WHERE d.endpoint_id = $1 AND d.tenant_id = $2 AND d.replay_no = 0
+    AND d.created_at >= $3 AND d.created_at < $7 AND d.seq > $4 AND d.seq <= $5
+    AND newest.status NOT IN ('pending', 'retrying')
+ORDER BY d.seq LIMIT $6
+"""
+_COUNT = """
+SELECT count(*) AS total, coalesce(min(seq), 1) - 1 AS before, coalesce(max(seq), 0) AS last
+FROM ({chosen}) AS chosen
+"""
+_QUEUE = """
+WITH chosen AS MATERIALIZED ({chosen}), queued AS (
     INSERT INTO webhook_deliveries
         (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, replay_no)
     SELECT gen_random_uuid(), tenant_id, event_id, event_type, endpoint_id, ordering_key,
-        replay_no + 1
-    FROM failed ORDER BY seq
+        next_no
+    FROM chosen ORDER BY seq
     ON CONFLICT DO NOTHING
     RETURNING id
 )
-SELECT (SELECT count(*) FROM failed) AS found, (SELECT max(seq) FROM failed) AS last,
+SELECT (SELECT count(*) FROM chosen) AS found, (SELECT max(seq) FROM chosen) AS last,
     (SELECT count(*) FROM queued) AS queued
-"""  # noqa: S608
+"""
 _NEXT = """
-SELECT * FROM webhook_recoveries WHERE state = 'running'
+SELECT * FROM webhook_recoveries WHERE state <> 'done'
 ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
@@ -52,6 +68,7 @@ ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED
 @dataclass(frozen=True, slots=True)
 class _Counted:
     total: int
+    before: int
     last: int
 
 
@@ -65,18 +82,23 @@ class _Queued:
 _COUNTED, _QUEUED = Shape(_Counted), Shape(_Queued)
 
 
-async def add(tx: Transaction, endpoint_id: UUID, since: datetime) -> Recovery:
-    """A recovery of what has failed by now."""
-    counted = await _COUNTED.first(
-        tx, _COUNT, endpoint_id, tx.tenant_id, since, 0, _LAST, MOST
-    ) or _Counted(0, 0)
+async def add(
+    tx: Transaction, endpoint_id: UUID, since: datetime, until: datetime | None = None
+) -> Recovery:
+    """A recovery of what has failed by now; with `until`, a replay of what was owed in between."""
+    values = (endpoint_id, tx.tenant_id, since, 0, _LAST, MOST)
+    statement, bound = _chosen(_COUNT, until)
+    counted = await _COUNTED.first(tx, statement, *values, *bound) or _Counted(0, 0, 0)
+    state = "running" if until is None else "replaying"
     row = Recovery(
         id=uuid7(),
         tenant_id=tx.tenant_id,
         endpoint_id=endpoint_id,
         since=since,
+        until=until,
+        seq=counted.before,
         last_seq=counted.last,
-        state="running" if counted.total else "done",
+        state=state if counted.total else "done",
         total=counted.total,
         has_more=counted.total == MOST,
     )
@@ -102,7 +124,7 @@ async def is_running(tx: Transaction, endpoint_id: UUID) -> bool:
     return bool(
         await tx.fetchval(
             "SELECT true FROM webhook_recoveries WHERE endpoint_id = $1 AND tenant_id = $2"
-            " AND state = 'running' LIMIT 1",
+            " AND state <> 'done' LIMIT 1",
             endpoint_id,
             tx.tenant_id,
         )
@@ -116,9 +138,9 @@ async def next_running(tx: Transaction) -> Recovery | None:
 
 async def go_on(tx: Transaction, row: Recovery) -> None:
     """Queue the next few and note how far it is, in one transaction: a crash loses neither."""
-    step = await _QUEUED.first(
-        tx, _QUEUE, row.endpoint_id, row.tenant_id, row.since, row.seq, row.last_seq, STEP
-    ) or _Queued(0, None, 0)
+    values = (row.endpoint_id, row.tenant_id, row.since, row.seq, row.last_seq, STEP)
+    statement, bound = _chosen(_QUEUE, row.until)
+    step = await _QUEUED.first(tx, statement, *values, *bound) or _Queued(0, None, 0)
     await tx.execute(
         "UPDATE webhook_recoveries SET seq = $3, done = done + $4, state = $5,"
         " updated_at = clock_timestamp() WHERE id = $1 AND tenant_id = $2",
@@ -126,5 +148,12 @@ async def go_on(tx: Transaction, row: Recovery) -> None:
         row.tenant_id,
         row.last_seq if step.last is None else step.last,
         step.queued,
-        "done" if step.found < STEP else "running",
+        "done" if step.found < STEP else row.state,
     )
+
+
+def _chosen(statement: str, until: datetime | None) -> tuple[str, tuple[datetime, ...]]:
+    """The statement for what failed or, with `until`, for a range; and its values beyond six."""
+    if until is None:
+        return statement.format(chosen=_FAILED), ()
+    return statement.format(chosen=_RANGE), (until,)

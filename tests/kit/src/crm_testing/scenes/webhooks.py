@@ -6,13 +6,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from shared_events import topology
+from shared_events import registry, topology
 from shared_events.contacts.contact import Contact, ContactCreated
 from shared_events.envelope import EventData
 from shared_events.webhooks.delivery import GetDelivery, ListDeliveries
 from shared_events.webhooks.endpoint import CreateEndpoint
 
 from crm_testing.services import Company, eventually
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+"""The trace of what happens."""
 
 
 class Tenant(Company):
@@ -49,6 +52,39 @@ class Tenant(Company):
             headers={**named, "event_version": "1", "tenant_id": self.id, **trace},
         )
         return str(envelope.event_id)
+
+    async def happens(
+        self,
+        event_type: str,
+        causation_id: UUID,
+        *,
+        event_id: UUID | None = None,
+        correlation_id: str = "req-1",
+        **data: Any,
+    ) -> UUID:
+        """Put an event on the bus that follows from another, whatever it says; returns its id."""
+        event, event_id = registry.BY_TYPE[event_type, "1"], event_id or uuid4()
+        named = {"event_type": event_type, "event_version": "1", "event_id": str(event_id)}
+        body = {
+            **named,
+            "aggregate_id": str(uuid4()),
+            "aggregate_type": event.aggregate_type,
+            "aggregate_seq": 1,
+            "tenant_id": self.id,
+            "occurred_at": "2026-11-29T12:00:00Z",
+            "correlation_id": correlation_id,
+            "causation_id": str(causation_id),
+            "data": data,
+        }
+        traceparent = f"00-{TRACE}-00f067aa0ba902b7-01"
+        await self.outside.publisher.publish(
+            topology.event_exchange(event_type),
+            event_type,
+            orjson.dumps(body),
+            message_id=str(event_id),
+            headers={**named, "tenant_id": self.id, "traceparent": traceparent},
+        )
+        return event_id
 
     async def publish_anything(self, event: type[EventData], data: dict[str, Any]) -> str:
         """Put an event on the bus whose data may be anything; returns its id."""
