@@ -76,6 +76,8 @@ MAY_USE = {
     ("POST", "/imports/{import_id}/pause"): STAFF,
     ("POST", "/imports/{import_id}/resume"): STAFF,
     ("POST", "/imports/{import_id}/cancel"): STAFF,
+    ("POST", "/contacts/{contact_id}/subject-export"): STAFF,
+    ("GET", "/subject-exports/{export_id}"): STAFF,
     ("POST", "/exports"): ALL,
     ("GET", "/exports/{export_id}"): ALL,
     ("GET", "/exports/{export_id}/file"): ALL,
@@ -153,6 +155,7 @@ OPEN = {
     ("POST", "/auth/password/forgot"),
     ("POST", "/auth/password/reset"),
     ("GET", "/media/{media_id}/file"),
+    ("GET", "/subject-exports/{export_id}/file"),
 }
 
 

@@ -12,6 +12,7 @@ from crm_messaging import (
     replicas,
     reports,
     sessions,
+    subject_exports,
 )
 from crm_messaging.settings import MessagingSettings
 
@@ -25,6 +26,7 @@ def create_service(settings: MessagingSettings) -> Service:
     conversations.add_to(service)
     sessions.add_to(service, settings)
     erasures.add_to(service)
+    subject_exports.add_to(service)
     reports.add_to(service)
     return service
 

@@ -39,5 +39,5 @@ async def _erase(one: Pass) -> None:
     """What came about the contact while it was erased, or after; files that may name it."""
     for table in repository.TABLES:
         await one.erase(table, repository.LEFT_BEHIND.format(table=table), one.contacts)
-    await one.erase("job_parts", repository.JOB_PARTS, one.erased_at)
+    await one.erase("job_parts", repository.JOB_PARTS, one.erased_at, one.contacts)
     await one.erase("jobs", repository.JOBS, one.erased_at)

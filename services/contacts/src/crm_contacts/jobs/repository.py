@@ -1,6 +1,6 @@
 """Jobs and the pieces of their files in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -22,6 +22,12 @@ _JOBS = Rows(Job)
 _PARTS = Rows(JobPart)
 
 _FIND = "SELECT * FROM jobs WHERE tenant_id = $1 AND kind = $2 AND id = $3"
+# LATERAL looks each job up by itself, and locks them in the order of the arrays.
+_LOCK_MANY = """
+SELECT j.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM jobs WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1 FOR UPDATE) AS j
+"""
 # Taken in the order they are due, each by one process; a job somebody holds is being worked on.
 _DUE = """
 UPDATE jobs SET due_at = now() + $1 WHERE id IN (
@@ -105,9 +111,18 @@ async def lock(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
     return await _JOBS.first(tx, f"{_FIND} FOR UPDATE", tx.tenant_id, kind, job_id)
 
 
-async def update(tx: Transaction, job: Job) -> None:
-    """Write a job back; the caller holds its lock."""
-    await _JOBS.update(tx, [job])
+async def lock_many(
+    tx: Transaction, wanted: Collection[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], Job]:
+    """These jobs, by tenant and id, locked in their order."""
+    ordered = sorted(set(wanted))
+    rows = await _JOBS.find(tx, _LOCK_MANY, [t for t, _ in ordered], [id_ for _, id_ in ordered])
+    return {(job.tenant_id, job.id): job for job in rows}
+
+
+async def update(tx: Transaction, jobs: Sequence[Job]) -> None:
+    """Write jobs back; the caller holds their locks."""
+    await _JOBS.update(tx, jobs)
 
 
 async def due(tx: Transaction) -> list[JobRef]:
