@@ -22,7 +22,7 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, media, traffic
-from shared_events.contacts import contact, erasure, merge, subject_export
+from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
 from shared_events.keys import topic_matches
@@ -234,7 +234,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
         *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
-        subject_export.SubjectExportStarted,
+        *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

@@ -5,6 +5,7 @@ from service_kit.service import Service
 from shared_events.services import MESSAGING
 
 from crm_messaging import (
+    consent,
     conversations,
     erasures,
     merging,
@@ -22,6 +23,7 @@ def create_service(settings: MessagingSettings) -> Service:
     service = Service(MESSAGING, settings)
     replicas.add_to(service)
     merging.add_to(service)
+    consent.add_to(service)
     messages.add_to(service, settings)
     conversations.add_to(service)
     sessions.add_to(service, settings)

@@ -11,7 +11,7 @@ from shared_events.contacts.job import FilePart, Job
 from shared_events.envelope import EventData
 from shared_events.requests import Command, Query
 
-SubjectFile = Literal["contact", "notes", "timeline", "trackings", "moves", "lists"]
+SubjectFile = Literal["contact", "notes", "timeline", "trackings", "moves", "lists", "opt_outs"]
 """What contacts keeps about a person, by file of the archive."""
 
 

@@ -26,7 +26,7 @@ _HOLD = "SELECT * FROM legal_holds WHERE tenant_id = $1 AND contact_id = ANY($2:
 _OF = "WHERE tenant_id = $1 AND contact_id = $2"
 TABLES = (
     *("notes", "trackings", "contact_events", "contact_list_members"),
-    "contact_pipeline_statuses",
+    *("contact_pipeline_statuses", "contact_opt_outs"),
 )
 LEFT_BEHIND = """
 DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(

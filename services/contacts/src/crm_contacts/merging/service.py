@@ -18,6 +18,7 @@ from shared_events import identity
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactIdentity, ContactIdentityReleased
 from shared_events.contacts.merge import ContactMerged
+from shared_events.contacts.opt_out import ContactOptedOut
 from shared_events.identity import Owned, TenantIdentity, WhatsAppId
 
 from crm_contacts.contacts import identities
@@ -26,6 +27,7 @@ from crm_contacts.contacts.models import Contact
 from crm_contacts.merging import repository
 from crm_contacts.merging.fields import taken_over
 from crm_contacts.merging.repository import Moved
+from crm_contacts.opt_outs import repository as opt_outs
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ async def merge_all(tx: Transaction, merges: Sequence[Merge]) -> list[contract.C
     moved = await repository.move(
         tx, [(m.winner.tenant_id, m.winner.id, m.loser.id) for m in merges]
     )
+    opted_out = await opt_outs.take_over(
+        tx, [(m.winner.tenant_id, m.winner.id, m.loser.id) for m in merges]
+    )
     kept = await _release(tx, merges, winners, moved)
     shown = await contacts.to_resources(tx, winners)
     for pair, winner, loser in zip(merges, shown, were, strict=True):
@@ -88,6 +93,14 @@ async def merge_all(tx: Transaction, merges: Sequence[Merge]) -> list[contract.C
             winner.id,
             tenant_id=pair.winner.tenant_id,
             cause=pair.cause,
+        )
+    causes = {(m.winner.tenant_id, m.winner.id): m.cause for m in merges}
+    for row in opted_out:
+        tx.outbox.add(
+            ContactOptedOut(opt_out=opt_outs.to_resource(row)),
+            row.contact_id,
+            tenant_id=row.tenant_id,
+            cause=causes[row.tenant_id, row.contact_id],
         )
     return shown
 

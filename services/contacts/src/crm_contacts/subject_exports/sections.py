@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from shared_events.contacts.note import ListContactNotes
+from shared_events.contacts.opt_out import ListOptOuts
 from shared_events.contacts.pipeline import ListStays
 from shared_events.contacts.subject_export import SubjectFile
 from shared_events.contacts.timeline import ListTimeline
@@ -17,6 +18,7 @@ from shared_events.requests import Principal
 from crm_contacts.contact_lists import repository as lists
 from crm_contacts.contacts import repository as contacts
 from crm_contacts.notes import repository as notes
+from crm_contacts.opt_outs import repository as opt_outs
 from crm_contacts.pipelines import moves
 from crm_contacts.timeline import requests as timeline
 from crm_contacts.trackings import requests as trackings
@@ -33,6 +35,7 @@ SELECT 1 + (SELECT count(*) FROM notes WHERE tenant_id = $1 AND contact_id = $2)
     + (SELECT count(*) FROM trackings WHERE tenant_id = $1 AND contact_id = $2)
     + (SELECT count(*) FROM contact_pipeline_statuses WHERE tenant_id = $1 AND contact_id = $2)
     + (SELECT count(*) FROM contact_list_members WHERE tenant_id = $1 AND contact_id = $2)
+    + (SELECT count(*) FROM contact_opt_outs WHERE tenant_id = $1 AND contact_id = $2)
 """
 
 
@@ -79,6 +82,11 @@ async def _lists(tx: Transaction, contact_id: UUID, at: dict[str, Any]) -> Entri
     return await lists.of_contact(tx, contact_id), None
 
 
+async def _opt_outs(tx: Transaction, contact_id: UUID, at: dict[str, Any]) -> Entries:
+    page = await opt_outs.page(tx, ListOptOuts(contact_id=contact_id, **at))
+    return page.data, page.next_cursor
+
+
 _SECTIONS: dict[SubjectFile, _Section] = {
     "contact": _contact,
     "notes": _notes,
@@ -86,6 +94,7 @@ _SECTIONS: dict[SubjectFile, _Section] = {
     "trackings": _trackings,
     "moves": _moves,
     "lists": _lists,
+    "opt_outs": _opt_outs,
 }
 
 FILES = tuple(_SECTIONS)

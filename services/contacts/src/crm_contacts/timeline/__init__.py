@@ -11,6 +11,7 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.merge import ContactMerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
+from shared_events.contacts.opt_out import ContactOptedIn, ContactOptedOut
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
@@ -36,6 +37,8 @@ def add_to(service: Service) -> None:
         ContactIdentityReleased,
         ContactMerged,
         ContactPipelineStatusChanged,
+        ContactOptedOut,
+        ContactOptedIn,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     for told in (

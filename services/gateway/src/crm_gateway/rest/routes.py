@@ -13,6 +13,7 @@ from shared_events.contacts import (
     erasure,
     merge,
     note,
+    opt_out,
     pipeline,
     subject_export,
     tag,
@@ -34,6 +35,7 @@ _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
 _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
+_OPT_OUT = "/contacts/{contact_id}/opt-outs/{channel_id}"
 _SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
@@ -94,6 +96,9 @@ ROUTES: tuple[Row, ...] = (
         "contacts.update",
         pipeline.MoveContact,
     ),
+    Row("GET", "/contacts/{contact_id}/opt-outs", "contacts.read", opt_out.ListOptOuts),
+    Row("PUT", _OPT_OUT, "contacts.update", opt_out.PutOptOut),
+    Row("DELETE", _OPT_OUT, "contacts.update", opt_out.RemoveOptOut, 204),
     Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
     Row("POST", "/contacts/{contact_id}/tags", "contacts.update", tag.AddTags),
     Row("DELETE", "/contacts/{contact_id}/tags/{tag}", "contacts.update", tag.RemoveTag, 204),

@@ -93,6 +93,10 @@ DELETE FROM subject_exports WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM subject_exports
     WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+_OPT_OUTS = """
+DELETE FROM opt_out_refs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM opt_out_refs WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
 
 
 async def erase(one: Pass) -> None:
@@ -115,3 +119,4 @@ async def erase(one: Pass) -> None:
     await one.erase("parked_changes", _PARKED_CHANGES, one.patterns)
     await one.erase("contact_refs", _NAMES, everybody)
     await one.erase("identity_refs", _IDENTITIES, everybody)
+    await one.erase("opt_out_refs", _OPT_OUTS, everybody)
