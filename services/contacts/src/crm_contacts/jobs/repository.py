@@ -14,6 +14,8 @@ from crm_contacts.jobs.schemas import JobRef
 
 LOOK_AGAIN = timedelta(seconds=15)
 """After so long without a sign of it, somebody looks after a job."""
+KEPT = timedelta(days=30)
+"""How long a job that has ended is kept: as long as the longest kept of its files."""
 MOST_WAITING = 500
 """Events of a company that may wait for the relay before its jobs wait for them."""
 _PURGED_AT_ONCE = 500
@@ -62,6 +64,10 @@ _PURGE = """
 DELETE FROM job_parts WHERE (tenant_id, job_id, file, position) IN (
     SELECT tenant_id, job_id, file, position FROM job_parts
     WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
+"""
+_PURGE_JOBS = """
+DELETE FROM jobs WHERE id = ANY(ARRAY(
+    SELECT id FROM jobs WHERE finished_at < now() - $2::interval ORDER BY finished_at LIMIT $1))
 """
 
 
@@ -163,8 +169,13 @@ async def drop(tx: Transaction, job_id: UUID, file: str, position: int | None = 
 
 
 async def purge(tx: Transaction) -> bool:
-    """Remove pieces nobody may read any more, of all tenants; whether there may be more."""
-    return await tx.execute(_PURGE, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
+    """Remove pieces nobody may read any more, and jobs that ended long ago, of all tenants.
+
+    Returns whether there may be more.
+    """
+    parts = await tx.execute(_PURGE, _PURGED_AT_ONCE)
+    jobs = await tx.execute(_PURGE_JOBS, _PURGED_AT_ONCE, KEPT)
+    return _PURGED_AT_ONCE in (parts, jobs)
 
 
 def part(
