@@ -1,4 +1,4 @@
-"""Links to files: signed, for a while, and good without a login (docs/adr/0020).
+"""Links to files and archives: signed, for a while, and good without a login (docs/adr/0020).
 
 Within the platform a file is named by a reference. It becomes a link where it leaves, at the moment
 it leaves: an answer of the API, an attempt of a webhook. So a link is never older than what shows
@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -17,13 +18,19 @@ from pydantic import Field
 from service_kit.settings import ServiceSettings
 from service_kit.signing import Signatures, Signed
 
-PATH = "/api/v1/media/{media_id}/file"
-_REFERENCE = re.compile(rb'"((?:media_)?url)":"media:([0-9a-f-]{36})"')
+Linked = Literal["media", "subject-export"]
+"""What a link leads to: a file, or the archive of a subject export."""
+
+PATHS: dict[Linked, str] = {
+    "media": "/api/v1/media/{id}/file",
+    "subject-export": "/api/v1/subject-exports/{id}/file",
+}
+_REFERENCE = re.compile(rb'"((?:media_)?url)":"(media|subject-export):([0-9a-f-]{36})"')
 
 
-def reference(media_id: UUID) -> str:
-    """What `media_url`, or `url`, is within the platform, for a file of ours."""
-    return f"media:{media_id}"
+def reference(linked_id: UUID, kind: Linked = "media") -> str:
+    """What `media_url`, or `url`, is within the platform, for a file or an archive of ours."""
+    return f"{kind}:{linked_id}"
 
 
 class MediaLinkSettings(ServiceSettings):
@@ -52,34 +59,36 @@ class MediaLinks:
     base_url: str
     seconds: int
 
-    def link(self, tenant_id: str, media_id: UUID) -> str:
-        """A link to a file of this tenant's."""
+    def link(self, tenant_id: str, linked_id: UUID, kind: Linked = "media") -> str:
+        """A link to something of this tenant's."""
         expires = int(time.time()) + self.seconds
         query = {"tenant": tenant_id, "expires": expires}
-        signature = self.signatures.sign(_signed(tenant_id, media_id, expires))
-        path = PATH.format(media_id=media_id)
+        signature = self.signatures.sign(_signed(kind, tenant_id, linked_id, expires))
+        path = PATHS[kind].format(id=linked_id)
         return f"{self.base_url.rstrip('/')}{path}?{urlencode({**query, 'signature': signature})}"
 
-    def proves(self, media_id: UUID, query: Mapping[str, str]) -> str | None:
+    def proves(
+        self, linked_id: UUID, query: Mapping[str, str], kind: Linked = "media"
+    ) -> str | None:
         """The tenant a link was made for; None when it is no link of ours, or too old."""
         tenant_id, expires = query.get("tenant", ""), query.get("expires", "")
         if not re.fullmatch(r"\d{1,12}", expires, re.ASCII) or int(expires) < time.time():
             return None
-        signed = _signed(tenant_id, media_id, int(expires))
+        signed = _signed(kind, tenant_id, linked_id, int(expires))
         return tenant_id if self.signatures.prove(signed, query.get("signature")) else None
 
     def written_out(self, body: bytes, tenant_id: str) -> bytes:
         """A JSON text of this tenant's, its references now links."""
-        if b'"media:' not in body:
+        if b'"media:' not in body and b'"subject-export:' not in body:
             return body
-        return _REFERENCE.sub(
-            lambda found: (
-                b'"%s":"%s"' % (found[1], self.link(tenant_id, UUID(found[2].decode())).encode())
-            ),
-            body,
-        )
+        return _REFERENCE.sub(lambda found: self._written(found, tenant_id), body)
+
+    def _written(self, found: re.Match[bytes], tenant_id: str) -> bytes:
+        kind = cast(Linked, found[2].decode())
+        link = self.link(tenant_id, UUID(found[3].decode()), kind)
+        return b'"%s":"%s"' % (found[1], link.encode())
 
 
-def _signed(tenant_id: str, media_id: UUID, expires: int) -> Signed:
+def _signed(kind: Linked, tenant_id: str, linked_id: UUID, expires: int) -> Signed:
     # No request has this key, so that neither can ever pass for the other.
-    return Signed("media link", str(media_id), tenant_id, str(expires), b"")
+    return Signed(f"{kind} link", str(linked_id), tenant_id, str(expires), b"")

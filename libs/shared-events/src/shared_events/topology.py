@@ -22,10 +22,12 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, media, traffic
-from shared_events.contacts import contact, erasure, merge
+from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
+from shared_events.keys import topic_matches
 from shared_events.messaging import message, session
+from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
@@ -233,6 +235,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
         *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
+        *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -276,12 +279,16 @@ WEBHOOKS_DELIVERY = EventQueue(
 DOMAIN_EVENTS_ALL = EventQueue(
     "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
 )
+CONTACTS_SUBJECT_EXPORTS = EventQueue(
+    "contacts.subject_exports", DOMAIN_EVENTS, _keys(SubjectMessagesGathered), service=CONTACTS
+)
 CONTACTS_ERASURES = EventQueue("contacts.erasures", DOMAIN_EVENTS, ["erasure.*"], service=CONTACTS)
 CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
     EventQueue(f"{s.noun}.erasures", DOMAIN_EVENTS, _keys(erasure.ErasureStarted), service=s)
     for s in (CHANNELS, WEBHOOKS, GATEWAY)
 )
-"""Messaging hears of erasures behind what was told of the contact before: by its replicas."""
+"""Messaging hears of erasures behind what was told of the contact before: by its replicas, as of
+subject exports."""
 
 QUEUES = (
     WAHA_MESSAGES,
@@ -291,6 +298,7 @@ QUEUES = (
     *(CONTACTS_CHANNEL_EVENTS, CONTACT_ENRICHMENT, CONTACTS_TIMELINE, CONTACT_WEBHOOK),
     WEBHOOKS_DELIVERY,
     DOMAIN_EVENTS_ALL,
+    CONTACTS_SUBJECT_EXPORTS,
     *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
 )
 
@@ -374,17 +382,6 @@ def _reaches(event_type: str, queue: EventQueue) -> bool:
         if any(s.name in fed and topic_matches(k, event_type) for s, k in exchange.sources):
             fed.add(exchange.name)
     return queue.exchange.name in fed and any(topic_matches(k, event_type) for k in queue.keys)
-
-
-def topic_matches(pattern: str, key: str) -> bool:
-    """AMQP topic matching: `*` is one word, a final `#` any number of words."""
-    words, wanted = key.split("."), pattern.split(".")
-    if wanted[-1] == "#":
-        wanted = wanted[:-1]
-        words = words[: len(wanted)]
-    return len(words) == len(wanted) and all(
-        w in ("*", k) for w, k in zip(wanted, words, strict=True)
-    )
 
 
 def queues_told(service: ServiceName) -> Iterator[EventQueue]:

@@ -13,6 +13,7 @@ from crm_contacts import (
     jobs,
     merging,
     notes,
+    opt_outs,
     pipelines,
     tags,
     timeline,
@@ -31,6 +32,7 @@ def create_service(settings: ContactsSettings) -> Service:
     custom_fields.add_to(service)
     contact_lists.add_to(service)
     notes.add_to(service)
+    opt_outs.add_to(service)
     tags.add_to(service)
     timeline.add_to(service)
     trackings.add_to(service)

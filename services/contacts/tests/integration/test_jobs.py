@@ -209,6 +209,26 @@ class TestPurge:
         assert await company.rows("SELECT * FROM job_parts") == []
         assert len(await other_company.rows("SELECT * FROM job_parts")) == 1
 
+    async def test_removes_jobs_that_ended_long_ago_and_none_that_may_go_on(
+        self, company: Shop, other_company: Shop
+    ) -> None:
+        old, recent = "now() - interval '31 days'", "now() - interval '29 days'"
+        for who in (company, other_company):
+            ended_at = {"completed": old, "failed": recent, "paused": "NULL"}
+            for state_, finished_at in ended_at.items():
+                ref = await put_by(who)
+                await who.rows(
+                    f"UPDATE jobs SET state = $2, created_at = {old},"  # noqa: S608
+                    f" finished_at = {finished_at} WHERE id = $1 RETURNING id",
+                    ref.id,
+                    state_,
+                )
+        async with company.database.system("jobs") as tx:
+            assert not await repository.purge(tx)
+        for who in (company, other_company):
+            left = await who.rows("SELECT state FROM jobs ORDER BY state")
+            assert [job["state"] for job in left] == ["failed", "paused"]
+
 
 def test_ids_of_workflows_are_of_one_job() -> None:
     one = JobRef(tenant_id="t", id=UUID(int=1), kind="import")

@@ -37,6 +37,9 @@ MAY_USE = {
     ("GET", "/contacts/{contact_id}/trackings"): ALL,
     ("POST", "/contacts/{contact_id}/trackings"): ALL,
     ("PUT", "/contacts/{contact_id}/pipeline-status"): ALL,
+    ("GET", "/contacts/{contact_id}/opt-outs"): ALL,
+    ("PUT", "/contacts/{contact_id}/opt-outs/{channel_id}"): ALL,
+    ("DELETE", "/contacts/{contact_id}/opt-outs/{channel_id}"): ALL,
     ("GET", "/contacts/{contact_id}/pipeline-history"): ALL,
     ("POST", "/contacts/{contact_id}/tags"): ALL,
     ("DELETE", "/contacts/{contact_id}/tags/{tag}"): ALL,
@@ -77,6 +80,8 @@ MAY_USE = {
     ("POST", "/imports/{import_id}/pause"): STAFF,
     ("POST", "/imports/{import_id}/resume"): STAFF,
     ("POST", "/imports/{import_id}/cancel"): STAFF,
+    ("POST", "/contacts/{contact_id}/subject-export"): STAFF,
+    ("GET", "/subject-exports/{export_id}"): STAFF,
     ("POST", "/exports"): ALL,
     ("GET", "/exports/{export_id}"): ALL,
     ("GET", "/exports/{export_id}/file"): ALL,
@@ -157,6 +162,7 @@ OPEN = {
     ("POST", "/auth/password/forgot"),
     ("POST", "/auth/password/reset"),
     ("GET", "/media/{media_id}/file"),
+    ("GET", "/subject-exports/{export_id}/file"),
 }
 
 

@@ -5,6 +5,7 @@ from service_kit.service import Service
 from shared_events.services import MESSAGING
 
 from crm_messaging import (
+    consent,
     conversations,
     erasures,
     merging,
@@ -12,6 +13,7 @@ from crm_messaging import (
     replicas,
     reports,
     sessions,
+    subject_exports,
 )
 from crm_messaging.settings import MessagingSettings
 
@@ -21,10 +23,12 @@ def create_service(settings: MessagingSettings) -> Service:
     service = Service(MESSAGING, settings)
     replicas.add_to(service)
     merging.add_to(service)
+    consent.add_to(service)
     messages.add_to(service, settings)
     conversations.add_to(service)
     sessions.add_to(service, settings)
     erasures.add_to(service)
+    subject_exports.add_to(service)
     reports.add_to(service)
     return service
 

@@ -1,6 +1,6 @@
 """Messaging forgets a person: what was said is emptied, and who writes again is somebody else."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +9,7 @@ from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
 from crm_messaging.messages.consumers import on_status_reported
 from crm_messaging.replicas.consumers import on_contact_changed
+from crm_messaging.subject_exports.gathering import Gathering
 from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.schemas import MigratedDatabase
 from crm_testing.services import Outside, eventually, running
@@ -21,6 +22,7 @@ from shared_events.channels.traffic import (
     Person,
 )
 from shared_events.contacts.contact import Contact, ContactCreated, Identity
+from shared_events.contacts.subject_export import SubjectExportStarted
 from shared_events.identity import Forgotten, WhatsAppId, contact_id, released
 from shared_events.services import MESSAGING
 
@@ -116,6 +118,19 @@ async def beside(scene: Scene, merged: UUID) -> None:
             )
 
 
+async def gathered(scene: Scene, contact: UUID) -> int:
+    """Her subject export, which a service at work gathers; how many pieces it has."""
+    expires_at = datetime.now(UTC) + timedelta(days=1)
+    said = SubjectExportStarted(export_id=uuid4(), contact_id=contact, expires_at=expires_at)
+    await scene.apply(Gathering(scene.database).on_started, said)
+
+    async def complete() -> bool:
+        return not await scene.rows("SELECT 1 FROM subject_exports WHERE file IS NOT NULL")
+
+    await eventually(complete)
+    return len(await scene.rows("SELECT 1 FROM subject_export_parts"))
+
+
 class TestErasure:
     async def test_empties_what_was_said_and_whoever_comes_after_is_another(
         self, own_database: MigratedDatabase, scene: Scene, make_settings: Any
@@ -140,6 +155,7 @@ class TestErasure:
             await outside.publish_body(
                 PHONE.encode(), event_type="contact.created", tenant_id=other.tenant_id
             )
+            exported = await gathered(scene, her)
             for _ in range(2):
                 await outside.publish(envelope)
             report = await until_erased(scene.database, envelope)
@@ -150,6 +166,8 @@ class TestErasure:
             assert report["erased"]["parked_changes"] == 2
             assert report["erased"]["messaging.replicas.dlq"] == 1
             assert report["erased"]["scheduled_messages"] == 2
+            assert report["erased"]["subject_exports"] == 1
+            assert report["erased"]["subject_export_parts"] == exported > 0
             assert report["erased"]["message_receipts"] == 2
             left = await traces_of(own_database, scene.tenant_id, [MARK, *SPELLINGS])
             assert left == set()

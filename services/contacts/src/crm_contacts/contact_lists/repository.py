@@ -35,6 +35,14 @@ _TAKE = """
 DELETE FROM contact_list_members WHERE tenant_id = $1 AND list_id = $2 AND contact_id = ANY($3)
 """
 
+_OF_CONTACT = """
+SELECT l.* FROM (SELECT list_id FROM contact_list_members
+    WHERE tenant_id = $1 AND contact_id = $2 OFFSET 0) AS m
+CROSS JOIN LATERAL (
+    SELECT * FROM contact_lists WHERE tenant_id = $1 AND id = m.list_id LIMIT 1) AS l
+ORDER BY l.id
+"""
+
 BY_CONTACT = Order("listed", [(_M.contact_id, UUID)], tenant=_M.tenant_id)
 """The order of a static list."""
 
@@ -93,6 +101,12 @@ async def put(tx: Transaction, members: Sequence[ContactListMember]) -> int:
 async def take(tx: Transaction, list_id: UUID, contact_ids: Sequence[UUID]) -> None:
     """Take contacts off a list."""
     await tx.execute(_TAKE, tx.tenant_id, list_id, contact_ids)
+
+
+async def of_contact(tx: Transaction, contact_id: UUID) -> list[contract.ContactList]:
+    """The static lists a contact was put on."""
+    found = await _LISTS.find(tx, _OF_CONTACT, tx.tenant_id, contact_id)
+    return [to_resource(row) for row in found]
 
 
 def members_of(tx: Transaction, list_id: UUID) -> AnySelect:

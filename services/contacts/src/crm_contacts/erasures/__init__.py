@@ -40,5 +40,5 @@ async def _erase(one: Pass) -> None:
     for table in repository.TABLES:
         await one.erase(table, repository.LEFT_BEHIND.format(table=table), one.contacts)
     await one.erase("contact_merges", repository.MERGES_LEFT_BEHIND, one.contacts)
-    await one.erase("job_parts", repository.JOB_PARTS, one.erased_at)
+    await one.erase("job_parts", repository.JOB_PARTS, one.erased_at, one.contacts)
     await one.erase("jobs", repository.JOBS, one.erased_at)

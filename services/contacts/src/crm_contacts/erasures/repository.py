@@ -26,7 +26,7 @@ _HOLD = "SELECT * FROM legal_holds WHERE tenant_id = $1 AND contact_id = ANY($2:
 _OF = "WHERE tenant_id = $1 AND contact_id = $2"
 TABLES = (
     *("notes", "trackings", "contact_events", "contact_list_members"),
-    "contact_pipeline_statuses",
+    *("contact_pipeline_statuses", "contact_opt_outs"),
 )
 LEFT_BEHIND = """
 DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
@@ -54,12 +54,14 @@ _STRANGERS = """
 SELECT k.id FROM unnest($2::uuid[]) AS k(id)
 WHERE NOT EXISTS (SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = k.id)
 """
-# No index knows whom a file is about: those of all jobs that have ended go.
+# No index knows whom a file is about: those of all jobs that have ended go, but for archives about
+# others.
 JOB_PARTS = """
 DELETE FROM job_parts WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT p.ctid FROM jobs j CROSS JOIN LATERAL (
         SELECT ctid FROM job_parts WHERE tenant_id = $1 AND job_id = j.id LIMIT $2) AS p
     WHERE j.tenant_id = $1 AND j.created_at < $3 AND j.state IN ('completed', 'cancelled', 'failed')
+        AND (j.kind <> 'subject_export' OR (j.options ->> 'contact_id')::uuid = ANY($4::uuid[]))
     LIMIT $2))
 """
 JOBS = """

@@ -60,7 +60,7 @@ class Dispatch:
         return self._start is not None and await self._start(ref)
 
     async def purge(self) -> None:
-        """Remove what was kept of files for long enough, for ever."""
+        """Remove what was kept of jobs and their files for long enough, for ever."""
         while True:
             more = True
             while more:

@@ -24,6 +24,7 @@ class Job(Base, table=True):
     __table_args__ = (
         Index("idx_jobs_tenant", "tenant_id", "kind", "id"),
         Index("idx_jobs_due", "due_at", postgresql_where=_AT_WORK),
+        Index("idx_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)

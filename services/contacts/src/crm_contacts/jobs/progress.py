@@ -1,6 +1,6 @@
 """Changes of jobs: their states, their versions, and what is told of them. The caller commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,24 +34,34 @@ def failed(job: Job, code: str, detail: str) -> Job:
 
 
 async def save(tx: Transaction, before: Job, after: Job, tell: Tell) -> Job:
-    """Write a job, whose lock the caller holds, as it is by now.
+    """Write a job, whose lock the caller holds, as it is by now; tells of it as `save_all` does."""
+    (after,) = await save_all(tx, [(before, after)], tell)
+    return after
 
-    It is told of when its state changed or another tenth is done: never for every batch.
+
+async def save_all(tx: Transaction, changed: Sequence[tuple[Job, Job]], tell: Tell) -> list[Job]:
+    """Write jobs, each as it was and as it is by now, whose locks the caller holds.
+
+    One is told of when its state changed or another tenth is done: never for every batch.
     """
+    saved = [(before, _stamped(before, after)) for before, after in changed]
+    await repository.update(tx, [after for _, after in saved])
+    for before, after in saved:
+        if after.state != before.state or _tenth(after) != _tenth(before):
+            tx.outbox.add(tell(after), after.id, tenant_id=after.tenant_id)
+    return [after for _, after in saved]
+
+
+def _stamped(before: Job, after: Job) -> Job:
     now = datetime.now(UTC)
-    ended = after.state in ENDED
-    after = after.model_copy(
+    return after.model_copy(
         update={
             "version": before.version + 1,
             "updated_at": now,
             "due_at": now if before.state == PAUSED else now + repository.LOOK_AGAIN,
-            "finished_at": now if ended else None,
+            "finished_at": now if after.state in ENDED else None,
         }
     )
-    await repository.update(tx, after)
-    if after.state != before.state or _tenth(after) != _tenth(before):
-        tx.outbox.add(tell(after), after.id)
-    return after
 
 
 async def drive(

@@ -1,6 +1,6 @@
 """Jobs and the pieces of their files in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,8 @@ from crm_contacts.jobs.schemas import JobRef
 
 LOOK_AGAIN = timedelta(seconds=15)
 """After so long without a sign of it, somebody looks after a job."""
+KEPT = timedelta(days=30)
+"""How long a job that has ended is kept: as long as the longest kept of its files."""
 MOST_WAITING = 500
 """Events of a company that may wait for the relay before its jobs wait for them."""
 _PURGED_AT_ONCE = 500
@@ -22,6 +24,12 @@ _JOBS = Rows(Job)
 _PARTS = Rows(JobPart)
 
 _FIND = "SELECT * FROM jobs WHERE tenant_id = $1 AND kind = $2 AND id = $3"
+# LATERAL looks each job up by itself, and locks them in the order of the arrays.
+_LOCK_MANY = """
+SELECT j.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM jobs WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1 FOR UPDATE) AS j
+"""
 # Taken in the order they are due, each by one process; a job somebody holds is being worked on.
 _DUE = """
 UPDATE jobs SET due_at = now() + $1 WHERE id IN (
@@ -56,6 +64,10 @@ _PURGE = """
 DELETE FROM job_parts WHERE (tenant_id, job_id, file, position) IN (
     SELECT tenant_id, job_id, file, position FROM job_parts
     WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
+"""
+_PURGE_JOBS = """
+DELETE FROM jobs WHERE id = ANY(ARRAY(
+    SELECT id FROM jobs WHERE finished_at < now() - $2::interval ORDER BY finished_at LIMIT $1))
 """
 
 
@@ -105,9 +117,18 @@ async def lock(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
     return await _JOBS.first(tx, f"{_FIND} FOR UPDATE", tx.tenant_id, kind, job_id)
 
 
-async def update(tx: Transaction, job: Job) -> None:
-    """Write a job back; the caller holds its lock."""
-    await _JOBS.update(tx, [job])
+async def lock_many(
+    tx: Transaction, wanted: Collection[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], Job]:
+    """These jobs, by tenant and id, locked in their order."""
+    ordered = sorted(set(wanted))
+    rows = await _JOBS.find(tx, _LOCK_MANY, [t for t, _ in ordered], [id_ for _, id_ in ordered])
+    return {(job.tenant_id, job.id): job for job in rows}
+
+
+async def update(tx: Transaction, jobs: Sequence[Job]) -> None:
+    """Write jobs back; the caller holds their locks."""
+    await _JOBS.update(tx, jobs)
 
 
 async def due(tx: Transaction) -> list[JobRef]:
@@ -148,8 +169,13 @@ async def drop(tx: Transaction, job_id: UUID, file: str, position: int | None = 
 
 
 async def purge(tx: Transaction) -> bool:
-    """Remove pieces nobody may read any more, of all tenants; whether there may be more."""
-    return await tx.execute(_PURGE, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
+    """Remove pieces nobody may read any more, and jobs that ended long ago, of all tenants.
+
+    Returns whether there may be more.
+    """
+    parts = await tx.execute(_PURGE, _PURGED_AT_ONCE)
+    jobs = await tx.execute(_PURGE_JOBS, _PURGED_AT_ONCE, KEPT)
+    return _PURGED_AT_ONCE in (parts, jobs)
 
 
 def part(

@@ -35,7 +35,10 @@ class Kind(Protocol):
         """Make a queued job ready to run, or fail; in transactions of its own, and repeatable."""
 
     async def batch(self, tx: Transaction, job: Job) -> Job:
-        """Do the next batch of a running job; returns it as it is then."""
+        """Do the next batch of a running job; returns it as it is then.
+
+        One that has nothing to do until others have done their part is returned itself.
+        """
         ...
 
     def tell(self, job: Job) -> EventData:
@@ -99,7 +102,10 @@ class Runner:
                 return False
             if await repository.is_ahead(tx):  # the bus is everybody's
                 return True
-            after = await progress.save(tx, job, await kind.batch(tx, job), kind.tell)
+            done = await kind.batch(tx, job)
+            if done is job:
+                return False
+            after = await progress.save(tx, job, done, kind.tell)
         return after.state == RUNNING
 
     async def _give_up(self, ref: JobRef, tell: Tell, error: Exception) -> None:

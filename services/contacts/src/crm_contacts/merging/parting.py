@@ -1,4 +1,6 @@
-"""Undoing a merge, for 30 days: the loser is a contact of its own again (behaviour of `merge`).
+"""Undoing a merge, for 30 days: the loser is a contact of its own again.
+
+What the winner took over of opt-outs it keeps: nobody is written to because of an undoing.
 
 Locks are taken in the order of all of contacts: identities nobody has on record, contacts by their
 ids, identities.

@@ -19,6 +19,7 @@ from shared_events import identity
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactIdentity, ContactIdentityReleased
 from shared_events.contacts.merge import ContactMerged
+from shared_events.contacts.opt_out import ContactOptedOut
 from shared_events.identity import Owned, TenantIdentity, WhatsAppId
 
 from crm_contacts.contacts import identities
@@ -28,6 +29,7 @@ from crm_contacts.merging import repository
 from crm_contacts.merging.fields import taken_over, written_down
 from crm_contacts.merging.models import ContactMerge
 from crm_contacts.merging.repository import Gone, Moved
+from crm_contacts.opt_outs import repository as opt_outs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ async def merge_all(tx: Transaction, merges: Sequence[Merge]) -> list[contract.C
     await contacts.update(tx, [_gone(m, now) for m in merges])
     winners = [_richer(m, now) for m in merges]
     await contacts.update(tx, winners)
-    gone = await repository.move(
-        tx, [(m.winner.tenant_id, m.winner.id, m.loser.id) for m in merges]
-    )
+    pairs = [(m.winner.tenant_id, m.winner.id, m.loser.id) for m in merges]
+    gone = await repository.move(tx, pairs)
+    opted_out = await opt_outs.take_over(tx, pairs)
     kept = await _release(tx, merges, winners, [i for one in gone.values() for i in one.identities])
     records = [
         _record(merge, winner, gone[merge.loser.tenant_id, merge.loser.id], now)
@@ -95,6 +97,14 @@ async def merge_all(tx: Transaction, merges: Sequence[Merge]) -> list[contract.C
             winner.id,
             tenant_id=pair.winner.tenant_id,
             cause=pair.cause,
+        )
+    causes = {(m.winner.tenant_id, m.winner.id): m.cause for m in merges}
+    for row in opted_out:
+        tx.outbox.add(
+            ContactOptedOut(opt_out=opt_outs.to_resource(row)),
+            row.contact_id,
+            tenant_id=row.tenant_id,
+            cause=causes[row.tenant_id, row.contact_id],
         )
     return shown
 

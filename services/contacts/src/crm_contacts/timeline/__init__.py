@@ -11,6 +11,7 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.merge import ContactMerged, ContactUnmerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
+from shared_events.contacts.opt_out import ContactOptedIn, ContactOptedOut
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
@@ -37,6 +38,8 @@ def add_to(service: Service) -> None:
         ContactMerged,
         ContactUnmerged,
         ContactPipelineStatusChanged,
+        ContactOptedOut,
+        ContactOptedIn,
     ):
         service.on(topology.CONTACT_ENRICHMENT, event, on_contact_event, together=True)
     for told in (

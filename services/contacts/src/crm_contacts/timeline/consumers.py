@@ -16,6 +16,7 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.merge import ContactMerged, ContactUnmerged
 from shared_events.contacts.note import NoteAdded, NoteDeleted, NoteUpdated
+from shared_events.contacts.opt_out import ContactOptedIn, ContactOptedOut
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.tracking import TrackingCreated
 from shared_events.envelope import EventData
@@ -82,6 +83,11 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
                 "Moved in a pipeline",
                 data.model_dump(mode="json", exclude={"contact"}),
             )
+        case ContactOptedOut(opt_out=opt_out):
+            shown = opt_out.model_dump(mode="json", include={"channel_id", "reason", "source"})
+            return "general", "Opted out of messages", shown
+        case ContactOptedIn(channel_id=channel_id):
+            return "general", "Opted in to messages", {"channel_id": str(channel_id)}
         case NoteAdded(note=note):
             shown = note.model_dump(mode="json", include={"id", "type", "priority", "author_id"})
             return "note", "Note added", shown

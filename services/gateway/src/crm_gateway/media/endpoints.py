@@ -1,14 +1,16 @@
-"""The two routes whose body is a file."""
+"""The routes whose body is a file, and what those reached by a link have in common."""
 
 from inspect import Parameter
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from fastapi import Query
 from service_kit import tracing
 from service_kit.errors import ConflictError, NotFoundError, UnavailableError
+from service_kit.media_links import Linked
 from shared_events.channels.media import LocateMedia, MediaPlace
 from shared_events.requests import Principal
+from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -33,8 +35,10 @@ class UploadEndpoint(Endpoint):
         return JsonRequest(http, await self.backing.files.take(http, principal.tenant_id))
 
 
-class DownloadEndpoint(Endpoint):
-    """Gives a file to whoever has a link: the link proves itself, and says whose it is."""
+class LinkedEndpoint(Endpoint):
+    """Answers whoever has a link: the link proves itself, and says whose it leads to."""
+
+    kind: ClassVar[Linked]
 
     def __init__(self, row: Row, backing: Backing) -> None:
         super().__init__(row, backing)
@@ -42,14 +46,49 @@ class DownloadEndpoint(Endpoint):
             Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[str, Query()], default="")
             for name in _PROOF
         ]
+        named = self.__signature__.parameters.values()
         self.__signature__ = self.__signature__.replace(
-            parameters=[*self.__signature__.parameters.values(), *proof]
+            parameters=[*(each for each in named if each.name != "given"), *proof]
         )
 
     async def admit(self, http: Request) -> Request:
         """The request, if nothing but a link's parts are in its query."""
         check_query(http.query_params, dict.fromkeys(_PROOF, False))
         return http
+
+    def proved(self, http: Request, linked_id: UUID) -> Principal:
+        """For whom the link was made; HttpError 403 for one that is not ours, or too old."""
+        tenant_id = self.backing.files.links.proves(linked_id, http.query_params, self.kind)
+        if tenant_id is None:
+            raise HttpError(
+                403, "invalid_link", "The link is not ours, or too old: ask for another."
+            )
+        return Principal(tenant_id=tenant_id)
+
+    async def located(self, http: Request, media_id: UUID, principal: Principal) -> MediaPlace:
+        """Where a file's bytes are; raises HttpError for what keeps channels from saying it."""
+        asked = LocateMedia(media_id=media_id)
+        return MediaPlace.model_validate(await self.told(http, asked, principal))
+
+    async def told(
+        self, http: Request, request: BusRequest[Any], principal: Principal
+    ) -> dict[str, Any] | None:
+        """What a service answers; HttpError for what it refuses."""
+        reply = await self.backing.bus.call(
+            request,
+            principal=principal,
+            correlation_id=request_id(http.scope),
+            trace=tracing.following(trace_context(http.headers)),
+        )
+        if reply.problem is not None:
+            raise of_problem(reply.problem)
+        return reply.value
+
+
+class DownloadEndpoint(LinkedEndpoint):
+    """Gives a file."""
+
+    kind = "media"
 
     async def __call__(self, http: Request, **values: Any) -> Response:
         """The file or the part of it that is asked for.
@@ -58,12 +97,8 @@ class DownloadEndpoint(Endpoint):
         ConflictError while there is no file; UnavailableError.
         """
         media_id: UUID = values["media_id"]
-        tenant_id = self.backing.files.links.proves(media_id, http.query_params)
-        if tenant_id is None:
-            raise HttpError(
-                403, "invalid_link", "The link is not ours, or too old: ask for another."
-            )
-        place = await self._locate(http, media_id, tenant_id)
+        principal = self.proved(http, media_id)
+        place = await self.located(http, media_id, principal)
         if place.sha256 is None or place.size is None:
             raise ConflictError(f"media_{place.state}", "There is no file to download.")
         etag = f'"{place.sha256}"'
@@ -81,20 +116,11 @@ class DownloadEndpoint(Endpoint):
         if http.method == "HEAD":
             return Response(None, status, headers, place.mime_type)
         try:
-            chunks = await self.backing.files.store.read(tenant_id, place.sha256, start, length)
+            chunks = await self.backing.files.store.read(
+                principal.tenant_id, place.sha256, start, length
+            )
         except FileNotFoundError:
             raise NotFoundError("media") from None
         except OSError:
             raise UnavailableError("store_unavailable", "Try again shortly.") from None
         return StreamingResponse(chunks, status, headers, place.mime_type)
-
-    async def _locate(self, http: Request, media_id: UUID, tenant_id: str) -> MediaPlace:
-        reply = await self.backing.bus.call(
-            LocateMedia(media_id=media_id),
-            principal=Principal(tenant_id=tenant_id),
-            correlation_id=request_id(http.scope),
-            trace=tracing.following(trace_context(http.headers)),
-        )
-        if reply.problem is not None:
-            raise of_problem(reply.problem)
-        return MediaPlace.model_validate(reply.value)

@@ -25,6 +25,7 @@ from crm_gateway.rest.live import LiveEndpoint
 from crm_gateway.rest.strictness import invalid_cursor
 from crm_gateway.rest.table import PREFIX, Row
 from crm_gateway.rest.upload import ImportEndpoint
+from crm_gateway.subject_exports.endpoint import ArchiveEndpoint
 
 
 class Route(APIRoute):
@@ -85,11 +86,18 @@ def add_to(
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
+_FILES: dict[str, type[Endpoint]] = {
+    "in": UploadEndpoint,
+    "out": DownloadEndpoint,
+    "archive": ArchiveEndpoint,
+}
+
+
 def _kind(row: Row) -> type[Endpoint]:
     if row.live:
         return LiveEndpoint
     if row.file is not None:
-        return {"in": UploadEndpoint, "out": DownloadEndpoint}[row.file]
+        return _FILES[row.file]
     if row.pieces is not None:
         return ImportEndpoint
     return PartsEndpoint if row.gives_file else Endpoint

@@ -37,7 +37,7 @@ def operation(row: Row) -> dict[str, Any]:
     fixed = "".join(f"_{value}" for value in row.fixed.values())
     has_no_model = row.status == 204 or row.gives_file or row.live
     shapes: dict[str, Any] = {}
-    if row.pieces is not None:
+    if row.pieces is not None and row.file is None:
         shapes["openapi_extra"] = upload.described(row)
     return {
         **shapes,
@@ -103,6 +103,8 @@ def _success(row: Row) -> Schema:
         return {"description": "Events, one after the other.", "headers": headers, **_STREAM}
     if row.gives_file:
         headers["Content-Disposition"] = _said("The file's name.")
+        if row.file == "archive":
+            return {"description": "The archive.", "headers": headers, "content": _ZIP}
         file = {"schema": {"type": "string"}}
         content = {"text/csv": file, "application/jsonl": file}
         return {"description": "The file.", "headers": headers, "content": content}
@@ -162,6 +164,7 @@ def _header(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", **_said(description)}
 
 
+_ZIP: Schema = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
 _FORM = "multipart/form-data"
 _A_FILE = {"type": "string", "format": "binary"}
 _FILES: dict[str | None, Schema] = {
@@ -183,6 +186,7 @@ _FILES: dict[str | None, Schema] = {
         }
     },
     "out": {"response_model": None, "response_class": StreamingResponse},
+    "archive": {"response_class": StreamingResponse},
 }
 _API_KEY: Schema = {
     "type": "apiKey",

@@ -13,12 +13,15 @@ from shared_events.contacts import (
     erasure,
     merge,
     note,
+    opt_out,
     pipeline,
+    subject_export,
     tag,
     timeline,
     tracking,
 )
 from shared_events.messaging import conversation, message, report, scheduled, session
+from shared_events.messaging.subject_export import ReadSubjectMessages
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -33,6 +36,8 @@ _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
 _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
+_OPT_OUT = "/contacts/{contact_id}/opt-outs/{channel_id}"
+_SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
 ROUTES: tuple[Row, ...] = (
@@ -94,6 +99,9 @@ ROUTES: tuple[Row, ...] = (
         "contacts.update",
         pipeline.MoveContact,
     ),
+    Row("GET", "/contacts/{contact_id}/opt-outs", "contacts.read", opt_out.ListOptOuts),
+    Row("PUT", _OPT_OUT, "contacts.update", opt_out.PutOptOut),
+    Row("DELETE", _OPT_OUT, "contacts.update", opt_out.RemoveOptOut, 204),
     Row("GET", "/contacts/{contact_id}/pipeline-history", "contacts.read", pipeline.ListStays),
     Row("POST", "/contacts/{contact_id}/tags", "contacts.update", tag.AddTags),
     Row("DELETE", "/contacts/{contact_id}/tags/{tag}", "contacts.update", tag.RemoveTag, 204),
@@ -152,6 +160,24 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/exports", "contacts.read", contact_export.CreateExport, 201, audited=True),
     Row("GET", _EXPORT, "contacts.read", contact_export.GetExport),
     Row("GET", f"{_EXPORT}/file", "contacts.read", contact_export.ReadExport),
+    Row(
+        "POST",
+        "/contacts/{contact_id}/subject-export",
+        "contacts.export",
+        subject_export.CreateSubjectExport,
+        201,
+        location="/subject-exports/{id}",
+        audited=True,
+    ),
+    Row("GET", _SUBJECT_EXPORT, "contacts.export", subject_export.GetSubjectExport),
+    Row(
+        "GET",
+        f"{_SUBJECT_EXPORT}/file",
+        PUBLIC,
+        subject_export.ReadSubjectExport,
+        file="archive",
+        pieces=ReadSubjectMessages,
+    ),
     Row("GET", "/messages", "messages.read", message.ListMessages),
     Row(
         "POST",

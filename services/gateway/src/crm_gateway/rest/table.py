@@ -23,10 +23,11 @@ class Row:
     """One route: its method and path, the permission it needs, and the request it stands for.
 
     Path parameters are fields of the request, and so are `fixed` ones, which the path spells
-    out. `file`: it takes one as a form (`in`), or gives one by a link (`out`). `location` is where
-    a created thing is found, when not below the path itself. A `live` one answers with a stream.
-    `pieces` is the request that brings the file of a form, piece by piece, before this one is made
-    of it. `audited`: an administrative act, though its permission is not one to manage something.
+    out. `file`: it takes one as a form (`in`), or gives one by a link (`out`), or many in one
+    (`archive`). `location` is where a created thing is found, when not below the path itself. A
+    `live` one answers with a stream. `pieces` is the request that brings the file of a form, piece
+    by piece, before this one is made of it, or what an archive holds beside what this one brings.
+    `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     """
 
@@ -38,7 +39,7 @@ class Row:
     fixed: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
     four_eyes: bool = False
-    file: Literal["in", "out"] | None = None
+    file: Literal["in", "out", "archive"] | None = None
     live: bool = False
     pieces: type[Request[Any]] | None = None
     audited: bool = False

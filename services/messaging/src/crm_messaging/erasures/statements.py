@@ -75,6 +75,28 @@ _IDENTITIES = """
 DELETE FROM identity_refs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM identity_refs WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+# First nothing more is gathered: what is, after its parts were looked for, nobody would find.
+_GATHERED = """
+UPDATE subject_exports SET file = NULL WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM subject_exports
+    WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) AND file IS NOT NULL LIMIT $2))
+"""
+_EXPORT_PARTS = """
+DELETE FROM subject_export_parts WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT p.ctid FROM subject_exports e CROSS JOIN LATERAL (
+        SELECT ctid FROM subject_export_parts
+        WHERE tenant_id = $1 AND export_id = e.export_id LIMIT $2) AS p
+    WHERE e.tenant_id = $1 AND e.contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
+_EXPORTS = """
+DELETE FROM subject_exports WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM subject_exports
+    WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
+_OPT_OUTS = """
+DELETE FROM opt_out_refs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM opt_out_refs WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
 
 
 async def erase(one: Pass) -> None:
@@ -82,6 +104,9 @@ async def erase(one: Pass) -> None:
     async with one.transaction() as tx:
         found = [await merged.everybody(tx, contact_id) for contact_id in one.contacts]
     everybody = sorted({contact_id for those in found for contact_id in those})
+    await one.erase("subject_exports_ended", _GATHERED, everybody)
+    await one.erase("subject_export_parts", _EXPORT_PARTS, everybody)
+    await one.erase("subject_exports", _EXPORTS, everybody)
     await one.erase("scheduled_messages", _SCHEDULED, everybody)
     for table in ("message_versions", "message_reactions", "message_receipts"):
         await one.erase(table, _BESIDE_MESSAGES.format(table=table), everybody)
@@ -94,3 +119,4 @@ async def erase(one: Pass) -> None:
     await one.erase("parked_changes", _PARKED_CHANGES, one.patterns)
     await one.erase("contact_refs", _NAMES, everybody)
     await one.erase("identity_refs", _IDENTITIES, everybody)
+    await one.erase("opt_out_refs", _OPT_OUTS, everybody)

@@ -7,6 +7,7 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from shared_events.messaging.message import Message, MessageQueued, RetryMessage
 
+from crm_messaging.consent import asking as consent
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.changing import OUTCOME_UNKNOWN
 from crm_messaging.messages.repository import MESSAGES, Said, row_of
@@ -23,8 +24,8 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     """Queue it under the same id and in the same place; it expires no more.
 
     Raises NotFoundError for a missing message, contact or channel, PreconditionFailedError, and
-    ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, and for one that could not be
-    queued at its time what `queue` raises.
+    ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, `contact_opted_out`, and
+    for one that could not be queued at its time what `queue` raises.
     """
     waiting = await scheduling.locked(tx, request.message_id, call.expected_version)
     if waiting is not None:
@@ -37,8 +38,9 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     stored = found[request.message_id]
     PreconditionFailedError.check(call.expected_version, stored.message.version)
     _refuse(stored.message)
-    await people.get_contact(tx, stored.message.contact_id)
+    person = await people.get_contact(tx, stored.message.contact_id)
     await replicas.get_channel(tx, stored.message.channel_id)
+    await consent.check(tx, person.contact_id, stored.message.channel_id)
     message = _anew(stored.message)
     await MESSAGES.update(tx, [row_of(Said(stored.tenant_id, message, stored.chat_id))], *_CHANGED)
     queued = MessageQueued(

@@ -10,6 +10,7 @@ from service_kit.media_links import reference
 from shared_events.messaging.message import Message, MessageQueued, SendMessage
 from shared_events.messaging.session import SessionStarted, SessionSummary
 
+from crm_messaging.consent import asking as consent
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import content, repository
 from crm_messaging.messages.address import chat_id_for
@@ -31,7 +32,7 @@ async def send(
     """Queue a message, or keep it until its `send_at`; `correlation_id` is then what asked for it.
 
     Raises InvalidError for what does not fit together, NotFoundError for a missing contact or
-    channel, and when it is queued ConflictError, as `queue` does.
+    channel, ConflictError `contact_opted_out`, and when it is queued the others of `queue`.
     """
     content.check(request)
     draft = _draft(request, sent_by)
@@ -40,6 +41,7 @@ async def send(
         return await queue(tx, draft, fail_if_offline=request.fail_if_offline)
     person = await people.get_contact(tx, draft.contact_id)
     await replicas.get_channel(tx, draft.channel_id)
+    await consent.check(tx, person.contact_id, draft.channel_id)
     await _replied(tx, draft, person.contact_id)
     await scheduled.insert(
         tx, draft, fail_if_offline=request.fail_if_offline, correlation_id=correlation_id
@@ -77,14 +79,16 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
     """Queue a message: stored and told of in one transaction; nobody waits for WhatsApp.
 
     Raises InvalidError for an answer to what is not in the conversation, NotFoundError for a
-    missing contact or channel, and ConflictError: `expired`, `contact_unreachable` for a contact
-    that WhatsApp does not know, and where that is asked for `channel_not_connected`.
+    missing contact or channel, and ConflictError: `expired`, `contact_opted_out`,
+    `contact_unreachable` for a contact that WhatsApp does not know, and where that is asked for
+    `channel_not_connected`.
     """
     if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
         raise ConflictError("expired", "It was not sent before its expires_at.")
     person = await people.get_contact(tx, draft.contact_id)
     contact = replicas.summary(person)
     channel = await replicas.get_channel(tx, draft.channel_id)
+    await consent.check(tx, contact.id, channel.summary.id)
     if fail_if_offline and not channel.online:
         raise ConflictError("channel_not_connected", "The channel is not connected.")
     replied = await _replied(tx, draft, contact.id)
