@@ -28,6 +28,7 @@ class Row:
     `pieces` is the request that brings the file of a form, piece by piece, before this one is made
     of it. `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
+    `behind`: who sees only their own sessions must see what this finds by the same path.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Row:
     live: bool = False
     pieces: type[Request[Any]] | None = None
     audited: bool = False
+    behind: type[Request[Any]] | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
