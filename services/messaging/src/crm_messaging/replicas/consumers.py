@@ -134,7 +134,7 @@ async def on_channel_deleted(tx: Transaction, events: Sequence[Event[ChannelDele
 async def on_agent_changed(
     tx: Transaction, events: Sequence[Event[AgentCreated] | Event[AgentUpdated]]
 ) -> None:
-    """Copy who can be given sessions."""
+    """Copy who can be given sessions, and wake who gives and takes them."""
     for event in events:
         agent = event.data.agent
         copy = AgentRef(
@@ -145,3 +145,4 @@ async def on_agent_changed(
             seq=event.body.aggregate_seq,
         )
         await repository.AGENTS.upsert(tx, [copy], newest="seq")
+    await tx.execute("SELECT pg_notify($1, '')", repository.AGENTS_CHANGED)

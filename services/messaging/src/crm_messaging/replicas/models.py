@@ -86,6 +86,9 @@ class AgentRef(Base, table=True):
     """Somebody a session can be assigned to."""
 
     __tablename__ = "agent_refs"
+    __table_args__ = (
+        Index("idx_agent_refs_gone", "tenant_id", "agent_id", postgresql_where=text("NOT active")),
+    )
 
     tenant_id: str = columns.tenant_id(primary_key=True)
     agent_id: UUID = Field(primary_key=True)

@@ -23,7 +23,7 @@ from sqlalchemy import false, select, text
 
 from crm_messaging import visibility
 from crm_messaging.replicas import repository as replicas
-from crm_messaging.sessions import models, repository, service
+from crm_messaging.sessions import assigning, models, repository, service
 from crm_messaging.sessions.repository import SESSIONS
 
 _C = SESSIONS.table.c
@@ -33,7 +33,7 @@ _NEWEST_FIRST = Order(
     tenant=_C.tenant_id,
     descending=True,
 )
-_A = repository.ASSIGNMENTS.table.c
+_A = assigning.ASSIGNMENTS.table.c
 _LAST_ASSIGNED = Order(
     "assignments",
     [(_A.assigned_at, AwareDatetime), (_A.id, UUID)],
@@ -105,9 +105,7 @@ async def list_assignments(
     await visibility.check(tx, "session", request.session_id, call)
     await repository.get(tx, request.session_id)
     query = select(models.SessionAssignment).where(_A.session_id == request.session_id)
-    return await _LAST_ASSIGNED.page(
-        tx, query, request, repository.ASSIGNMENTS, repository.assignment
-    )
+    return await _LAST_ASSIGNED.page(tx, query, request, assigning.ASSIGNMENTS, assigning.shown)
 
 
 async def reopen_session(tx: Transaction, request: ReopenSession, call: Call) -> Session:
