@@ -24,7 +24,7 @@ from faststream.rabbit.schemas.queue import QuorumQueueArgs
 from shared_events.channels import channel, media, traffic
 from shared_events.contacts import contact, erasure, merge
 from shared_events.envelope import EventData
-from shared_events.gateway import agent
+from shared_events.gateway import agent, company
 from shared_events.messaging import message, session
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
@@ -231,7 +231,8 @@ MESSAGING_REPLICAS = EventQueue(
         *(contact.ContactIdentityLinked, contact.ContactIdentityReleased, merge.ContactMerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
-        *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
+        *(agent.AgentCreated, agent.AgentUpdated, company.SettingsUpdated),
+        erasure.ErasureStarted,
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

@@ -43,7 +43,7 @@ async def own_only(client: httpx.AsyncClient, contacts: Contacts, who: dict[str,
 
 class TestSettings:
     async def test_are_the_companys_and_change_by_version(
-        self, client: httpx.AsyncClient, account: Account
+        self, client: httpx.AsyncClient, account: Account, gateway: Service
     ) -> None:
         other = await register(client)
         found = await client.get("/settings", headers=account.bearer)
@@ -68,6 +68,20 @@ class TestSettings:
             ("own", "all"),
             ("all", "own"),
         ]
+        more = await patch(
+            client, account, {"auto_assignment": "round_robin", "sessions_per_agent": 1000}
+        )
+        assert more.json()["agents_see"] == "all"
+        for bad in ({"sessions_per_agent": 0}, {"sessions_per_agent": 1001}, {"agents_see": None}):
+            refused = await patch(client, account, {**bad, "auto_assignment": "chance"})
+            assert refused.status_code == 422
+        async with gateway.database.tenant(account.tenant_id) as tx:
+            told = await tx.fetch(
+                "SELECT * FROM outbox_events WHERE event_type = 'settings.updated' ORDER BY seq"
+            )
+        assert [row["payload"]["settings"]["version"] for row in told] == [2, 3, 4]
+        assert told[-1]["payload"]["settings"] == more.json()
+        assert str(told[-1]["aggregate_id"]) == account.tenant_id
         theirs = (await client.get("/settings", headers=other.bearer)).json()
         assert (theirs["agents_see"], theirs["version"]) == ("all", 1)
 

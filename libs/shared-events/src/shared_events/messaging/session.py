@@ -12,8 +12,9 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, ListQuery, Query
 
 SessionStatus = Literal["active", "closed", "expired"]
-AssignmentReason = Literal["requested", "agent_deactivated"]
-"""Why a session came to an agent, or to nobody: somebody wanted it, or the agent has left."""
+AssignmentReason = Literal["requested", "agent_deactivated", "round_robin", "least_busy"]
+"""Why a session came to an agent, or to nobody: somebody wanted it, the agent has left, or it came
+by itself, as the company has it (`auto_assignment`)."""
 
 
 class Session(Contract):

@@ -15,11 +15,11 @@ from uuid import UUID
 from service_kit.database import Database, Transaction
 from service_kit.rows import Shape
 from shared_events.gateway.agent import Role
+from shared_events.gateway.company import AgentsSee
 
 from crm_gateway.access.remembered import Remembered
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.api_keys.models import ApiKeyRow
-from crm_gateway.company.schemas import AgentsSee
 from crm_gateway.problems.errors import judged
 
 REMEMBERED_SECONDS = 10.0

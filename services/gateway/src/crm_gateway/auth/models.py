@@ -26,6 +26,10 @@ class Project(Base, table=True):
     agents_see: str = Field(
         default="all", max_length=20, sa_column_kwargs={"server_default": text("'all'")}
     )
+    auto_assignment: str = Field(
+        default="off", max_length=20, sa_column_kwargs={"server_default": text("'off'")}
+    )
+    sessions_per_agent: int = Field(default=10, sa_column_kwargs={"server_default": text("10")})
     settings_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

@@ -15,15 +15,22 @@ from shared_events.contacts.contact import Contact
 from shared_events.identity import IdentityKind, WhatsAppId
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
-from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef, IdentityRef
+from crm_messaging.replicas.models import (
+    AgentRef,
+    ChannelRef,
+    CompanyRef,
+    ContactRef,
+    IdentityRef,
+)
 
 CONTACTS = Rows(ContactRef)
 IDENTITIES = Rows(IdentityRef)
 CHANNELS = Rows(ChannelRef)
 AGENTS = Rows(AgentRef)
+COMPANIES = Rows(CompanyRef)
 
-AGENTS_CHANGED = "messaging_agents"
-"""NOTIFY channel: agents came, went, or are others now."""
+ASSIGN = "messaging_assign"
+"""NOTIFY channel: somebody may have to be given a session, or to have it taken."""
 
 ContactKey = tuple[str, UUID]
 """Tenant and contact."""
@@ -110,6 +117,20 @@ async def is_active_agent(tx: Transaction, agent_id: UUID) -> bool | None:
         tx.tenant_id,
     )
     return active
+
+
+# Nobody is woken for a company that has nothing come by itself.
+_WAKE = f"""
+SELECT pg_notify('{ASSIGN}', '') FROM unnest($1::text[]) AS k(tenant_id)
+CROSS JOIN LATERAL (SELECT tenant_id FROM company_refs
+    WHERE tenant_id = k.tenant_id AND auto_assignment <> 'off' LIMIT 1) AS c LIMIT 1
+"""  # noqa: S608 - our own text
+
+
+async def wake_assigner(tx: Transaction, tenant_ids: Iterable[str]) -> None:
+    """With the commit, let sessions come to agents of these companies, where they do so by
+    themselves: one is nobody's now, or somebody has fewer."""
+    await tx.execute(_WAKE, sorted(set(tenant_ids)))
 
 
 async def remember_channels(

@@ -11,8 +11,8 @@ import asyncpg
 import structlog
 from service_kit.database import Database, NotConnectedError
 
-from crm_messaging.replicas.repository import AGENTS_CHANGED
-from crm_messaging.sessions import departures
+from crm_messaging.replicas.repository import ASSIGN
+from crm_messaging.sessions import departures, distribution
 
 log = structlog.get_logger()
 
@@ -22,7 +22,10 @@ _BUSY_SECONDS = 0.5
 
 
 class Assigner:
-    """Takes sessions from agents who left. Each step is a short transaction of its own."""
+    """Takes sessions from agents who left, and gives what is nobody's to those who are there.
+
+    Each step is a short transaction of its own.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,7 +35,7 @@ class Assigner:
         """Work for ever; raises when the connection it hears by is lost."""
         ear = await self._database.dedicated("assigner")
         try:
-            await ear.add_listener(AGENTS_CHANGED, lambda *_: self._wake.set())
+            await ear.add_listener(ASSIGN, lambda *_: self._wake.set())
             ear.add_termination_listener(lambda *_: self._wake.set())
             while True:
                 self._wake.clear()
@@ -50,10 +53,11 @@ class Assigner:
             if ear.is_closed():
                 raise NotConnectedError("the connection broke")
             await ear.fetchval("SELECT 1")  # one that broke in silence
-            taken, is_more = await departures.once(self._database)
-            if taken:
-                log.info("sessions_taken_from_leavers", count=taken)
-            if not is_more:
-                return
-            if not taken:
+            taken, more_to_take = await departures.once(self._database)
+            given, more_to_give = await distribution.once(self._database)
+            if taken or given:
+                log.info("sessions_assigned", taken=taken, given=given)
+            elif more_to_take or more_to_give:
                 await asyncio.sleep(_BUSY_SECONDS)
+            else:
+                return

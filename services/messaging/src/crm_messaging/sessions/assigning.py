@@ -75,6 +75,7 @@ async def assign(tx: Transaction, assignments: Sequence[Assignment]) -> list[Ses
             reason=one.reason,
         )
         tx.outbox.add(event, session.id, tenant_id=one.tenant_id)
+    await replicas.wake_assigner(tx, whose)
     return assigned
 
 

@@ -56,6 +56,12 @@ class Session(Base, table=True):
             *("tenant_id", "assigned_agent_id"),
             postgresql_where=text("status = 'active' AND assigned_agent_id IS NOT NULL"),
         ),
+        # Who is nobody's, the oldest first.
+        Index(
+            "idx_sessions_unassigned",
+            *("tenant_id", "started_at", "id"),
+            postgresql_where=text("status = 'active' AND assigned_agent_id IS NULL"),
+        ),
         Index("idx_sessions_sweep", "started_at", postgresql_where=text("status = 'active'")),
         # Not on last_interaction_at: each message moves it, and would then write every index.
         Index("idx_sessions_due", "check_at", postgresql_where=text("status = 'active'")),

@@ -51,6 +51,8 @@ async def end(
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     event = SessionExpired if expires else SessionClosed
     tx.outbox.add(event(session=session, contact=contact, channel=channel), session.id)
+    if session.assigned_agent_id is not None:
+        await replicas.wake_assigner(tx, [tx.tenant_id])
     return session
 
 
@@ -90,6 +92,7 @@ async def reopen(tx: Transaction, session_id: UUID, *, expected_version: int | N
     await conversations.follow(tx, reopened)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     tx.outbox.add(SessionReopened(session=reopened, contact=contact, channel=channel), session.id)
+    await replicas.wake_assigner(tx, [tx.tenant_id])
     return reopened
 
 
