@@ -38,6 +38,8 @@ class Principal(Contract):
     permissions: tuple[str, ...] = ()
     sole_admin: bool = False
     """The company has no other active admin. Said only where the route table asks for it."""
+    own_only: bool = False
+    """Of sessions, and what is said in them, it sees those it has and those nobody has."""
 
 
 def _written_out(value: Any) -> Any:

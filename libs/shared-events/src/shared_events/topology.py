@@ -24,7 +24,7 @@ from faststream.rabbit.schemas.queue import QuorumQueueArgs
 from shared_events.channels import channel, media, traffic
 from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
-from shared_events.gateway import agent
+from shared_events.gateway import agent, company
 from shared_events.keys import topic_matches
 from shared_events.messaging import message, session
 from shared_events.messaging.subject_export import SubjectMessagesGathered
@@ -234,7 +234,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(merge.ContactMerged, merge.ContactUnmerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
-        *(agent.AgentCreated, agent.AgentUpdated, erasure.ErasureStarted),
+        *(agent.AgentCreated, agent.AgentUpdated, company.SettingsUpdated, erasure.ErasureStarted),
         *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
     ),
     service=MESSAGING,

@@ -59,6 +59,7 @@ class TestEventTypes:
             "contact.identity_linked",
             "contact.identity_released",
             "message.change_requested",
+            "settings.updated",
             "erasure.started",
             *(f"erasure.done_by_{service.noun}" for service in SERVICES),
         }

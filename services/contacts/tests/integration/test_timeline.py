@@ -1,5 +1,6 @@
 """The timeline: written from the events themselves, after their trip through the broker."""
 
+import dataclasses
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -93,4 +94,8 @@ class TestListTimeline:
             entry["id"] for entry in entries if entry["category"] == "session"
         }
         asked = ListTimeline(contact_id=contact_id)
+        # Whose sessions they are is not known here: who sees only their own sees none.
+        restricted = dataclasses.replace(company, own_only=True)
+        seen = (await restricted.value(asked))["data"]
+        assert [e["id"] for e in seen] == [e["id"] for e in entries if e["category"] != "session"]
         assert await other_company.refusal(asked) == ("not_found", "contact_not_found")

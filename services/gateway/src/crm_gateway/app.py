@@ -27,6 +27,7 @@ from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import purge as purge_tallies
+from crm_gateway.company.service import Company
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
@@ -87,6 +88,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     ).add_to(own)
     Agents(passwords, standings, Invitations(guards, post, letters)).add_to(own)
     ApiKeys(standings).add_to(own)
+    Company(standings).add_to(own)
     audit.add_to(own)
     event_types.add_to(own)
     bus = RequestClient(

@@ -9,6 +9,7 @@ from crm_gateway.rest.routes import ROUTES
 from shared_events import examples, registry
 from shared_events.envelope import Envelope, EventData
 from shared_events.gateway.agent import Agent, AgentCreated, AgentUpdated
+from shared_events.gateway.company import CompanySettings, SettingsUpdated
 from shared_events.registry import BY_KEY
 
 AGENT = Agent(
@@ -23,8 +24,18 @@ AGENT = Agent(
 )
 
 
+SETTINGS = CompanySettings(
+    agents_see="own",
+    auto_assignment="least_busy",
+    sessions_per_agent=1000,
+    version=1,
+    updated_at=datetime.now(UTC),
+)
+TOLD = AgentCreated(agent=AGENT), AgentUpdated(agent=AGENT), SettingsUpdated(settings=SETTINGS)
+
+
 class TestPublished:
-    @pytest.mark.parametrize("data", [AgentCreated(agent=AGENT), AgentUpdated(agent=AGENT)])
+    @pytest.mark.parametrize("data", TOLD)
     def test_reads_back_through_the_registry(self, data: EventData) -> None:
         envelope = Envelope[EventData](
             event_id=uuid4(),

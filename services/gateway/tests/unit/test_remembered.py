@@ -28,6 +28,9 @@ class TestRemembered:
         assert await remembered.get("a") == "a3"
         remembered.forget_all()
         assert await remembered.get("a") == "a4"
+        assert await remembered.get("b") == "b5"
+        remembered.forget_those(lambda key: key == "a")
+        assert [await remembered.get(key) for key in ("b", "a")] == ["b5", "a6"]
 
     async def test_what_is_too_old_is_read_anew(self) -> None:
         source = Source()

@@ -14,8 +14,10 @@ from crm_gateway.rest.strictness import MAX_NESTING
 from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
 from crm_testing.scenes.gateway import ID, Rest
-from shared_events.requests import Command, Nothing
-from starlette.requests import Request
+from shared_events.contacts.note import ListSessionNotes
+from shared_events.messaging.session import GetSession
+from shared_events.requests import Command, Nothing, Principal, Problem
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Message
 
 
@@ -117,6 +119,37 @@ class TestFourEyes:
         assert rest.bus.said["principal"].sole_admin
         await rest.asks("GET", f"/erasures/{ID}")
         assert not rest.bus.said["principal"].sole_admin
+
+
+class Restricted:
+    """Knows one agent, who sees only their own sessions."""
+
+    async def principal(self, http: HTTPConnection) -> Principal:
+        del http
+        return Principal(
+            tenant_id=str(uuid4()), user_id=uuid4(), permissions=("notes.*",), own_only=True
+        )
+
+    async def alone(self, principal: Principal) -> Principal:
+        return principal
+
+
+class TestBehind:
+    async def test_notes_are_of_a_session_that_is_seen(
+        self, rest: Rest, make_settings: Callable[..., GatewaySettings]
+    ) -> None:
+        """Contacts keeps them, and does not know whose the session is."""
+        path = f"/sessions/{ID}/notes"
+        await rest.asks("GET", path)
+        assert [type(one) for one in rest.bus.asked] == [ListSessionNotes]
+        restricted = Rest(make_settings(), callers=Restricted())
+        await restricted.asks("GET", path)
+        assert [type(one) for one in restricted.bus.asked] == [GetSession, ListSessionNotes]
+        unseen = Problem(kind="not_found", code="session_not_found", detail="")
+        restricted.bus.refuses[GetSession] = unseen
+        response = await restricted.send("GET", path)
+        assert (response.status_code, response.json()["code"]) == (404, "session_not_found")
+        assert restricted.bus.asked[2:] == [GetSession(session_id=UUID(ID))]
 
 
 class TestBody:

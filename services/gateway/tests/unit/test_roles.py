@@ -112,6 +112,8 @@ MAY_USE = {
     ("GET", "/sessions/{session_id}/assignments"): ALL,
     ("POST", "/sessions/{session_id}/close"): ALL,
     ("POST", "/sessions/{session_id}/reopen"): ALL,
+    ("GET", "/settings"): ADMIN,
+    ("PATCH", "/settings"): ADMIN,
     ("GET", "/agents"): STAFF,
     ("POST", "/agents"): ADMIN,
     ("GET", "/agents/{agent_id}"): STAFF,

@@ -281,17 +281,19 @@ class TestSharing:
             (request, mine),
             (request, mine.model_copy(update={"tenant_id": "theirs"})),
             (request, mine.model_copy(update={"permissions": ("events.read",)})),
+            (request, mine.model_copy(update={"own_only": True, "user_id": uuid4()})),
+            (request, mine.model_copy(update={"own_only": True, "user_id": uuid4()})),
             (FollowEvents(after="6"), mine),
             (FollowEvents(after="5", types=["contact.*"]), mine),
         ]
         reading = [
             asyncio.create_task(pages.read(one, principal, "req")) for one, principal in asked
         ]
-        await eventually(lambda: len(bus.asked) == 5)
+        await eventually(lambda: len(bus.asked) == 7)
         # What is under way may not know of what has come since.
         pages.grown(mine.tenant_id)
         late = asyncio.create_task(pages.read(request, mine, "req"))
-        await eventually(lambda: len(bus.asked) == 6)
+        await eventually(lambda: len(bus.asked) == 8)
         reading[0].cancel()
         bus.may_answer.set()
         assert {(await one).cursor for one in (*reading[1:], late)} == {"7"}
@@ -299,4 +301,4 @@ class TestSharing:
         with pytest.raises(HttpError) as refused:
             await pages.read(request, mine, "req")
         assert (refused.value.status, refused.value.code) == (409, "cursor_expired")
-        assert len(bus.asked) == 7
+        assert len(bus.asked) == 9

@@ -178,17 +178,23 @@ class TestPlans:
         async with database.tenant(pair[0].tenant_id) as tx:
             first = await tx.fetchrow("SELECT * FROM messages WHERE seq = 1")
             assert first is not None
-            call = Call(Principal(tenant_id=pair[0].tenant_id), "request-1", None)
+            asks = Principal(tenant_id=pair[0].tenant_id, user_id=uuid4())
+            of_own = asks.model_copy(update={"own_only": True})
             for kind, handler in ALL:
                 for way, edge in ((backwards, MANY), (forwards, 1)):
-                    request = of(kind, first, limit=50, **way(kind))
+                    request, call = of(kind, first, limit=50, **way(kind)), Call(asks, "request-1")
                     page = await handler(tx, request, call)
                     assert [m.seq for m in page.data[:1]] == [edge]
                     after = of(kind, first, limit=50, cursor=page.next_cursor, **way(kind))
-                    for each_page in (request, after):
-                        plan = await plan_of(tx, handler(tx, each_page, call))
-                        # The page and a row more, and a look at each of its messages' reactions.
-                        assert plan.rows < 170, (kind, way, plan)
+                    # The page and a row more, and a look at each of its messages' reactions; who
+                    # sees only what is its own, has a look at each of its conversations as well.
+                    for each_page, who, most in (
+                        *((request, asks, 170), (after, asks, 170)),
+                        (after, of_own, 230),
+                    ):
+                        work = handler(tx, each_page, Call(who, "request-1"))
+                        plan = await plan_of(tx, work)
+                        assert plan.rows < most, (kind, way, plan)
                         assert "messages" not in plan.whole, (kind, way, plan)
 
     async def test_active_sessions_of_an_agent_or_a_contact_are_not_looked_for(

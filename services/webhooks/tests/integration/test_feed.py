@@ -130,7 +130,7 @@ async def database(fresh: MigratedDatabase) -> AsyncIterator[Database]:
 
 
 def event(tenant_id: str, event_type: str = TYPE) -> Incoming[Any]:
-    event_id, envelope = uuid4(), examples.load(TYPE)
+    event_id, envelope = uuid4(), examples.load(event_type)
     named = {"event_id": event_id, "tenant_id": tenant_id, "event_type": event_type}
     return Incoming(event_id, tenant_id, orjson.dumps({**envelope, **named}), {}, Cause())
 

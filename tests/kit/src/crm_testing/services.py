@@ -132,13 +132,14 @@ class Company:
     outside: Outside
     id: str = field(default_factory=lambda: str(uuid4()))
     user_id: UUID = field(default_factory=uuid4)
+    own_only: bool = False
 
     async def ask(self, request: Request[Any], **options: Any) -> Reply:
         """Send a request over the bus, as the gateway does.
 
         Again where nobody took it: on a slow machine a connection is now and then made anew.
         """
-        principal = Principal(tenant_id=self.id, user_id=self.user_id)
+        principal = Principal(tenant_id=self.id, user_id=self.user_id, own_only=self.own_only)
         options.setdefault("correlation_id", f"req-{uuid4()}")
 
         async def answer() -> Reply | None:

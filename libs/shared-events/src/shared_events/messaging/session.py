@@ -12,6 +12,9 @@ from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, ListQuery, Query
 
 SessionStatus = Literal["active", "closed", "expired"]
+AssignmentReason = Literal["requested", "agent_deactivated", "round_robin", "least_busy"]
+"""Why a session came to an agent, or to nobody: somebody wanted it, the agent has left, or it came
+by itself, as the company has it (`auto_assignment`)."""
 
 
 class Session(Contract):
@@ -81,13 +84,17 @@ class AssignSession(Command[Session], key="messaging.session.assign"):
 
 
 class SessionAssignment(Contract):
-    """A session came from one agent, or nobody, to another; `assigned_by` is who saw to it."""
+    """A session came from one agent, or nobody, to another; `assigned_by` is who saw to it.
+
+    Nobody did where `reason` is another than `requested`.
+    """
 
     id: UUID
     session_id: UUID
     agent_id: UUID | None = None
     previous_agent_id: UUID | None = None
     assigned_by: UUID | None = None
+    reason: AssignmentReason = "requested"
     assigned_at: datetime
 
 
@@ -132,6 +139,7 @@ class SessionAssigned(SessionEvent, type="session.assigned", public=True):
     """A conversation was assigned to another agent, or to none."""
 
     previous_agent_id: UUID | None = None
+    reason: AssignmentReason = "requested"
 
 
 class SessionClosed(SessionEvent, type="session.closed", public=True):

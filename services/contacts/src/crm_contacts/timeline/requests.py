@@ -35,10 +35,11 @@ async def list_of_contact(
     What happened to those who were merged into it happened to it; those entries stay theirs, for
     some are yet to come.
     """
-    del call
     await contacts.get_live(tx, request.contact_id)
     everybody = await merging.everybody(tx, request.contact_id)
     statement = select(ContactEvent).where(_C.contact_id == any_(literal(everybody, _IDS)))
+    if call.principal.own_only:  # nobody here knows whose they are
+        statement = statement.where(_C.category != "session")
     if request.category is not None:
         statement = statement.where(_C.category == request.category)
     return await _LATEST_FIRST.page(tx, statement, request, _ENTRIES, _to_entry)

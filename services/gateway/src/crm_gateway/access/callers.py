@@ -62,6 +62,7 @@ class KnownCallers:
             user_id=proof.user_id,
             roles=(found.role,),
             permissions=permissions_of((found.role,)),
+            own_only=found.own_only,
         )
 
     async def _of_key(self, key: str, address: str) -> Principal:

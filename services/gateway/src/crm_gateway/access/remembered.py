@@ -56,6 +56,11 @@ class Remembered(Generic[Key, Found]):
         self._found.pop(key, None)
         self._reading.pop(key, None)
 
+    def forget_those(self, are_meant: Callable[[Key], bool]) -> None:
+        """Read these anew next time."""
+        for key in [key for key in (*self._found, *self._reading) if are_meant(key)]:
+            self.forget(key)
+
     def forget_all(self) -> None:
         """Read everything anew."""
         self._found.clear()

@@ -34,6 +34,8 @@ PERMISSIONS = frozenset(
         "api_keys.read",
         "api_keys.manage",
         "audit.read",
+        "settings.read",
+        "settings.manage",
     }
 )
 """Every permission there is. A route that needs another one does not start."""

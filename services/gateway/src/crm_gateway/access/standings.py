@@ -15,6 +15,7 @@ from uuid import UUID
 from service_kit.database import Database, Transaction
 from service_kit.rows import Shape
 from shared_events.gateway.agent import Role
+from shared_events.gateway.company import AgentsSee
 
 from crm_gateway.access.remembered import Remembered
 from crm_gateway.api_keys import repository as api_keys
@@ -28,7 +29,8 @@ _CHANGED = "access_changed"
 _LOOK_SECONDS = 5.0
 
 _PERSON = """
-SELECT a.role, a.active, u.token_version FROM agents a JOIN users u ON u.id = a.id
+SELECT a.role, a.active, u.token_version, p.agents_see FROM agents a
+JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
 WHERE a.tenant_id = $1 AND a.id = $2
 """
 _OTHER_ADMIN = """
@@ -43,6 +45,12 @@ class Person:
     role: Role
     active: bool
     token_version: int
+    agents_see: AgentsSee
+
+    @property
+    def own_only(self) -> bool:
+        """Whether of sessions this person sees only their own, and those nobody has."""
+        return self.role == "agent" and self.agents_see == "own"
 
 
 _PEOPLE = Shape(Person)
@@ -75,6 +83,10 @@ class Standings:
     async def person_changed(self, tx: Transaction, user_id: UUID) -> None:
         """Have every process read the person anew once the transaction is committed."""
         await self._changed(tx, f"{tx.tenant_id}/{user_id}")
+
+    async def everybody_changed(self, tx: Transaction) -> None:
+        """The same for all people of the company."""
+        await self._changed(tx, f"{tx.tenant_id}/")
 
     async def api_key(self, key: str) -> ApiKeyRow | None:
         """The API key, unless it is unknown or has expired; raises UnavailableError."""
@@ -112,9 +124,11 @@ class Standings:
         self._forget(notice[-1])
 
     def _forget(self, subject: str) -> None:
-        tenant_id, _, user_id = subject.partition("/")
+        tenant_id, is_person, user_id = subject.partition("/")
         if user_id:
             self._people.forget((tenant_id, UUID(user_id)))
+        elif is_person:
+            self._people.forget_those(lambda who: who[0] == tenant_id)
         else:
             self._keys.forget(subject)
 

@@ -16,13 +16,21 @@ def _token_version() -> Any:
 
 
 class Project(Base, table=True):
-    """A company: its id is the tenant id of everything it owns."""
+    """A company: its id is the tenant id of everything it owns. How it works is in `company`."""
 
     __tablename__ = "projects"
 
     id: UUID = Field(primary_key=True)
     tenant_id: str = Field(max_length=255, unique=True)
     name: str = Field(max_length=255)
+    agents_see: str = Field(
+        default="all", max_length=20, sa_column_kwargs={"server_default": text("'all'")}
+    )
+    auto_assignment: str = Field(
+        default="off", max_length=20, sa_column_kwargs={"server_default": text("'off'")}
+    )
+    sessions_per_agent: int = Field(default=10, sa_column_kwargs={"server_default": text("10")})
+    settings_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

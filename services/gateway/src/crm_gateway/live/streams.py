@@ -73,9 +73,17 @@ class SharedPages:
         self._reading: dict[str, dict[object, asyncio.Task[Page]]] = defaultdict(dict)
 
     async def read(self, request: FollowEvents, principal: Principal, correlation_id: str) -> Page:
-        """The next page, of what this caller may see: that follows from its permissions alone."""
+        """The next page, of what this caller may see: that follows from its permissions, unless it
+        sees only its own."""
         under_way = self._reading[principal.tenant_id]
-        same = (principal.permissions, tuple(request.types), request.after)
+        whose = principal.user_id if principal.own_only else None
+        same = (
+            principal.permissions,
+            principal.own_only,
+            whose,
+            tuple(request.types),
+            request.after,
+        )
         if same not in under_way:
             reading = asyncio.create_task(self._ask(request, principal, correlation_id))
             under_way[same] = reading

@@ -130,10 +130,26 @@ class Endpoint:
                 address_of(http),
                 language_of(http),
             )
-            reply = await self._ask(request, call, idempotency_key(key), trace)
+            hidden = await self._hidden(request, call, trace)
+            reply = hidden or await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
             raise _refused(reply.problem)
         return self._answer(reply, http, principal)
+
+    async def _hidden(
+        self, request: BusRequest[Any], call: OwnCall, trace: Mapping[str, str]
+    ) -> Reply | None:
+        """Why the caller does not see what this is of, where its service could not know."""
+        if self.row.behind is None or not call.principal.own_only:
+            return None
+        named = {name: getattr(request, name) for name in self.row.parameters}
+        reply = await self.backing.bus.call(
+            self.row.behind.model_validate(named),
+            principal=call.principal,
+            correlation_id=call.correlation_id,
+            trace=trace,
+        )
+        return reply if reply.problem else None
 
     async def _ask(
         self,
@@ -248,7 +264,10 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)
         found.append(("idempotency_key", str | None, key))
-    if row.permission != PUBLIC and row.method != "GET" and row.from_path:
+    # What has no path of its own to tell it from others can be changed, but not made.
+    if row.permission != PUBLIC and (
+        row.method == "PATCH" or (row.method != "GET" and row.from_path)
+    ):
         about = "Refuse unless this is still the version."
         match = Header(default=None, alias="If-Match", description=about)
         found.append(("if_match", str | None, match))

@@ -28,6 +28,7 @@ from crm_gateway.agents import schemas as agents
 from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
+from crm_gateway.company import schemas as company
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -245,7 +246,13 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/sessions", "sessions.read", session.ListSessions),
     Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
     Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
-    Row("GET", "/sessions/{session_id}/notes", "notes.read", note.ListSessionNotes),
+    Row(
+        "GET",
+        "/sessions/{session_id}/notes",
+        "notes.read",
+        note.ListSessionNotes,
+        behind=session.GetSession,
+    ),
     Row("POST", "/sessions/{session_id}/assign", "sessions.update", session.AssignSession),
     Row(
         "GET",
@@ -256,6 +263,8 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/sessions/{session_id}/close", "sessions.update", session.CloseSession),
     Row("POST", "/sessions/{session_id}/reopen", "sessions.update", session.ReopenSession),
     Row("GET", "/reports/conversations", "reports.read", report.GetConversationReport),
+    Row("GET", "/settings", "settings.read", company.GetSettings),
+    Row("PATCH", "/settings", "settings.manage", company.UpdateSettings),
     Row("GET", "/agents", "agents.read", agents.ListAgents),
     Row("POST", "/agents", "agents.manage", agents.CreateAgent, 201),
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),

@@ -29,6 +29,7 @@ class Row:
     by piece, before this one is made of it, or what an archive holds beside what this one brings.
     `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
+    `behind`: who sees only their own sessions must see what this finds by the same path.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Row:
     live: bool = False
     pieces: type[Request[Any]] | None = None
     audited: bool = False
+    behind: type[Request[Any]] | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from shared_events.requests import Page
 from sqlalchemy import Uuid, any_, exists, false, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm_messaging import visibility
 from crm_messaging.conversations.models import Conversation
 from crm_messaging.conversations.repository import CONVERSATIONS
 from crm_messaging.replicas.repository import CONTACTS
@@ -97,7 +98,7 @@ async def page(
 
 
 def _matching(request: ListConversations, call: Call) -> AnySelect:
-    query = select(Conversation)
+    query = select(Conversation).where(*visibility.seen(call, "conversations"))
     if request.channel_id is not None:
         query = query.where(_C.channel_id == request.channel_id)
     if request.contact_id is not None:

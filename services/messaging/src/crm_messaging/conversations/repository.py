@@ -44,6 +44,22 @@ UPDATE conversations SET status = $3, assigned_agent_id = $4, session_id = $5, u
 WHERE tenant_id = $2 AND ($3 = 'active' OR session_id = $5) AND id = coalesce(
     (SELECT (threads ->> $6)::uuid FROM contact_refs WHERE tenant_id = $2 AND contact_id = $7), $1)
 """
+_GO_TO = """
+WITH theirs AS MATERIALIZED (
+    SELECT c.id, n.session_id, n.agent_id FROM (
+        SELECT n.*, coalesce(p.thread_id, n.conversation_id) AS thread_id
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[])
+            AS n(tenant_id, conversation_id, channel_id, contact_id, session_id, agent_id)
+        LEFT JOIN LATERAL (SELECT (threads ->> n.channel_id::text)::uuid AS thread_id
+            FROM contact_refs
+            WHERE tenant_id = n.tenant_id AND contact_id = n.contact_id LIMIT 1) AS p ON true
+        ORDER BY thread_id) AS n
+    CROSS JOIN LATERAL (SELECT id FROM conversations
+        WHERE id = n.thread_id AND tenant_id = n.tenant_id LIMIT 1 FOR UPDATE) AS c)
+UPDATE conversations c SET assigned_agent_id = theirs.agent_id, session_id = theirs.session_id,
+    status = 'active', updated_at = now()
+FROM theirs WHERE c.id = theirs.id
+"""
 _READ = """
 UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
     SELECT count(*) FROM messages WHERE conversation_id = $1 AND seq > $3 AND tenant_id = $2
@@ -149,4 +165,18 @@ async def follow(tx: Transaction, session: Session) -> None:
         session.id,
         str(session.channel_id),
         session.contact_id,
+    )
+
+
+async def go_to(tx: Transaction, sessions: Sequence[tuple[str, Session]]) -> None:
+    """Show in conversations who has their active sessions now, of many companies at once; the
+    sessions' locks are held."""
+    await tx.execute(
+        _GO_TO,
+        [tenant_id for tenant_id, _ in sessions],
+        [conversation_id(s.channel_id, str(s.contact_id)) for _, s in sessions],
+        [s.channel_id for _, s in sessions],
+        [s.contact_id for _, s in sessions],
+        [s.id for _, s in sessions],
+        [s.assigned_agent_id for _, s in sessions],
     )

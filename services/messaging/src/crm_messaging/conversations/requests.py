@@ -11,12 +11,13 @@ from shared_events.messaging.conversation import (
 )
 from shared_events.requests import Nothing, Page
 
+from crm_messaging import visibility
 from crm_messaging.conversations import listing, repository
 
 
 async def get_conversation(tx: Transaction, request: GetConversation, call: Call) -> Conversation:
     """Read one conversation; NotFoundError."""
-    del call
+    await visibility.check(tx, "conversation", request.conversation_id, call)
     row = await repository.get(tx, request.conversation_id)
     (conversation,) = await listing.resources(tx, [row])
     return conversation
@@ -34,6 +35,7 @@ async def read_conversation(tx: Transaction, request: ReadConversation, call: Ca
 
     NotFoundError when there is no such conversation. A place beyond the last message means it.
     """
+    await visibility.check(tx, "conversation", request.conversation_id, call)
     row = await repository.get(tx, request.conversation_id, lock=True)
     up_to = min(request.up_to_seq, row.seq)
     if up_to > row.read_seq:

@@ -4,16 +4,14 @@ What it costs depends on how many conversations and sessions there are, never on
 stay as they are. Rows are locked in the order docs/adr/0019-conversations.md gives.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from service_kit.database import Transaction
 from shared_events.messaging.session import Session
-from shared_events.messaging.summaries import ChannelSummary
 
 from crm_messaging.conversations.models import Conversation
 from crm_messaging.conversations.repository import CONVERSATIONS
-from crm_messaging.replicas.repository import CHANNELS
 from crm_messaging.sessions.repository import SESSIONS, resource
 
 Pair = tuple[str, UUID, UUID]
@@ -73,11 +71,6 @@ UPDATE conversations c SET contact_id = n.contact_id, updated_at = now(),
 FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS n(tenant_id, id, contact_id)
 WHERE c.id = n.id AND c.tenant_id = n.tenant_id
 """
-_CHANNELS = """
-SELECT h.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, channel_id)
-CROSS JOIN LATERAL (SELECT * FROM channel_refs
-    WHERE tenant_id = k.tenant_id AND channel_id = k.channel_id LIMIT 1) AS h
-"""
 
 
 async def identities(tx: Transaction, pairs: Sequence[Pair]) -> None:
@@ -116,16 +109,6 @@ async def point(
         [contact_id for _, contact_id in pointers],
         ended,
     )
-
-
-async def channels(
-    tx: Transaction, sessions: Sequence[tuple[str, Session]]
-) -> Mapping[tuple[str, UUID], ChannelSummary]:
-    """The channels of sessions, by tenant and id, as events show them."""
-    wanted = sorted({(tenant_id, session.channel_id) for tenant_id, session in sessions})
-    rows = await CHANNELS.find(tx, _CHANNELS, [t for t, _ in wanted], [c for _, c in wanted])
-    names = {(row.tenant_id, row.channel_id): row.name for row in rows}
-    return {key: ChannelSummary(id=key[1], name=names.get(key, "")) for key in wanted}
 
 
 def _arrays(pairs: Sequence[Pair]) -> tuple[list[str], list[UUID], list[UUID]]:

@@ -89,7 +89,7 @@ async def _follow(tx: Transaction, merges: Sequence[Merge]) -> None:
     await repository.point(tx, pointers, [session.id for _, session in ended])
     await replicas.CONTACTS.update(tx, winners, "threads")
     shown = held | {_key(ref): ref for ref in told}
-    channels = await repository.channels(tx, ended)
+    channels = await replicas.known_channels(tx, ((t, s.channel_id) for t, s in ended))
     for tenant_id, session in ended:
         whose = tenant_id, session.contact_id
         event = SessionClosed(

@@ -202,6 +202,8 @@ async def _store(
                 told = telling(message, receipt.status, conversation)
                 tx.outbox.add(told, session.id, tenant_id=tenant_id, cause=arrival.cause)
         stored.append(Said(tenant_id, message, arrival.data.chat_id))
+    if started:
+        await replicas.wake_assigner(tx, (a.tenant_id for a in arrivals))
     await repository.insert(tx, stored)
     await members.save(tx)
 

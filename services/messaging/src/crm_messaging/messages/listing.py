@@ -19,6 +19,7 @@ from shared_events.requests import ListQuery, Page
 from sqlalchemy import ColumnElement, Select, Uuid, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm_messaging import visibility
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.messages import models, repository
 from crm_messaging.messages.repository import MESSAGES
@@ -46,8 +47,7 @@ _FILTERS = ("session_id", "channel_id", "direction", "status", "content_type")
 
 async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> Page[Message]:
     """Find messages in the order they were said; WhatsApp's times tie within a second."""
-    del call
-    query = select(models.Message)
+    query = select(models.Message).where(*visibility.seen(call, "messages"))
     for column in _FILTERS:
         if (value := getattr(request, column)) is not None:
             query = query.where(_C[column] == value)
@@ -85,6 +85,7 @@ async def list_session_messages(
     tx: Transaction, request: ListSessionMessages, call: Call
 ) -> Page[Message]:
     """The messages of one session; NotFoundError when there is no such session."""
+    await visibility.check(tx, "session", request.session_id, call)
     await sessions.get(tx, request.session_id)
     return await list_messages(tx, request, call)
 
@@ -93,7 +94,7 @@ async def list_conversation_messages(
     tx: Transaction, request: ListConversationMessages, call: Call
 ) -> Page[Message]:
     """What was said in a conversation, from either end; NotFoundError when there is none."""
-    del call
+    await visibility.check(tx, "conversation", request.conversation_id, call)
     await conversations.get(tx, request.conversation_id)
     query = select(models.Message).where(_C.conversation_id == request.conversation_id)
     return await _page(tx, _NUMBERED[request.direction], query, request)

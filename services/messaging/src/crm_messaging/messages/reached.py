@@ -15,6 +15,7 @@ from shared_events.messaging.message import ListMessageReceipts, Message, Messag
 from shared_events.requests import Page
 from sqlalchemy import select
 
+from crm_messaging import visibility
 from crm_messaging.messages import models, repository
 from crm_messaging.messages.members import MEMBERS
 
@@ -53,7 +54,7 @@ async def list_receipts(
 
     In a chat of two that is what the message says itself, once there is anything to say.
     """
-    del call
+    await visibility.check(tx, "message", request.message_id, call)
     message, chat_id = await repository.said(tx, request.message_id)
     if message.direction == "inbound":
         return Page(data=[])

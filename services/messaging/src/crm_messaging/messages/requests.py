@@ -6,6 +6,7 @@ from service_kit.egress import Egress
 from service_kit.errors import InvalidError
 from shared_events.messaging.message import GetMessage, Message, SendMessage
 
+from crm_messaging import visibility
 from crm_messaging.messages import service
 from crm_messaging.messages.scheduled import service as scheduling
 
@@ -26,10 +27,11 @@ class Sending:
                 "url_not_allowed",
                 "The URL must be https, without user or password, and lead to a public address.",
             )
+        await visibility.check_talking(tx, request.contact_id, request.channel_id, call)
         return await service.send(tx, request, call.user_id, call.correlation_id)
 
 
 async def get_message(tx: Transaction, request: GetMessage, call: Call) -> Message:
     """Read one message; NotFoundError."""
-    del call
+    await visibility.check(tx, "message", request.message_id, call)
     return await scheduling.get(tx, request.message_id)

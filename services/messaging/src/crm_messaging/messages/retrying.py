@@ -7,6 +7,7 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
 from shared_events.messaging.message import Message, MessageQueued, RetryMessage
 
+from crm_messaging import visibility
 from crm_messaging.consent import asking as consent
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.changing import OUTCOME_UNKNOWN
@@ -27,6 +28,7 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, `contact_opted_out`, and
     for one that could not be queued at its time what `queue` raises.
     """
+    await visibility.check(tx, "message", request.message_id, call)
     waiting = await scheduling.locked(tx, request.message_id, call.expected_version)
     if waiting is not None:
         _refuse(waiting)

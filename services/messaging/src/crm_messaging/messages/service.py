@@ -115,6 +115,7 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
     if joined.opened:
         started = SessionStarted(session=session, contact=contact, channel=channel.summary)
         tx.outbox.add(started, session.id)
+        await replicas.wake_assigner(tx, [tx.tenant_id])
     turn = conversations.Turn(
         id=conversations.id_of(channel.summary.id, person, None),
         tenant_id=tx.tenant_id,

@@ -3,7 +3,7 @@
 from service_kit.service import Service
 from shared_events.channels import channel
 from shared_events.contacts import contact
-from shared_events.gateway import agent
+from shared_events.gateway import agent, company
 from shared_events.topology import MESSAGING_REPLICAS
 
 from crm_messaging.replicas import consumers
@@ -22,3 +22,4 @@ def add_to(service: Service) -> None:
     service.on(queue, channel.ChannelDeleted, consumers.on_channel_deleted, together=True)
     service.on(queue, agent.AgentCreated, consumers.on_agent_changed, together=True)
     service.on(queue, agent.AgentUpdated, consumers.on_agent_changed, together=True)
+    service.on(queue, company.SettingsUpdated, consumers.on_settings_updated)

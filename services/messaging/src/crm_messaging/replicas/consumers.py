@@ -21,9 +21,10 @@ from shared_events.contacts.contact import (
     Identity,
 )
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
+from shared_events.gateway.company import SettingsUpdated
 
 from crm_messaging.replicas import people, repository
-from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef
+from crm_messaging.replicas.models import AgentRef, ChannelRef, CompanyRef, ContactRef
 from crm_messaging.replicas.repository import ContactKey
 
 
@@ -134,14 +135,31 @@ async def on_channel_deleted(tx: Transaction, events: Sequence[Event[ChannelDele
 async def on_agent_changed(
     tx: Transaction, events: Sequence[Event[AgentCreated] | Event[AgentUpdated]]
 ) -> None:
-    """Copy who can be given sessions."""
+    """Copy who can be given sessions, and wake who gives and takes them."""
     for event in events:
         agent = event.data.agent
         copy = AgentRef(
             tenant_id=event.tenant_id,
             agent_id=agent.id,
             name=agent.name,
+            role=agent.role,
             active=agent.active,
             seq=event.body.aggregate_seq,
         )
         await repository.AGENTS.upsert(tx, [copy], newest="seq")
+    await tx.execute("SELECT pg_notify($1, '')", repository.ASSIGN)
+
+
+async def on_settings_updated(tx: Transaction, events: Sequence[Event[SettingsUpdated]]) -> None:
+    """Copy how sessions come to agents, and wake who sees to it."""
+    for event in events:
+        settings = event.data.settings
+        copy = CompanyRef(
+            tenant_id=event.tenant_id,
+            auto_assignment=settings.auto_assignment,
+            sessions_per_agent=settings.sessions_per_agent,
+            seq=event.body.aggregate_seq,
+        )
+        names = ("auto_assignment", "sessions_per_agent", "seq")
+        await repository.COMPANIES.upsert(tx, [copy], *names, newest="seq")
+    await repository.wake_assigner(tx, [event.tenant_id for event in events])

@@ -82,13 +82,32 @@ class ChannelRef(Base, table=True):
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 
 
+class CompanyRef(Base, table=True):
+    """How a company has sessions come to its agents; one that never said it has no row.
+
+    `last_agent_id` is who was given one last.
+    """
+
+    __tablename__ = "company_refs"
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    auto_assignment: str = Field(max_length=20)
+    sessions_per_agent: int
+    last_agent_id: UUID | None = None
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
+
+
 class AgentRef(Base, table=True):
     """Somebody a session can be assigned to."""
 
     __tablename__ = "agent_refs"
+    __table_args__ = (
+        Index("idx_agent_refs_gone", "tenant_id", "agent_id", postgresql_where=text("NOT active")),
+    )
 
     tenant_id: str = columns.tenant_id(primary_key=True)
     agent_id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
+    role: str | None = Field(default=None, max_length=20)
     active: bool
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)

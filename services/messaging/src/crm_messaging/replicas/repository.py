@@ -15,12 +15,22 @@ from shared_events.contacts.contact import Contact
 from shared_events.identity import IdentityKind, WhatsAppId
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
-from crm_messaging.replicas.models import AgentRef, ChannelRef, ContactRef, IdentityRef
+from crm_messaging.replicas.models import (
+    AgentRef,
+    ChannelRef,
+    CompanyRef,
+    ContactRef,
+    IdentityRef,
+)
 
 CONTACTS = Rows(ContactRef)
 IDENTITIES = Rows(IdentityRef)
 CHANNELS = Rows(ChannelRef)
 AGENTS = Rows(AgentRef)
+COMPANIES = Rows(CompanyRef)
+
+ASSIGN = "messaging_assign"
+"""NOTIFY channel: somebody may have to be given a session, or to have it taken."""
 
 ContactKey = tuple[str, UUID]
 """Tenant and contact."""
@@ -97,13 +107,30 @@ async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
 
 
 async def is_active_agent(tx: Transaction, agent_id: UUID) -> bool | None:
-    """Whether sessions can be given to this agent; None for one nobody has told of yet."""
+    """Whether sessions can be given to this agent; None for one nobody has told of yet.
+
+    It stays so until the commit: whoever learns of a deactivation waits for what was given before.
+    """
     active: bool | None = await tx.fetchval(
-        "SELECT active FROM agent_refs WHERE agent_id = $1 AND tenant_id = $2",
+        "SELECT active FROM agent_refs WHERE agent_id = $1 AND tenant_id = $2 FOR SHARE",
         agent_id,
         tx.tenant_id,
     )
     return active
+
+
+# Nobody is woken for a company that has nothing come by itself.
+_WAKE = f"""
+SELECT pg_notify('{ASSIGN}', '') FROM unnest($1::text[]) AS k(tenant_id)
+CROSS JOIN LATERAL (SELECT tenant_id FROM company_refs
+    WHERE tenant_id = k.tenant_id AND auto_assignment <> 'off' LIMIT 1) AS c LIMIT 1
+"""  # noqa: S608 - our own text
+
+
+async def wake_assigner(tx: Transaction, tenant_ids: Iterable[str]) -> None:
+    """With the commit, let sessions come to agents of these companies, where they do so by
+    themselves: one is nobody's now, or somebody has fewer."""
+    await tx.execute(_WAKE, sorted(set(tenant_ids)))
 
 
 async def remember_channels(
@@ -138,6 +165,25 @@ async def known_contacts(
         tx, _KNOWN_CONTACTS, [tenant for tenant, _ in wanted], [contact for _, contact in wanted]
     )
     return {(row.tenant_id, row.contact_id): row for row in rows}
+
+
+_KNOWN_CHANNELS = """
+SELECT h.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, channel_id)
+CROSS JOIN LATERAL (SELECT * FROM channel_refs
+    WHERE tenant_id = k.tenant_id AND channel_id = k.channel_id LIMIT 1) AS h
+"""
+
+
+async def known_channels(
+    tx: Transaction, channels: Iterable[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], ChannelSummary]:
+    """Channels, by tenant and id, as events show them, whether or not they still exist."""
+    wanted = sorted(set(channels))
+    rows = await CHANNELS.find(
+        tx, _KNOWN_CHANNELS, [tenant for tenant, _ in wanted], [channel for _, channel in wanted]
+    )
+    names = {(row.tenant_id, row.channel_id): row.name for row in rows}
+    return {key: ChannelSummary(id=key[1], name=names.get(key, "")) for key in wanted}
 
 
 async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:

@@ -18,6 +18,7 @@ def add_to(service: "Service", settings: "MessagingSettings") -> None:
     from shared_events.messaging import session
 
     from crm_messaging.sessions import requests
+    from crm_messaging.sessions.assigner import Assigner
     from crm_messaging.sessions.sweep import Sweep
 
     service.answer(session.GetSession, requests.get_session)
@@ -37,6 +38,7 @@ def add_to(service: "Service", settings: "MessagingSettings") -> None:
         check_seconds=settings.check_seconds,
     )
     service.background("sweep", sweep.run)
+    service.background("assigner", Assigner(service.database).run)
 
 
 def _add_workflows(service: "Service", settings: "MessagingSettings") -> "Lifecycles | None":

@@ -50,6 +50,18 @@ class Session(Base, table=True):
             *("tenant_id", "first_outbound_at"),
             postgresql_where=text("first_outbound_at IS NOT NULL"),
         ),
+        # Who has how many of those that go on.
+        Index(
+            "idx_sessions_held",
+            *("tenant_id", "assigned_agent_id"),
+            postgresql_where=text("status = 'active' AND assigned_agent_id IS NOT NULL"),
+        ),
+        # Who is nobody's, the oldest first.
+        Index(
+            "idx_sessions_unassigned",
+            *("tenant_id", "started_at", "id"),
+            postgresql_where=text("status = 'active' AND assigned_agent_id IS NULL"),
+        ),
         Index("idx_sessions_sweep", "started_at", postgresql_where=text("status = 'active'")),
         # Not on last_interaction_at: each message moves it, and would then write every index.
         Index("idx_sessions_due", "check_at", postgresql_where=text("status = 'active'")),
@@ -104,4 +116,7 @@ class SessionAssignment(Base, table=True):
     agent_id: UUID | None = None
     previous_agent_id: UUID | None = None
     assigned_by: UUID | None = None
+    reason: str = Field(
+        default="requested", max_length=50, sa_column_kwargs={"server_default": text("'requested'")}
+    )
     assigned_at: datetime = columns.stamped()

@@ -10,7 +10,7 @@ from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.ids import uuid7
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.session import Session, SessionAssignment, SessionStatus
+from shared_events.messaging.session import Session, SessionStatus
 
 from crm_messaging.sessions import models
 from crm_messaging.sessions.waiting import Talk
@@ -49,9 +49,12 @@ UPDATE sessions SET status = $2, ended_at = now(), end_reason = $3,
 WHERE id = $1 AND status = 'active' AND ($5::int IS NULL OR total_messages = $5)
 RETURNING *
 """
-# Its turn is at once: the sweep looks for its workflow, which ended with it.
+# Its turn is at once: the sweep looks for its workflow, which ended with it. Whoever has left since
+# has it no more.
 _REOPEN = """
 UPDATE sessions SET status = 'active', ended_at = NULL, end_reason = NULL, check_at = now(),
+    assigned_agent_id = (SELECT agent_id FROM agent_refs
+        WHERE tenant_id = $2 AND agent_id = assigned_agent_id AND active FOR SHARE),
     last_interaction_at = clock_timestamp(), reopen_count = reopen_count + 1,
     version = version + 1, updated_at = now()
 WHERE id = $1 AND tenant_id = $2 AND status <> 'active'
@@ -94,7 +97,6 @@ class Joined:
 
 
 SESSIONS = Rows(models.Session)
-ASSIGNMENTS = Rows(models.SessionAssignment)
 _SHOWN = tuple(Session.model_fields)
 
 
@@ -168,37 +170,6 @@ async def get(tx: Transaction, session_id: UUID, *, lock: bool = False) -> Sessi
     if session is None:
         raise NotFoundError("session")
     return session
-
-
-async def assign(
-    tx: Transaction, session: Session, agent_id: UUID | None, *, by: UUID | None
-) -> Session:
-    """Write who has the session, and that this was so decided; its lock is held."""
-    assignment = models.SessionAssignment(
-        id=uuid7(),
-        tenant_id=tx.tenant_id,
-        session_id=session.id,
-        agent_id=agent_id,
-        previous_agent_id=session.assigned_agent_id,
-        assigned_by=by,
-    )
-    await ASSIGNMENTS.insert(tx, [assignment])
-    row = await SESSIONS.first(
-        tx,
-        "UPDATE sessions SET assigned_agent_id = $2, version = version + 1, updated_at = now()"
-        " WHERE id = $1 RETURNING *",
-        session.id,
-        agent_id,
-    )
-    if row is None:
-        raise NotFoundError("session")
-    return resource(row)
-
-
-def assignment(row: models.SessionAssignment) -> SessionAssignment:
-    """One decision as customers see it."""
-    shown = {name: getattr(row, name) for name in SessionAssignment.model_fields}
-    return SessionAssignment.model_validate(shown)
 
 
 async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) -> str | None:

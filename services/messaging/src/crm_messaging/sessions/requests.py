@@ -21,8 +21,9 @@ from shared_events.messaging.session import (
 from shared_events.requests import Page
 from sqlalchemy import false, select, text
 
+from crm_messaging import visibility
 from crm_messaging.replicas import repository as replicas
-from crm_messaging.sessions import models, repository, service
+from crm_messaging.sessions import assigning, models, repository, service
 from crm_messaging.sessions.repository import SESSIONS
 
 _C = SESSIONS.table.c
@@ -32,7 +33,7 @@ _NEWEST_FIRST = Order(
     tenant=_C.tenant_id,
     descending=True,
 )
-_A = repository.ASSIGNMENTS.table.c
+_A = assigning.ASSIGNMENTS.table.c
 _LAST_ASSIGNED = Order(
     "assignments",
     [(_A.assigned_at, AwareDatetime), (_A.id, UUID)],
@@ -43,13 +44,13 @@ _LAST_ASSIGNED = Order(
 
 async def get_session(tx: Transaction, request: GetSession, call: Call) -> Session:
     """Read one session; NotFoundError."""
-    del call
+    await visibility.check(tx, "session", request.session_id, call)
     return await repository.get(tx, request.session_id)
 
 
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
     """Find sessions, newest first; `me` is whoever asks."""
-    query = select(models.Session)
+    query = select(models.Session).where(*visibility.seen(call, "sessions"))
     # Spelled out, as the partial index has it: a value of the statement would fit none.
     if request.status == "active":
         query = query.where(text("sessions.status = 'active'"))
@@ -81,13 +82,18 @@ async def list_contact_sessions(
 
 async def assign_session(tx: Transaction, request: AssignSession, call: Call) -> Session:
     """Give a session to an agent, or to nobody."""
-    expected = "expected_assignee_id" in request.model_fields_set
+    await visibility.check(tx, "session", request.session_id, call)
+    expected: set[UUID | None] | None = None
+    if "expected_assignee_id" in request.model_fields_set:
+        expected = {request.expected_assignee_id}
+    elif call.principal.own_only:  # whoever has taken it meanwhile keeps it
+        expected = {None, call.user_id}
     return await service.assign(
         tx,
         request.session_id,
         request.agent_id,
         expected_version=call.expected_version,
-        expected_assignees={request.expected_assignee_id} if expected else None,
+        expected_assignees=expected,
         by=call.user_id,
     )
 
@@ -96,16 +102,15 @@ async def list_assignments(
     tx: Transaction, request: ListSessionAssignments, call: Call
 ) -> Page[SessionAssignment]:
     """Who had a session, newest first; NotFoundError when there is no such session."""
-    del call
+    await visibility.check(tx, "session", request.session_id, call)
     await repository.get(tx, request.session_id)
     query = select(models.SessionAssignment).where(_A.session_id == request.session_id)
-    return await _LAST_ASSIGNED.page(
-        tx, query, request, repository.ASSIGNMENTS, repository.assignment
-    )
+    return await _LAST_ASSIGNED.page(tx, query, request, assigning.ASSIGNMENTS, assigning.shown)
 
 
 async def reopen_session(tx: Transaction, request: ReopenSession, call: Call) -> Session:
     """Let a session that ended go on."""
+    await visibility.check(tx, "session", request.session_id, call)
     return await service.reopen(tx, request.session_id, expected_version=call.expected_version)
 
 
@@ -117,6 +122,7 @@ class SessionClosing:
 
     async def close_session(self, tx: Transaction, request: CloseSession, call: Call) -> Session:
         """End a session; one that has ended already is answered unchanged."""
+        await visibility.check(tx, "session", request.session_id, call)
         session = await service.close(
             tx,
             request.session_id,

@@ -8,7 +8,6 @@ from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
 from shared_events.messaging.session import (
     Session,
-    SessionAssigned,
     SessionClosed,
     SessionExpired,
     SessionReopened,
@@ -16,7 +15,8 @@ from shared_events.messaging.session import (
 
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.replicas import repository as replicas
-from crm_messaging.sessions import repository
+from crm_messaging.sessions import assigning, repository
+from crm_messaging.sessions.assigning import Assignment
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
 
 SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed", "merged"})
@@ -51,6 +51,8 @@ async def end(
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     event = SessionExpired if expires else SessionClosed
     tx.outbox.add(event(session=session, contact=contact, channel=channel), session.id)
+    if session.assigned_agent_id is not None:
+        await replicas.wake_assigner(tx, [tx.tenant_id])
     return session
 
 
@@ -90,6 +92,7 @@ async def reopen(tx: Transaction, session_id: UUID, *, expected_version: int | N
     await conversations.follow(tx, reopened)
     contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
     tx.outbox.add(SessionReopened(session=reopened, contact=contact, channel=channel), session.id)
+    await replicas.wake_assigner(tx, [tx.tenant_id])
     return reopened
 
 
@@ -128,16 +131,6 @@ async def assign(
             "There is no such active agent.",
             may_come=is_active is None,
         )
-    assigned = await repository.assign(tx, session, agent_id, by=by)
-    await conversations.follow(tx, assigned)
-    contact, channel = await replicas.summaries(tx, session.contact_id, session.channel_id)
-    tx.outbox.add(
-        SessionAssigned(
-            session=assigned,
-            contact=contact,
-            channel=channel,
-            previous_agent_id=session.assigned_agent_id,
-        ),
-        session.id,
-    )
+    one = Assignment(tx.tenant_id, session, agent_id, "requested", by)
+    (assigned,) = await assigning.assign(tx, [one])
     return assigned

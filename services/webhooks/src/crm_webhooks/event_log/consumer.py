@@ -15,6 +15,7 @@ from service_kit.rows import Rows
 from shared_events.contacts.erasure import ErasureStarted
 
 from crm_webhooks.deliveries.trace import trace_headers
+from crm_webhooks.event_log import holders
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
@@ -38,6 +39,10 @@ async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     places = {head["tenant_id"]: count(head["seq"] - told[head["tenant_id"]] + 1) for head in heads}
     rows = [_logged(event, next(places[event.tenant_id])) for event in events]
     await _LOG.insert(tx, rows, unless="(event_id)")
+    try:
+        await holders.follow(tx, rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PoisonError("invalid_event", type(error).__name__) from None
 
 
 def _kept(event_type: str, data: Any) -> Any:

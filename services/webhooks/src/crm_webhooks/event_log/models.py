@@ -63,3 +63,18 @@ class Head(Base, table=True):
     purged: int = Field(
         default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0"))
     )
+
+
+class SessionHolder(Base, table=True):
+    """Who has a session, as its newest event says: nobody where `agent_id` is null.
+
+    `version` is the session's, by which the newest is known. Rows are kept as long as sessions are:
+    for good.
+    """
+
+    __tablename__ = "session_holders"
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    session_id: UUID = Field(primary_key=True)
+    agent_id: UUID | None = None
+    version: int

@@ -1,6 +1,7 @@
 """The requests about the feed (`shared_events.webhooks.event`)."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
@@ -28,18 +29,18 @@ async def list_events(tx: Transaction, request: ListEvents, call: Call) -> Event
 
     Raises InvalidError for a type that nobody publishes, and what `feed.page` does.
     """
-    return await feed.page(tx, request, _wanted(request.types, call))
+    return await feed.page(tx, request, _wanted(request.types, call), _own(call))
 
 
 async def follow(tx: Transaction, request: FollowEvents, call: Call) -> FollowedPage:
     """What has come since, as `list_events` shows it."""
-    return await feed.since(tx, request, _wanted(request.types, call))
+    return await feed.since(tx, request, _wanted(request.types, call), _own(call))
 
 
 async def get(tx: Transaction, request: GetEvent, call: Call) -> EventWithJourney:
     """One event with its journey; raises NotFoundError, also when the caller may not see it."""
     granted = call.principal.permissions
-    event = await feed.event(tx, request.event_id, list(visible(granted)))
+    event = await feed.event(tx, request.event_id, list(visible(granted)), _own(call))
     may_see = permits(granted, "webhooks.read")
     deliveries = await of_events(tx, request.event_id) if may_see else None
     told = await journey.of_event(tx, request.event_id, deliveries)
@@ -56,3 +57,8 @@ def _wanted(patterns: Sequence[str], call: Call) -> list[str]:
     check_event_types(patterns, "types")
     seen = visible(call.principal.permissions)
     return [one for one in seen if wants(patterns or ["*"], one)]
+
+
+def _own(call: Call) -> UUID | None:
+    """The agent that sees only what is its own; None for who sees all."""
+    return call.user_id if call.principal.own_only else None

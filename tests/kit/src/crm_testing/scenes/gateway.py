@@ -22,7 +22,7 @@ from crm_gateway.settings import GatewaySettings
 from fastapi import FastAPI
 from service_kit.database import Database
 from service_kit.request_client import RequestClient
-from shared_events.requests import Principal, Reply
+from shared_events.requests import Principal, Problem, Reply
 from shared_events.requests import Request as BusRequest
 from starlette.requests import HTTPConnection
 
@@ -32,16 +32,19 @@ ID = str(uuid4())
 
 
 class Bus(RequestClient):
-    """Keeps what is asked, and answers nothing."""
+    """Keeps what is asked, and answers nothing, but for what it is to refuse."""
 
     def __init__(self) -> None:
         super().__init__("amqp://nobody", SIGNATURES)
         self.asked: list[BusRequest[Any]] = []
         self.said: dict[str, Any] = {}
+        self.refuses: dict[type[BusRequest[Any]], Problem] = {}
 
     async def call(self, request: BusRequest[Any], **said: Any) -> Reply:
         self.asked.append(request)
         self.said = said
+        if problem := self.refuses.get(type(request)):
+            return Reply(problem=problem)
         return Reply(value={"id": ID, "version": 3})
 
 

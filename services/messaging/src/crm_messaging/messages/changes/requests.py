@@ -20,6 +20,7 @@ from shared_events.messaging.message import (
 from shared_events.requests import Nothing, Page
 from sqlalchemy import select
 
+from crm_messaging import visibility
 from crm_messaging.messages import repository as messages
 from crm_messaging.messages.changes import models, service
 from crm_messaging.messages.changes.repository import VERSIONS
@@ -41,6 +42,7 @@ async def edit_message(tx: Transaction, request: EditMessage, call: Call) -> Mes
     """Replace the text of a message of ours, or when it is sent, while it waits for that."""
     if not request.content and request.send_at is None:
         raise InvalidError.field("content", "missing", "Nothing is to be changed.")
+    await visibility.check(tx, "message", request.message_id, call)
     waiting = await scheduled.locked(tx, request.message_id, call.expected_version)
     if waiting is not None:
         return await scheduled.edit(tx, waiting, request.content, request.send_at)
@@ -52,6 +54,7 @@ async def edit_message(tx: Transaction, request: EditMessage, call: Call) -> Mes
 
 async def delete_message(tx: Transaction, request: DeleteMessage, call: Call) -> Nothing:
     """Take a message of ours back, or keep it from being sent."""
+    await visibility.check(tx, "message", request.message_id, call)
     waiting = await scheduled.locked(tx, request.message_id, call.expected_version)
     if waiting is not None:
         await scheduled.cancel(tx, waiting)
@@ -62,11 +65,13 @@ async def delete_message(tx: Transaction, request: DeleteMessage, call: Call) ->
 
 async def react_to_message(tx: Transaction, request: ReactToMessage, call: Call) -> Message:
     """React to a message in the company's name."""
+    await visibility.check(tx, "message", request.message_id, call)
     return await service.react(tx, request.message_id, request.emoji, call)
 
 
 async def remove_reaction(tx: Transaction, request: RemoveReaction, call: Call) -> Nothing:
     """Take the company's reaction back; none is none already."""
+    await visibility.check(tx, "message", request.message_id, call)
     await service.react(tx, request.message_id, "", call)
     return Nothing()
 
@@ -75,7 +80,7 @@ async def list_versions(
     tx: Transaction, request: ListMessageVersions, call: Call
 ) -> Page[MessageVersion]:
     """What a message said, oldest first; NotFoundError when there is no such message."""
-    del call
+    await visibility.check(tx, "message", request.message_id, call)
     await messages.get(tx, request.message_id)
     query = select(models.MessageVersion).where(_C.message_id == request.message_id)
     return await _OLDEST_FIRST.page(tx, query, request, VERSIONS, _version)

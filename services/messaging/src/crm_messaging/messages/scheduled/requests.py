@@ -12,6 +12,7 @@ from shared_events.messaging.scheduled import CancelScheduledMessage, ListSchedu
 from shared_events.requests import Nothing, Page
 from sqlalchemy import select
 
+from crm_messaging import visibility
 from crm_messaging.messages import repository as messages
 from crm_messaging.messages.scheduled import models, repository, service
 from crm_messaging.messages.scheduled.repository import SCHEDULED
@@ -26,8 +27,9 @@ async def list_scheduled(
     tx: Transaction, request: ListScheduledMessages, call: Call
 ) -> Page[Message]:
     """Find messages that were not queued, the next to be sent first."""
-    del call
-    query = select(models.ScheduledMessage).where(_C.status == request.status)
+    query = select(models.ScheduledMessage).where(
+        _C.status == request.status, *visibility.seen(call, "scheduled_messages")
+    )
     for column in ("contact_id", "channel_id"):
         if (value := getattr(request, column)) is not None:
             query = query.where(_C[column] == value)
@@ -36,6 +38,7 @@ async def list_scheduled(
 
 async def cancel_scheduled(tx: Transaction, request: CancelScheduledMessage, call: Call) -> Nothing:
     """Keep a message from being sent; NotFoundError, ConflictError for one that is queued."""
+    await visibility.check(tx, "message", request.message_id, call)
     message = await service.locked(tx, request.message_id, call.expected_version)
     if message is None:
         await messages.get(tx, request.message_id)

@@ -1,0 +1,35 @@
+"""How a company works: what it set for all its people."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared_events.envelope import Contract, EventData
+
+AgentsSee = Literal["all", "own"]
+AutoAssignment = Literal["off", "round_robin", "least_busy"]
+SessionsPerAgent = Annotated[int, Field(ge=1, le=1000)]
+
+
+class CompanySettings(Contract):
+    """How a company works.
+
+    `agents_see`: which sessions, with all that is said in them, who has the role `agent` sees:
+    `all`, or `own`, which are those the agent has and those nobody has. `auto_assignment`: how
+    active sessions that nobody has come to active agents by themselves, the oldest first: not at
+    all, to one agent after the other (`round_robin`), or to who has the fewest (`least_busy`);
+    nobody is given more than `sessions_per_agent` that way.
+    """
+
+    agents_see: AgentsSee
+    auto_assignment: AutoAssignment
+    sessions_per_agent: SessionsPerAgent
+    version: int
+    updated_at: datetime
+
+
+class SettingsUpdated(EventData, type="settings.updated", aggregate="company"):
+    """A company changed how it works."""
+
+    settings: CompanySettings
