@@ -164,12 +164,12 @@ class Tenant:
 
         return await eventually(complete, f"{count} messages", seconds=seconds, every=0.2)
 
-    async def journey(self, message_id: str, what: str) -> Json:
-        """A message's journey, once it has such a hop and the message waits for nothing."""
+    async def journey(self, message_id: str, *whats: str) -> Json:
+        """A message's journey, once it has all these hops and the message waits for nothing."""
 
         async def look() -> Json | None:
             found: Json = await self.get(f"/messages/{message_id}/journey")
-            there = what in {hop["what"] for hop in found["hops"]}
+            there = set(whats) <= {hop["what"] for hop in found["hops"]}
             return found if there and found["waiting_for"] is None else None
 
-        return await eventually(look, f"hop {what}")
+        return await eventually(look, f"journey by {', '.join(whats)}")

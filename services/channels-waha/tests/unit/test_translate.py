@@ -45,6 +45,7 @@ class TestExamples:
         assert message.external_id == expected["external_key"]
         assert message.direction == expected["direction"]
         assert message.content_type == expected["content_type"]
+        assert message.received_at == RECEIVED_AT
         found = {
             "text": message.content,
             "chat_id": message.chat_id,
