@@ -16,6 +16,7 @@ from shared_events.contacts.contact_list import CreateContactList, PutOnList
 from shared_events.contacts.erasure import ApproveErasure, RequestErasure
 from shared_events.contacts.merge import MergeContacts
 from shared_events.contacts.note import CreateNote
+from shared_events.contacts.opt_out import PutOptOut
 from shared_events.contacts.subject_export import (
     CreateSubjectExport,
     GetSubjectExport,
@@ -48,7 +49,8 @@ async def person(company: Shop, name: str) -> UUID:
     await company.value(CreateTracking(contact_id=contact_id, source="other", campaign=name))
     static = await company.value(CreateContactList(name=f"Lista {name}"))
     await company.value(PutOnList(list_id=UUID(static["id"]), contact_ids=[contact_id]))
-    await told_of(company, "contact.updated", "note.added", "tracking.created")
+    await company.value(PutOptOut(contact_id=contact_id, channel_id="all", reason=name))
+    await told_of(company, "contact.updated", "note.added", "tracking.created", "contact.opted_out")
     return contact_id
 
 
@@ -144,8 +146,8 @@ class TestSubjectExport:
 
         found = await files(company, export_id)
         assert {file: len(entries) for file, entries in found.items()} == {
-            **{"contact": 1, "notes": NOTES, "trackings": 1, "moves": 1, "lists": 1},
-            "timeline": waiting["done"] - NOTES - 4,
+            **{"contact": 1, "notes": NOTES, "trackings": 1, "moves": 1, "lists": 1, "opt_outs": 1},
+            "timeline": waiting["done"] - NOTES - 5,
         }
         (contact,) = found["contact"]
         assert (contact["id"], contact["custom_fields"]) == (str(hers), {"cpf": "Ana"})

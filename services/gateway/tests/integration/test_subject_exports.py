@@ -137,7 +137,13 @@ class TestArchive:
         assert archive.testzip() is None
         assert archive.namelist() == [
             *("contact.json", "notes.json", "timeline.json", "trackings.json", "moves.json"),
-            *("lists.json", "conversations.json", "sessions.json", "scheduled.json"),
+            *(
+                "lists.json",
+                "opt_outs.json",
+                "conversations.json",
+                "sessions.json",
+                "scheduled.json",
+            ),
             *("messages.json", f"media/{picture}.png"),
         ]
         assert json.loads(archive.read("contact.json")) == {"name": "Ana\nSouza"}
