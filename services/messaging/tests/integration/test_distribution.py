@@ -208,7 +208,7 @@ async def test_a_batch_costs_the_same_for_one_company_and_for_many(database: Dat
         tenants = sorted(office.scene.tenant_id for office in offices)
         async with database.tenants(tenants) as tx:
             with counting(tx) as asked:
-                assert await distribution._distribute(tx, tenants) == companies
+                assert await distribution.distribute(tx, tenants) == companies
                 await tx.write_events()
         return len(asked)
 

@@ -62,10 +62,11 @@ async def once(database: Database) -> tuple[int, bool]:
     if not leavers:
         return 0, False
     async with database.tenants(sorted({leaver.tenant_id for leaver in leavers})) as tx:
-        return await _take(tx, leavers), True
+        return await take(tx, leavers), True
 
 
-async def _take(tx: Transaction, leavers: Sequence[Leaver]) -> int:
+async def take(tx: Transaction, leavers: Sequence[Leaver]) -> int:
+    """Take a batch of sessions from these, if they are still gone; returns how many."""
     found = await tx.fetch(
         _TAKE, [one.tenant_id for one in leavers], [one.agent_id for one in leavers], BATCH
     )

@@ -95,10 +95,14 @@ async def once(database: Database) -> tuple[int, bool]:
     if not needy:
         return 0, False
     async with database.tenants(sorted(one.tenant_id for one in needy)) as tx:
-        return await _distribute(tx, [one.tenant_id for one in needy]), True
+        return await distribute(tx, [one.tenant_id for one in needy]), True
 
 
-async def _distribute(tx: Transaction, tenant_ids: Sequence[str]) -> int:
+async def distribute(tx: Transaction, tenant_ids: Sequence[str]) -> int:
+    """Give sessions of these companies to their agents; returns how many.
+
+    A company that another process distributes for at this moment is left to it.
+    """
     held = await COMPANIES.find(tx, _HOLD, tenant_ids)
     companies = [one for one in held if one.auto_assignment != "off"]
     these = [c.tenant_id for c in companies], [c.sessions_per_agent for c in companies]
