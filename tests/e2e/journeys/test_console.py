@@ -1,6 +1,7 @@
 """The console, before the whole platform: it shows what comes, and what it writes goes out."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import httpx
@@ -26,15 +27,15 @@ async def console(platform: Platform) -> AsyncIterator[FastAPI]:
         yield app
 
 
-async def browser(console: FastAPI, tenant: Tenant) -> httpx.AsyncClient:
+@asynccontextmanager
+async def browser(console: FastAPI, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
     """One of the company's people, logged in."""
-    client = httpx.AsyncClient(
-        transport=httpx.ASGITransport(console), base_url=ORIGIN, headers={"Origin": ORIGIN}
-    )
-    form = {"email": tenant.email, "password": PASSWORD}
-    answer = await client.post("/login", data=form)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    return client
+    transport, headers = httpx.ASGITransport(console), {"Origin": ORIGIN}
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as client:
+        form = {"email": tenant.email, "password": PASSWORD}
+        answer = await client.post("/login", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        yield client
 
 
 async def told(page: Reader, change: str) -> None:
@@ -54,7 +55,7 @@ async def test_a_customer_is_seen_without_reload_and_answered(
         }
     channel = await tenant.channel(waha)
     other = await Tenant(platform.gateway_url).register()
-    async with await browser(console, tenant) as ours, await browser(console, other) as theirs:
+    async with browser(console, tenant) as ours, browser(console, other) as theirs:
         cookie = {"Cookie": f"{COOKIE}={ours.cookies[COOKIE]}"}
         async with Reader(console, "/live", cookie, below="") as page:
             await told(page, "fresh")
