@@ -21,10 +21,11 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, media, traffic
+from shared_events.channels import channel, history, media, traffic
 from shared_events.contacts import contact, erasure, merge
 from shared_events.envelope import EventData
 from shared_events.gateway import agent
+from shared_events.keys import topic_matches
 from shared_events.messaging import message, session
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
@@ -223,6 +224,18 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
     service=MESSAGING,
     ordered_by=_AGGREGATE,
 )
+# History has queues of its own and is taken a page at a time: live traffic never stands behind it.
+MESSAGING_HISTORY, CONTACTS_HISTORY = (
+    EventQueue(
+        f"{service.noun}.history",
+        DOMAIN_EVENTS,
+        _keys(history.ChannelHistoryRead),
+        service=service,
+        in_batches=False,
+        ordered_by=_AGGREGATE,
+    )
+    for service in (MESSAGING, CONTACTS)
+)
 MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",
     DOMAIN_EVENTS,
@@ -286,10 +299,9 @@ QUEUES = (
     WAHA_MESSAGES,
     WAHA_NOTICES,
     CHANNELS_OUTBOUND,
-    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
-    *(CONTACTS_CHANNEL_EVENTS, CONTACT_ENRICHMENT, CONTACTS_TIMELINE, CONTACT_WEBHOOK),
-    WEBHOOKS_DELIVERY,
-    DOMAIN_EVENTS_ALL,
+    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_HISTORY, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
+    *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
+    *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL),
     *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
 )
 
@@ -373,17 +385,6 @@ def _reaches(event_type: str, queue: EventQueue) -> bool:
         if any(s.name in fed and topic_matches(k, event_type) for s, k in exchange.sources):
             fed.add(exchange.name)
     return queue.exchange.name in fed and any(topic_matches(k, event_type) for k in queue.keys)
-
-
-def topic_matches(pattern: str, key: str) -> bool:
-    """AMQP topic matching: `*` is one word, a final `#` any number of words."""
-    words, wanted = key.split("."), pattern.split(".")
-    if wanted[-1] == "#":
-        wanted = wanted[:-1]
-        words = words[: len(wanted)]
-    return len(words) == len(wanted) and all(
-        w in ("*", k) for w, k in zip(wanted, words, strict=True)
-    )
 
 
 def queues_told(service: ServiceName) -> Iterator[EventQueue]:

@@ -2,9 +2,10 @@ import pytest
 from shared_events import topology
 from shared_events.contracts.documents import all_documents
 from shared_events.envelope import EventData
+from shared_events.keys import topic_matches
 from shared_events.registry import BY_TYPE, PUBLIC
 from shared_events.services import SERVICES
-from shared_events.topology import EventQueue, events_of, topic_matches
+from shared_events.topology import EventQueue, events_of
 
 EVENTS = tuple(BY_TYPE.values())
 INTERNAL = tuple(event for event in EVENTS if not event.public)

@@ -7,6 +7,7 @@ from shared_events.services import MESSAGING
 from crm_messaging import (
     conversations,
     erasures,
+    history,
     merging,
     messages,
     replicas,
@@ -22,6 +23,7 @@ def create_service(settings: MessagingSettings) -> Service:
     replicas.add_to(service)
     merging.add_to(service)
     messages.add_to(service, settings)
+    history.add_to(service)
     conversations.add_to(service)
     sessions.add_to(service, settings)
     erasures.add_to(service)

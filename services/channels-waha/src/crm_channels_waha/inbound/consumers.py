@@ -92,16 +92,20 @@ def _received_at(value: str) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Understood:
+class Understood:
+    """What a raw event means, and whose it is."""
+
     incoming: Incoming[WahaEvent]
     meaning: Translation
 
     @property
     def tenant_id(self) -> str:
+        """Whose it is."""
         return self.incoming.tenant_id
 
     @property
     def channel_id(self) -> UUID:
+        """The channel that heard it."""
         return self.incoming.body.channel_id
 
 
@@ -114,8 +118,8 @@ class WahaInbox:
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
         rows = await channels.find_many(tx, {_channel(e) for e in events})
-        listeners = {channel: _listener(row) for channel, row in rows.items()}
-        understood: list[_Understood] = []
+        listeners = {channel: listener_of(row) for channel, row in rows.items()}
+        understood: list[Understood] = []
         kept: list[RawEvent] = []
         for incoming in events:
             outcome = _understand(incoming.body, listeners.get(_channel(incoming)))
@@ -123,11 +127,11 @@ class WahaInbox:
                 kept.append(_raw_event(incoming, outcome))
                 _count(incoming.body.event, outcome.outcome)
             else:
-                understood.append(_Understood(incoming, outcome))
+                understood.append(Understood(incoming, outcome))
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
-        understood = await self._recognise(tx, understood)
-        ours = await confirm(tx, [e for one in understood if (e := _echo(one))])
+        understood = await recognise(tx, understood)
+        ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
             tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
         )
@@ -158,18 +162,17 @@ class WahaInbox:
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
 
-    async def _recognise(
-        self, tx: Transaction, understood: Sequence[_Understood]
-    ) -> list[_Understood]:
-        """Remember who hides behind which LID, and add the phones known of those unnamed."""
-        seen: list[LidSeen] = []
-        for one in understood:
-            if person := _person(one.meaning):
-                by_kind = {i.kind: i.value for i in person.identities}
-                if lid := by_kind.get("lid"):
-                    seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
-        phones = await repository.learn_lids(tx, seen)
-        return [_strengthened(one, phones) for one in understood]
+
+async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[Understood]:
+    """Remember who hides behind which LID, and add the phones known of those unnamed."""
+    seen: list[LidSeen] = []
+    for one in understood:
+        if person := _person(one.meaning):
+            by_kind = {i.kind: i.value for i in person.identities}
+            if lid := by_kind.get("lid"):
+                seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
+    phones = await repository.learn_lids(tx, seen)
+    return [_strengthened(one, phones) for one in understood]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ def _channel(incoming: Incoming[WahaEvent]) -> ChannelKey:
     return incoming.tenant_id, incoming.body.channel_id
 
 
-def _tell(tx: Transaction, one: _Understood, data: EventData, chat_id: str) -> None:
+def _tell(tx: Transaction, one: Understood, data: EventData, chat_id: str) -> None:
     """Say what was understood, in its place among the chat's events."""
     tx.outbox.add(
         data,
@@ -206,7 +209,8 @@ def _tell(tx: Transaction, one: _Understood, data: EventData, chat_id: str) -> N
     )
 
 
-def _listener(row: ChannelRow) -> Listener:
+def listener_of(row: ChannelRow) -> Listener:
+    """What translating needs to know of a channel."""
     return Listener(
         row.id,
         row.name,
@@ -245,7 +249,7 @@ def _person(meaning: Translation) -> Person | None:
     return None
 
 
-def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood:
+def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
     """What was said with the phone of a person seen by hidden id alone, if it is known."""
     person = _person(one.meaning)
     first = person.identities[0] if person else None
@@ -264,7 +268,7 @@ def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood
     return one
 
 
-def _echo(one: _Understood) -> Echo | None:
+def echo_of(one: Understood) -> Echo | None:
     """What an event proves of a message of ours: that WhatsApp has it."""
     cause = one.incoming.cause
     match one.meaning:
@@ -294,7 +298,7 @@ def _echo(one: _Understood) -> Echo | None:
     return None
 
 
-def _change_seen(place: int, one: _Understood) -> ChangeSeen | None:
+def _change_seen(place: int, one: Understood) -> ChangeSeen | None:
     """What an event tells of our own number's doing to a message: perhaps we asked for it."""
     kind: ChangeKind
     match one.meaning:
