@@ -109,6 +109,14 @@ class Understood:
         return self.incoming.body.channel_id
 
 
+@dataclass(frozen=True, slots=True)
+class RawOutcome:
+    """Why an event is kept raw."""
+
+    outcome: str
+    reason: str
+
+
 class WahaInbox:
     """Applies raw events. Whose they are goes wherever they go: into every look-up and row."""
 
@@ -123,13 +131,39 @@ class WahaInbox:
         kept: list[RawEvent] = []
         for incoming in events:
             outcome = _understand(incoming.body, listeners.get(_channel(incoming)))
-            if isinstance(outcome, _Raw):
+            if isinstance(outcome, RawOutcome):
                 kept.append(_raw_event(incoming, outcome))
                 _count(incoming.body.event, outcome.outcome)
             else:
                 understood.append(Understood(incoming, outcome))
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
+        await self._apply(tx, understood, rows)
+
+    async def replay(
+        self, tx: Transaction, channel: ChannelRow, events: Sequence[Incoming[WahaEvent]]
+    ) -> list[RawOutcome | None]:
+        """Read events of a channel anew, as if they came now; what became of each.
+
+        None for one that became a domain event. Whatever was told of it before is not doubled:
+        messages are known by their ids, receipts only rise, states go by WAHA's time.
+        """
+        listener = listener_of(channel)
+        outcomes = [_understand(incoming.body, listener) for incoming in events]
+        understood = [
+            Understood(incoming, outcome)
+            for incoming, outcome in zip(events, outcomes, strict=True)
+            if not isinstance(outcome, RawOutcome)
+        ]
+        await self._apply(tx, understood, {(channel.tenant_id, channel.id): channel})
+        return [outcome if isinstance(outcome, RawOutcome) else None for outcome in outcomes]
+
+    async def _apply(
+        self,
+        tx: Transaction,
+        understood: Sequence[Understood],
+        rows: Mapping[ChannelKey, ChannelRow],
+    ) -> None:
         understood = await recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
@@ -175,24 +209,18 @@ async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[U
     return [_strengthened(one, phones) for one in understood]
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    outcome: str
-    reason: str
-
-
-def _understand(event: WahaEvent, listener: Listener | None) -> Translation | _Raw:
+def _understand(event: WahaEvent, listener: Listener | None) -> Translation | RawOutcome:
     if listener is None:
-        return _Raw("unhandled", "unknown channel")
+        return RawOutcome("unhandled", "unknown channel")
     try:
         meaning = translate(read_object(event.raw), listener, event.received_at)
     except UnreadableError as error:
-        return _Raw("unreadable", str(error))
+        return RawOutcome("unreadable", str(error))
     except Exception as error:
         # A shape nobody foresaw must not hold up the others; the bytes are kept.
         log.exception("waha_event_unreadable", waha_event=event.event)
-        return _Raw("unreadable", type(error).__name__)
-    return _Raw(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
+        return RawOutcome("unreadable", type(error).__name__)
+    return RawOutcome(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
 
 
 def _channel(incoming: Incoming[WahaEvent]) -> ChannelKey:
@@ -221,7 +249,7 @@ def listener_of(row: ChannelRow) -> Listener:
     )
 
 
-def _raw_event(incoming: Incoming[WahaEvent], raw: _Raw) -> RawEvent:
+def _raw_event(incoming: Incoming[WahaEvent], raw: RawOutcome) -> RawEvent:
     event = incoming.body
     return RawEvent.model_construct(
         id=incoming.id,

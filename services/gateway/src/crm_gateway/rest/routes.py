@@ -3,7 +3,7 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
-from shared_events.channels import channel, history, media
+from shared_events.channels import channel, history, media, raw_event
 from shared_events.contacts import (
     contact,
     contact_export,
@@ -33,6 +33,7 @@ _EXPORT = "/exports/{export_id}"
 _HISTORY = "/history-imports/{history_import_id}"
 _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
+_RAW_EVENTS = "/channels/{channel_id}/raw-events"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
 ROUTES: tuple[Row, ...] = (
@@ -249,6 +250,10 @@ ROUTES: tuple[Row, ...] = (
         )
         for action in ("start", "stop", "restart", "logout")
     ),
+    Row("GET", _RAW_EVENTS, "channels.manage", raw_event.ListRawEvents),
+    Row("POST", f"{_RAW_EVENTS}/replay", "channels.manage", raw_event.ReplayRawEvents),
+    Row("GET", f"{_RAW_EVENTS}/{{event_id}}", "channels.manage", raw_event.GetRawEvent),
+    Row("POST", f"{_RAW_EVENTS}/{{event_id}}/replay", "channels.manage", raw_event.ReplayRawEvent),
     Row(
         "POST",
         "/channels/{channel_id}/history-imports",

@@ -1,4 +1,4 @@
-"""Imports of history, and the chats they read."""
+"""Imports of history, the chats they read; raw events that are read anew."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -74,3 +74,4 @@ def upgrade() -> None:
         postgresql_where=sa.text("NOT finished"),
     )
     protect("history_chats")
+    op.add_column("raw_events", _moment("replayed_at", nullable=True))
