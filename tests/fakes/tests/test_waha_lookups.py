@@ -39,6 +39,26 @@ class TestHistory:
         _, page = await shop.call("GET", "/api/loja/chats/all/messages?limit=100")
         assert len(page) == 6
 
+    @pytest.mark.parametrize("engine", ["GOWS", "NOWEB", "WEBJS"])
+    async def test_shows_chats_until_the_logout(self, shop: Any, engine: Any) -> None:
+        session = await shop.open(engine)
+        session.config |= STORE
+        for second, phone in enumerate((PERSON, "5521900000000", PERSON)):
+            await shop.waha.receive_text("loja", phone, f"n{second}", timestamp=1000 + second)
+        path = "/api/loja/chats/overview"
+        _, chats = await shop.call("GET", path)
+        assert [chat["id"] for chat in chats] == [f"{PERSON}@c.us", "5521900000000@c.us"]
+        assert chats[0]["lastMessage"]["body"] == "n2"
+        _, page = await shop.call("GET", f"{path}?limit=1&offset=1")
+        assert page == chats[1:]
+        assert (await shop.call("GET", f"{path}?offset=x"))[0] == 400
+        shop.waha.logout(session)
+        status, refused = await shop.call("GET", path)
+        assert (status, refused["expected"]) == (422, ["WORKING"])
+        shop.waha.scan("loja")
+        assert (await shop.call("GET", path))[1] == []
+        assert (await shop.call("GET", HISTORY))[1] == []
+
     async def test_finds_a_message_by_full_and_bare_id(self, shop: Any) -> None:
         await shop.open()
         await shop.send_text(id="3EB0ABC")

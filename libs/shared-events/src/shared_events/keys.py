@@ -1,4 +1,4 @@
-"""Which routing keys a binding takes."""
+"""Keys of the bus: which of them a binding takes."""
 
 
 def topic_matches(pattern: str, key: str) -> bool:

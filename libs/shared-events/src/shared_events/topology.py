@@ -21,7 +21,7 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, media, traffic
+from shared_events.channels import channel, history, media, traffic
 from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
@@ -225,6 +225,18 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
     service=MESSAGING,
     ordered_by=_AGGREGATE,
 )
+# History has queues of its own and is taken a page at a time: live traffic never stands behind it.
+MESSAGING_HISTORY, CONTACTS_HISTORY = (
+    EventQueue(
+        f"{service.noun}.history",
+        DOMAIN_EVENTS,
+        _keys(history.ChannelHistoryRead),
+        service=service,
+        in_batches=False,
+        ordered_by=_AGGREGATE,
+    )
+    for service in (MESSAGING, CONTACTS)
+)
 MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",
     DOMAIN_EVENTS,
@@ -255,24 +267,17 @@ CONTACTS_CHANNEL_EVENTS = EventQueue(
     service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
-CONTACT_ENRICHMENT = EventQueue(
-    "contact.events.enrichment",
-    CONTACT_EVENTS,
-    ["contact.*"],
-    service=CONTACTS,
-    ordered_by=_AGGREGATE,
+CONTACT_ENRICHMENT, CONTACT_WEBHOOK = (
+    EventQueue(name, CONTACT_EVENTS, ["contact.*"], service=service, ordered_by=_AGGREGATE)
+    for name, service in (
+        ("contact.events.enrichment", CONTACTS),
+        ("contact.events.webhook", WEBHOOKS),
+    )
 )
 CONTACTS_TIMELINE = EventQueue(
     "contacts.timeline", DOMAIN_EVENTS, ["note.*", "session.*", "tracking.*"], service=CONTACTS
 )
 """What happens to a contact, told by others than the contact itself."""
-CONTACT_WEBHOOK = EventQueue(
-    "contact.events.webhook",
-    CONTACT_EVENTS,
-    ["contact.*"],
-    service=WEBHOOKS,
-    ordered_by=_AGGREGATE,
-)
 WEBHOOKS_DELIVERY = EventQueue(
     "webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS, ordered_by=_AGGREGATE
 )
@@ -291,14 +296,10 @@ CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
 subject exports."""
 
 QUEUES = (
-    WAHA_MESSAGES,
-    WAHA_NOTICES,
-    CHANNELS_OUTBOUND,
-    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
-    *(CONTACTS_CHANNEL_EVENTS, CONTACT_ENRICHMENT, CONTACTS_TIMELINE, CONTACT_WEBHOOK),
-    WEBHOOKS_DELIVERY,
-    DOMAIN_EVENTS_ALL,
-    CONTACTS_SUBJECT_EXPORTS,
+    *(WAHA_MESSAGES, WAHA_NOTICES, CHANNELS_OUTBOUND),
+    *(MESSAGING_CHANNEL_EVENTS, MESSAGING_HISTORY, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
+    *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
+    *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL, CONTACTS_SUBJECT_EXPORTS),
     *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
 )
 

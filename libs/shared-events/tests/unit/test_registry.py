@@ -47,6 +47,7 @@ class TestEventTypes:
             "channel.change_failed",
             "channel.deleted",
             "channel.media_failed",
+            "channel.history_read",
             "channel.media_stored",
             "channel.message_edited",
             "channel.message_failed",

@@ -6,6 +6,7 @@ from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import EncryptionKeys
 
 _PRODUCTION_SEND_INTERVAL = 0.5
+_PRODUCTION_HISTORY_SETTLE = 60.0
 
 
 class ChannelsSettings(MediaStoreSettings):
@@ -80,6 +81,12 @@ class ChannelsSettings(MediaStoreSettings):
         le=86_400,
         description="the link by which WAHA fetches a file is good for",
     )
+    history_settle_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="what was said so shortly before an import of history comes live;"
+        " 60 unless set, 0 outside production",
+    )
     raw_event_retention_days: float = Field(
         default=30.0, description="events we make nothing of are kept"
     )
@@ -97,6 +104,13 @@ class ChannelsSettings(MediaStoreSettings):
         if self.waha_send_interval_seconds is not None:
             return self.waha_send_interval_seconds
         return _PRODUCTION_SEND_INTERVAL if self.is_production else 0.0
+
+    @property
+    def history_settle(self) -> float:
+        """Seconds before an import of history that it leaves to live traffic."""
+        if self.history_settle_seconds is not None:
+            return self.history_settle_seconds
+        return _PRODUCTION_HISTORY_SETTLE if self.is_production else 0.0
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""

@@ -6,6 +6,7 @@ from crm_testing.scenes.channels import Shop
 from crm_testing.services import read_back
 from shared_events import topology
 from shared_events.channels.channel import DeleteChannel, UpdateChannel
+from shared_events.channels.history import CreateHistoryImport
 
 TOLD = {
     "channel.created",
@@ -21,6 +22,8 @@ TOLD = {
     "channel.change_failed",
     "channel.media_stored",
     "channel.media_failed",
+    "channel.history_read",
+    "history.progressed",
     "channel.message_status_reported",
 }
 
@@ -41,6 +44,8 @@ class TestContract:
         await company.waha.receive_image("loja", "5511988880001")
         await company.until_told("channel.media_stored")
         await company.until_told("channel.media_failed")
+        await company.value(CreateHistoryImport(channel_id=company.channel_id))
+        await company.until_told("channel.history_read")
         await company.value(DeleteChannel(channel_id=company.channel_id))
         envelopes = [read_back(row) for row in await company.outbox()]
         assert {e.event_type for e in envelopes} == TOLD

@@ -8,6 +8,7 @@ from crm_messaging import (
     consent,
     conversations,
     erasures,
+    history,
     merging,
     messages,
     replicas,
@@ -25,6 +26,7 @@ def create_service(settings: MessagingSettings) -> Service:
     merging.add_to(service)
     consent.add_to(service)
     messages.add_to(service, settings)
+    history.add_to(service)
     conversations.add_to(service)
     sessions.add_to(service, settings)
     erasures.add_to(service)

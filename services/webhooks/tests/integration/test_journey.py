@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_fakes.signatures import legacy_valid, secret_bytes
 from crm_testing.scenes.webhooks import Tenant
+from crm_testing.services import eventually
 from crm_webhooks.deliveries import attempt
 from crm_webhooks.endpoints.secrets import new_secret
+from shared_events.topology import CONTACT_WEBHOOK
 from shared_events.webhooks.delivery import GetDelivery, Redeliver
 from shared_events.webhooks.endpoint import (
     CreateEndpoint,
@@ -56,6 +58,21 @@ class TestJourney:
         await tenant.contact_created()
         await receiver.wait_for_count(2)
         assert {r.path for r in receiver.requests} == {"/all", "/exact"}
+
+    async def test_sends_nothing_of_what_is_quiet(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        quiet = await tenant.publish_contact_created(quiet=True)
+
+        async def taken() -> bool:
+            done = "SELECT 1 FROM processed_events WHERE event_id = $1 AND consumer_name = $2"
+            return bool(await tenant.rows(done, UUID(quiet), CONTACT_WEBHOOK.name))
+
+        await eventually(taken)
+        told = await tenant.publish_contact_created()
+        await tenant.settled(endpoint)
+        assert [d["event_id"] for d in await tenant.deliveries(endpoint)] == [told]
 
     async def test_sends_nothing_to_another_tenant(
         self, tenants: Any, receiver: WebhookReceiver

@@ -149,9 +149,13 @@ class ListContacts(ListQuery[Contact], key="contacts.contact.list"):
 
 
 class ContactCreated(EventData, type="contact.created", aggregate="contact", public=True):
-    """A contact was created, by its first message or by REST."""
+    """A contact was created, by its first message or by REST.
+
+    A `quiet` one was found in a chat's history: the feed tells of it, webhooks do not.
+    """
 
     contact: Contact
+    quiet: bool = False
 
 
 class ContactUpdated(EventData, type="contact.updated", aggregate="contact", public=True):

@@ -69,6 +69,8 @@ class Message(Contract):
     One of ours in a group has `receipts`: how many members it got to.
     One that waits for `send_at` has no session and the `seq` 0: it gets both when it is queued.
     A file of ours has a `media_id`, and `media_url` leads to it for a while.
+    A `historical` one was read from the chat's history: its `seq` is where its time belongs, 0 or
+    less in front of what was there, and those behind it may move up for it.
     """
 
     id: UUID
@@ -100,6 +102,7 @@ class Message(Contract):
     edited_at: datetime | None = None
     reactions: list[Reaction] = Field(default_factory=list)
     receipts: ReceiptCounts | None = None
+    historical: bool = False
     seq: int
     version: int = 1
     created_at: datetime

@@ -26,6 +26,10 @@ DELETE FROM raw_events WHERE tenant_id = $1 AND id = ANY(ARRAY(
         AND EXISTS (SELECT 1 FROM unnest($3::bytea[]) AS t WHERE position(t IN body) > 0)
     LIMIT $2))
 """
+_HISTORY = """
+DELETE FROM history_chats WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM history_chats WHERE tenant_id = $1 AND chat_id = ANY($3::text[]) LIMIT $2))
+"""
 _LIDS = """
 DELETE FROM lid_refs WHERE tenant_id = $1 AND lid = ANY(ARRAY(
     SELECT lid FROM lid_refs
@@ -40,6 +44,7 @@ async def erase(one: Pass) -> None:
         await one.note(tx, "outbound_messages_cancelled", cancelled)
     await one.walk("outbound_messages", "seq", _LEDGER, one.chats)
     await one.erase("raw_events", _RAW, [number.encode() for number in one.numbers])
+    await one.erase("history_chats", _HISTORY, one.chats)
     await one.erase("lid_refs", _LIDS, [chat.partition("@")[0] for chat in one.chats])
 
 

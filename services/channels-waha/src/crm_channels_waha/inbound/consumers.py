@@ -92,17 +92,29 @@ def _received_at(value: str) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Understood:
+class Understood:
+    """What a raw event means, and whose it is."""
+
     incoming: Incoming[WahaEvent]
     meaning: Translation
 
     @property
     def tenant_id(self) -> str:
+        """Whose it is."""
         return self.incoming.tenant_id
 
     @property
     def channel_id(self) -> UUID:
+        """The channel that heard it."""
         return self.incoming.body.channel_id
+
+
+@dataclass(frozen=True, slots=True)
+class RawOutcome:
+    """Why an event is kept raw."""
+
+    outcome: str
+    reason: str
 
 
 class WahaInbox:
@@ -114,20 +126,46 @@ class WahaInbox:
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
         rows = await channels.find_many(tx, {_channel(e) for e in events})
-        listeners = {channel: _listener(row) for channel, row in rows.items()}
-        understood: list[_Understood] = []
+        listeners = {channel: listener_of(row) for channel, row in rows.items()}
+        understood: list[Understood] = []
         kept: list[RawEvent] = []
         for incoming in events:
             outcome = _understand(incoming.body, listeners.get(_channel(incoming)))
-            if isinstance(outcome, _Raw):
+            if isinstance(outcome, RawOutcome):
                 kept.append(_raw_event(incoming, outcome))
                 _count(incoming.body.event, outcome.outcome)
             else:
-                understood.append(_Understood(incoming, outcome))
+                understood.append(Understood(incoming, outcome))
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
-        understood = await self._recognise(tx, understood)
-        ours = await confirm(tx, [e for one in understood if (e := _echo(one))])
+        await self._apply(tx, understood, rows)
+
+    async def replay(
+        self, tx: Transaction, channel: ChannelRow, events: Sequence[Incoming[WahaEvent]]
+    ) -> list[RawOutcome | None]:
+        """Read events of a channel anew, as if they came now; what became of each.
+
+        None for one that became a domain event. Whatever was told of it before is not doubled:
+        messages are known by their ids, receipts only rise, states go by WAHA's time.
+        """
+        listener = listener_of(channel)
+        outcomes = [_understand(incoming.body, listener) for incoming in events]
+        understood = [
+            Understood(incoming, outcome)
+            for incoming, outcome in zip(events, outcomes, strict=True)
+            if not isinstance(outcome, RawOutcome)
+        ]
+        await self._apply(tx, understood, {(channel.tenant_id, channel.id): channel})
+        return [outcome if isinstance(outcome, RawOutcome) else None for outcome in outcomes]
+
+    async def _apply(
+        self,
+        tx: Transaction,
+        understood: Sequence[Understood],
+        rows: Mapping[ChannelKey, ChannelRow],
+    ) -> None:
+        understood = await recognise(tx, understood)
+        ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
             tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
         )
@@ -158,45 +196,38 @@ class WahaInbox:
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
 
-    async def _recognise(
-        self, tx: Transaction, understood: Sequence[_Understood]
-    ) -> list[_Understood]:
-        """Remember who hides behind which LID, and add the phones known of those unnamed."""
-        seen: list[LidSeen] = []
-        for one in understood:
-            if person := _person(one.meaning):
-                by_kind = {i.kind: i.value for i in person.identities}
-                if lid := by_kind.get("lid"):
-                    seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
-        phones = await repository.learn_lids(tx, seen)
-        return [_strengthened(one, phones) for one in understood]
+
+async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[Understood]:
+    """Remember who hides behind which LID, and add the phones known of those unnamed."""
+    seen: list[LidSeen] = []
+    for one in understood:
+        if person := _person(one.meaning):
+            by_kind = {i.kind: i.value for i in person.identities}
+            if lid := by_kind.get("lid"):
+                seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
+    phones = await repository.learn_lids(tx, seen)
+    return [_strengthened(one, phones) for one in understood]
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    outcome: str
-    reason: str
-
-
-def _understand(event: WahaEvent, listener: Listener | None) -> Translation | _Raw:
+def _understand(event: WahaEvent, listener: Listener | None) -> Translation | RawOutcome:
     if listener is None:
-        return _Raw("unhandled", "unknown channel")
+        return RawOutcome("unhandled", "unknown channel")
     try:
         meaning = translate(read_object(event.raw), listener, event.received_at)
     except UnreadableError as error:
-        return _Raw("unreadable", str(error))
+        return RawOutcome("unreadable", str(error))
     except Exception as error:
         # A shape nobody foresaw must not hold up the others; the bytes are kept.
         log.exception("waha_event_unreadable", waha_event=event.event)
-        return _Raw("unreadable", type(error).__name__)
-    return _Raw(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
+        return RawOutcome("unreadable", type(error).__name__)
+    return RawOutcome(meaning.outcome, meaning.reason) if isinstance(meaning, Kept) else meaning
 
 
 def _channel(incoming: Incoming[WahaEvent]) -> ChannelKey:
     return incoming.tenant_id, incoming.body.channel_id
 
 
-def _tell(tx: Transaction, one: _Understood, data: EventData, chat_id: str) -> None:
+def _tell(tx: Transaction, one: Understood, data: EventData, chat_id: str) -> None:
     """Say what was understood, in its place among the chat's events."""
     tx.outbox.add(
         data,
@@ -206,7 +237,8 @@ def _tell(tx: Transaction, one: _Understood, data: EventData, chat_id: str) -> N
     )
 
 
-def _listener(row: ChannelRow) -> Listener:
+def listener_of(row: ChannelRow) -> Listener:
+    """What translating needs to know of a channel."""
     return Listener(
         row.id,
         row.name,
@@ -217,7 +249,7 @@ def _listener(row: ChannelRow) -> Listener:
     )
 
 
-def _raw_event(incoming: Incoming[WahaEvent], raw: _Raw) -> RawEvent:
+def _raw_event(incoming: Incoming[WahaEvent], raw: RawOutcome) -> RawEvent:
     event = incoming.body
     return RawEvent.model_construct(
         id=incoming.id,
@@ -245,7 +277,7 @@ def _person(meaning: Translation) -> Person | None:
     return None
 
 
-def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood:
+def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
     """What was said with the phone of a person seen by hidden id alone, if it is known."""
     person = _person(one.meaning)
     first = person.identities[0] if person else None
@@ -264,7 +296,7 @@ def _strengthened(one: _Understood, phones: Mapping[LidKey, str]) -> _Understood
     return one
 
 
-def _echo(one: _Understood) -> Echo | None:
+def echo_of(one: Understood) -> Echo | None:
     """What an event proves of a message of ours: that WhatsApp has it."""
     cause = one.incoming.cause
     match one.meaning:
@@ -294,7 +326,7 @@ def _echo(one: _Understood) -> Echo | None:
     return None
 
 
-def _change_seen(place: int, one: _Understood) -> ChangeSeen | None:
+def _change_seen(place: int, one: Understood) -> ChangeSeen | None:
     """What an event tells of our own number's doing to a message: perhaps we asked for it."""
     kind: ChangeKind
     match one.meaning:

@@ -31,6 +31,8 @@ class RawEvent(Base, table=True):
     reason: str = columns.text()
     body: bytes
     received_at: datetime = columns.stamped()
+    replayed_at: datetime | None = columns.maybe_moment()
+    """When a newer translation made a domain event of it after all."""
 
 
 class LidRef(Base, table=True):

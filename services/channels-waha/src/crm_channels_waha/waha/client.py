@@ -245,6 +245,43 @@ class Waha:
         ]
         return [external_id for external_id in reversed(found) if external_id]
 
+    async def chats(self, *, offset: int, limit: int) -> list[Json]:
+        """A page of the session's chats, newest first. Raises WahaError when WAHA cannot say."""
+        return await self._page("overview", {"offset": str(offset), "limit": str(limit)})
+
+    async def history(
+        self, chat_id: str, *, offset: int, limit: int, since: float | None, until: float
+    ) -> list[Json]:
+        """A page of what was said in a chat between two times, newest first, without files.
+
+        Some engines leave out after paging what is not wanted: a page with less than `limit`, or
+        with nothing, need not be the last. Raises WahaError when WAHA cannot say.
+        """
+        params = {
+            "offset": str(offset),
+            "limit": str(limit),
+            "downloadMedia": "false",
+            "sortBy": "timestamp",
+            "sortOrder": "desc",
+            "filter.timestamp.lte": str(int(until)),
+        }
+        if since is not None:
+            params["filter.timestamp.gte"] = str(int(since))
+        return await self._page(f"{quote(chat_id, '')}/messages", params)
+
+    async def _page(self, path: str, params: Mapping[str, str]) -> list[Json]:
+        answer = await self._request(
+            "GET",
+            f"/api/{self.session}/chats/{path}",
+            params=params,
+            seconds=self._timeouts.text,
+        )
+        _raise_unless_ok(answer)
+        found = read_json(answer)
+        if not isinstance(found, list):  # somebody else answered: nothing is not the end
+            raise WahaAwayError("WAHA gave no list")
+        return [mapping(one) for one in found]
+
     async def phone_of_lid(self, lid: str) -> str | None:
         """The phone's digits behind a hidden id's digits; None while WAHA does not know."""
         answer = await self._request("GET", f"/api/{self.session}/lids/{quote(lid + '@lid', '')}")

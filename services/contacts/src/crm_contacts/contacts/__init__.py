@@ -2,6 +2,7 @@
 
 from service_kit.service import Service
 from shared_events import topology
+from shared_events.channels.history import ChannelHistoryRead
 from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts.contact import (
     CreateContact,
@@ -14,7 +15,7 @@ from shared_events.contacts.contact import (
     UpsertContact,
 )
 
-from crm_contacts.contacts.consumers import on_message_received
+from crm_contacts.contacts.consumers import on_history_read, on_message_received
 from crm_contacts.contacts.requests import ContactRequests
 from crm_contacts.settings import ContactsSettings
 
@@ -36,3 +37,4 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
         on_message_received,
         together=True,
     )
+    service.on(topology.CONTACTS_HISTORY, ChannelHistoryRead, on_history_read, together=True)

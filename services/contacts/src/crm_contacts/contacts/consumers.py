@@ -8,12 +8,14 @@ write again costs one row in one UPDATE.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from asyncpg import SerializationError
 from service_kit import forgotten
 from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
+from shared_events.channels.history import ChannelHistoryRead, as_received
 from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
@@ -38,16 +40,26 @@ from crm_contacts.trackings import referrals
 Received = Event[ChannelMessageReceived]
 
 
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """How messages are learned from: as they come, or (not `live`) from the history of chats."""
+
+    live: bool = True
+    quiet: bool = False
+
+
 @dataclass(slots=True)
 class _Person:
     """A contact as the batch finds it and what the batch makes of it.
 
-    `first` is the message that brought it into the batch.
+    `first` is the message that brought it into the batch; `quiet`: found in history, and nobody
+    asked to be told.
     """
 
     known: Known
     first: Received
     is_new: bool
+    quiet: bool = False
     linked: list[WhatsAppId] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
 
@@ -71,6 +83,30 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
 
     Raises SerializationError, which all of it is repeated for, where one is erased meanwhile.
     """
+    events, contacts = await _apply(tx, events, _Learning())
+    await referrals.note(tx, zip(contacts, events, strict=True))
+
+
+async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
+    """Create the contacts of what was said before; who is known only gets earlier and later.
+
+    Raises as `on_message_received`.
+    """
+    for notify in (False, True):
+        told = [
+            Event(event.id, event.tenant_id, envelope, event.headers, event.cause)
+            for event in events
+            if event.data.notify is notify
+            for envelope in as_received(event.body)
+        ]
+        if told:
+            await _apply(tx, told, _Learning(live=False, quiet=not notify))
+
+
+async def _apply(
+    tx: Transaction, events: Sequence[Received], learning: _Learning
+) -> tuple[Sequence[Received], Sequence[UUID]]:
+    """The messages that are somebody's, and whose."""
     batch = await _locked(tx, events)
     if any(known.merged_into for known in batch.stored.values()):
         batch = await _locked(tx, events)  # merged while its lock was waited for
@@ -87,7 +123,9 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
         if person is None:
             on_record = stored.get(ref)
             nobody = Known(*ref, display_name(None, None))
-            person = _Person(on_record or nobody, event, is_new=on_record is None)
+            person = _Person(
+                on_record or nobody, event, is_new=on_record is None, quiet=learning.quiet
+            )
             people[ref] = person
         for identity in shown:
             key = tenant_id, identity.key
@@ -98,13 +136,13 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
             if recorded == ref[1] and news and key not in told:
                 person.linked.append(identity)
             told.add(key)
-        _learn(person, event)
+        _learn(person, event, learning)
     written = await _write(tx, people)
     await identities.save(tx, found.new | found.moved)
     await identities.prove(tx, found.renamed)
     await _tell(tx, people, written)
-    await referrals.note(tx, zip(found.contacts, events, strict=True))
     await linked.merge(tx, batch.same, [event.cause for event in events])
+    return events, found.contacts
 
 
 async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
@@ -146,12 +184,12 @@ def _shown(event: Received) -> list[WhatsAppId]:
     return [WhatsAppId(i.kind, i.value) for i in event.data.person.identities]
 
 
-def _learn(person: _Person, event: Received) -> None:
+def _learn(person: _Person, event: Received, learning: _Learning) -> None:
     """Take over what the message says of its person; what people edited is never overwritten."""
     contact, sent_at = person.known, event.data.sent_at
     contact.first_interaction_at = min(contact.first_interaction_at or sent_at, sent_at)
     contact.last_interaction_at = max(contact.last_interaction_at or sent_at, sent_at)
-    if contact.deleted_at is not None:  # who writes again is back
+    if learning.live and contact.deleted_at is not None:  # who writes again is back
         contact.deleted_at = None
         person.changed.add("deleted_at")
 
@@ -160,8 +198,9 @@ def _learn(person: _Person, event: Received) -> None:
         contact.phone = next((i.phone for i in person.linked if i.phone), None)
         if contact.phone:
             person.changed.add("phone")
-    # The push name of a message from our own phone is our own.
-    if event.data.direction == "inbound" and event.data.person.push_name:
+    # The push name of a message from our own phone is our own; one of before may be out of date.
+    takes_name = event.data.direction == "inbound" and (learning.live or not contact.push_name)
+    if takes_name and event.data.person.push_name:
         contact.push_name = visible(without_nul(event.data.person.push_name))[:255] or None
     if nameless:
         name = display_name(contact.push_name, contact.phone)
@@ -211,7 +250,7 @@ def _events(
     ref: Ref, person: _Person, shown: Mapping[Ref, contract.Contact]
 ) -> Iterator[EventData]:
     if person.is_new:
-        yield ContactCreated(contact=shown[ref])
+        yield ContactCreated(contact=shown[ref], quiet=person.quiet)
         return
     for shown_as in person.linked:
         identity = contract.ContactIdentity(kind=shown_as.kind, value=shown_as.value)

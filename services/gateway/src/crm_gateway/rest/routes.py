@@ -3,7 +3,7 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
-from shared_events.channels import channel, media
+from shared_events.channels import channel, history, media, raw_event
 from shared_events.contacts import (
     contact,
     contact_export,
@@ -35,9 +35,11 @@ from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
+_HISTORY = "/history-imports/{history_import_id}"
 _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
 _OPT_OUT = "/contacts/{contact_id}/opt-outs/{channel_id}"
+_RAW_EVENTS = "/channels/{channel_id}/raw-events"
 _SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
@@ -291,6 +293,29 @@ ROUTES: tuple[Row, ...] = (
             fixed={"action": action},
         )
         for action in ("start", "stop", "restart", "logout")
+    ),
+    Row("GET", _RAW_EVENTS, "channels.manage", raw_event.ListRawEvents),
+    Row("POST", f"{_RAW_EVENTS}/replay", "channels.manage", raw_event.ReplayRawEvents),
+    Row("GET", f"{_RAW_EVENTS}/{{event_id}}", "channels.manage", raw_event.GetRawEvent),
+    Row("POST", f"{_RAW_EVENTS}/{{event_id}}/replay", "channels.manage", raw_event.ReplayRawEvent),
+    Row(
+        "POST",
+        "/channels/{channel_id}/history-imports",
+        "channels.manage",
+        history.CreateHistoryImport,
+        201,
+        location="/history-imports/{id}",
+    ),
+    Row("GET", _HISTORY, "channels.read", history.GetHistoryImport),
+    *(
+        Row(
+            "POST",
+            f"{_HISTORY}/{action}",
+            "channels.manage",
+            history.DriveHistoryImport,
+            fixed={"action": action},
+        )
+        for action in ("pause", "resume", "cancel")
     ),
     Row("GET", "/webhook-endpoints", "webhooks.read", endpoint.ListEndpoints),
     Row("POST", "/webhook-endpoints", "webhooks.manage", endpoint.CreateEndpoint, 201),

@@ -63,7 +63,7 @@ FROM theirs WHERE c.id = theirs.id
 _READ = """
 UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
     SELECT count(*) FROM messages WHERE conversation_id = $1 AND seq > $3 AND tenant_id = $2
-        AND direction = 'inbound')
+        AND direction = 'inbound' AND NOT historical)
 WHERE id = $1 AND tenant_id = $2
 RETURNING *
 """

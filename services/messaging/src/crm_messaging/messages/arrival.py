@@ -37,7 +37,9 @@ Received = Event[ChannelMessageReceived]
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
+    """A message that came in, and whose it is."""
+
     tenant_id: str
     data: ChannelMessageReceived
     person: ContactRef
@@ -50,10 +52,12 @@ class _Arrival:
 
     @property
     def key(self) -> MessageKey:
+        """What names it, whoever tells of it."""
         return self.tenant_id, self.data.channel.id, self.data.external_id
 
     @property
     def session_key(self) -> sessions.SessionKey:
+        """Whose session it is of."""
         return self.tenant_id, self.data.channel.id, self.person.contact_id
 
     @property
@@ -63,18 +67,19 @@ class _Arrival:
 
     @property
     def conversation_id(self) -> UUID:
+        """The conversation it joins."""
         return conversations.id_of(self.data.channel.id, self.person, self.group)
 
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    persons = await people.resolve(tx, [_sender(event) for event in events])
-    known = await repository.find_ids(tx, _mentioned(events))
-    arrivals: dict[MessageKey, _Arrival] = {}
+    persons = await people.resolve(tx, [sender_of(event) for event in events])
+    known = await repository.find_ids(tx, mentioned(events))
+    arrivals: dict[MessageKey, Arrival] = {}
     for event, person in zip(events, persons, strict=True):
         if person is None:  # told of somebody who was erased since
             continue
-        arrival = _Arrival(event.tenant_id, event.data, person, event.cause)
+        arrival = Arrival(event.tenant_id, event.data, person, event.cause)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
     if not arrivals:
@@ -90,7 +95,7 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
-def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
+def mentioned(events: Sequence[Received]) -> list[MessageKey]:
     """The messages themselves and those they answer."""
     return [
         (event.tenant_id, event.data.channel.id, external_id)
@@ -100,7 +105,8 @@ def _mentioned(events: Sequence[Received]) -> list[MessageKey]:
     ]
 
 
-def _sender(event: Received) -> people.Sender:
+def sender_of(event: Received) -> people.Sender:
+    """Whom a message shows."""
     data = event.data
     # On an outbound message the name is the company's own.
     name = data.person.push_name if data.direction == "inbound" else None
@@ -108,9 +114,9 @@ def _sender(event: Received) -> people.Sender:
     return people.Sender(event.tenant_id, identities, event.body.occurred_at, name)
 
 
-def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
+def _openings(arrivals: Sequence[Arrival]) -> list[sessions.Opening]:
     now = datetime.now(UTC)
-    grouped: dict[sessions.SessionKey, list[_Arrival]] = {}
+    grouped: dict[sessions.SessionKey, list[Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.session_key, []).append(arrival)
     return [
@@ -129,9 +135,9 @@ def _openings(arrivals: Sequence[_Arrival]) -> list[sessions.Opening]:
 
 
 def _turns(
-    arrivals: Sequence[_Arrival], joined: Mapping[sessions.SessionKey, sessions.Joined]
+    arrivals: Sequence[Arrival], joined: Mapping[sessions.SessionKey, sessions.Joined]
 ) -> list[conversations.Turn]:
-    grouped: dict[UUID, list[_Arrival]] = {}
+    grouped: dict[UUID, list[Arrival]] = {}
     for arrival in arrivals:
         grouped.setdefault(arrival.conversation_id, []).append(arrival)
     turns = []
@@ -155,7 +161,7 @@ def _turns(
     return turns
 
 
-def _reply_chat(arrivals: Sequence[_Arrival]) -> str | None:
+def _reply_chat(arrivals: Sequence[Arrival]) -> str | None:
     """Where an answer goes: the chat the person last wrote in, but never a group.
 
     What an agent writes to a person must not appear before a group the person also writes in.
@@ -166,7 +172,7 @@ def _reply_chat(arrivals: Sequence[_Arrival]) -> str | None:
 
 async def _store(
     tx: Transaction,
-    arrivals: Sequence[_Arrival],
+    arrivals: Sequence[Arrival],
     joined: Mapping[sessions.SessionKey, sessions.Joined],
     said: Mapping[UUID, int],
     known: dict[MessageKey, UUID],
@@ -180,7 +186,7 @@ async def _store(
         tenant_id = arrival.tenant_id
         session = joined[arrival.session_key].session
         seq[arrival.conversation_id] += 1
-        message = _message(arrival, session.id, seq[arrival.conversation_id], known)
+        message = message_of(arrival, session.id, seq[arrival.conversation_id], known)
         known[arrival.key] = message.id
         channel = ChannelSummary(id=arrival.data.channel.id, name=arrival.data.channel.name)
         conversation = Conversation(
@@ -208,9 +214,10 @@ async def _store(
     await members.save(tx)
 
 
-def _message(
-    arrival: _Arrival, session_id: UUID, seq: int, known: Mapping[MessageKey, UUID]
+def message_of(
+    arrival: Arrival, session_id: UUID, seq: int, known: Mapping[MessageKey, UUID]
 ) -> Message:
+    """The message as it is stored; what it answers is one of those `known`."""
     data = arrival.data
     replied = known.get((arrival.tenant_id, data.channel.id, data.reply_to_external_id or ""))
     now = datetime.now(UTC)

@@ -28,7 +28,7 @@ from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
 _C = MESSAGES.table.c
-_SEQ = (_C.seq, Annotated[int, Field(ge=0, lt=2**31)])
+_SEQ = (_C.seq, Annotated[int, Field(ge=-(2**31), lt=2**31)])
 _SAID = {
     sort: Order(
         f"messages {sort}",

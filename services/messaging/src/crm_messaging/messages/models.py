@@ -89,6 +89,8 @@ class Message(Base, table=True):
     read_count: int = Field(default=0, sa_column_kwargs=_NONE)
     played_count: int = Field(default=0, sa_column_kwargs=_NONE)
     """How many members of a group it got to."""
+    historical: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Read from the chat's history: never unread (docs/adr/0024-history.md)."""
     revoked_at: datetime | None = columns.maybe_moment()
     edited_at: datetime | None = columns.maybe_moment()
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})

@@ -132,7 +132,7 @@ def _statement(request: GetConversationReport) -> tuple[str, list[Any]]:
         sessions += f" AND s.assigned_agent_id = ${len(values) + 3}"
     of_agents = request.by == "agent" or request.agent_id is not None
     of_message, of_session = _BUCKETS[request.by]
-    by_session = f"FROM sessions AS s WHERE s.tenant_id = $1{sessions}"
+    by_session = f"FROM sessions AS s WHERE s.tenant_id = $1 AND s.opened_by <> 'history'{sessions}"
     parts = [
         _part(
             of_message,

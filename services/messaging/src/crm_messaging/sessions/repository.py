@@ -18,6 +18,9 @@ from crm_messaging.sessions.waiting import Talk
 SessionKey = tuple[str, UUID, UUID]
 """Tenant, channel and contact."""
 
+HISTORY = "history"
+"""What opened and ended what was said before we listened: no session that anybody worked on."""
+
 _OPEN = """
 INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, chat_id,
     opened_by, timeout_seconds, total_messages, first_inbound_at, first_outbound_at, waiting_since,

@@ -50,7 +50,9 @@ async def get_session(tx: Transaction, request: GetSession, call: Call) -> Sessi
 
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
     """Find sessions, newest first; `me` is whoever asks."""
-    query = select(models.Session).where(*visibility.seen(call, "sessions"))
+    query = select(models.Session).where(
+        _C.opened_by != repository.HISTORY, *visibility.seen(call, "sessions")
+    )
     # Spelled out, as the partial index has it: a value of the statement would fit none.
     if request.status == "active":
         query = query.where(text("sessions.status = 'active'"))

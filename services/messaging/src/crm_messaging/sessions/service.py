@@ -19,7 +19,9 @@ from crm_messaging.sessions import assigning, repository
 from crm_messaging.sessions.assigning import Assignment
 from crm_messaging.sessions.schemas import CANCELLED, INACTIVITY
 
-SYSTEM_REASONS = frozenset({INACTIVITY, CANCELLED, "contact_erased", "channel_removed", "merged"})
+SYSTEM_REASONS = frozenset(
+    {INACTIVITY, CANCELLED, "contact_erased", "channel_removed", "merged", repository.HISTORY}
+)
 """Only the system ends sessions for these."""
 
 
@@ -77,11 +79,14 @@ async def close(
 async def reopen(tx: Transaction, session_id: UUID, *, expected_version: int | None) -> Session:
     """Let a session that ended go on, and say so. One that is active is answered as it is.
 
-    ConflictError `session_active` when its contact has another active one on the channel.
+    ConflictError `session_active` when its contact has another active one on the channel, and
+    `session_of_history` for what was said before we listened.
     """
     session = await repository.get(tx, session_id, lock=True)
     if session.status == "active":
         return session
+    if session.end_reason == repository.HISTORY:
+        raise ConflictError("session_of_history", "It is imported history, and was never open.")
     PreconditionFailedError.check(expected_version, session.version)
     try:
         reopened = await repository.reopen(tx, session_id) or session

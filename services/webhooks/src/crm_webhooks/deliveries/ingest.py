@@ -97,6 +97,8 @@ class _Outbound:
     occurred_at: datetime
     body: bytes
     trace: Mapping[str, str]
+    quiet: bool
+    """Nobody asked for it to be told (`ContactCreated`)."""
 
 
 def outbound(incoming: Incoming[Any]) -> _Outbound:
@@ -120,8 +122,9 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
             trace_headers(
                 incoming.cause.correlation_id, incoming.cause.trace_context.get("traceparent")
             ),
+            envelope["data"].get("quiet") is True,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid_event", type(error).__name__) from None
 
 
@@ -141,7 +144,7 @@ class Ingest:
         owed: list[tuple[_Outbound, _Taker]] = []
         wanted: list[_Outbound] = []
         for event in (outbound(e) for e in events if e.tenant_id in endpoints):
-            theirs = endpoints[event.tenant_id]
+            theirs = [] if event.quiet else endpoints[event.tenant_id]
             takers = [e for e in theirs if wants(e.event_types, event.event_type)]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:

@@ -5,7 +5,11 @@ from collections.abc import Collection, Iterable
 from shared_events.permissions import permits
 from shared_events.registry import PUBLIC
 
-_READ_WITH = {"conversation": "sessions.read", "tracking": "contacts.read"}
+_READ_WITH = {
+    "conversation": "sessions.read",
+    "history": "channels.read",
+    "tracking": "contacts.read",
+}
 """The permission for events of a noun that has none of its own; otherwise it is `<noun>s.read`."""
 
 

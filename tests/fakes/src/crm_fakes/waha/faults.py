@@ -14,6 +14,7 @@ FaultKind = Literal[
     "timeout_after_accept",  # send: really sent, then no answer for `seconds`
     "refuse",  # send: 422 with the session `status` and `expected`
     "unauthorized",  # any call: 401
+    "history_error",  # a page of a chat's history: 500
     "file_error",  # file: 500
     "file_slow",  # file: its bytes come after `seconds`
 ]

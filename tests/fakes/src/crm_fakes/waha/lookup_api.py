@@ -8,9 +8,16 @@ from aiohttp import web
 
 from crm_fakes.waha import engines
 from crm_fakes.waha.body import Json
-from crm_fakes.waha.errors import WahaError, bad_request, json_response, not_found, not_implemented
+from crm_fakes.waha.errors import (
+    WahaError,
+    bad_request,
+    json_response,
+    not_found,
+    not_implemented,
+    session_status,
+)
 from crm_fakes.waha.messages import ACK_NAMES, Message, bare, chat_id, new_bare_id
-from crm_fakes.waha.sessions import WahaSession
+from crm_fakes.waha.sessions import WORKING, WahaSession
 
 if TYPE_CHECKING:
     from crm_fakes.waha.simulator import WahaSimulator
@@ -23,6 +30,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
     app.add_routes(
         [
             web.get("/api/{session}/new-message-id", api.new_message_id),
+            web.get("/api/{session}/chats/overview", api.overview),
             web.get(history, api.messages),
             web.get(f"{history}/{{message}}", api.message),
             web.get("/api/{session}/lids/pn/{phone}", api.lid_of_phone),
@@ -64,9 +72,40 @@ class LookupApi:
             self.waha.serve_file(session, message)
         return engines.payload(message, session.engine, session.me_id)
 
+    async def overview(self, request: web.Request) -> web.Response:
+        """Answer a page of the chats, newest first, alike on all engines; 422 unless WORKING."""
+        session = self._session(request)
+        if session.status != WORKING:
+            raise session_status(session.name, session.status, WORKING)
+        try:
+            limit = int(request.query.get("limit", 20))
+            offset = int(request.query.get("offset", 0))
+        except ValueError as error:
+            raise bad_request(str(error)) from error
+        newest: dict[str, Message] = {}
+        for message in session.messages.values() if session.keeps_history else ():
+            last = newest.get(message.chat)
+            if last is None or last.timestamp <= message.timestamp:
+                newest[message.chat] = message
+        rows = sorted(newest.values(), key=lambda message: message.timestamp, reverse=True)
+        return json_response(
+            [
+                {
+                    "id": last.chat,
+                    "name": last.push_name,
+                    "picture": None,
+                    "lastMessage": engines.payload(last, session.engine, session.me_id),
+                    "_chat": {"id": last.chat},
+                }
+                for last in rows[offset : offset + limit]
+            ]
+        )
+
     async def messages(self, request: web.Request) -> web.Response:
         """Answer a page of a chat, newest first; filters are applied after paging."""
         session = self._session(request)
+        if self.waha.faults.strike("history_error", session=session.name):
+            raise WahaError(500, {"statusCode": 500, "message": "Internal Server Error"})
         query = request.query
         try:
             limit, offset = int(query.get("limit", 10)), int(query.get("offset", 0))

@@ -147,9 +147,10 @@ class WhatsApp:
             self.enter(session, STOPPED)
 
     def logout(self, session: WahaSession) -> None:
-        """Forget the login; a running session starts afresh with a new QR."""
+        """Forget the login, and the history with it; a running session starts with a new QR."""
         running = session.status != STOPPED
         session.phone = None
+        session.messages.clear()
         if running:
             self.stop_session(session)
             self.start_session(session)

@@ -33,9 +33,9 @@ class Tenant(Company):
                 for contact in (_contact(contact_id or uuid4()) for _ in range(count))
             ]
 
-    async def publish_contact_created(self, *, times: int = 1) -> str:
+    async def publish_contact_created(self, *, times: int = 1, quiet: bool = False) -> str:
         """Put `contact.created` on the bus as a relay does, `times` over; returns its id."""
-        envelope = self.envelope(ContactCreated(contact=_contact(uuid4())))
+        envelope = self.envelope(ContactCreated(contact=_contact(uuid4()), quiet=quiet))
         await asyncio.gather(*(self.outside.publish(envelope) for _ in range(times)))
         return str(envelope.event_id)
 

@@ -61,8 +61,10 @@ SELECT m.id FROM unnest($2::uuid[]) AS k(id)
 CROSS JOIN LATERAL (SELECT id FROM messages
     WHERE id = k.id AND tenant_id = $1 LIMIT 1 FOR UPDATE) AS m
 """
-# Numbers are unique at every moment: those that change step aside first.
-_STEP_ASIDE = "UPDATE messages SET seq = -seq WHERE tenant_id = $1 AND id = ANY($2::uuid[])"
+# Numbers are unique at every moment: those that change step aside first, far from any other.
+_STEP_ASIDE = """
+UPDATE messages SET seq = seq - 1000000000 WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+"""
 _NUMBER = """
 UPDATE messages m SET conversation_id = k.conversation_id, seq = k.seq, placed_at = k.placed_at
 FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[])
@@ -72,7 +74,7 @@ WHERE m.id = k.id AND m.tenant_id = $1
 _FOLLOW = """
 UPDATE conversations c SET seq = n.seq, read_seq = n.read_seq, unread_count = (
         SELECT count(*) FROM messages WHERE conversation_id = n.id AND seq > n.read_seq
-            AND tenant_id = $1 AND direction = 'inbound'),
+            AND tenant_id = $1 AND direction = 'inbound' AND NOT historical),
     session_id = n.session_id, status = n.status, assigned_agent_id = n.agent_id
 FROM (SELECT k.*, s.id AS session_id, s.status,
         CASE WHEN s.status = 'active' THEN s.assigned_agent_id END AS agent_id

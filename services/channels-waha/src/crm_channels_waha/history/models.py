@@ -1,0 +1,87 @@
+"""The tables of imports of history."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service_kit import columns
+from sqlalchemy import Index, text
+from sqlmodel import Field
+
+from crm_channels_waha.tables import Base
+
+
+class HistoryImportRow(Base, table=True):
+    """An import of a channel's history, and how far it is.
+
+    `phone` is the number it was asked of: what another number said is not its history. What was
+    said since `until` comes by itself. `chats_offset` is where the list of chats goes on, and
+    `empty_pages` how many pages in a row had nothing. At `due_at` somebody looks whether it is
+    still being worked on.
+    """
+
+    __tablename__ = "history_imports"
+    __table_args__ = (
+        Index(
+            "idx_history_imports_one",
+            "tenant_id",
+            "channel_id",
+            unique=True,
+            postgresql_where=text("state IN ('queued', 'running', 'paused')"),
+        ),
+        Index(
+            "idx_history_imports_due",
+            "due_at",
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    channel_id: UUID
+    phone: str | None = Field(default=None, max_length=50)
+    state: str = Field(max_length=50)
+    days: int | None = None
+    messages_per_chat: int | None = None
+    notify: bool
+    since: datetime | None = columns.maybe_moment()
+    until: datetime = columns.moment()
+    done: int = 0
+    total: int | None = None
+    errors: int = 0
+    messages: int = 0
+    chats_offset: int = 0
+    empty_pages: int = 0
+    failure: dict[str, Any] = columns.document()
+    correlation_id: str = Field(max_length=255)
+    due_at: datetime = columns.moment()
+    version: int = 1
+    created_at: datetime = columns.moment()
+    updated_at: datetime = columns.moment()
+    finished_at: datetime | None = columns.maybe_moment()
+
+
+class HistoryChat(Base, table=True):
+    """A chat of an import, and where it goes on; there are none when the import has ended.
+
+    `place` is the order in which chats are read, `position` the offset of the next page, `attempts`
+    how often WAHA failed on that page alone.
+    """
+
+    __tablename__ = "history_chats"
+    __table_args__ = (
+        Index(
+            "idx_history_chats_left",
+            *("tenant_id", "import_id", "place"),
+            postgresql_where=text("NOT finished"),
+        ),
+    )
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    import_id: UUID = Field(primary_key=True)
+    chat_id: str = Field(primary_key=True, max_length=255)
+    place: int
+    position: int = 0
+    empty_pages: int = 0
+    attempts: int = 0
+    finished: bool = False

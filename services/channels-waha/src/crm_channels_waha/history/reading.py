@@ -1,0 +1,96 @@
+"""From a page of a chat's history to what is told of it, the way live messages go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import structlog
+from service_kit.cause import Cause
+from service_kit.database import Transaction
+from service_kit.incoming import Incoming
+from shared_events.channels.history import ChannelHistoryRead
+from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.identity import conversation_id
+
+from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.history.models import HistoryImportRow
+from crm_channels_waha.inbound.consumers import (
+    Understood,
+    WahaEvent,
+    echo_of,
+    listener_of,
+    recognise,
+)
+from crm_channels_waha.outbound.echoes import confirm
+from crm_channels_waha.waha.meaning import Heard, Kept
+from crm_channels_waha.waha.reading import Json
+from crm_channels_waha.waha.translate import translate
+
+log = structlog.get_logger()
+_EVENT = "message.any"
+"""WAHA's name for a message told live: history has the same payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page had: messages as they were understood, and how many nobody could read."""
+
+    job: HistoryImportRow
+    channel_id: UUID
+    understood: Sequence[Understood]
+    errors: int
+
+    async def tell(self, tx: Transaction) -> int:
+        """Tell it, but for what we sent ourselves: that is known. Returns how many were told."""
+        understood = await recognise(tx, self.understood)
+        ours = await confirm(tx, [echo for one in understood if (echo := echo_of(one))])
+        told = [
+            one.meaning.message
+            for one in understood
+            if isinstance(one.meaning, Heard)
+            and (one.tenant_id, one.channel_id, one.meaning.message.external_id) not in ours
+        ]
+        if told:
+            job = self.job
+            event = ChannelHistoryRead(import_id=job.id, notify=job.notify, messages=told)
+            tx.outbox.add(event, conversation_id(self.channel_id, told[0].chat_id))
+        return len(told)
+
+
+def read(job: HistoryImportRow, channel: ChannelRow, rows: Sequence[Json], cause: Cause) -> Page:
+    """Understand a page, newest first, as if each message had come live. No I/O.
+
+    What is not of the time that was asked for is left out. One without a time was said when the one
+    after it was: so it stays where it stands.
+    """
+    listener = listener_of(channel)
+    understood: list[Understood] = []
+    errors, latest = 0, job.until
+    for row in rows:
+        envelope = {"event": _EVENT, "payload": row, "timestamp": latest.timestamp() * 1000}
+        try:
+            meaning = translate(envelope, listener, latest)
+        except Exception:
+            # A shape nobody foresaw must not hold up the others.
+            log.exception("history_unreadable", history_import=str(job.id))
+            errors += 1
+            continue
+        match meaning:
+            case Heard(message):
+                if message.sent_at > job.until or (job.since and message.sent_at < job.since):
+                    continue
+                latest = min(latest, message.sent_at)
+                event = WahaEvent(channel.id, _EVENT, job.until, b"")
+                incoming = Incoming(uuid4(), job.tenant_id, event, {}, cause)
+                understood.append(Understood(incoming, Heard(_without_file(message))))
+            case Kept("unhandled", _):
+                errors += 1
+    return Page(job, channel.id, understood, errors)
+
+
+def _without_file(message: ChannelMessageReceived) -> ChannelMessageReceived:
+    """Files of history are not fetched: WhatsApp no longer has most of them."""
+    if message.media is None:
+        return message
+    gone = message.media.model_copy(update={"url": None, "state": "unavailable"})
+    return message.model_copy(update={"media": gone})
