@@ -23,6 +23,7 @@ from shared_events.services import CHANNELS, MESSAGING, WEBHOOKS, ServiceName
 from shared_events.webhooks.journey import ListWebhookLegs
 
 from services.gateway.tests.integration.conftest import Account, register, until
+from services.gateway.tests.integration.test_sessions import bearer, colleague
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -191,6 +192,11 @@ class TestJourney:
         body = without_messaging.json()
         assert (body["missing"], body["status"]) == (["messaging", "webhooks"], None)
         assert [hop["what"] for hop in body["hops"]] == ["entered"]
+        # Who sees only their own is told nothing that messaging alone may tell them.
+        await client.patch("/settings", json={"agents_see": "own"}, headers=account.bearer)
+        agent = bearer(await colleague(client, account, "agent"))
+        hidden = await client.get(f"/messages/{mine.id}/journey", headers=agent)
+        assert hidden.status_code == 503
         # Nobody who answers knows it: whether there is such a message is not known.
         assert (await shown(uuid4())).status_code == 503
         contact = f"/contacts/{mine.contact_id}/journey"

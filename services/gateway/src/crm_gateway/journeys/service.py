@@ -44,7 +44,8 @@ class Journeys:
     ) -> MessageJourney:
         """Where one message is.
 
-        Raises what messaging refuses; while it is away, only if nobody else knows the message.
+        Raises what messaging refuses; while it is away, only if nobody else knows the message, or
+        if it is for messaging to say whether who asks may see it.
         """
         message_id = asked.message_id
         told, (legs, missing) = await asyncio.gather(
@@ -55,7 +56,7 @@ class Journeys:
         if told.problem is None:
             message = Message.model_validate(told.value)
             return journey(message_id, message, found, missing)
-        if told.problem.kind not in _AWAY or not found:
+        if call.principal.own_only or told.problem.kind not in _AWAY or not found:
             raise of_problem(told.problem)
         return journey(message_id, None, found, [MESSAGING.name, *missing])
 
