@@ -59,9 +59,11 @@ class TestEventTypes:
             "channel.updated",
             "contact.identity_linked",
             "contact.identity_released",
+            "erasure.started",
             "message.change_requested",
             "settings.updated",
-            "erasure.started",
+            "subject.export_gathered",
+            "subject.export_started",
             *(f"erasure.done_by_{service.noun}" for service in SERVICES),
         }
 

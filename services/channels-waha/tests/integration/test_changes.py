@@ -151,3 +151,19 @@ class TestAsked:
         assert (texts, list(waha.actions)) == (["depois"], [])
         assert len(await company.told("channel.message_failed")) == 1
         assert await company.told("channel.change_failed") == []
+
+    async def test_what_is_taken_back_while_waha_is_asked_is_not_asked_for_again(
+        self, company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        waha.faults.add("refuse", session="loja", seconds=0.2)
+        waiting = await company.write("nunca")
+        await company.until_state(waiting, "sending")
+        deletion = await company.change("revoke", waiting)
+        (told,) = await company.until_told("channel.message_failed")
+        assert (told["message_id"], told["code"]) == (str(waiting), "cancelled")
+        waha.faults.clear()
+        await company.until_state(deletion, "sent")
+        await company.until_state(await company.write("depois"), "sent")
+        assert [m.text for m in waha.sent.values() if m.chat == CUSTOMER] == ["depois"]
+        assert await company.told("channel.change_failed") == []

@@ -43,7 +43,7 @@ class TestCreateContact:
         assert (created["source"], created["version"]) == ("api", 1)
         assert await company.value(GetContact(contact_id=created["id"])) == created
         (told,) = await company.outbox()
-        assert told["payload"] == {"contact": created}
+        assert told["payload"] == {"contact": created, "quiet": False}
 
     async def test_meets_the_message_of_the_same_person(self, company: Shop) -> None:
         created = await company.value(CreateContact(name="Maria", phone="(11) 8888-0001"))

@@ -124,7 +124,7 @@ class TestSubjectExport:
         other = await other_company.value(CreateSubjectExport(contact_id=theirs))
         export_id, other_id = UUID(begun["id"]), UUID(other["id"])
         assert (begun["state"], begun["done"], begun["url"]) == ("queued", 0, None)
-        (started,) = await company.told("subject_export.started")
+        (started,) = await company.told("subject.export_started")
         assert (started["export_id"], started["contact_id"]) == (begun["id"], str(hers))
 
         waiting = await waits(company, export_id)
@@ -137,7 +137,7 @@ class TestSubjectExport:
         job = await completed(company, export_id)
         assert job["done"] == job["total"] == waiting["done"] + 8
         assert job["url"] == f"subject-export:{export_id}"
-        told = [one["job"] for one in await company.told("subject_export.progressed")]
+        told = [one["job"] for one in await company.told("subject.export_progressed")]
         assert [told[0]["state"], told[-1]["state"]] == ["queued", "completed"]
         assert {one["url"] for one in told} == {None}
         await waits(other_company, other_id)
@@ -196,7 +196,7 @@ class TestSubjectExport:
         await company.rows("UPDATE jobs SET due_at = now() WHERE id = $1 RETURNING id", export_id)
 
         async def failed() -> dict[str, Any] | None:
-            jobs = [one["job"] for one in await company.told("subject_export.progressed")]
+            jobs = [one["job"] for one in await company.told("subject.export_progressed")]
             return next((job for job in jobs if job["state"] == "failed"), None)
 
         job = await eventually(failed)

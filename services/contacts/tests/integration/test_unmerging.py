@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from crm_contacts.merging.forgetting import Forgetting
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.pipelines import Funnel
 from shared_events.contacts.contact import (
@@ -95,7 +96,8 @@ class TestUnmerge:
         given = {"email": "ana@example.com", "tags": ["x"], "custom_fields": {"b": 2, "c": 3}}
         await company.value(PatchContact.model_validate({"contact_id": loser, **given}))
         await company.value(MergeContacts(contact_id=winner, loser_id=loser))
-        await company.value(funnel.move(winner, "Ganho"))
+        for place in ("Ganho", "Novo"):
+            await company.value(funnel.move(winner, place))
         since = {"email": "eva@example.com", "tags": ["x", "new"], "custom_fields": {"b": 5}}
         await company.value(PatchContact.model_validate({"contact_id": winner, **since}))
         note = await company.value(CreateNote(contact_id=winner, content="since"))
@@ -104,9 +106,9 @@ class TestUnmerge:
         shown = kept["contact"]
         assert (shown["email"], shown["tags"]) == ("eva@example.com", ["new"])
         assert shown["custom_fields"] == {"b": 5}
-        assert shown["pipeline_status_id"] == str(funnel.statuses["Ganho"])
+        assert shown["pipeline_status_id"] == str(funnel.statuses["Novo"])
         assert [n["id"] for n in kept["notes"]] == [note["id"]]
-        assert [s["left_at"] for s in kept["stays"]] == [None]
+        assert [s["left_at"] is None for s in kept["stays"]] == [True, False]
         assert (parted["email"], parted["custom_fields"]) == ("ana@example.com", {"b": 2, "c": 3})
         assert parted["pipeline_status_id"] == str(funnel.statuses["Novo"])
         (stay,) = (await all_of(company, loser))["stays"]
@@ -184,6 +186,7 @@ class TestUnmerge:
             await company.value(MergeContacts(contact_id=winner, loser_id=loser))
             await company.value(UnmergeContacts(contact_id=winner, loser_id=loser))
         assert [await all_of(company, one) for one in (winner, loser)] == before
+        assert await company.rows("SELECT 1 FROM contact_merges") == []
 
 
 class TestRefused:
@@ -211,3 +214,6 @@ class TestRefused:
         old = UnmergeContacts(contact_id=winner, loser_id=loser)
         assert await company.refusal(old) == ("conflict", "not_undoable")
         assert await company.outbox("contact.unmerged") == []
+        await Forgetting(company.database).once()
+        assert await company.rows("SELECT 1 FROM contact_merges") == []
+        assert len(await other_company.rows("SELECT 1 FROM contact_merges")) == 1

@@ -136,7 +136,7 @@ class TestSubjectExport:
         reports = [
             row["payload"]
             for row in await scene.outbox()
-            if row["event_type"] == "subject_export.gathered"
+            if row["event_type"] == "subject.export_gathered"
         ]
         assert [r["complete"] for r in reports] == [False] * (len(reports) - 1) + [True]
         assert 2 <= len(reports) <= 10 and {r["total"] for r in reports} == {SAID + 3}

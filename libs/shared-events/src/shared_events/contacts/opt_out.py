@@ -26,13 +26,13 @@ class OptOut(Contract):
     opted_out_at: datetime
 
 
-class ListOptOuts(ListQuery[OptOut], key="contacts.opt_out.list"):
+class ListOptOuts(ListQuery[OptOut], key="contacts.consent.list"):
     """Where a contact wants no messages; an empty list where it wants them everywhere."""
 
     contact_id: UUID
 
 
-class PutOptOut(Command[OptOut], key="contacts.opt_out.put"):
+class PutOptOut(Command[OptOut], key="contacts.consent.put"):
     """Send a contact no more messages on a channel, or on `all`; again replaces reason and source.
 
     The source is who asks, an `agent` or the `api`, unless another is given.
@@ -44,7 +44,7 @@ class PutOptOut(Command[OptOut], key="contacts.opt_out.put"):
     source: OptOutSource | None = Field(default=None)
 
 
-class RemoveOptOut(Command[Nothing], key="contacts.opt_out.remove"):
+class RemoveOptOut(Command[Nothing], key="contacts.consent.remove"):
     """Let a contact be sent messages on a channel again. An opt-out of `all` stays unless named."""
 
     contact_id: UUID

@@ -25,19 +25,19 @@ class SubjectExport(Job):
     expires_at: datetime
 
 
-class CreateSubjectExport(Command[SubjectExport], key="contacts.subject_export.create"):
+class CreateSubjectExport(Command[SubjectExport], key="contacts.subject.create_export"):
     """Gather all that is kept about a contact, for the person it is about; nothing is masked."""
 
     contact_id: UUID
 
 
-class GetSubjectExport(Query[SubjectExport], key="contacts.subject_export.get"):
+class GetSubjectExport(Query[SubjectExport], key="contacts.subject.get_export"):
     """How far a subject export is, with a new link to its archive."""
 
     export_id: UUID
 
 
-class ReadSubjectExport(Query[FilePart], key="contacts.subject_export.read"):
+class ReadSubjectExport(Query[FilePart], key="contacts.subject.read_export"):
     """Download the archive of a subject export by a signed link: JSON, and the files it names."""
 
     export_id: UUID
@@ -45,7 +45,7 @@ class ReadSubjectExport(Query[FilePart], key="contacts.subject_export.read"):
     cursor: int = Field(default=0, ge=0, lt=2**31)
 
 
-class SubjectExportStarted(EventData, type="subject_export.started", aggregate="contact"):
+class SubjectExportStarted(EventData, type="subject.export_started", aggregate="contact"):
     """Whoever keeps something about the contact is to gather it, and to say so."""
 
     export_id: UUID
@@ -54,7 +54,7 @@ class SubjectExportStarted(EventData, type="subject_export.started", aggregate="
 
 
 class SubjectExportProgressed(
-    EventData, type="subject_export.progressed", aggregate="subject_export", public=True
+    EventData, type="subject.export_progressed", aggregate="subject_export", public=True
 ):
     """A subject export began, ended, or is a tenth further; the link to it is not told."""
 

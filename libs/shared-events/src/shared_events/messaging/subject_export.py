@@ -13,7 +13,7 @@ SubjectMessagesFile = Literal["conversations", "sessions", "scheduled", "message
 """What messaging keeps about a person, by file of the archive. `media` names the others' files."""
 
 
-class ReadSubjectMessages(Query[FilePart], key="messaging.subject_export.read"):
+class ReadSubjectMessages(Query[FilePart], key="messaging.subject.read_export"):
     """What was said with a person, piece by piece."""
 
     export_id: UUID
@@ -21,7 +21,7 @@ class ReadSubjectMessages(Query[FilePart], key="messaging.subject_export.read"):
     cursor: int = Field(default=0, ge=0, lt=2**31)
 
 
-class SubjectMessagesGathered(EventData, type="subject_export.gathered", aggregate="contact"):
+class SubjectMessagesGathered(EventData, type="subject.export_gathered", aggregate="contact"):
     """So many entries about the contact were gathered, of so many that were there to begin with."""
 
     export_id: UUID

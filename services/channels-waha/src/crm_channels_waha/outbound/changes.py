@@ -20,6 +20,7 @@ from crm_channels_waha.outbound.ledger import MESSAGES
 from crm_channels_waha.outbound.models import OutboundMessage
 
 CANCELLED = "cancelled"
+TAKEN_BACK = "It was taken back before it was sent."
 _ECHOED = "echoed"
 """The reason of a change whose echo came: the next like it is somebody else's."""
 
@@ -96,6 +97,19 @@ async def enter(
     await ledger.wake(tx, {row.channel_id for row in waiting})
 
 
+async def is_taken_back(tx: Transaction, row: OutboundMessage) -> bool:
+    """Whether a message that did not leave was deleted meanwhile: it is not to be tried again."""
+    deletion = await tx.fetchval(
+        "SELECT 1 FROM outbound_messages WHERE channel_id = $1 AND chat_id = $2 AND tenant_id = $3"
+        " AND target_id = $4 AND content_type = 'revoke' AND state = 'pending' LIMIT 1",
+        row.channel_id,
+        row.chat_id,
+        row.tenant_id,
+        row.message_id,
+    )
+    return deletion is not None
+
+
 def _target(change: OutboundMessage) -> tuple[str, UUID | None]:
     return change.tenant_id, change.target_id
 
@@ -111,7 +125,7 @@ def _tell_cancelled(tx: Transaction, row: OutboundMessage, cause: Cause) -> None
         channel_id=row.channel_id,
         message_id=row.message_id,
         code=CANCELLED,
-        reason="It was taken back before it was sent.",
+        reason=TAKEN_BACK,
         failed_at=datetime.now(UTC),
     )
     aggregate = conversation_id(row.channel_id, row.chat_id)

@@ -20,7 +20,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
 from crm_channels_waha.media.sending import with_file
-from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.asking import ask
 from crm_channels_waha.outbound.expiring import EXPIRED, REASON
 from crm_channels_waha.outbound.models import OutboundMessage
@@ -234,6 +234,8 @@ class ChannelSender:
                 case Refused(reason):
                     await ledger.mark_failed(tx, message_id, KEY_REFUSED, reason)
                     await self._status.declare(tx, self._channel_id, "degraded", KEY_REFUSED)
+                case NotSent() if await changes.is_taken_back(tx, row):
+                    await ledger.mark_failed(tx, message_id, changes.CANCELLED, changes.TAKEN_BACK)
                 case NotSent(reason) if self._is_old(row):
                     await ledger.mark_failed(tx, message_id, "waha_unavailable", reason)
                 case NotSent(reason):

@@ -1,6 +1,5 @@
 """SQL of what goes back when a merge is undone: rows that went over and are still the winner's."""
 
-from collections.abc import Collection
 from uuid import UUID
 
 from service_kit.database import Transaction
@@ -10,9 +9,16 @@ from crm_contacts.merging.repository import MERGES
 
 _RECORD = """
 SELECT * FROM contact_merges
-WHERE tenant_id = $1 AND loser_id = $2 AND winner_id = $3 AND undone_at IS NULL
+WHERE tenant_id = $1 AND loser_id = $2 AND winner_id = $3
     AND merged_at > now() - make_interval(days => $4)
 ORDER BY merged_at DESC LIMIT 1
+"""
+_FORGET = "DELETE FROM contact_merges WHERE tenant_id = $1 AND id = $2"
+_PURGED_AT_ONCE = 500
+_PURGE = """
+DELETE FROM contact_merges WHERE id = ANY(ARRAY(
+    SELECT id FROM contact_merges WHERE merged_at < now() - make_interval(days => $1)
+    ORDER BY merged_at LIMIT $2))
 """
 _GIVE = """
 UPDATE {table} SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2 AND id = ANY($4::uuid[])
@@ -35,10 +41,6 @@ _PLACE = """
 SELECT EXISTS (SELECT 1 FROM pipeline_statuses WHERE tenant_id = $1 AND pipeline_id = $2
     AND id = $3)
 """
-_USED = """
-SELECT EXISTS (SELECT 1 FROM contacts WHERE tenant_id = $1 AND phone = $2 AND deleted_at IS NULL
-    AND id <> ALL($3::uuid[]))
-"""
 
 
 async def record(
@@ -46,6 +48,16 @@ async def record(
 ) -> ContactMerge | None:
     """What the newest merge of the two is undone by, unless it is older than so many days."""
     return await MERGES.first(tx, _RECORD, tx.tenant_id, loser_id, winner_id, days)
+
+
+async def forget(tx: Transaction, merge: ContactMerge) -> None:
+    """Remove what the merge is undone by: it is undone."""
+    await tx.execute(_FORGET, merge.tenant_id, merge.id)
+
+
+async def purge(tx: Transaction, *, days: int) -> bool:
+    """Remove what older merges were undone by, of all companies; whether there may be more."""
+    return await tx.execute(_PURGE, days, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
 
 
 async def rows(tx: Transaction, merge: ContactMerge, *, reopen: bool) -> None:
@@ -73,11 +85,6 @@ async def has_place_of_its_own(tx: Transaction, merge: ContactMerge) -> bool:
 async def place_exists(tx: Transaction, pipeline_id: UUID, status_id: UUID) -> bool:
     """Whether the pipeline still has that status."""
     return bool(await tx.fetchval(_PLACE, tx.tenant_id, pipeline_id, status_id))
-
-
-async def phone_is_used(tx: Transaction, phone: str, besides: Collection[UUID]) -> bool:
-    """Whether somebody else has the number by now."""
-    return bool(await tx.fetchval(_USED, tx.tenant_id, phone, list(besides)))
 
 
 def _ids(merge: ContactMerge, table: str) -> list[UUID]:

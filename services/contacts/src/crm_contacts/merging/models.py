@@ -22,6 +22,7 @@ class ContactMerge(Base, table=True):
     __table_args__ = (
         Index("idx_contact_merges_loser", "tenant_id", "loser_id", "merged_at"),
         Index("idx_contact_merges_winner", "tenant_id", "winner_id"),
+        Index("idx_contact_merges_age", "merged_at"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -32,4 +33,3 @@ class ContactMerge(Base, table=True):
     stood: dict[str, Any] = columns.document()
     moved: dict[str, Any] = columns.document()
     merged_at: datetime = columns.moment()
-    undone_at: datetime | None = columns.maybe_moment()

@@ -24,7 +24,6 @@ from crm_contacts.contacts.models import Contact
 from crm_contacts.merging import handing_back
 from crm_contacts.merging.fields import given_back
 from crm_contacts.merging.models import ContactMerge
-from crm_contacts.merging.repository import MERGES
 
 UNDO_DAYS = 30
 
@@ -89,7 +88,7 @@ async def _part(
     await handing_back.rows(tx, merge, reopen=place is not None)
     if returning:
         await identities.save(tx, returning)
-    await MERGES.update(tx, [merge.model_copy(update={"undone_at": now})], "undone_at")
+    await handing_back.forget(tx, merge)
     both = await contacts.to_resources(tx, [winner, loser])
     told = ContactUnmerged(
         winner=both[0],
@@ -133,8 +132,6 @@ async def _phone(
     if shown is None or loser.phone == winner.phone:
         return None
     key = tx.tenant_id, shown.key
-    if await handing_back.phone_is_used(tx, str(loser.phone), (winner.id, loser.id)):
-        return None
     owner = known.get(key)
     if key in returning or (owner and owner.contact_id == loser.id):
         return loser.phone

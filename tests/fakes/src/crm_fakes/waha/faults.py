@@ -12,7 +12,7 @@ FaultKind = Literal[
     "error_before",  # send: 500, nothing sent
     "error_after_accept",  # send: really sent, then 500
     "timeout_after_accept",  # send: really sent, then no answer for `seconds`
-    "refuse",  # send: 422 with the session `status` and `expected`
+    "refuse",  # send: after `seconds` 422 with the session `status` and `expected`
     "unauthorized",  # any call: 401
     "history_error",  # a page of a chat's history: 500
     "file_error",  # file: 500

@@ -93,6 +93,7 @@ class SendApi:
             raise session_missing(name)
         faults, timing = self.waha.faults, self.waha.timing
         if refused := faults.strike("refuse", name):
+            await asyncio.sleep(refused.seconds or 0.0)
             raise session_status(name, refused.status, WORKING)
         if faults.strike("error_before", name):
             raise engine_failure(request, body, "rate-overlimit")

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.ddl import protect
+from service_kit.ddl import allow_scope, protect
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0015"
@@ -24,10 +24,11 @@ def upgrade() -> None:
         document("stood"),
         document("moved"),
         sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("undone_at", sa.DateTime(timezone=True)),
     )
     op.create_index(
         "idx_contact_merges_loser", "contact_merges", ["tenant_id", "loser_id", "merged_at"]
     )
     op.create_index("idx_contact_merges_winner", "contact_merges", ["tenant_id", "winner_id"])
+    op.create_index("idx_contact_merges_age", "contact_merges", ["merged_at"])
     protect("contact_merges")
+    allow_scope("contact_merges", "merges")
