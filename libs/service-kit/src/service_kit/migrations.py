@@ -35,8 +35,10 @@ def alembic_config(package: str) -> Config:
     return config
 
 
-async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> None:
-    """Bring the service's schema to the code's revision. Running it again changes nothing."""
+async def migrate(
+    settings: ServiceSettings, *, package: str, schema: str, revision: str = "head"
+) -> None:
+    """Bring the service's schema to a revision: the code's. Running it again changes nothing."""
     admin_url = os.environ.get("DATABASE_ADMIN_URL")
     owner = f"crm_{schema}_owner"
     if admin_url:
@@ -55,17 +57,17 @@ async def migrate(settings: ServiceSettings, *, package: str, schema: str) -> No
             await connection.execute(text(f"SET ROLE {owner}"))
             await connection.execute(text(f"SET search_path = {schema}"))
             await connection.commit()
-            await connection.run_sync(_upgrade, package, schema)
+            await connection.run_sync(_upgrade, package, schema, revision)
             await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
             await connection.commit()
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, package: str, schema: str) -> None:
+def _upgrade(connection: Connection, package: str, schema: str, revision: str) -> None:
     config = alembic_config(package)
     config.attributes.update(connection=connection, schema=schema)
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 async def _provision(admin_url: str, settings: ServiceSettings, schema: str, owner: str) -> None:

@@ -100,8 +100,8 @@ class Databases:
         return MigratedDatabase(admin_url, urlunsplit(parts._replace(netloc=runtime)), schema)
 
 
-async def migrate(database: MigratedDatabase, package: str) -> None:
-    """Bring a database to the code's revision, as `crm-<service> migrate` does."""
+async def migrate(database: MigratedDatabase, package: str, revision: str = "head") -> None:
+    """Bring a database to a revision, the code's by default, as `crm-<service> migrate` does."""
     settings = ServiceSettings(
         crm_env="test",
         database_url=SecretStr(database.url),
@@ -109,7 +109,9 @@ async def migrate(database: MigratedDatabase, package: str) -> None:
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DATABASE_ADMIN_URL", database.admin_url)
-        await migrations.migrate(settings, package=package, schema=database.schema)
+        await migrations.migrate(
+            settings, package=package, schema=database.schema, revision=revision
+        )
 
 
 async def assert_models_match(database: MigratedDatabase, package: str, models: MetaData) -> None:
