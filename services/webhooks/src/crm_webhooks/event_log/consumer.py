@@ -39,10 +39,7 @@ async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     places = {head["tenant_id"]: count(head["seq"] - told[head["tenant_id"]] + 1) for head in heads}
     rows = [_logged(event, next(places[event.tenant_id])) for event in events]
     await _LOG.insert(tx, rows, unless="(event_id)")
-    try:
-        await holders.follow(tx, rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise PoisonError("invalid_event", type(error).__name__) from None
+    await holders.follow(tx, rows)
 
 
 def _kept(event_type: str, data: Any) -> Any:

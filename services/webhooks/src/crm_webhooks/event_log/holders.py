@@ -32,13 +32,16 @@ each event: with EXISTS all of the table might be read."""
 async def follow(tx: Transaction, events: Iterable[LoggedEvent]) -> None:
     """Note who has the sessions that these events tell of, the newest of each by its version.
 
-    Raises KeyError, TypeError and ValueError for one that does not say it.
+    One that does not say it is logged all the same, and seen by who sees all.
     """
     newest: dict[tuple[str, UUID], SessionHolder] = {}
     for event in events:
         if not event.event_type.startswith(_SESSION_EVENTS):
             continue
-        holder = _holder(event.tenant_id, event.payload["session"])
+        try:
+            holder = _holder(event.tenant_id, event.payload["session"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
         key = holder.tenant_id, holder.session_id
         if key not in newest or newest[key].version < holder.version:
             newest[key] = holder
