@@ -11,12 +11,8 @@ from uuid import UUID
 import pytest
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.history import repository, runner
-from crm_channels_waha.history.activities import HistoryActivities
-from crm_channels_waha.history.dispatch import starter
 from crm_channels_waha.history.requests import HistoryRequests
 from crm_channels_waha.history.runner import Runner
-from crm_channels_waha.history.schemas import ImportRef, workflow_id
-from crm_channels_waha.history.workflow import HistoryImportWorkflow
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes.waha import WahaSimulator
@@ -26,6 +22,10 @@ from crm_testing.servers import TemporalServer
 from crm_testing.services import eventually
 from service_kit.calls import Call
 from service_kit.egress import Egress
+from service_kit.jobs.activities import JobActivities
+from service_kit.jobs.dispatch import starter
+from service_kit.jobs.schemas import JobRef, task_queue, workflow_id
+from service_kit.jobs.workflow import JobWorkflow
 from service_kit.service import Service
 from service_kit.temporal import Temporal
 from shared_events.channels.channel import DriveChannel
@@ -34,7 +34,7 @@ from shared_events.channels.history import (
     DriveHistoryImport,
     GetHistoryImport,
 )
-from shared_events.contacts.job import JobAction
+from shared_events.jobs import JobAction
 from shared_events.requests import Principal
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -79,14 +79,14 @@ async def told_before(waha: WahaSimulator, session: str, per_chat: int = 8) -> N
     await waha.receive_text(session, PEOPLE[0], "g", timestamp=at, group="120363000000000001@g.us")
 
 
-async def begun(company: Shop, **depth: Any) -> ImportRef:
+async def begun(company: Shop, **depth: Any) -> JobRef:
     """An import that nobody but the test works on."""
     call = Call(Principal(tenant_id=company.id), "req-import")
     request = CreateHistoryImport(channel_id=company.channel_id, **depth)
     async with company.database.tenant(company.id) as tx:
         job = await HistoryRequests(lambda: None, 0.0).create(tx, request, call)
         await tx.execute("UPDATE history_imports SET due_at = now() + interval '1 hour'")
-    return ImportRef(tenant_id=company.id, id=job.id)
+    return JobRef(tenant_id=company.id, id=job.id, kind=repository.KIND)
 
 
 def after(steps: int) -> Callable[[], bool]:
@@ -95,7 +95,7 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(left, True)
 
 
-async def job_of(company: Shop, ref: ImportRef) -> dict[str, Any]:
+async def job_of(company: Shop, ref: JobRef) -> dict[str, Any]:
     return await company.value(GetHistoryImport(history_import_id=ref.id))
 
 
@@ -353,24 +353,23 @@ class TestWorkflow:
         temporal_server: TemporalServer,
     ) -> None:
         client = await Client.connect(temporal_server.url, data_converter=pydantic_data_converter)
-        start = starter(cast(Temporal, SimpleNamespace(client=client)))
+        start = starter(cast(Temporal, SimpleNamespace(client=client)), "channels", "history")
         companies = {"loja": company, "outra": other_company}
         refs = []
         for session, who in companies.items():
             await who.connect(session=session)
             await told_before(waha, session)
             refs.append(await begun(who))
-        async with HistoryActivities(hand).worker(client):
+        async with JobActivities(task_queue("channels", "history"), hand.advance).worker(client):
             for ref in [*refs, *refs]:  # twice: it has one all the same
                 await eventually(partial(start, ref))
             for ref, who in zip(refs, companies.values(), strict=True):
-                handle = client.get_workflow_handle(workflow_id(ref))
+                handle = client.get_workflow_handle(workflow_id("channels", ref))
                 await handle.result()
                 assert (await job_of(who, ref))["messages"] == 17
                 history = await handle.fetch_history()
                 assert len(history.events) < 30
-                replayer = Replayer(
-                    workflows=[HistoryImportWorkflow], data_converter=pydantic_data_converter
-                )
+                replayer = Replayer(workflows=[JobWorkflow], data_converter=pydantic_data_converter)
                 await replayer.replay_workflow(history)
-        assert not await starter(cast(Temporal, SimpleNamespace(client=None)))(refs[0])
+        nobody = cast(Temporal, SimpleNamespace(client=None))
+        assert not await starter(nobody, "channels", "history")(refs[0])

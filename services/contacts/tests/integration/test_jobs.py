@@ -11,21 +11,21 @@ import pytest
 from crm_contacts.imports import requests, upsert
 from crm_contacts.imports.job import BATCH_ROWS, KIND, Imports
 from crm_contacts.jobs import progress, repository
-from crm_contacts.jobs.activities import JobActivities
-from crm_contacts.jobs.dispatch import starter
 from crm_contacts.jobs.runner import Runner
-from crm_contacts.jobs.schemas import JobRef, workflow_id
-from crm_contacts.jobs.workflow import JobWorkflow
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.files import bring, ended
 from crm_testing.servers import TemporalServer
 from crm_testing.services import eventually
 from service_kit.calls import Call
 from service_kit.errors import ConflictError
+from service_kit.jobs.activities import JobActivities
+from service_kit.jobs.dispatch import starter
+from service_kit.jobs.schemas import JobRef, task_queue, workflow_id
+from service_kit.jobs.workflow import JobWorkflow
 from service_kit.service import Service
 from service_kit.temporal import Temporal
 from shared_events.contacts.contact_import import DriveImport, GetImport
-from shared_events.contacts.job import JobAction
+from shared_events.jobs import JobAction
 from shared_events.requests import Principal
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -180,20 +180,21 @@ class TestWorkflow:
         self, company: Shop, other_company: Shop, runner: Runner, temporal_server: TemporalServer
     ) -> None:
         client = await Client.connect(temporal_server.url, data_converter=pydantic_data_converter)
-        start = starter(cast(Temporal, SimpleNamespace(client=client)))
+        start = starter(cast(Temporal, SimpleNamespace(client=client)), "contacts", "jobs")
         refs = [await put_by(company), await put_by(other_company)]
-        async with JobActivities(runner).worker(client):
+        async with JobActivities(task_queue("contacts", "jobs"), runner.advance).worker(client):
             for ref in [*refs, *refs]:  # twice: it has one all the same
                 await eventually(partial(start, ref))
             for ref, who in zip(refs, (company, other_company), strict=True):
-                handle = client.get_workflow_handle(workflow_id(ref))
+                handle = client.get_workflow_handle(workflow_id("contacts", ref))
                 await handle.result()
                 assert await state(who) == ("completed", ROWS, ROWS)
                 history = await handle.fetch_history()
                 assert len(history.events) < 30
                 replayer = Replayer(workflows=[JobWorkflow], data_converter=pydantic_data_converter)
                 await replayer.replay_workflow(history)
-        assert not await starter(cast(Temporal, SimpleNamespace(client=None)))(refs[0])
+        nobody = cast(Temporal, SimpleNamespace(client=None))
+        assert not await starter(nobody, "contacts", "jobs")(refs[0])
 
 
 class TestPurge:
@@ -232,4 +233,4 @@ class TestPurge:
 
 def test_ids_of_workflows_are_of_one_job() -> None:
     one = JobRef(tenant_id="t", id=UUID(int=1), kind="import")
-    assert workflow_id(one) == f"contacts-import-{UUID(int=1)}"
+    assert workflow_id("contacts", one) == f"contacts-import-{UUID(int=1)}"

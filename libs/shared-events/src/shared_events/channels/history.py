@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import Field
 
 from shared_events.channels.traffic import ChannelMessageReceived
-from shared_events.contacts.job import Job, JobAction
 from shared_events.envelope import Envelope, EventData
+from shared_events.jobs import Job, JobAction
 from shared_events.requests import Command, Query
 
 PAGE_MESSAGES = 100

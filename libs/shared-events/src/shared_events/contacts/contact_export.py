@@ -8,8 +8,8 @@ from pydantic import Field
 
 from shared_events import bounds
 from shared_events.contacts.contact import Tag
-from shared_events.contacts.job import FilePart, Job
 from shared_events.envelope import EventData
+from shared_events.jobs import FilePart, Job
 from shared_events.requests import Command, Given, Moment, Query
 
 ExportKind = Literal["contacts"]

@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared_events import bounds
-from shared_events.contacts.job import FilePart, Job, JobAction
 from shared_events.envelope import EventData
+from shared_events.jobs import FilePart, Job, JobAction
 from shared_events.requests import Command, Nothing, Query
 
 MAX_FILE_BYTES = 50 * 1024 * 1024

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from shared_events import bounds
-from shared_events.contacts.job import FilePart, Job
 from shared_events.envelope import EventData
+from shared_events.jobs import FilePart, Job
 from shared_events.requests import Command, Query
 
 SubjectFile = Literal["contact", "notes", "timeline", "trackings", "moves", "lists", "opt_outs"]

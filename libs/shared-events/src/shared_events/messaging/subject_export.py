@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared_events.contacts.job import FilePart
 from shared_events.envelope import EventData
+from shared_events.jobs import FilePart
 from shared_events.requests import Query
 
 SubjectMessagesFile = Literal["conversations", "sessions", "scheduled", "messages", "media"]

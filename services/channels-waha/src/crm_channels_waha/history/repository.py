@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.jobs.pace import is_behind
+from service_kit.jobs.schemas import JobRef
+from service_kit.jobs.states import LOOK_AGAIN
 from service_kit.rows import Rows, Shape
 
 from crm_channels_waha.history.models import HistoryChat, HistoryImportRow
-from crm_channels_waha.history.schemas import ImportRef
 
-LOOK_AGAIN = timedelta(seconds=15)
-"""After so long without a sign of it, somebody looks after an import."""
+KIND = "history"
 MOST_WAITING = 100
 """Events of a company that may wait for the relay before its imports wait for them."""
 
@@ -27,11 +27,6 @@ UPDATE history_imports SET due_at = now() + $1 WHERE id IN (
     SELECT id FROM history_imports WHERE state IN ('queued', 'running') AND due_at <= now()
     ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)
 RETURNING tenant_id, id
-"""
-_WAITING = """
-SELECT count(*) FROM (
-    SELECT FROM outbox_events
-    WHERE tenant_id = $1 AND processed_at IS NULL AND failed_at IS NULL LIMIT $2) AS waiting
 """
 _NEXT_CHAT = """
 SELECT * FROM history_chats WHERE tenant_id = $1 AND import_id = $2 AND NOT finished
@@ -76,14 +71,13 @@ async def update(tx: Transaction, job: HistoryImportRow) -> None:
 
 async def is_ahead(tx: Transaction) -> bool:
     """Whether the company's imports go faster than what they read can be told."""
-    waiting: int = await tx.fetchval(_WAITING, tx.tenant_id, MOST_WAITING)
-    return waiting >= MOST_WAITING
+    return await is_behind(tx, MOST_WAITING)
 
 
-async def due(tx: Transaction) -> list[ImportRef]:
+async def due(tx: Transaction) -> list[JobRef]:
     """Imports of all tenants that somebody has to look after, each given to one caller."""
     found = await _DUES.find(tx, _DUE, LOOK_AGAIN)
-    return [ImportRef(tenant_id=one.tenant_id, id=one.id) for one in found]
+    return [JobRef(tenant_id=one.tenant_id, id=one.id, kind=KIND) for one in found]
 
 
 async def add_chats(tx: Transaction, chats: Sequence[HistoryChat]) -> None:

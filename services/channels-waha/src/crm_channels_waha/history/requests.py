@@ -7,6 +7,7 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError
 from service_kit.ids import uuid7
+from service_kit.jobs.states import QUEUED
 from shared_events.channels.history import (
     CreateHistoryImport,
     DriveHistoryImport,
@@ -50,7 +51,7 @@ class HistoryRequests:
             id=uuid7(),
             tenant_id=tx.tenant_id,
             phone=channel.phone,
-            state=progress.QUEUED,
+            state=QUEUED,
             since=now - timedelta(request.days) if request.days else None,
             until=now - self._settle,
             correlation_id=call.correlation_id,

@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 from service_kit.cause import Cause
 from service_kit.database import Database, is_busy, is_infrastructure
+from service_kit.jobs.schemas import JobRef
+from service_kit.jobs.states import COMPLETED, ENDED, QUEUED, RUNNING
 from shared_events.channels.history import PAGE_MESSAGES
 
 from crm_channels_waha.channels import repository as channels
@@ -21,9 +23,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.history import progress, repository
 from crm_channels_waha.history.models import HistoryChat, HistoryImportRow
-from crm_channels_waha.history.progress import COMPLETED, QUEUED, RUNNING
 from crm_channels_waha.history.reading import Page, read
-from crm_channels_waha.history.schemas import ImportRef
 from crm_channels_waha.inbound.consumers import listener_of
 from crm_channels_waha.waha.client import (
     Waha,
@@ -37,8 +37,6 @@ from crm_channels_waha.waha.reading import Json, mapping, text
 
 log = structlog.get_logger()
 
-WINDOW_SECONDS = 20.0
-"""How long an import is worked on at a time."""
 CHATS_PAGE = 100
 _EMPTY_PAGES = 2
 """Engines leave out after paging what is not wanted: so many empty pages in a row are the end."""
@@ -67,7 +65,7 @@ class Runner:
     connections: Connections
 
     async def advance(
-        self, ref: ImportRef, seconds: float = WINDOW_SECONDS, is_over: Callable[[], bool] = bool
+        self, ref: JobRef, seconds: float = 20.0, is_over: Callable[[], bool] = bool
     ) -> bool:
         """Work on an import for so long, or until `is_over`; whether there is more to do.
 
@@ -97,7 +95,7 @@ class Runner:
             return False
         return True
 
-    async def _step(self, ref: ImportRef) -> bool:
+    async def _step(self, ref: JobRef) -> bool:
         """Read a page, of the chats or of one chat; whether there is more to do."""
         async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
             job = await repository.find(tx, ref.id)
@@ -252,10 +250,10 @@ class Runner:
                 await progress.save(tx, now, now.model_copy(update={"state": COMPLETED}))
         return False
 
-    async def _give_up(self, ref: ImportRef, code: str, detail: str) -> None:
+    async def _give_up(self, ref: JobRef, code: str, detail: str) -> None:
         async with self.database.tenant(ref.tenant_id) as tx:
             job = await repository.lock(tx, ref.id)
-            if job is not None and job.state not in progress.ENDED:
+            if job is not None and job.state not in ENDED:
                 await progress.save(tx, job, progress.failed(job, code, detail))
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
+from service_kit.jobs.states import COMPLETED, QUEUED, RUNNING
 from shared_events.contacts.contact import Contact, ListContacts
 from shared_events.contacts.contact_export import ContactExport, ExportFilter, ExportProgressed
 from shared_events.contacts.contact_list import ListListed
@@ -16,7 +17,6 @@ from crm_contacts.exports import rendering
 from crm_contacts.exports.masking import masked
 from crm_contacts.jobs import progress, repository
 from crm_contacts.jobs.models import Job
-from crm_contacts.jobs.progress import COMPLETED, QUEUED, RUNNING
 
 KIND = "export"
 FILE = "file"

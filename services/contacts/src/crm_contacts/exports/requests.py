@@ -7,6 +7,7 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, ForbiddenError, InvalidError
 from service_kit.ids import uuid7
+from service_kit.jobs.states import COMPLETED
 from shared_events.contacts.contact_export import (
     ContactExport,
     CreateExport,
@@ -15,7 +16,7 @@ from shared_events.contacts.contact_export import (
     GetExport,
     ReadExport,
 )
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 from shared_events.permissions import permits
 
 from crm_contacts.contact_lists import repository as lists
@@ -72,7 +73,7 @@ class ExportRequests:
         job = progress.found(await repository.find(tx, KIND, request.export_id), KIND)
         if not job.options["masked"] and not permits(call.principal.permissions, IN_CLEAR):
             raise ForbiddenError("permission_missing", f"This needs the permission {IN_CLEAR}.")
-        if job.state != progress.COMPLETED:
+        if job.state != COMPLETED:
             raise ConflictError("export_not_ready", f"The export is {job.state}.")
         if job.created_at + KEPT < datetime.now(UTC):
             raise ConflictError("export_expired", "The file was kept for a day; export again.")

@@ -12,6 +12,7 @@ from functools import partial
 import orjson
 from service_kit.database import Database, Transaction
 from service_kit.errors import InvalidError
+from service_kit.jobs.states import COMPLETED, QUEUED, RUNNING
 from shared_events.contacts.contact_import import MAX_ROWS, ContactImport, ImportProgressed
 from shared_events.identity import WhatsAppId
 
@@ -23,7 +24,6 @@ from crm_contacts.imports.reading import Row
 from crm_contacts.imports.wanted import Reader, RowError
 from crm_contacts.jobs import csv_text, progress, repository
 from crm_contacts.jobs.models import Job
-from crm_contacts.jobs.progress import COMPLETED, QUEUED, RUNNING
 
 KIND = "import"
 BATCH_ROWS = 250

@@ -17,7 +17,7 @@ from shared_events.contacts.contact_import import (
     PutImportPart,
     ReadImportErrors,
 )
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 from shared_events.requests import Nothing
 
 from crm_contacts.imports.job import ERRORS, KIND, ROWS, UPLOAD, to_resource

@@ -8,20 +8,21 @@ from uuid import UUID
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
-from shared_events.contacts.job import Failure, JobAction
+from service_kit.jobs.states import (
+    QUEUED,
+    driven,
+    failure,
+    is_news,
+    stamps,
+)
 from shared_events.envelope import EventData
+from shared_events.jobs import JobAction
 
 from crm_contacts.jobs import repository
 from crm_contacts.jobs.models import Job
 
-QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
-COMPLETED, CANCELLED, FAILED = "completed", "cancelled", "failed"
-ENDED = frozenset({COMPLETED, CANCELLED, FAILED})
-
 MAX_UNFINISHED = 10
 """Jobs of a kind that a company may have at a time."""
-_TENTHS = 10
-_CODE, _DETAIL = 100, 1000
 
 Tell = Callable[[Job], EventData]
 """What is told of a job."""
@@ -29,8 +30,7 @@ Tell = Callable[[Job], EventData]
 
 def failed(job: Job, code: str, detail: str) -> Job:
     """The job, given up as a whole."""
-    failure = Failure(code=code[:_CODE], detail=detail[:_DETAIL]).model_dump()
-    return job.model_copy(update={"state": FAILED, "failure": failure})
+    return job.model_copy(update=failure(code, detail))
 
 
 async def save(tx: Transaction, before: Job, after: Job, tell: Tell) -> Job:
@@ -44,24 +44,12 @@ async def save_all(tx: Transaction, changed: Sequence[tuple[Job, Job]], tell: Te
 
     One is told of when its state changed or another tenth is done: never for every batch.
     """
-    saved = [(before, _stamped(before, after)) for before, after in changed]
+    saved = [(b, a.model_copy(update=stamps(b, a))) for b, a in changed]
     await repository.update(tx, [after for _, after in saved])
     for before, after in saved:
-        if after.state != before.state or _tenth(after) != _tenth(before):
+        if is_news(before, after):
             tx.outbox.add(tell(after), after.id, tenant_id=after.tenant_id)
     return [after for _, after in saved]
-
-
-def _stamped(before: Job, after: Job) -> Job:
-    now = datetime.now(UTC)
-    return after.model_copy(
-        update={
-            "version": before.version + 1,
-            "updated_at": now,
-            "due_at": now if before.state == PAUSED else now + repository.LOOK_AGAIN,
-            "finished_at": now if after.state in ENDED else None,
-        }
-    )
 
 
 async def drive(
@@ -73,7 +61,7 @@ async def drive(
     `job_ended`.
     """
     PreconditionFailedError.check(expected_version, job.version)
-    changes = _driven(job, action)
+    changes = driven(job, action)
     if not changes:
         return job
     return await save(tx, job, job.model_copy(update=changes), tell)
@@ -114,23 +102,3 @@ async def begin(
         raise ConflictError("job_exists", "There is such a job already.")
     tx.outbox.add(tell(job), job.id)
     return job
-
-
-def _driven(job: Job, action: JobAction) -> dict[str, Any]:
-    if action == "cancel" and job.state == CANCELLED:
-        return {}
-    if job.state in ENDED:
-        raise ConflictError("job_ended", f"It is {job.state} already.")
-    match action:
-        case "cancel":
-            return {"state": CANCELLED}
-        case "pause":
-            return {} if job.state == PAUSED else {"state": PAUSED}
-        case "resume":
-            # What was held before its file was read has that to do first.
-            goes_on = QUEUED if job.total is None else RUNNING
-            return {"state": goes_on} if job.state == PAUSED else {}
-
-
-def _tenth(job: Job) -> int:
-    return job.done * _TENTHS // job.total if job.total else 0

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.jobs.pace import is_behind
+from service_kit.jobs.schemas import JobRef
+from service_kit.jobs.states import LOOK_AGAIN
 from service_kit.rows import Rows, Shape
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 
 from crm_contacts.jobs.models import Job, JobPart
-from crm_contacts.jobs.schemas import JobRef
 
-LOOK_AGAIN = timedelta(seconds=15)
-"""After so long without a sign of it, somebody looks after a job."""
 KEPT = timedelta(days=30)
 """How long a job that has ended is kept: as long as the longest kept of its files."""
 MOST_WAITING = 500
@@ -40,12 +40,6 @@ RETURNING tenant_id, id, kind
 _AT_WORK = """
 SELECT count(*) FROM jobs
 WHERE tenant_id = $1 AND kind = $2 AND state NOT IN ('completed', 'cancelled', 'failed')
-"""
-# Of one company: the table's policy sees to it that nobody else's are counted.
-_WAITING = """
-SELECT count(*) FROM (
-    SELECT FROM outbox_events
-    WHERE tenant_id = $1 AND processed_at IS NULL AND failed_at IS NULL LIMIT $2) AS waiting
 """
 _PART_AT = """
 SELECT position, content FROM job_parts
@@ -103,8 +97,7 @@ async def unfinished(tx: Transaction, kind: str) -> int:
 
 async def is_ahead(tx: Transaction) -> bool:
     """Whether the company's jobs go faster than what they do can be told."""
-    waiting: int = await tx.fetchval(_WAITING, tx.tenant_id, MOST_WAITING)
-    return waiting >= MOST_WAITING
+    return await is_behind(tx, MOST_WAITING)
 
 
 async def find(tx: Transaction, kind: str, job_id: UUID) -> Job | None:

@@ -14,17 +14,16 @@ import structlog
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction, is_busy, is_infrastructure
 from service_kit.errors import ProblemError
+from service_kit.jobs.schemas import JobRef
+from service_kit.jobs.states import ENDED, QUEUED, RUNNING
 from shared_events.envelope import EventData
 
 from crm_contacts.jobs import progress, repository
 from crm_contacts.jobs.models import Job
-from crm_contacts.jobs.progress import QUEUED, RUNNING, Tell, failed
-from crm_contacts.jobs.schemas import JobRef
+from crm_contacts.jobs.progress import Tell, failed
 
 log = structlog.get_logger()
 
-WINDOW_SECONDS = 20.0
-"""How long a job is worked on at a time."""
 _LEAST_PAUSE, _MOST_PAUSE = 0.05, 2.0
 
 
@@ -54,7 +53,7 @@ class Runner:
     kinds: Mapping[str, Kind]
 
     async def advance(
-        self, ref: JobRef, seconds: float = WINDOW_SECONDS, is_over: Callable[[], bool] = bool
+        self, ref: JobRef, seconds: float = 20.0, is_over: Callable[[], bool] = bool
     ) -> bool:
         """Work on a job for so long, or until `is_over`; whether there is more to do.
 
@@ -117,5 +116,5 @@ class Runner:
             code, detail = "internal_error", "Something went wrong on our side."
         async with self.database.tenant(ref.tenant_id) as tx:
             job = await repository.lock(tx, ref.kind, ref.id)
-            if job is not None and job.state not in progress.ENDED:
+            if job is not None and job.state not in ENDED:
                 await progress.save(tx, job, failed(job, code, detail), tell)

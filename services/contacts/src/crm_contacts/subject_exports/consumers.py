@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from service_kit.database import Transaction
 from service_kit.incoming import Event
+from service_kit.jobs.states import ENDED
 from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.services import MESSAGING
 
 from crm_contacts.jobs import progress, repository
-from crm_contacts.jobs.progress import ENDED
 from crm_contacts.subject_exports.job import gathered, tell
 
 

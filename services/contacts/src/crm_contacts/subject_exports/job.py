@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service_kit.database import Database, Transaction
 from service_kit.errors import ConflictError
+from service_kit.jobs.states import COMPLETED, QUEUED, RUNNING
 from service_kit.media_links import reference
 from shared_events.contacts.subject_export import (
     SubjectExport,
@@ -17,7 +18,6 @@ from shared_events.services import CONTACTS, MESSAGING
 from crm_contacts.contacts import repository as contacts
 from crm_contacts.jobs import progress, repository
 from crm_contacts.jobs.models import Job
-from crm_contacts.jobs.progress import COMPLETED, QUEUED, RUNNING
 from crm_contacts.subject_exports import sections
 
 KIND = "subject_export"

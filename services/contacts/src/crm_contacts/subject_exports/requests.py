@@ -7,7 +7,7 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
-from shared_events.contacts.job import FilePart
+from service_kit.jobs.states import COMPLETED
 from shared_events.contacts.subject_export import (
     CreateSubjectExport,
     GetSubjectExport,
@@ -15,6 +15,7 @@ from shared_events.contacts.subject_export import (
     SubjectExport,
     SubjectExportStarted,
 )
+from shared_events.jobs import FilePart
 
 from crm_contacts.contacts import repository as contacts
 from crm_contacts.jobs import progress, repository
@@ -62,7 +63,7 @@ class SubjectExportRequests:
         del call
         job = progress.found(await repository.find(tx, KIND, request.export_id), KIND)
         await contacts.get_live(tx, contact_of(job))
-        if job.state != progress.COMPLETED:
+        if job.state != COMPLETED:
             raise ConflictError("subject_export_not_ready", f"The export is {job.state}.")
         if expires_at(job) < datetime.now(UTC):
             raise ConflictError(

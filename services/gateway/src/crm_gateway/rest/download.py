@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from service_kit import tracing
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service_kit.settings import ConfigurationError
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 from shared_events.requests import Request
 
 from crm_gateway.access.roles import PERMISSIONS

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import orjson
 from service_kit.errors import UnavailableError
-from shared_events.contacts.job import FilePart
 from shared_events.contacts.subject_export import ReadSubjectExport, SubjectFile
+from shared_events.jobs import FilePart
 from shared_events.messaging.subject_export import ReadSubjectMessages, SubjectMessagesFile
 from shared_events.requests import Principal
 from starlette.concurrency import run_in_threadpool

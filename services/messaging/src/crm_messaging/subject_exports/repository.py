@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.rows import Rows, Shape
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 
 from crm_messaging.subject_exports.models import SubjectExport, SubjectExportPart
 

@@ -3,7 +3,7 @@
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
-from shared_events.contacts.job import FilePart
+from shared_events.jobs import FilePart
 from shared_events.messaging.subject_export import ReadSubjectMessages
 
 from crm_messaging.subject_exports import repository

@@ -1,4 +1,4 @@
-"""Jobs: work on many contacts that goes on behind a request, a batch at a time."""
+"""Jobs: work on many things that goes on behind a request, a batch at a time."""
 
 from datetime import datetime
 from typing import Annotated, Literal
