@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from crm_contacts.merging.forgetting import Forgetting
+from crm_contacts.merging import handing_back
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.pipelines import Funnel
 from shared_events.contacts.contact import (
@@ -214,6 +214,7 @@ class TestRefused:
         old = UnmergeContacts(contact_id=winner, loser_id=loser)
         assert await company.refusal(old) == ("conflict", "not_undoable")
         assert await company.outbox("contact.unmerged") == []
-        await Forgetting(company.database).once()
+        async with company.database.system("merges") as tx:
+            assert not await handing_back.purge(tx)
         assert await company.rows("SELECT 1 FROM contact_merges") == []
         assert len(await other_company.rows("SELECT 1 FROM contact_merges")) == 1

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from service_kit.purging import purge_forever
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels import raw_event
@@ -30,5 +31,11 @@ def add_to(
     service.background("lids", LidLookup(service.database, connections).run)
     service.background(
         "raw-events",
-        partial(purge_raw_events, service.database, settings.raw_event_retention_days),
+        partial(
+            purge_forever,
+            service.database,
+            "purge",
+            partial(purge_raw_events, days=settings.raw_event_retention_days),
+            every_seconds=3600,
+        ),
     )

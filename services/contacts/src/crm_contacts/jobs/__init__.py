@@ -1,11 +1,13 @@
 """Jobs: imports, exports and subject exports, worked on a batch at a time behind their requests."""
 
+from functools import partial
+
 from service_kit.jobs.dispatch import see_to
+from service_kit.purging import purge_forever
 from service_kit.service import Service
 
 from crm_contacts import exports, imports, subject_exports
 from crm_contacts.jobs import repository
-from crm_contacts.jobs.purging import Purging
 from crm_contacts.jobs.runner import Runner
 from crm_contacts.settings import ContactsSettings
 
@@ -21,7 +23,10 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
         },
     )
     dispatch = see_to(service, "jobs", repository.due, runner.advance)
-    service.background("purge-jobs", Purging(service.database).run)
+    service.background(
+        "purge-jobs",
+        partial(purge_forever, service.database, "jobs", repository.purge, every_seconds=600),
+    )
     imports.add_to(service, dispatch.wake)
     exports.add_to(service, dispatch.wake)
     subject_exports.add_to(service, dispatch.wake)

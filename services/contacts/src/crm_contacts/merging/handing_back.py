@@ -7,6 +7,9 @@ from service_kit.database import Transaction
 from crm_contacts.merging.models import ContactMerge
 from crm_contacts.merging.repository import MERGES
 
+UNDO_DAYS = 30
+"""What merges are undone by tells of people: it is kept as long as they can be, and no longer."""
+
 _RECORD = """
 SELECT * FROM contact_merges
 WHERE tenant_id = $1 AND loser_id = $2 AND winner_id = $3
@@ -43,11 +46,9 @@ SELECT EXISTS (SELECT 1 FROM pipeline_statuses WHERE tenant_id = $1 AND pipeline
 """
 
 
-async def record(
-    tx: Transaction, winner_id: UUID, loser_id: UUID, *, days: int
-) -> ContactMerge | None:
-    """What the newest merge of the two is undone by, unless it is older than so many days."""
-    return await MERGES.first(tx, _RECORD, tx.tenant_id, loser_id, winner_id, days)
+async def record(tx: Transaction, winner_id: UUID, loser_id: UUID) -> ContactMerge | None:
+    """What the newest merge of the two is undone by, unless it is too old for that."""
+    return await MERGES.first(tx, _RECORD, tx.tenant_id, loser_id, winner_id, UNDO_DAYS)
 
 
 async def forget(tx: Transaction, merge: ContactMerge) -> None:
@@ -55,9 +56,9 @@ async def forget(tx: Transaction, merge: ContactMerge) -> None:
     await tx.execute(_FORGET, merge.tenant_id, merge.id)
 
 
-async def purge(tx: Transaction, *, days: int) -> bool:
-    """Remove what older merges were undone by, of all companies; whether there may be more."""
-    return await tx.execute(_PURGE, days, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
+async def purge(tx: Transaction) -> bool:
+    """Remove what merges that can be undone no more were undone by; whether there may be more."""
+    return await tx.execute(_PURGE, UNDO_DAYS, _PURGED_AT_ONCE) == _PURGED_AT_ONCE
 
 
 async def rows(tx: Transaction, merge: ContactMerge, *, reopen: bool) -> None:

@@ -23,9 +23,8 @@ from crm_contacts.contacts import repository as contacts
 from crm_contacts.contacts.models import Contact
 from crm_contacts.merging import handing_back
 from crm_contacts.merging.fields import given_back
+from crm_contacts.merging.handing_back import UNDO_DAYS
 from crm_contacts.merging.models import ContactMerge
-
-UNDO_DAYS = 30
 
 
 async def unmerge(
@@ -38,7 +37,7 @@ async def unmerge(
     too old; PreconditionFailedError where the winner is at another version.
     """
     refs = [(tx.tenant_id, winner_id), (tx.tenant_id, loser_id)]
-    merge = await handing_back.record(tx, winner_id, loser_id, days=UNDO_DAYS)
+    merge = await handing_back.record(tx, winner_id, loser_id)
     was = await contacts.CONTACTS.first(
         tx, "SELECT * FROM contacts WHERE tenant_id = $1 AND id = $2", *refs[1]
     )
@@ -53,7 +52,7 @@ async def unmerge(
     if loser.merged_into != winner_id:
         raise ConflictError("not_merged", "That contact is not merged into this one.")
     if merge is None:
-        raise ConflictError("not_undoable", f"It was merged more than {UNDO_DAYS} days ago.")
+        raise ConflictError("not_undoable", f"It was merged over {UNDO_DAYS} days ago.")
     return await _part(tx, merge, winner, loser, known)
 
 

@@ -1,10 +1,14 @@
 """Messaging's part of subject exports: what was said with a person (docs/adr/0021)."""
 
+from functools import partial
+
+from service_kit.purging import purge_forever
 from service_kit.service import Service
 from shared_events.contacts.subject_export import SubjectExportStarted
 from shared_events.messaging.subject_export import ReadSubjectMessages
 from shared_events.topology import MESSAGING_REPLICAS
 
+from crm_messaging.subject_exports import repository
 from crm_messaging.subject_exports.gathering import Gathering
 from crm_messaging.subject_exports.requests import read_messages
 
@@ -15,4 +19,7 @@ def add_to(service: Service) -> None:
     service.on(MESSAGING_REPLICAS, SubjectExportStarted, gathering.on_started, together=True)
     service.answer(ReadSubjectMessages, read_messages)
     service.background("subject-exports", gathering.run)
-    service.background("purge-subject-exports", gathering.purge)
+    service.background(
+        "purge-subject-exports",
+        partial(purge_forever, service.database, "gather", repository.purge, every_seconds=600),
+    )

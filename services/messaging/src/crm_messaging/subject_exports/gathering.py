@@ -23,7 +23,6 @@ from crm_messaging.subject_exports.repository import Claim
 
 _LOOK_SECONDS = 5.0
 _LEAST_PAUSE, _MOST_PAUSE = 0.01, 2.0
-_PURGE_EVERY_SECONDS = 600.0
 _TENTHS = 10
 
 
@@ -81,15 +80,6 @@ class Gathering:
         async with self._database.tenant(claim.tenant_id, cause=cause) as tx:
             await _gather(tx, claim)
         return True
-
-    async def purge(self) -> None:
-        """Remove what has expired, for ever."""
-        while True:
-            more = True
-            while more:
-                async with self._database.system("gather") as tx:
-                    more = await repository.purge(tx)
-            await asyncio.sleep(_PURGE_EVERY_SECONDS)
 
 
 async def _gather(tx: Transaction, claim: Claim) -> None:
