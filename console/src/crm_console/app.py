@@ -20,22 +20,22 @@ from starlette.staticfiles import StaticFiles
 from crm_console import (
     channels,
     contacts,
-    entrance,
     inbox,
     live,
+    login_pages,
     media,
     pages,
     sessions,
     thread,
     webhooks,
 )
-from crm_console.doors import LoggedIn, Shielded
 from crm_console.gateway import Gateway, RefusedError
 from crm_console.logins import Cookies, LoggedOutError, Renewals
+from crm_console.middleware import LoggedIn, Shielded
 from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
-_PAGES = (entrance, inbox, thread, sessions, contacts, media, channels, webhooks, live)
+_PAGES = (login_pages, inbox, thread, sessions, contacts, media, channels, webhooks, live)
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3
 """Open pages' streams are cut then; pages come back to another process."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from crm_console.doors import COOKIE
+from crm_console.middleware import COOKIE
 from crm_testing.services import eventually
 from crm_testing.streams import Reader
 from fastapi import FastAPI

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from crm_console.doors import COOKIE
+from crm_console.middleware import COOKIE
 from fastapi import FastAPI
 
 from console.tests.conftest import Browser, attribute
