@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from crm_console.app import create_console
-from crm_console.doors import COOKIE
+from crm_console.middleware import COOKIE
 from crm_console.settings import ConsoleSettings
 from crm_fakes.waha import WahaSimulator
 from crm_testing.streams import Reader
