@@ -25,8 +25,8 @@ class Browser(httpx.AsyncClient):
         assert answer.status_code == 200, answer.text
         return BeautifulSoup(answer.text, "html.parser")
 
-    async def log_in(self, password: str = PASSWORD) -> httpx.Response:
-        form = {"email": "ana@example.com", "password": password}
+    async def log_in(self, password: str = PASSWORD, code: str = "") -> httpx.Response:
+        form = {"email": "ana@example.com", "password": password, "code": code}
         return await self.post("/login", data=form)
 
 

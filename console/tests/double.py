@@ -49,6 +49,7 @@ class Double(LocalServer):
         self.headers: list[dict[str, str]] = []
         self.permissions: tuple[str, ...] = AGENT
         self.expires_in = 900
+        self.code = ""
         self.refreshes = 0
         self.tokens: set[str] = set()
         self.conversations: list[Json] = []
@@ -137,6 +138,8 @@ class Double(LocalServer):
             return web.Response(status=204)
         if path == "auth/login" and body["password"] != "uma senha comprida":
             return problem(401, "invalid_credentials")
+        if path == "auth/login" and self.code and body.get("code") != self.code:
+            return problem(401, "invalid_code" if "code" in body else "two_factor_required")
         if path == "auth/refresh":
             self.refreshes += 1
             if body["refresh_token"] not in self.tokens:  # used, or never given

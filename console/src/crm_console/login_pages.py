@@ -23,7 +23,7 @@ async def show(request: Request, said: Said) -> Response:
     """The form, unless somebody is logged in."""
     if request.state.login is not None:
         return RedirectResponse("/", 303)
-    return pages.page("login.html", said, None, email="", why="")
+    return pages.page("login.html", said, None, email="", why="", asks_code=False)
 
 
 @router.post("/login")
@@ -32,16 +32,30 @@ async def log_in(
     said: Said,
     email: Annotated[str, Form(max_length=255)],
     password: Annotated[str, Form(max_length=128)],
+    code: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
-    """Exchange e-mail and password for tokens; what the gateway refuses is said in the form."""
-    body = {"email": email, "password": password}
+    """Exchange e-mail and password for tokens; what the gateway refuses is said in the form.
+
+    Who has a second factor is asked for a code then, and for the password once more: it is kept
+    nowhere meanwhile.
+    """
+    body = {"email": email, "password": password} | ({"code": code} if code else {})
     try:
         tokens = await gateway(request).ask(
             "POST", "/auth/login", headers=address(request), body=body
         )
     except RefusedError as refusal:
         why = said.or_else(f"problem.{refusal.code}", refusal.detail)
-        return pages.page("login.html", said, None, status=refusal.status, email=email, why=why)
+        asks_code = bool(code) or refusal.code == "two_factor_required"
+        return pages.page(
+            "login.html",
+            said,
+            None,
+            status=refusal.status,
+            email=email,
+            why=why,
+            asks_code=asks_code,
+        )
     request.state.login = Login.of(tokens, time.time())
     return RedirectResponse("/", 303)
 

@@ -6,7 +6,7 @@ import pytest
 from crm_console.middleware import COOKIE
 from fastapi import FastAPI
 
-from console.tests.conftest import Browser, attribute
+from console.tests.conftest import PASSWORD, Browser, attribute
 from console.tests.double import Double
 
 
@@ -34,6 +34,21 @@ async def test_logs_in_and_out(stranger: Browser, double: Double) -> None:
     assert COOKIE not in stranger.cookies
     assert double.asked[-1][:2] == ("POST", "auth/logout")
     assert (await stranger.get("/")).headers["location"] == "/login"
+
+
+async def test_asks_for_a_code_of_who_has_a_second_factor(
+    stranger: Browser, double: Double
+) -> None:
+    assert 'name="code"' not in (await stranger.get("/login")).text
+    double.code = "492039"
+    for code, told in (("", "and a code of your authenticator"), ("111111", "The code is wrong")):
+        answer = await stranger.log_in(code=code)
+        assert answer.status_code == 401 and told in answer.text
+        assert 'name="code"' in answer.text and "ana@example.com" in answer.text
+        assert PASSWORD not in answer.text and COOKIE not in stranger.cookies
+    assert (await stranger.log_in("wrong")).text.count('name="code"') == 0
+    assert (await stranger.log_in(code="492039")).headers["location"] == "/"
+    assert COOKIE in stranger.cookies
 
 
 async def test_a_login_is_renewed_once_however_many_ask(browser: Browser, double: Double) -> None:

@@ -22,6 +22,7 @@ from crm_gateway.audit import service as audit
 from crm_gateway.audit.repository import purge as purge_audit_log
 from crm_gateway.audit.service import AuditedActs
 from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.resets import PasswordResets
@@ -46,6 +47,7 @@ from crm_gateway.rest.own import OwnRequests
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import Row
 from crm_gateway.settings import GatewaySettings
+from crm_gateway.two_factor.service import SecondFactor, TwoFactors
 
 _PURGE_SECONDS = 3600.0
 
@@ -73,16 +75,22 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         retry_seconds=settings.mail_retry_seconds,
     )
     letters = Letters(settings.mail_pages)
-    accounts = Accounts(
+    known = KnownPassword(database, passwords, guards)
+    second = SecondFactor(guards, settings.authenticator_seal)
+    own = OwnRequests(database, settings.seal)
+    Accounts(
         database,
         tokens,
         passwords,
         guards,
         standings,
+        known,
+        second,
         refresh_ttl_seconds=settings.refresh_ttl,
-    )
-    own = OwnRequests(database, settings.seal)
-    accounts.add_to(own)
+    ).add_to(own)
+    TwoFactors(
+        known, second, settings.authenticator_seal, issuer=settings.authenticator_issuer
+    ).add_to(own)
     PasswordResets(
         database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
     ).add_to(own)

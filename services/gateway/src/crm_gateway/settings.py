@@ -85,6 +85,14 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         default=300, ge=1, description="refresh tokens a user may exchange within that time"
     )
 
+    authenticator_issuer: str = Field(
+        default="Ventros CRM",
+        min_length=1,
+        max_length=100,
+        pattern="^[^:]*$",
+        description="what authenticators show a code as being for",
+    )
+
     request_timeout_seconds: float = Field(
         default=5.0, gt=0, description="a service may take to answer before 504"
     )
@@ -136,6 +144,11 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     def mail_seal(self) -> Seal:
         """Closes mail that waits to be sent."""
         return self._seal_of(b"mail that waits")
+
+    @property
+    def authenticator_seal(self) -> Seal:
+        """Closes the secrets of authenticators."""
+        return self._seal_of(b"authenticators")
 
     def _seal_of(self, purpose: bytes) -> Seal:
         """A seal whose key is made from the master key, for this purpose only."""

@@ -119,6 +119,7 @@ MAY_USE = {
     ("GET", "/agents/{agent_id}"): STAFF,
     ("PUT", "/agents/{agent_id}"): ADMIN,
     ("POST", "/agents/{agent_id}/resend-invitation"): ADMIN,
+    ("DELETE", "/agents/{agent_id}/two-factor"): ADMIN,
     ("GET", "/api-keys"): ADMIN,
     ("POST", "/api-keys"): ADMIN,
     ("GET", "/api-keys/{api_key_id}"): ADMIN,
@@ -193,6 +194,11 @@ class TestRoutes:
         assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == [
             "/auth/logout-everywhere",
             "/auth/password",
+            "/auth/two-factor",
+            "/auth/two-factor",
+            "/auth/two-factor/confirm",
+            "/auth/two-factor/recovery-codes",
+            "/auth/two-factor/disable",
             "/auth/me",
         ]
 

@@ -111,6 +111,13 @@ class Guards:
         await self.throttle.take(tx, attempt.limits)
         return attempt
 
+    async def code(self, tx: Transaction, user_id: UUID) -> Attempt:
+        """Count a guess of a code by who knows the password, from wherever: there are but 10^6."""
+        most = self._settings.login_failures_per_account
+        attempt = Attempt([Limit.of(most, "code", user_id)])
+        await self.throttle.take(tx, attempt.limits)
+        return attempt
+
     async def succeeded(self, tx: Transaction, attempt: Attempt) -> None:
         """The attempt turned out well."""
         await self.throttle.give_back(tx, attempt.limits)

@@ -20,6 +20,8 @@ Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]
 GivenPassword = Annotated[SecretStr, Field(max_length=128)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
+"""Six digits that an authenticator shows, or a recovery code; blanks and hyphens do not matter."""
 
 
 class WithPassword(Given):
@@ -89,10 +91,15 @@ class Register(Command[LoggedIn], WithPassword, key="gateway.auth.register"):
 
 
 class Login(Command[LoggedIn], WithPassword, key="gateway.auth.login"):
-    """Log in. The answer to a wrong e-mail and to a wrong password is the same."""
+    """Log in. The answer to a wrong e-mail and to a wrong password is the same.
+
+    Who has a second factor sends a code as well: without one the right password is answered with
+    401 `two_factor_required`, with a wrong one 401 `invalid_code`.
+    """
 
     email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=255, to_lower=True)]
     password: GivenPassword
+    code: Code | None = None
 
 
 class Refresh(Command[Tokens], key="gateway.auth.refresh"):

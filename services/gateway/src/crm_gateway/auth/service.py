@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from service_kit.calls import Call
 from service_kit.database import Database, Transaction
-from service_kit.errors import ConflictError, InvalidError, UnauthenticatedError
+from service_kit.errors import ConflictError, UnauthenticatedError
 from shared_events.requests import Nothing
 
 from crm_gateway.access.standings import Standings
@@ -16,6 +16,7 @@ from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
 from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
@@ -36,6 +37,7 @@ from crm_gateway.auth.schemas import (
     UserView,
 )
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests, Visitor
+from crm_gateway.two_factor.service import SecondFactor
 
 
 class Accounts:
@@ -48,6 +50,8 @@ class Accounts:
         passwords: Passwords,
         guards: Guards,
         standings: Standings,
+        known: KnownPassword,
+        second: SecondFactor,
         *,
         refresh_ttl_seconds: int,
     ) -> None:
@@ -56,6 +60,8 @@ class Accounts:
         self._passwords = passwords
         self._guards = guards
         self._standings = standings
+        self._known = known
+        self._second = second
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
     def add_to(self, own: OwnRequests) -> None:
@@ -92,7 +98,11 @@ class Accounts:
             return await self._log_in(tx, user)
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
-        """Tokens for the right password; raises the same for every wrong one."""
+        """Tokens for the right password, and the right code of who has a second factor.
+
+        Raises the same for every wrong password; that a code is missing or wrong is told only
+        with the right one.
+        """
         account, address = request.email, visitor.address
         async with self._database.system("login") as tx:
             user = await repository.find_login(tx, account)
@@ -100,14 +110,21 @@ class Accounts:
             attempt = await self._guards.login(tx, account, tenant_id, address)
         hashed = user.password_hash if user else None
         fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
+        refusal: UnauthenticatedError | None = _wrong_password()
         if user and fits:
             async with self._database.system("login") as tx:
                 await tx.act_for(user.tenant_id)
                 member = await repository.get_member(tx, user.id)
                 if member and member.active:
-                    await self._guards.logged_in(tx, attempt, account, address)
-                    return await self._log_in(tx, user)
-        raise UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
+                    code = request.code.get_secret_value() if request.code else None
+                    refusal = await self._second.refusal(tx, user.id, code)
+                    if refusal is None:
+                        await self._guards.logged_in(tx, attempt, account, address)
+                        return await self._log_in(tx, user)
+                    if code is None:
+                        await self._guards.succeeded(tx, attempt)
+        # Raised after the commit: what was guessed must outlive the refusal.
+        raise refusal or _wrong_password()
 
     async def refresh(self, request: Refresh, visitor: Visitor) -> Tokens:
         """A new pair for an unused refresh token; reuse revokes the whole login."""
@@ -166,20 +183,15 @@ class Accounts:
         self, request: ChangePassword, call: OwnCall
     ) -> OwnHandler[ChangePassword, Tokens]:
         """Another password for who knows the present one; raises InvalidError for a wrong one."""
-        person = call.person()
-        async with self._database.tenant(call.principal.tenant_id) as tx:
-            attempt = await self._guards.password(tx, person)
-            user = await repository.get_user(tx, person)
-        given = request.current_password.get_secret_value()
-        if user is None or not await self._passwords.verify(given, user.password_hash):
-            raise InvalidError.field("current_password", "wrong_password", "It is another one.")
+        given, person = request.current_password, call.person()
+        user, attempt = await self._known.prove(call, given, "current_password")
         hashed = await self._passwords.hash(request.new_password.get_secret_value())
 
         async def change(tx: Transaction, request: ChangePassword, call: OwnCall) -> Tokens:
             del request
             if not await repository.replace_password(tx, user, hashed):
                 raise ConflictError("password_changed", "It was changed at this moment.")
-            await self._guards.succeeded(tx, attempt)
+            await self._known.proved(tx, attempt)
             await self._end_sessions(tx, person)
             await record(tx, call, "agent.change_password", person)
             member = await repository.get_member(tx, person)
@@ -231,6 +243,10 @@ class Accounts:
             refresh_token=refresh_token,
             expires_in=self._tokens.ttl,
         )
+
+
+def _wrong_password() -> UnauthenticatedError:
+    return UnauthenticatedError("invalid_credentials", "The e-mail or the password is wrong.")
 
 
 def _no_invitation() -> UnauthenticatedError:

@@ -32,6 +32,7 @@ from crm_gateway.company import schemas as company
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
+from crm_gateway.two_factor import schemas as two_factor
 
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
@@ -40,6 +41,7 @@ _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
 _OPT_OUT = "/contacts/{contact_id}/opt-outs/{channel_id}"
 _RAW_EVENTS = "/channels/{channel_id}/raw-events"
+_SECOND_FACTOR = "/agents/{agent_id}/two-factor"
 _SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
 
@@ -53,6 +55,11 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/password/reset", PUBLIC, auth.ResetPassword, 204),
     Row("POST", "/auth/logout-everywhere", AUTHENTICATED, auth.LogoutEverywhere, 204),
     Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
+    Row("GET", "/auth/two-factor", AUTHENTICATED, two_factor.GetTwoFactor),
+    Row("POST", "/auth/two-factor", AUTHENTICATED, two_factor.BeginTwoFactor, 201),
+    Row("POST", "/auth/two-factor/confirm", AUTHENTICATED, two_factor.ConfirmTwoFactor),
+    Row("POST", "/auth/two-factor/recovery-codes", AUTHENTICATED, two_factor.RenewRecoveryCodes),
+    Row("POST", "/auth/two-factor/disable", AUTHENTICATED, two_factor.DisableTwoFactor, 204),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
@@ -272,6 +279,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/agents/{agent_id}", "agents.read", agents.GetAgent),
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
     Row("POST", "/agents/{agent_id}/resend-invitation", "agents.manage", agents.ResendInvitation),
+    Row("DELETE", _SECOND_FACTOR, "agents.manage", two_factor.ResetTwoFactor, 204),
     Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
     Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
     Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
