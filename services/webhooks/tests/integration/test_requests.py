@@ -1,10 +1,13 @@
 """The answers of the bus API, and its refusals."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_testing.scenes.webhooks import Tenant
+from crm_testing.services import eventually
+from shared_events import examples
+from shared_events.messaging.session import SessionStarted
 from shared_events.webhooks.delivery import GetDelivery, ListDeliveries, Redeliver
 from shared_events.webhooks.endpoint import (
     CreateEndpoint,
@@ -13,6 +16,8 @@ from shared_events.webhooks.endpoint import (
     ListEndpoints,
     PatchEndpoint,
 )
+
+from services.webhooks.tests.conftest import MakeTenant
 
 
 class TestEndpoints:
@@ -66,6 +71,45 @@ class TestEndpoints:
             PatchEndpoint(endpoint_id=created["id"], enabled=True), expected_version=1
         )
         assert stale.kind == "precondition_failed"
+
+    async def test_of_some_channels_get_what_happens_on_those_and_on_none(
+        self, tenants: MakeTenant, receiver: WebhookReceiver
+    ) -> None:
+        tenant, neighbour = tenants(), tenants()
+        sales, support = uuid4(), uuid4()
+        some = await tenant.endpoint(receiver.url_for("some"), channel_ids=[str(sales)])
+        every = await tenant.endpoint(receiver.url_for("every"))
+        theirs = await neighbour.endpoint(receiver.url_for("theirs"), channel_ids=[str(sales)])
+        assert (some["channel_ids"], every["channel_ids"]) == ([str(sales)], [])
+
+        async def happens(whose: Tenant, channel_id: UUID) -> str:
+            data = examples.load("session.started")["data"]
+            session = {**data["session"], "channel_id": str(channel_id)}
+            channel = {**data["channel"], "id": str(channel_id)}
+            told = {**data, "session": session, "channel": channel}
+            return await whose.publish_anything(SessionStarted, told)
+
+        async def are_owed(endpoint: dict[str, Any], whose: Tenant, *events: str) -> None:
+            async def they_are() -> bool:
+                return {d["event_id"] for d in await whose.deliveries(endpoint)} == set(events)
+
+            await eventually(they_are, 30)
+
+        sold, helped = await happens(tenant, sales), await happens(tenant, support)
+        created = await tenant.publish_contact_created()
+        sold_theirs = await happens(neighbour, sales)
+        await are_owed(every, tenant, sold, helped, created)
+        await are_owed(some, tenant, sold, created)
+        await are_owed(theirs, neighbour, sold_theirs)
+
+        most = [str(uuid4()) for _ in range(99)] + [str(support)]
+        for asked in (most, []):
+            patch = PatchEndpoint.model_validate({"endpoint_id": some["id"], "channel_ids": asked})
+            assert (await tenant.value(patch))["channel_ids"] == asked
+        kept = await tenant.value(PatchEndpoint(endpoint_id=some["id"], description="x"))
+        assert kept["channel_ids"] == []
+        again = await happens(tenant, support)
+        await are_owed(some, tenant, sold, created, again)
 
     async def test_headers_do_not_follow_the_url_to_another_host(
         self, tenant: Tenant, receiver: WebhookReceiver

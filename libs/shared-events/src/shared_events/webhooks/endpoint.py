@@ -13,12 +13,17 @@ from shared_events.webhooks.delivery import WebhookDelivery
 
 
 class WebhookEndpoint(Contract):
-    """A customer's URL. `secret` is filled only on creation and rotation."""
+    """A customer's URL. `secret` is filled only on creation and rotation.
+
+    With `channel_ids`, of what happens on a channel only those of these are sent; what happens on
+    none (a contact is created) is sent all the same. Which of both, `event_types` says.
+    """
 
     id: UUID
     url: bounds.Url
     description: Annotated[str, StringConstraints(max_length=500)] | None = None
     event_types: list[str]
+    channel_ids: list[UUID] = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
     enabled: bool
     disabled_reason: bounds.Word | None = None
@@ -33,6 +38,7 @@ EventPattern = Annotated[
     str, StringConstraints(pattern=r"^(\*|[a-z]+\.(\*|[a-z_]+))$", max_length=100)
 ]
 EventPatterns = Annotated[list[EventPattern], Field(min_length=1, max_length=100)]
+ChannelIds = Annotated[list[UUID], Field(max_length=100)]
 Headers = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=20)
 ]
@@ -45,6 +51,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     url: EndpointUrl
     description: str | None = Field(default=None, max_length=500)
     event_types: EventPatterns = Field(default_factory=lambda: ["*"])
+    channel_ids: ChannelIds = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
     enabled: bool = True
 
@@ -56,6 +63,7 @@ class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     url: EndpointUrl | None = None
     description: str | None = Field(default=None, max_length=500)
     event_types: EventPatterns | None = None
+    channel_ids: ChannelIds | None = None
     headers: Headers | None = None
     enabled: bool | None = None
 

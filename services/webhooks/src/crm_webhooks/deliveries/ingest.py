@@ -22,12 +22,12 @@ from service_kit.rows import Rows, Shape
 from crm_webhooks.deliveries import models
 from crm_webhooks.deliveries.body import write_body
 from crm_webhooks.deliveries.lanes import Owed
-from crm_webhooks.deliveries.matching import wants
+from crm_webhooks.deliveries.matching import channel_of, concerns, wants
 from crm_webhooks.deliveries.sender import Sender
 from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
-SELECT e.id, e.tenant_id, e.event_types, e.version,
+SELECT e.id, e.tenant_id, e.event_types, e.channel_ids, e.version,
     NOT e.enabled OR coalesce(e.paused_until > now(), false) AS held
 FROM unnest($1::text[]) AS k(tenant_id)
 CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
@@ -71,6 +71,7 @@ class _Taker:
     tenant_id: str
     version: int
     event_types: list[str]
+    channel_ids: list[str]
     held: bool
 
 
@@ -94,6 +95,7 @@ class _Outbound:
     event_id: UUID
     event_type: str
     ordering_key: UUID
+    channel_id: str | None
     occurred_at: datetime
     body: bytes
     trace: Mapping[str, str]
@@ -117,6 +119,7 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
             incoming.id,
             envelope["event_type"],
             UUID(envelope["aggregate_id"]),
+            channel_of(envelope["data"]),
             occurred_at,
             body,
             trace_headers(
@@ -145,7 +148,12 @@ class Ingest:
         wanted: list[_Outbound] = []
         for event in (outbound(e) for e in events if e.tenant_id in endpoints):
             theirs = [] if event.quiet else endpoints[event.tenant_id]
-            takers = [e for e in theirs if wants(e.event_types, event.event_type)]
+            takers = [
+                e
+                for e in theirs
+                if wants(e.event_types, event.event_type)
+                and concerns(e.channel_ids, event.channel_id)
+            ]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:
                 wanted.append(event)

@@ -28,6 +28,7 @@ class Endpoint(Base, table=True):
     url: str = columns.text()
     description: str | None = columns.maybe_text()
     event_types: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    channel_ids: list[str] = columns.texts()
     headers: bytes
     enabled: bool
     deleted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})

@@ -48,6 +48,7 @@ class EndpointRequests:
             url=url,
             description=without_nul(request.description),
             event_types=request.event_types,
+            channel_ids=list(map(str, request.channel_ids)),
             headers=headers,
             disabled_reason=None if request.enabled else BY_USER,
             secret=secret,
@@ -89,6 +90,8 @@ class EndpointRequests:
         if request.event_types is not None:
             rules.check_event_types(request.event_types)
             changes["event_types"] = request.event_types
+        if request.channel_ids is not None:
+            changes["channel_ids"] = list(map(str, request.channel_ids))
         if "description" in request.model_fields_set:
             changes["description"] = without_nul(request.description)
         if request.enabled is not None and request.enabled is not endpoint.enabled:
