@@ -70,7 +70,7 @@ def check(port: int) -> int:
     """The exit code of the image's health check for a service on this port."""
     command = [sys.executable, "-I", str(DOCKER / "healthcheck.py")]
     return subprocess.run(
-        command, env={"SERVER_PORT": str(port)}, capture_output=True, timeout=10
+        command, env={"SERVER_PORT": str(port)}, capture_output=True, timeout=60
     ).returncode
 
 

@@ -186,14 +186,22 @@ def gate() -> asyncio.Event:
 
 
 @pytest.fixture
-def server(database: Database, gate: asyncio.Event) -> RequestServer:
+def at_the_gate() -> list[str]:
+    """Who waits there, or has waited."""
+    return []
+
+
+@pytest.fixture
+def server(database: Database, gate: asyncio.Event, at_the_gate: list[str]) -> RequestServer:
     """A server that answers all of the scratch service's requests."""
 
     async def wait_for_thing(tx: Transaction, request: WaitForThing, call: Call) -> Thing:
+        at_the_gate.append(request.key)
         await gate.wait()
         return Thing(id=uuid4(), name="late")
 
     async def outside(request: LookOutside, call: Call) -> Thing:
+        at_the_gate.append(request.key)
         await gate.wait()
         return Thing(id=uuid4(), name=call.principal.tenant_id)
 

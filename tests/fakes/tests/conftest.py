@@ -49,7 +49,7 @@ class Shop:
         )
 
     async def webhooks(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        found = await self.receiver.wait_for_count(count, lambda r: r.type == event, timeout=5)
+        found = await self.receiver.wait_for_count(count, lambda r: r.type == event)
         return [request.json for request in found]
 
 

@@ -57,12 +57,12 @@ class TestLifecycle:
         assert (await shop.call("GET", "/api/sessions"))[1] == []
         assert len((await shop.call("GET", "/api/sessions?all=true"))[1]) == 1
         await shop.call("POST", "/api/sessions/loja/start")
-        assert await session.reach(2, "WORKING")
+        assert await session.reach(60, "WORKING")
 
     async def test_logout_asks_for_a_new_scan(self, shop: Any) -> None:
         session = await shop.open()
         assert (await shop.call("POST", "/api/sessions/loja/logout"))[0] == 201
-        assert await session.reach(2, "SCAN_QR_CODE")
+        assert await session.reach(60, "SCAN_QR_CODE")
         assert session.me is None
 
     async def test_put_replaces_the_whole_config_and_restarts(self, shop: Any) -> None:
@@ -70,7 +70,7 @@ class TestLifecycle:
         config = shop.config() | {"metadata": {"channel.id": "other"}}
         status, body = await shop.call("PUT", "/api/sessions/loja", {"config": config})
         assert (status, body["status"]) == (200, "STARTING")
-        assert await session.reach(2, "WORKING")
+        assert await session.reach(60, "WORKING")
         await shop.call("PUT", "/api/sessions/loja", {"config": {}})
         assert session.config == {}
 
@@ -103,7 +103,7 @@ class TestLifecycle:
     async def test_qr_that_nobody_scans_fails_the_session(self, shop: Any) -> None:
         shop.waha.timing.qr_lifetimes = (0.01, 0.01)
         session = shop.waha.create_session("loja", shop.config())
-        assert await session.reach(2, "FAILED")
+        assert await session.reach(60, "FAILED")
         statuses = [e["payload"]["status"] for e in await shop.webhooks("session.status", 4)]
         assert statuses.count("SCAN_QR_CODE") == 2
 
@@ -111,7 +111,7 @@ class TestLifecycle:
 class TestQr:
     async def test_comes_in_three_forms(self, shop: Any) -> None:
         session = shop.waha.create_session("loja")
-        await session.reach(2, "SCAN_QR_CODE")
+        await session.reach(60, "SCAN_QR_CODE")
         async with shop.http.get("/api/loja/auth/qr?format=image") as response:
             png = await response.read()
             assert response.content_type == "image/png"
@@ -136,7 +136,7 @@ class TestQr:
     async def test_auto_scan_pairs_by_itself(self, shop: Any) -> None:
         shop.waha.auto_scan = True
         session = shop.waha.create_session("loja")
-        assert await session.reach(2, "WORKING")
+        assert await session.reach(60, "WORKING")
 
 
 class TestRestartOfTheServer:
@@ -149,5 +149,5 @@ class TestRestartOfTheServer:
         await shop.waha.start()
         assert shop.waha.url == url
         assert (await shop.send_text())[0] == 201
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await shop.webhooks("message.any")

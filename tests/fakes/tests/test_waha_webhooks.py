@@ -1,3 +1,4 @@
+import asyncio
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ class TestRequest:
         assert headers["User-Agent"] == "WAHA/2026.7.1"
         assert headers["Content-Type"] == "application/json"
         assert headers["X-Tenant"] == "42"
-        assert abs(int(headers["X-Webhook-Timestamp"]) / 1000 - time.time()) < 5
+        assert abs(int(headers["X-Webhook-Timestamp"]) / 1000 - time.time()) < 60
         assert headers["X-Webhook-Hmac-Algorithm"] == "sha512"
         assert headers["X-Webhook-Hmac"] == waha_hmac("channel-hmac-key", request.body)
         envelope = request.json
@@ -119,7 +120,7 @@ class TestWebhookFaults:
 
     async def test_reorder(self, shop: Any) -> None:
         await shop.open()
-        shop.waha.faults.add("reorder", times=1)
+        shop.waha.faults.add("reorder", times=1, seconds=60)
         for text in ("first", "second"):
             await shop.waha.receive_text("loja", PERSON, text)
         events = await shop.webhooks("message.any", 2)
@@ -170,10 +171,12 @@ class TestSendFaults:
     async def test_timeout_after_accept_never_answers(self, shop: Any) -> None:
         await shop.open()
         shop.waha.faults.add("timeout_after_accept", times=1)
-        with pytest.raises(TimeoutError):
-            await shop.send_text(id="3EB0", timeout=0.2)
-        assert "3EB0" in shop.waha.sent
+        sending = asyncio.create_task(shop.send_text(id="3EB0"))
         assert len(await shop.webhooks("message.any")) == 1
+        assert "3EB0" in shop.waha.sent
+        done, _ = await asyncio.wait({sending}, timeout=0.2)
+        assert not done
+        sending.cancel()
 
     async def test_refuse_names_the_status_expected(self, shop: Any) -> None:
         await shop.open()

@@ -44,7 +44,7 @@ class TestDatabaseOutage:
             await consuming()
             for _ in range(20):
                 await bus.send(*(deleted() for _ in range(25)))
-        await eventually(stored(database, 500), seconds=20)
+        await eventually(stored(database, 500))
         assert await inbox_rows(database) == 500
 
 

@@ -68,7 +68,7 @@ class TestHaveConsumers:
         done, _ = await asyncio.wait({waiting}, timeout=0.5)
         assert not done
         await declare_own(connection, [QUEUE], ())
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
 
     async def test_goes_on_without_one_that_does_not_come(
         self,
@@ -102,7 +102,7 @@ class TestPublisher:
                 return False
             return True
 
-        await asyncio.wait_for(publisher.declared.wait(), 10)
+        await asyncio.wait_for(publisher.declared.wait(), 60)
         assert not await told()
         await declare_own(connection, [QUEUE], ())
         await eventually(told)

@@ -33,6 +33,9 @@ from service_kit.connection import connect, discard
 from service_kit.router import Router
 from shared_events import topology
 
+THREE: dict[str, int] = {"max_records": 3, "batch_timeout_ms": 60_000}
+"""A batch of three, however slowly they come."""
+
 
 @asynccontextmanager
 async def started(broker: RabbitBroker) -> AsyncIterator[RabbitBroker]:
@@ -153,9 +156,7 @@ class TestBatchSubscriber:
                 raise RuntimeError("a bug")
 
         router = Router()
-        router.batch_subscriber(RabbitQueue("returned"), RabbitExchange(), batch_timeout_ms=200)(
-            fail_once
-        )
+        router.batch_subscriber(RabbitQueue("returned"), RabbitExchange(), **THREE)(fail_once)
         broker = make_broker(vhost, confirms=False)
         broker.include_router(router)
         async with started(broker):
@@ -176,9 +177,7 @@ class TestBatchSubscriber:
             del messages
 
         router = Router()
-        router.batch_subscriber(RabbitQueue("watched"), RabbitExchange(), batch_timeout_ms=200)(
-            nothing
-        )
+        router.batch_subscriber(RabbitQueue("watched"), RabbitExchange(), **THREE)(nothing)
         broker = make_broker(vhost, confirms=False)
         broker.add_middleware(Counting)
         broker.include_router(router)
@@ -257,5 +256,5 @@ class TestShortChannel:
             for _ in range(turns % 60):
                 await asyncio.sleep(0)
             probing.cancel()
-            done, _ = await asyncio.wait({probing}, timeout=2)
+            done, _ = await asyncio.wait({probing}, timeout=30)
             assert done, f"still at work, cancelled after {turns} turns"

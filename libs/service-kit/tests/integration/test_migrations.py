@@ -46,7 +46,7 @@ class TestMigrate:
             )
             return found > 0
 
-        await eventually(waits, seconds=30)
+        await eventually(waits)
         await other.execute("CREATE INDEX CONCURRENTLY idx_slow ON scratch.things (name)")
         await other.close()  # and with it the lock
         await task

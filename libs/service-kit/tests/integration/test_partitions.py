@@ -105,7 +105,7 @@ class TestConsuming:
                 for aggregate in aggregates:
                     sent[aggregate].append(uuid4())
                 await asyncio.gather(*(send(bus, of(each, sent[each][-1])) for each in aggregates))
-            await eventually(lambda: len(seen) == 600, seconds=30)
+            await eventually(lambda: len(seen) == 600)
             await eventually(lambda: nothing_left(bus))
         for ids in sent.values():
             wanted = set(ids)
@@ -175,14 +175,14 @@ class TestReplicas:
                 http = await (leaving if service is goes else stack).enter_async_context(
                     living(service)
                 )
-                await eventually(partial(ready, http), seconds=60)
+                await eventually(partial(ready, http))
             for turn in range(30):
                 for aggregate in aggregates:
                     sent[aggregate].append(uuid4())
                 await send(bus, *(of(each, sent[each][-1]) for each in aggregates))
                 if turn == 15:
                     await leaving.aclose()
-            await eventually(lambda: len(seen) >= 600, seconds=30)
+            await eventually(lambda: len(seen) >= 600)
         assert Counter(Counter(seen).values()) == {1: 600}
         for ids in sent.values():
             wanted = set(ids)
@@ -207,13 +207,13 @@ class TestReplicas:
         async with AsyncExitStack() as stack:
             for replica in range(2):
                 http = await stack.enter_async_context(living(splitting(settings, noting(replica))))
-                await eventually(partial(ready, http), seconds=60)
+                await eventually(partial(ready, http))
 
             async def both_work() -> bool:
                 await send(bus, *(of(uuid4()) for _ in range(32)))
                 return all(taken.values())
 
-            await eventually(both_work, seconds=60)
+            await eventually(both_work)
 
 
 class TestPriority:

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -17,23 +16,22 @@ from crm_testing.services import SIGNATURES, answering
 from crm_testing.wire import Wire
 from faststream.rabbit import RabbitBroker
 from service_kit.errors import DeadlineError, ProblemError, UnavailableError
-from service_kit.request_client import DEFAULT_TIMEOUT_SECONDS, RequestClient
+from service_kit.request_client import RequestClient
 from service_kit.request_server import RequestServer
 from service_kit.supervision import Supervisor
 from shared_events import topology
 from shared_events.requests import Reply
 
-AT_ONCE = DEFAULT_TIMEOUT_SECONDS / 2
-"""Seconds: nobody waited for a deadline."""
+PATIENT = 200.0
+"""Seconds until the deadline of a call that shall end before it: the test's own end is nearer."""
 
 
 class TestAbsence:
     async def test_of_the_service_is_told_at_once(self, client: RequestClient) -> None:
-        begun = time.monotonic()
-        with pytest.raises(UnavailableError) as raised:
-            await ask(client, MakeThing(name="x"))
+        async with asyncio.timeout(PATIENT / 4):
+            with pytest.raises(UnavailableError) as raised:
+                await ask(client, MakeThing(name="x"), timeout=PATIENT)
         assert raised.value.problem.code == "service_unavailable"
-        assert time.monotonic() - begun < AT_ONCE
 
     async def test_of_the_exchange_is_told_too(self, client: RequestClient, bus: Bus) -> None:
         await bus.channel.exchange_delete(topology.CRM_REQUESTS.name)
@@ -49,12 +47,12 @@ class TestAbsence:
             await ask(RequestClient(vhost, SIGNATURES), MakeThing(name="x"))
 
     async def test_ends_a_call_in_flight_when_the_client_stops(
-        self, serving: RabbitBroker, vhost: str
+        self, serving: RabbitBroker, vhost: str, at_the_gate: list[str]
     ) -> None:
         client = RequestClient(vhost, SIGNATURES)
         await client.start()
-        waiting = asyncio.create_task(ask(client, WaitForThing()))
-        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(ask(client, WaitForThing(), timeout=PATIENT))
+        await eventually(lambda: len(at_the_gate) == 1)
         await client.stop()
         with pytest.raises(DeadlineError):
             await waiting
@@ -64,19 +62,22 @@ class TestAbsence:
     ) -> None:
         assert (await ask(client, MakeThing(name="x"))).problem is None
         await serving.stop()
-        begun = time.monotonic()
-        with pytest.raises(UnavailableError) as raised:
-            await ask(client, MakeThing(name="x"))
+        async with asyncio.timeout(PATIENT / 4):
+            with pytest.raises(UnavailableError) as raised:
+                await ask(client, MakeThing(name="x"), timeout=PATIENT)
         assert raised.value.problem.code == "service_unavailable"
-        assert time.monotonic() - begun < AT_ONCE
 
 
 class TestStop:
     async def test_finishes_what_is_being_answered(
-        self, serving: RabbitBroker, client: RequestClient, gate: asyncio.Event
+        self,
+        serving: RabbitBroker,
+        client: RequestClient,
+        gate: asyncio.Event,
+        at_the_gate: list[str],
     ) -> None:
-        waiting = asyncio.create_task(ask(client, WaitForThing()))
-        await asyncio.sleep(0.2)
+        waiting = asyncio.create_task(ask(client, WaitForThing(), timeout=PATIENT))
+        await eventually(lambda: len(at_the_gate) == 1)
         stopping = asyncio.create_task(serving.stop())
         await asyncio.sleep(0.2)
         gate.set()
@@ -84,15 +85,23 @@ class TestStop:
         await stopping
 
     async def test_of_one_of_two_replicas_loses_no_query(
-        self, server: RequestServer, client: RequestClient, vhost: str, gate: asyncio.Event
+        self,
+        server: RequestServer,
+        client: RequestClient,
+        vhost: str,
+        gate: asyncio.Event,
+        at_the_gate: list[str],
     ) -> None:
         async with answering(server, vhost) as leaving, answering(server, vhost):
-            slow = [asyncio.create_task(ask(client, LookOutside())) for _ in range(2)]
-            await asyncio.sleep(0.2)
+            slow = [
+                asyncio.create_task(ask(client, LookOutside(), timeout=PATIENT)) for _ in range(2)
+            ]
+            await eventually(lambda: len(at_the_gate) == 2)
             stopping = asyncio.create_task(leaving.stop())
             queries = []
             for _ in range(60):
-                queries.append(asyncio.create_task(ask(client, GetThing(thing_id=uuid4()))))
+                query = ask(client, GetThing(thing_id=uuid4()), timeout=PATIENT)
+                queries.append(asyncio.create_task(query))
                 await asyncio.sleep(0.01)
             answered = await asyncio.gather(*queries, return_exceptions=True)
             gate.set()
@@ -108,25 +117,22 @@ class TestLostConnection:
 
     @pytest.mark.usefixtures("serving")
     async def test_is_replaced_and_whoever_waited_is_told(
-        self, vhost: str, gate: asyncio.Event
+        self, vhost: str, at_the_gate: list[str]
     ) -> None:
         async with Wire(vhost) as wire, kept(RequestClient(wire.url, SIGNATURES)) as client:
-            waiting = asyncio.create_task(ask(client, WaitForThing()))
-            await asyncio.sleep(0.2)
-            begun = time.monotonic()
+            waiting = asyncio.create_task(ask(client, WaitForThing(), timeout=PATIENT))
+            await eventually(lambda: len(at_the_gate) == 1)
             wire.cut()
-            with pytest.raises(DeadlineError):
-                await waiting
+            async with asyncio.timeout(PATIENT / 4):
+                with pytest.raises(DeadlineError):
+                    await waiting
             await eventually(lambda: answers(client))
-            assert time.monotonic() - begun < 10
 
     @pytest.mark.usefixtures("serving")
     async def test_that_says_nothing_is_left_for_another(self, vhost: str) -> None:
         async with Wire(vhost) as wire, kept(RequestClient(wire.url, SIGNATURES)) as client:
-            begun = time.monotonic()
             wire.fall_silent()
-            await eventually(lambda: answers(client))
-            assert time.monotonic() - begun < 10  # the broker: 30
+            await eventually(lambda: answers(client), seconds=20)  # the broker would: in 30
 
 
 @asynccontextmanager

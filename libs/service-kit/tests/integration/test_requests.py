@@ -187,14 +187,15 @@ class TestPatience:
         client: RequestClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(request_server, "PATIENCE_SECONDS", 2.0)
-        looks: list[float] = []
+        monkeypatch.setattr(request_server, "PATIENCE_SECONDS", 60.0)
+        looks: list[UUID] = []
+        has_come = False
 
         async def find(tx: Transaction, request: GetThing, call: Call) -> Thing:
-            looks.append(time.monotonic())
-            if request.thing_id == UUID(int=1) and len(looks) > 60:
+            looks.append(request.thing_id)
+            if request.thing_id == UUID(int=1) and has_come:
                 return Thing(id=request.thing_id, name="came")
-            raise NotFoundError("thing", may_come=True)
+            raise NotFoundError("thing", may_come=not has_come)
 
         server = RequestServer(SCRATCH, database, SIGNATURES)
         server.answer(GetThing, find)
@@ -202,30 +203,40 @@ class TestPatience:
         async with answering(server, vhost):
             ids = [1, *[2] * 19]
             waiting = [
-                asyncio.create_task(ask(client, GetThing(thing_id=UUID(int=n)))) for n in ids
+                asyncio.create_task(ask(client, GetThing(thing_id=UUID(int=n)), timeout=60))
+                for n in ids
             ]
-            await eventually(lambda: len(looks) >= 20)
+            await eventually(lambda: len(looks) >= 60)
             # Far more wait than there are connections; another request goes right through.
             assert (await ask(client, MakeThing(name="x"))).problem is None
             assert not any(task.done() for task in waiting)
+            has_come = True
             came, *missing = await asyncio.gather(*waiting)
         assert came.value is not None
         assert {code(reply) for reply in missing} == {("not_found", "thing_not_found")}
 
-    async def test_is_for_what_may_come_alone(
-        self, database: Database, vhost: str, client: RequestClient
+    async def test_is_for_what_may_come_alone_and_has_an_end(
+        self,
+        database: Database,
+        vhost: str,
+        client: RequestClient,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        looks: list[int] = []
+        monkeypatch.setattr(request_server, "PATIENCE_SECONDS", 0.1)
+        looks: list[UUID] = []
+        never, late = UUID(int=1), UUID(int=2)
 
         async def find(tx: Transaction, request: GetThing, call: Call) -> Thing:
-            looks.append(1)
-            raise NotFoundError("thing")
+            looks.append(request.thing_id)
+            raise NotFoundError("thing", may_come=request.thing_id == late)
 
         server = RequestServer(SCRATCH, database, SIGNATURES)
         server.answer(GetThing, find)
         async with answering(server, vhost):
-            await ask(client, GetThing(thing_id=uuid4()))
-        assert looks == [1]
+            for each in (never, late):
+                reply = await ask(client, GetThing(thing_id=each), timeout=60)
+                assert code(reply) == ("not_found", "thing_not_found")
+        assert looks.count(never) == 1 < looks.count(late)
 
 
 @pytest.mark.usefixtures("serving")
@@ -298,23 +309,23 @@ class TestIdempotency:
 @pytest.mark.usefixtures("serving")
 class TestConcurrency:
     async def test_a_slow_request_blocks_nobody(
-        self, client: RequestClient, gate: asyncio.Event
+        self, client: RequestClient, gate: asyncio.Event, at_the_gate: list[str]
     ) -> None:
-        slow = asyncio.create_task(ask(client, WaitForThing()))
-        await asyncio.sleep(0.05)
+        slow = asyncio.create_task(ask(client, WaitForThing(), timeout=60))
+        await eventually(lambda: len(at_the_gate) == 1)
         await asyncio.gather(*(ask(client, GetThing(thing_id=uuid4())) for _ in range(32)))
         assert not slow.done()
         gate.set()
         assert (await slow).value is not None
 
     async def test_holds_so_many_in_flight_and_refuses_one_more(
-        self, client: RequestClient, gate: asyncio.Event
+        self, client: RequestClient, gate: asyncio.Event, at_the_gate: list[str]
     ) -> None:
         waits = [
-            asyncio.create_task(ask(client, LookOutside(), timeout=20))
+            asyncio.create_task(ask(client, LookOutside(), timeout=60))
             for _ in range(MOST_IN_FLIGHT)
         ]
-        await asyncio.sleep(0.2)
+        await eventually(lambda: bool(at_the_gate))  # they all set out before the first arrived
         with pytest.raises(UnavailableError):
             await ask(client, LookOutside())
         gate.set()

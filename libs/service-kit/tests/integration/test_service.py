@@ -30,6 +30,11 @@ _POOL_CONNECTIONS = (
     " WHERE application_name = 'crm-scratch-pool' AND datname = current_database()"
 )
 
+_LOOKS = (
+    "SELECT query_start FROM pg_stat_activity"
+    " WHERE application_name = 'crm-scratch-pool' AND datname = current_database()"
+)
+
 
 class TestService:
     async def test_answers_publishes_and_consumes(
@@ -88,7 +93,13 @@ class TestService:
         admin = await asyncpg.connect(admin_url)
         await admin.execute("UPDATE scratch.alembic_version SET version_num = '0000'")
         async with living(scratch(make_settings())) as http:
-            await asyncio.sleep(0.5)
+            looks: set[asyncpg.Record] = set()
+
+            async def looked_again() -> bool:
+                looks.update(await admin.fetch(_LOOKS))
+                return len(looks) > 2
+
+            await eventually(looked_again)
             assert not await ready(http)
             # Looking again must not open a pool again.
             assert await admin.fetchval(_POOL_CONNECTIONS) == 1
@@ -154,7 +165,7 @@ class TestConsumers:
 
 class TestOnStop:
     async def test_is_called_last_added_first_when_nothing_runs_any_more(
-        self, make_settings: MakeSettings, vhost: str
+        self, make_settings: MakeSettings, vhost: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = scratch(make_settings())
         seen: list[str] = []
@@ -167,11 +178,17 @@ class TestOnStop:
 
         async def note_consumers() -> None:
             async with looking_into(vhost) as bus:
-                seen.append(f"{await bus.consumers(QUEUE.name)} consumers")
+
+                async def gone() -> bool:  # RabbitMQ counts them late
+                    return await bus.consumers(QUEUE.name) == 0
+
+                await eventually(gone)
+                seen.append("0 consumers")
 
         async def note_database() -> None:
             seen.append(f"{await rows(service)} rows")
 
+        monkeypatch.setattr("service_kit.service._ON_STOP_SECONDS", 60.0)
         service.background("busy", busy)
         service.on_stop(note_database)
         service.on_stop(note_consumers)

@@ -175,7 +175,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 class TestDialling:
     async def post(self, egress: Egress, url: str) -> int | BaseException:
         """The status of the answer, or why there is none."""
-        async with open_session(egress) as session, asyncio.timeout(2):
+        async with open_session(egress) as session, asyncio.timeout(60):
             try:
                 async with session.post(url) as response:
                     return response.status

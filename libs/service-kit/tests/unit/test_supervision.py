@@ -31,12 +31,10 @@ class TestSupervisor:
         supervisor = Supervisor()
         supervisor.add("fragile", fail)
         supervisor.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await enough.wait()
         pauses = [b - a for a, b in pairwise(begun)]
-        assert pauses == sorted(pauses)
-        assert pauses[0] >= 0.02
-        assert pauses[2] >= 0.08
+        assert all(pause >= 0.02 * 2**n for n, pause in enumerate(pauses))
         assert restarts("fragile") == before + 3
         with pytest.raises(TaskFailsError, match="fragile"):
             await supervisor.check()
@@ -59,7 +57,6 @@ class TestSupervisor:
 
     async def test_forgives_what_ran_steadily_since(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(supervision, "_FIRST_PAUSE_SECONDS", 0.0)
-        monkeypatch.setattr(supervision, "_STEADY_SECONDS", 0.05)
         runs: list[int] = []
         mended = asyncio.Event()
 
@@ -73,12 +70,12 @@ class TestSupervisor:
         supervisor = Supervisor()
         supervisor.add("mended", fail_thrice)
         supervisor.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await mended.wait()
             with pytest.raises(TaskFailsError):
                 await supervisor.check()
-            await asyncio.sleep(0.06)
-            await supervisor.check()
+        monkeypatch.setattr(supervision, "_STEADY_SECONDS", 0.0)  # so long it has run by now
+        await supervisor.check()
         await supervisor.stop()
 
     async def test_ends_one_that_loses_a_cancellation(
@@ -118,7 +115,7 @@ class TestSupervisor:
         supervisor.add("stubborn", stubborn)
         supervisor.start()
         await asyncio.sleep(0)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await supervisor.stop()
         released.set()
 

@@ -177,6 +177,7 @@ class TestErasure:
                 )
             channel = await shop.value(shop.creation())
             letters = topology.WAHA_MESSAGES.dead_letters.name
+            await outside.buried(topology.WAHA_MESSAGES.dead_letters, 2)
 
             envelope = erasure_of(CHANNELS, shop.id, uuid4(), *HER)
             for _ in range(2):

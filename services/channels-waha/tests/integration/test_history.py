@@ -288,7 +288,7 @@ class TestTrouble:
         assert await hand.advance(ref, seconds=0.3)
         assert (await job_of(company, ref))["errors"] == 0
         waha.start_session(waha.session("loja"))
-        await waha.session("loja").reach(5, "WORKING")
+        await waha.session("loja").reach(60, "WORKING")
         waha.faults.clear()
         waha.faults.add("history_error", times=5)  # the session works, one chat does not
         assert not await hand.advance(ref)

@@ -33,7 +33,7 @@ async def sender_rests(company: Shop) -> bool:
 async def unsettled(company: Shop, waha: WahaSimulator) -> UUID:
     """A message of unknown outcome, that is not looked for yet; returns its id."""
     waha.echo = False
-    waha.faults.add("timeout_after_accept", times=1)
+    waha.faults.add("timeout_after_accept", times=1, seconds=0.1)
     message_id = await company.write("primeira")
     await company.until_state(message_id, "unknown")
     async with company.database.tenant(company.id) as tx:

@@ -32,7 +32,7 @@ async def settled(company: Shop, count: int = 1) -> list[dict[str, Any]]:
         )
         return rows if len(rows) >= count else None
 
-    found: list[dict[str, Any]] = await eventually(look, seconds=60)
+    found: list[dict[str, Any]] = await eventually(look)
     return found
 
 
@@ -115,11 +115,11 @@ class TestFetching:
         await company.connect()
         waha.faults.add("file_slow", seconds=0.2)
         waha.faults.add("file_error", probability=0.05)
-        for n in range(60):
-            await waha.receive_image("loja", PHONE, content=JPEG + str(n).encode())
         async with WahaSimulator(api_key="waha-key", time_scale=0.01, acks="none") as well:
             other_company.waha = well
             await other_company.connect()
+            for n in range(60):
+                await waha.receive_image("loja", PHONE, content=JPEG + str(n).encode())
             await well.receive_image("loja", PHONE)
             await settled(other_company)
             assert len(await company.rows("SELECT 1 FROM media WHERE state = 'stored'")) < 60

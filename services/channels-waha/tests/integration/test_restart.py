@@ -61,7 +61,7 @@ class TestRestart:
     async def test_backlog_is_resumed_in_order(
         self, own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
     ) -> None:
-        slow = own_settings.model_copy(update={"waha_send_interval_seconds": 0.05})
+        slow = own_settings.model_copy(update={"waha_send_interval_seconds": 1.0})
         texts = [f"mensagem {n}" for n in range(20)]
         async with company_on(slow, ingress, waha) as company:
             await company.connect()

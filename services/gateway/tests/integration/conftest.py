@@ -39,7 +39,7 @@ _LAST_GROUPS = count(1)
 RunGateway = Callable[..., AbstractAsyncContextManager[Service]]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60) -> None:
     """Wait for a condition; TimeoutError when it does not come true in time."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - what we wait for is elsewhere

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from crm_gateway.access import standings
 from service_kit.service import Service
 
 from services.gateway.tests.integration.conftest import (
@@ -120,4 +121,4 @@ class TestAgentsSee:
             async def heard(expected: set[str] = who) -> bool:
                 return await told(replica) == expected
 
-            await until(heard, seconds=5)
+            await until(heard, seconds=standings.REMEMBERED_SECONDS * 0.8)

@@ -249,7 +249,7 @@ class TestBrokerAway:
                 waiting = [await spooled(service, waha) for waha in channels]
                 return starting.done() and sum(waiting) == 0
 
-            await until(drained, seconds=60)
+            await until(drained)
             await starting
             for _ in range(5):
                 await post_round()
@@ -342,7 +342,7 @@ class TestBrokerAway:
             async def others_arrived() -> bool:
                 return [await spooled(service, waha) for waha in others] == [0, 0, 0]
 
-            await until(others_arrived, seconds=60)
+            await until(others_arrived)
             assert await spooled(service, culprit) == 1
             assert (await culprit.post(b'{"event":"message"}')).status_code == 200
             assert await spooled(service, culprit) == 1  # nothing waits behind it

@@ -9,6 +9,7 @@ from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_testing.servers import RabbitServer
 from crm_testing.services import answering
 from pydantic import SecretStr
+from service_kit.request_client import DEFAULT_TIMEOUT_SECONDS
 from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
@@ -353,7 +354,7 @@ class TestBrokerAway:
             async with answering(Contacts().server(service.database), vhost):
                 await until(works)
             await rabbitmq_outage.stop()
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(DEFAULT_TIMEOUT_SECONDS):
                 response = await client.get("/contacts", headers=account.bearer)
             assert response.status_code == 503
             assert response.headers["retry-after"] == "1"

@@ -64,7 +64,7 @@ async def at_once(
     async def heard() -> bool:
         return bool(await code(replica, who, path) == expected)
 
-    await until(heard, seconds=standings.REMEMBERED_SECONDS / 2)
+    await until(heard, seconds=standings.REMEMBERED_SECONDS * 0.8)
 
 
 class TestAgents:

@@ -50,7 +50,7 @@ class TestRemembered:
         remembered = Remembered(source.read, seconds=60, most=2)
         source.may.clear()
         reading = asyncio.create_task(remembered.get("a"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not source.asked:  # noqa: ASYNC110 - its turn comes with the loop's next
                 await asyncio.sleep(0)
         remembered.forget("a")
@@ -64,7 +64,7 @@ class TestRemembered:
         impatient = asyncio.create_task(remembered.get("a"))
         others = [asyncio.create_task(remembered.get("a")) for _ in range(9)]
         source.may.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not source.asked:  # noqa: ASYNC110 - its turn comes with the loop's next
                 await asyncio.sleep(0)
         impatient.cancel()

@@ -160,7 +160,7 @@ class TestReading:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what we wait for is elsewhere
             await asyncio.sleep(0)
 

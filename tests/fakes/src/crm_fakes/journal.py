@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 60.0
+"""How long is waited for what must come: nobody waits so long but who waits in vain."""
+
 
 class _Waiter(Generic[T]):
     def __init__(self, predicate: Callable[[T], bool], count: int) -> None:
@@ -59,7 +62,9 @@ class Journal(Generic[T]):
         """Forget every item; waiters keep waiting."""
         self._items.clear()
 
-    async def wait_for(self, predicate: Callable[[T], bool], timeout: float = 10.0) -> T:
+    async def wait_for(
+        self, predicate: Callable[[T], bool], timeout: float = PATIENCE_SECONDS
+    ) -> T:
         """Return the first item for which the predicate holds; `timeout` in seconds.
 
         Raises TimeoutError, telling how many items there were.
@@ -67,7 +72,7 @@ class Journal(Generic[T]):
         return (await self.wait_for_count(predicate, 1, timeout))[0]
 
     async def wait_for_count(
-        self, predicate: Callable[[T], bool], count: int, timeout: float = 10.0
+        self, predicate: Callable[[T], bool], count: int, timeout: float = PATIENCE_SECONDS
     ) -> list[T]:
         """Return the matching items once there are at least `count` of them."""
         waiter = _Waiter(predicate, count)

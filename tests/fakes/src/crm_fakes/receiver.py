@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from crm_fakes.journal import Journal
+from crm_fakes.journal import PATIENCE_SECONDS, Journal
 from crm_fakes.serving import LocalServer
 from crm_fakes.signatures import legacy_valid, secret_bytes, standard_valid
 
@@ -128,7 +128,7 @@ class WebhookReceiver(LocalServer):
         return [request for request in self.requests if request.type == event_type]
 
     async def wait_for(
-        self, predicate: Callable[[ReceivedRequest], bool], timeout: float = 10.0
+        self, predicate: Callable[[ReceivedRequest], bool], timeout: float = PATIENCE_SECONDS
     ) -> ReceivedRequest:
         """Return the first request, past or coming, for which the predicate holds.
 
@@ -140,7 +140,7 @@ class WebhookReceiver(LocalServer):
         self,
         count: int,
         predicate: Callable[[ReceivedRequest], bool] = lambda _: True,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE_SECONDS,
     ) -> list[ReceivedRequest]:
         """Return the matching requests once there are `count` of them."""
         try:

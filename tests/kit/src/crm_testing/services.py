@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from aio_pika import connect_robust
 from aio_pika.abc import AbstractRobustConnection
 from asyncpg import Record
-from faststream.rabbit import RabbitBroker
+from faststream.rabbit import RabbitBroker, RabbitQueue
 from service_kit.bus import Publisher, make_broker
 from service_kit.connection import connect
 from service_kit.database import Database
@@ -34,12 +34,15 @@ from shared_events.requests import Principal, Problem, Reply, Request
 SIGNATURES = Signatures("development")
 """The key of a service that was given none."""
 
+PATIENCE_SECONDS = 60.0
+"""How long is waited for what must come: nobody waits so long but who waits in vain."""
+
 _OUTBOX = """
 SELECT * FROM outbox_events WHERE $1::text IS NULL OR event_type = $1 ORDER BY seq
 """
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS) -> Any:
     """What `look` returns once it is truthy; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while True:
@@ -59,7 +62,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
     """The service in this process, from when it answers and consumes to its clean stop."""
     await declare_bus(service.settings.amqp_url)
     async with service.app.router.lifespan_context(service.app):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await service.consuming.subscribed.wait()
         yield service
 
@@ -105,7 +108,17 @@ class Outside:
                 return False
             return True
 
-        await eventually(answers, seconds=30)
+        await eventually(answers)
+
+    async def buried(self, queue: RabbitQueue, count: int) -> None:
+        """Wait until so many dead letters rest in a queue of theirs."""
+
+        async def rest() -> bool:
+            async with self.publisher.channel() as amqp:
+                found = await amqp.declare_queue(queue.name, passive=True)
+            return found.declaration_result.message_count == count
+
+        await eventually(rest)
 
     async def publish(self, envelope: Envelope[Any]) -> None:
         """Publish an event; the same one twice is a redelivery."""

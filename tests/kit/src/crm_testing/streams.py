@@ -8,6 +8,8 @@ from typing import Any, Self
 import orjson
 from starlette.types import ASGIApp, Message
 
+from crm_testing.services import PATIENCE_SECONDS
+
 
 class Reader:
     """One GET of an application: `async with Reader(app, path, headers) as reader`.
@@ -58,17 +60,17 @@ class Reader:
     async def leave(self) -> None:
         """Hang up, and wait until the application has noticed."""
         self._left.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self._serving
 
     async def ended(self) -> None:
         """Wait until the application has hung up."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.shield(self._serving)
 
     async def until(self, condition: Any) -> None:
         """Wait until what was received makes this true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
                 self._news.clear()
                 await self._news.wait()

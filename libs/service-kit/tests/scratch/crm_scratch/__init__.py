@@ -8,7 +8,7 @@ _TICK_SECONDS = 0.005
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 10.0
+    condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 60.0
 ) -> None:
     """Return as soon as the condition holds; AssertionError when it does not within `seconds`."""
     deadline = time.monotonic() + seconds

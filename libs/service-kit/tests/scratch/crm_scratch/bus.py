@@ -86,7 +86,7 @@ class Bus:
         found = await self.channel.declare_queue(queue, passive=True)
         return found.declaration_result.consumer_count or 0
 
-    async def take(self, queue: str, seconds: float = 10.0) -> AbstractIncomingMessage:
+    async def take(self, queue: str, seconds: float = 60.0) -> AbstractIncomingMessage:
         """The next message of a queue, taken out of it."""
         found = await self.channel.get_queue(queue, ensure=False)
         async with found.iterator(timeout=seconds) as messages:

@@ -76,9 +76,11 @@ async def asking(url: str) -> AsyncIterator[RequestClient]:
 
 
 async def made(client: RequestClient, name: str) -> bool:
-    """Whether a thing could be made."""
+    """Whether a thing could be made: one of each name, however often it is tried."""
     try:
-        reply = await client.call(MakeThing(name=name), principal=ME, correlation_id="req-1")
+        reply = await client.call(
+            MakeThing(name=name), principal=ME, correlation_id="req-1", idempotency_key=name
+        )
     except Exception:  # not there yet, or not any more
         return False
     return reply.problem is None

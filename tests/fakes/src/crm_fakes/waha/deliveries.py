@@ -12,7 +12,7 @@ from typing import Any, Literal
 import aiohttp
 
 from crm_fakes.examples import waha_hmac
-from crm_fakes.journal import Journal
+from crm_fakes.journal import PATIENCE_SECONDS, Journal
 from crm_fakes.waha.errors import VERSION
 from crm_fakes.waha.faults import Faults
 
@@ -122,7 +122,7 @@ class Deliveries:
         return delivery
 
     async def settled(
-        self, deliveries: Iterable[Delivery] | None = None, timeout: float = 10.0
+        self, deliveries: Iterable[Delivery] | None = None, timeout: float = PATIENCE_SECONDS
     ) -> None:
         """Return once every delivery (of those given, or all so far) has ended."""
         for delivery in list(self.ledger if deliveries is None else deliveries):

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from aiohttp import web
 
 from crm_fakes import examples
+from crm_fakes.journal import PATIENCE_SECONDS
 from crm_fakes.serving import LocalServer
 from crm_fakes.waha import change_api, changes, control_api, lookup_api, send_api, session_api
 from crm_fakes.waha.deliveries import Delivery
@@ -292,7 +293,7 @@ class WahaSimulator(WhatsApp, LocalServer):
         ]
 
     async def settled(
-        self, deliveries: Iterable[Delivery] | None = None, timeout: float = 10.0
+        self, deliveries: Iterable[Delivery] | None = None, timeout: float = PATIENCE_SECONDS
     ) -> None:
         """Wait until the webhooks given (or all so far) are accepted, given up or dropped."""
         await self.poster.settled(deliveries, timeout)

@@ -105,16 +105,14 @@ class Tenant(Company):
         found: list[dict[str, Any]] = (await self.value(request))["data"]
         return found
 
-    async def settled(
-        self, endpoint: dict[str, Any], status: str = "delivered", timeout: float = 10
-    ) -> dict[str, Any]:
+    async def settled(self, endpoint: dict[str, Any], status: str = "delivered") -> dict[str, Any]:
         """Its one delivery, with the attempts, once it has this status."""
 
         async def has_status() -> bool:
             found = await self.deliveries(endpoint)
             return bool(found) and found[0]["status"] == status
 
-        await eventually(has_status, timeout)
+        await eventually(has_status)
         newest = (await self.deliveries(endpoint))[0]
         return await self.value(GetDelivery(delivery_id=newest["id"]))
 
