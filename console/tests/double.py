@@ -129,6 +129,8 @@ class Double(LocalServer):
             return problem(401, "invalid_token")
         if self.refusal:
             return problem(*self.refusal)
+        if self._is_stale(request, path):
+            return problem(412, "stale_version")
         found = self._found(request, path, body)
         return problem(404, "not_found") if found is None else web.json_response(found)
 
@@ -148,6 +150,10 @@ class Double(LocalServer):
 
     def _is_known(self, request: web.Request) -> bool:
         return request.headers.get("authorization", "").removeprefix("Bearer ") in self.tokens
+
+    def _is_stale(self, request: web.Request, path: str) -> bool:
+        wanted = request.headers.get("If-Match")
+        return wanted is not None and wanted != f'"{self.documents[path]["version"]}"'
 
     def _found(self, request: web.Request, path: str, body: Any) -> Json | None:
         match path.split("/"):
@@ -169,6 +175,11 @@ class Double(LocalServer):
                 return {"id": name, "url": f"https://files.example.com/{name}"}
             case _:
                 return self.documents.get(path, {})
+
+
+def rows(*found: Json) -> Json:
+    """A list that is short."""
+    return {"data": list(found), "has_more": False, "next_cursor": None}
 
 
 def problem(status: int, code: str, detail: str = "no") -> web.Response:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from crm_console import (
+    board,
     channels,
     contacts,
     inbox,
@@ -35,7 +36,10 @@ from crm_console.middleware import LoggedIn, Shielded
 from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
-_PAGES = (login_pages, inbox, thread, sessions, contacts, media, channels, webhooks, live)
+_PAGES = (
+    *(login_pages, inbox, thread, sessions, contacts, media),
+    *(board, channels, webhooks, live),
+)
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3
 """Open pages' streams are cut then; pages come back to another process."""

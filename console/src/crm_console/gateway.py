@@ -97,10 +97,17 @@ class Caller:
         extra = {"Idempotency-Key": key} if key else {}
         return await self.gateway.ask("POST", path, headers={**self.headers, **extra}, body=body)
 
-    async def listed(self, path: str, pages: int = 1, **query: Any) -> Listed:
-        """The first `pages` pages of a list, walked by its cursor."""
+    async def put(self, path: str, body: Json, *, version: int) -> Json:
+        """Set something; refused unless what it is of is still at this `version`."""
+        headers = {**self.headers, "If-Match": f'"{version}"'}
+        return await self.gateway.ask("PUT", path, headers=headers, body=body)
+
+    async def listed(
+        self, path: str, pages: int = 1, *, after: str | None = None, **query: Any
+    ) -> Listed:
+        """The first `pages` pages of a list, or of what comes `after` a cursor."""
         rows: list[Json] = []
-        cursor, has_more = None, True
+        cursor, has_more = after, True
         for _ in range(pages):
             page = await self.get(path, limit=PAGE, cursor=cursor, **query)
             rows += page["data"]

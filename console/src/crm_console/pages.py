@@ -13,6 +13,7 @@ from crm_console.words import LANGUAGES, Words, words
 
 SECTIONS = (
     ("inbox", "/", "sessions.read"),
+    ("board", "/board", "pipelines.read"),
     ("channels", "/channels", "channels.read"),
     ("webhooks", "/webhooks", "webhooks.read"),
 )

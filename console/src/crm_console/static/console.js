@@ -21,6 +21,28 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A card dropped on a column presses that column's button in the card's own menu.
+let dragged = "";
+document.addEventListener("dragstart", (event) => {
+  dragged = event.target.closest?.("[draggable=true]")?.id ?? "";
+});
+document.addEventListener("dragover", (event) => {
+  if (dragged && event.target.closest("[data-status]")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  const status = event.target.closest("[data-status]")?.dataset.status;
+  const button = document.getElementById(dragged)?.querySelector(`button[value="${status}"]`);
+  if (!button) return;
+  event.preventDefault();
+  button.form.requestSubmit(button);
+});
+document.addEventListener("dragend", () => (dragged = ""));
+
+// What was opened stays open when its part of the page is drawn anew.
+document.addEventListener("htmx:before:morph:attr", (event) => {
+  if (event.detail.attrName === "open") event.preventDefault();
+});
+
 // An act that went well takes an earlier complaint away.
 document.addEventListener("htmx:after:request", (event) => {
   const { request, response } = event.detail.ctx;
