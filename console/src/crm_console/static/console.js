@@ -39,9 +39,7 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("dragend", () => (dragged = ""));
 
 // What was opened stays open when its part of the page is drawn anew.
-document.addEventListener("htmx:before:morph:attr", (event) => {
-  if (event.detail.attrName === "open") event.preventDefault();
-});
+htmx.config.morphIgnore.push("open");
 
 // An act that went well takes an earlier complaint away.
 document.addEventListener("htmx:after:request", (event) => {
