@@ -22,6 +22,7 @@ from crm_console import (
     channels,
     contacts,
     inbox,
+    journeys,
     live,
     login_pages,
     media,
@@ -37,7 +38,7 @@ from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
 _PAGES = (
-    *(login_pages, inbox, thread, sessions, contacts, media),
+    *(login_pages, inbox, thread, sessions, contacts, media, journeys),
     *(board, channels, webhooks, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)

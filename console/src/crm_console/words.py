@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
+from babel.units import format_unit
 from starlette.requests import Request
 
 LANGUAGES = {"pt-BR": "Português", "en": "English"}
 _DEFAULT = "en"
+_SPANS = (("day", 86_400.0), ("hour", 3_600.0), ("minute", 60.0), ("second", 1.0))
 
 
 class Words:
@@ -49,6 +51,13 @@ class Words:
         if distance in (0, 1):
             return self("today") if distance == 0 else self("yesterday")
         return format_date(day, "full", locale=self._locale)
+
+    def span(self, seconds: float) -> str:
+        """How long something took, in the largest unit that it fills."""
+        unit, size = next((s for s in _SPANS if s[1] <= seconds), ("millisecond", 0.001))
+        return format_unit(
+            seconds / size, f"duration-{unit}", "short", format="#,##0.#", locale=self._locale
+        )
 
     def when(self, moment: str) -> str:
         """The time of a thing of today, else the day of it."""
