@@ -27,6 +27,7 @@ from crm_console import (
     login_pages,
     media,
     pages,
+    reports,
     sessions,
     thread,
     webhooks,
@@ -39,7 +40,7 @@ from crm_console.settings import ConsoleSettings
 _STATIC = Path(__file__).parent / "static"
 _PAGES = (
     *(login_pages, inbox, thread, sessions, contacts, media, journeys),
-    *(board, channels, webhooks, live),
+    *(board, channels, webhooks, reports, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3

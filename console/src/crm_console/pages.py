@@ -16,6 +16,7 @@ SECTIONS = (
     ("board", "/board", "pipelines.read"),
     ("channels", "/channels", "channels.read"),
     ("webhooks", "/webhooks", "webhooks.read"),
+    ("reports", "/reports", "reports.read"),
 )
 """What there is to go to: its name, its path, and the permission to read it."""
 

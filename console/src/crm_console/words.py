@@ -1,7 +1,7 @@
 """What the console says, in Portuguese and English, and how it writes times."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +33,20 @@ class Words:
         """The text of a name that came from elsewhere, or what to say if there is none."""
         return self._texts.get(name, otherwise)
 
+    @property
+    def zone(self) -> str:
+        """The reader's zone, by its IANA name."""
+        return self._zone.key
+
+    @property
+    def today(self) -> date:
+        """The day it is where the reader is."""
+        return datetime.now(self._zone).date()
+
+    def midnight(self, day: date) -> str:
+        """The beginning of the reader's day, as the API writes times."""
+        return datetime.combine(day, time(), self._zone).astimezone(UTC).isoformat()
+
     def local(self, moment: str) -> datetime:
         """A time of the API's, in the reader's zone."""
         return datetime.fromisoformat(moment).astimezone(self._zone)
@@ -47,10 +61,14 @@ class Words:
 
     def day(self, day: date) -> str:
         """A day as a heading."""
-        distance = (datetime.now(self._zone).date() - day).days
+        distance = (self.today - day).days
         if distance in (0, 1):
             return self("today") if distance == 0 else self("yesterday")
         return format_date(day, "full", locale=self._locale)
+
+    def brief(self, day: date) -> str:
+        """A day in a few digits."""
+        return format_date(day, "short", locale=self._locale)
 
     def span(self, seconds: float) -> str:
         """How long something took, in the largest unit that it fills."""
@@ -62,9 +80,9 @@ class Words:
     def when(self, moment: str) -> str:
         """The time of a thing of today, else the day of it."""
         day = self.local(moment).date()
-        if day == datetime.now(self._zone).date():
+        if day == self.today:
             return self.time(moment)
-        return format_date(day, "short", locale=self._locale)
+        return self.brief(day)
 
 
 @cache
