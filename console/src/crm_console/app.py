@@ -20,14 +20,17 @@ from starlette.staticfiles import StaticFiles
 from crm_console import (
     board,
     channels,
+    composer,
     contacts,
     inbox,
     journeys,
     live,
     login_pages,
     media,
+    messages,
     pages,
     reports,
+    scheduled,
     sessions,
     thread,
     webhooks,
@@ -39,7 +42,8 @@ from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
 _PAGES = (
-    *(login_pages, inbox, thread, sessions, contacts, media, journeys),
+    *(login_pages, inbox, thread, composer, scheduled, messages, sessions, contacts),
+    *(media, journeys),
     *(board, channels, webhooks, reports, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)

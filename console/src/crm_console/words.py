@@ -45,7 +45,11 @@ class Words:
 
     def midnight(self, day: date) -> str:
         """The beginning of the reader's day, as the API writes times."""
-        return datetime.combine(day, time(), self._zone).astimezone(UTC).isoformat()
+        return self.moment(datetime.combine(day, time()))
+
+    def moment(self, local: datetime) -> str:
+        """A time of the reader's, as the API writes times."""
+        return local.replace(tzinfo=self._zone).astimezone(UTC).isoformat()
 
     def local(self, moment: str) -> datetime:
         """A time of the API's, in the reader's zone."""

@@ -21,6 +21,25 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Buttons that need no server: an emoji is written where the text's caret is, a chip goes.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[type=button]");
+  if (button?.dataset.writes) {
+    const text = button.form.elements.content;
+    text.setRangeText(button.dataset.writes, text.selectionStart, text.selectionEnd, "end");
+    text.focus();
+  } else if (button?.dataset.removes) {
+    button.closest(button.dataset.removes).remove();
+  }
+});
+
+// A file needs no text beside it; and the same one can be chosen again.
+document.addEventListener("htmx:after:request", ({ target, detail }) => {
+  if (!target.matches?.("input[type=file]")) return;
+  target.value = "";
+  if (detail.ctx.response?.status < 400) target.closest("form").elements.content.required = false;
+});
+
 // A card dropped on a column presses that column's button in the card's own menu.
 let dragged = "";
 document.addEventListener("dragstart", (event) => {
