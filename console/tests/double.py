@@ -57,7 +57,7 @@ class Double(LocalServer):
         self.files: dict[str, Json] = {}
         self.me = str(uuid4())
         self.documents: dict[str, Json] = {"sessions": {"data": []}, "messages/scheduled": rows()}
-        """What other paths answer."""
+        """What other paths answer, whatever is done or one method (`POST agents`)."""
         self.refusal: tuple[int, str] | None = None
         self.streams: list[asyncio.Queue[bytes]] = []
         self.stream_headers: list[dict[str, str]] = []
@@ -196,7 +196,8 @@ class Double(LocalServer):
             case ["media", name]:
                 return {"id": name, "url": f"https://files.example.com/{name}", **self._file(name)}
             case _:
-                return self.documents.get(path, {})
+                answer = self.documents.get(path, {})
+                return self.documents.get(f"{request.method} {path}", answer)
 
 
 def rows(*found: Json) -> Json:

@@ -18,8 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from crm_console import (
+    api_keys,
     board,
     channels,
+    company,
     composer,
     contacts,
     inbox,
@@ -32,6 +34,7 @@ from crm_console import (
     reports,
     scheduled,
     sessions,
+    team,
     thread,
     webhooks,
 )
@@ -44,7 +47,8 @@ _STATIC = Path(__file__).parent / "static"
 _PAGES = (
     *(login_pages, inbox, thread, composer, scheduled, messages, sessions, contacts),
     *(media, journeys),
-    *(board, channels, webhooks, reports, live),
+    *(board, channels, webhooks, reports),
+    *(team, api_keys, company, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3
