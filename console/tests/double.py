@@ -34,6 +34,7 @@ def a_message(**said: Any) -> Json:
         "edited_at": None,
         "revoked_at": None,
         "failure_reason": None,
+        "version": 1,
         "reactions": [],
         "seq": 1,
         **said,
@@ -54,9 +55,10 @@ class Double(LocalServer):
         self.tokens: set[str] = set()
         self.conversations: list[Json] = []
         self.messages: list[Json] = []
+        self.files: dict[str, Json] = {}
         self.me = str(uuid4())
-        self.documents: dict[str, Json] = {"sessions": {"data": []}}
-        """What other paths answer."""
+        self.documents: dict[str, Json] = {"sessions": {"data": []}, "messages/scheduled": rows()}
+        """What other paths answer, whatever is done or one method (`POST agents`)."""
         self.refusal: tuple[int, str] | None = None
         self.streams: list[asyncio.Queue[bytes]] = []
         self.stream_headers: list[dict[str, str]] = []
@@ -94,7 +96,7 @@ class Double(LocalServer):
 
     def build_app(self) -> web.Application:
         """The double as an application."""
-        app = web.Application()
+        app = web.Application(client_max_size=2**23)
         app.router.add_get("/health/ready", self._ready)
         app.router.add_get("/api/v1/events/stream", self._stream)
         app.router.add_route("*", "/api/v1/{path:.*}", self._answer)
@@ -121,7 +123,7 @@ class Double(LocalServer):
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
-        body = await request.json() if request.can_read_body else None
+        body = await self._body(request)
         self.asked.append((request.method, path, body or dict(request.query)))
         self.headers.append(dict(request.headers))
         if path.startswith("auth/") and path != "auth/me":
@@ -130,8 +132,20 @@ class Double(LocalServer):
             return problem(401, "invalid_token")
         if self.refusal:
             return problem(*self.refusal)
+        if self._is_stale(request, path):
+            return problem(412, "stale_version")
         found = self._found(request, path, body)
         return problem(404, "not_found") if found is None else web.json_response(found)
+
+    async def _body(self, request: web.Request) -> Any:
+        if not request.can_read_body:
+            return None
+        if request.content_type == "application/json":
+            return await request.json()
+        form = await request.post()  # a file comes alone, as the gateway will have it
+        (file,) = (each for each in form.values() if isinstance(each, web.FileField))
+        assert list(form) == ["file"]
+        return {"filename": file.filename, "bytes": file.file.read()}
 
     def _tokens(self, path: str, body: Json) -> web.Response:
         if path == "auth/logout":
@@ -152,6 +166,16 @@ class Double(LocalServer):
     def _is_known(self, request: web.Request) -> bool:
         return request.headers.get("authorization", "").removeprefix("Bearer ") in self.tokens
 
+    def _file(self, name: str) -> Json:
+        return self.files.get(name, {"mime_type": None})
+
+    def _is_stale(self, request: web.Request, path: str) -> bool:
+        wanted = request.headers.get("If-Match")
+        if wanted is None:
+            return False
+        document = self.documents.get(path) or self._found(request, path, None) or {}
+        return wanted != f'"{document.get("version")}"'
+
     def _found(self, request: web.Request, path: str, body: Any) -> Json | None:
         match path.split("/"):
             case ["auth", "me"]:
@@ -166,12 +190,22 @@ class Double(LocalServer):
                 return _page([m for m in self.messages if m["conversation_id"] == name], request)
             case ["messages", "send"]:
                 return {"id": str(uuid4()), **body}
-            case ["messages", name]:
+            case ["messages", name] if name != "scheduled":
                 return next((m for m in self.messages if m["id"] == name), None)
+            case ["media"]:
+                media_id, filename = str(uuid4()), body["filename"]
+                self.files[media_id] = {"id": media_id, "filename": filename, "mime_type": None}
+                return self.files[media_id]
             case ["media", name]:
-                return {"id": name, "url": f"https://files.example.com/{name}"}
+                return {"id": name, "url": f"https://files.example.com/{name}", **self._file(name)}
             case _:
-                return self.documents.get(path, {})
+                answer = self.documents.get(path, {})
+                return self.documents.get(f"{request.method} {path}", answer)
+
+
+def rows(*found: Json) -> Json:
+    """A list that is short."""
+    return {"data": list(found), "has_more": False, "next_cursor": None}
 
 
 def problem(status: int, code: str, detail: str = "no") -> web.Response:

@@ -18,14 +18,23 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from crm_console import (
+    api_keys,
+    board,
     channels,
+    company,
+    composer,
     contacts,
     inbox,
+    journeys,
     live,
     login_pages,
     media,
+    messages,
     pages,
+    reports,
+    scheduled,
     sessions,
+    team,
     thread,
     webhooks,
 )
@@ -35,7 +44,12 @@ from crm_console.middleware import LoggedIn, Shielded
 from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
-_PAGES = (login_pages, inbox, thread, sessions, contacts, media, channels, webhooks, live)
+_PAGES = (
+    *(login_pages, inbox, thread, composer, scheduled, messages, sessions, contacts),
+    *(media, journeys),
+    *(board, channels, webhooks, reports),
+    *(team, api_keys, company, live),
+)
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _STOP_SECONDS = 3
 """Open pages' streams are cut then; pages come back to another process."""

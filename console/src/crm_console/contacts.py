@@ -25,7 +25,13 @@ async def show(crm: Crm, me: Myself, said: Said, contact_id: UUID) -> Response:
     )
     place = await _place(crm, me, contact)
     return pages.part(
-        "_panel.html", said, contact=contact, notes=notes, timeline=timeline, place=place
+        "_panel.html",
+        said,
+        contact=contact,
+        notes=notes,
+        timeline=timeline,
+        place=place,
+        may_follow=me.may("messages.read"),
     )
 
 

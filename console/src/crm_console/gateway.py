@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from starlette.requests import Request
 
 Json = dict[str, Any]
 PAGE = 50
 """Rows of a list that are asked for at once."""
+_OF_BODY = ("content-type", "content-length")
 _SILENCE_SECONDS = 45.0
 """The gateway gives a sign of life every 15 s; a stream without one for so long is dead."""
 
@@ -44,12 +46,16 @@ class Gateway:
         headers: Mapping[str, str],
         query: Mapping[str, Any] | None = None,
         body: Json | None = None,
+        content: AsyncIterator[bytes] | None = None,
     ) -> Json:
-        """One request below `/api/v1`; an answer without a body is an empty document."""
+        """One request below `/api/v1`; an answer without a body is an empty document.
+
+        `content` is a body that is handed on as it comes, of the type that `headers` say.
+        """
         wanted = {k: v for k, v in (query or {}).items() if v not in (None, "", False)}
         try:
             answer = await self._http.request(
-                method, f"/api/v1{path}", headers=headers, params=wanted, json=body
+                method, f"/api/v1{path}", headers=headers, params=wanted, json=body, content=content
             )
         except httpx.TransportError as error:
             raise _away(error) from None
@@ -97,10 +103,30 @@ class Caller:
         extra = {"Idempotency-Key": key} if key else {}
         return await self.gateway.ask("POST", path, headers={**self.headers, **extra}, body=body)
 
-    async def listed(self, path: str, pages: int = 1, **query: Any) -> Listed:
-        """The first `pages` pages of a list, walked by its cursor."""
+    async def put(self, path: str, body: Json, *, version: int | None = None) -> Json:
+        """Set something; refused unless what it is of is still at this `version`."""
+        return await self._change("PUT", path, body, version)
+
+    async def patch(self, path: str, body: Json, *, version: int | None = None) -> Json:
+        """Change what `body` says, and leave the rest; refused as `put` is."""
+        return await self._change("PATCH", path, body, version)
+
+    async def delete(self, path: str) -> None:
+        """Take something away; what is away already is fine where the API says so."""
+        await self.gateway.ask("DELETE", path, headers=self.headers)
+
+    async def hand_on(self, path: str, request: Request) -> Json:
+        """Post a browser's body as it comes: it is neither read nor kept here."""
+        of_body = {k: v for k, v in request.headers.items() if k in _OF_BODY}
+        headers = {**self.headers, **of_body}
+        return await self.gateway.ask("POST", path, headers=headers, content=request.stream())
+
+    async def listed(
+        self, path: str, pages: int = 1, *, after: str | None = None, **query: Any
+    ) -> Listed:
+        """The first `pages` pages of a list, or of what comes `after` a cursor."""
         rows: list[Json] = []
-        cursor, has_more = None, True
+        cursor, has_more = after, True
         for _ in range(pages):
             page = await self.get(path, limit=PAGE, cursor=cursor, **query)
             rows += page["data"]
@@ -108,6 +134,10 @@ class Caller:
             if not has_more:
                 break
         return Listed(rows, has_more)
+
+    async def _change(self, method: str, path: str, body: Json, version: int | None) -> Json:
+        extra = {} if version is None else {"If-Match": f'"{version}"'}
+        return await self.gateway.ask(method, path, headers={**self.headers, **extra}, body=body)
 
 
 async def _until_lost(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,8 +2,8 @@
 
 A page is told what has changed and asks for it anew, in the words and with the rights of who looks;
 no event's content goes through here. Names of changes are `inbox`, `conversation-<id>` (what was
-said), `session-<contact>` (who has it, and whether it goes on) and `contact-<id>`, and `channels`;
-`fresh` means that anything may have changed.
+said), `session-<contact>` (who has it, and whether it goes on), `contact-<id>`, `board-<pipeline>`
+and `channels`; `fresh` means that anything may have changed.
 """
 
 import asyncio
@@ -149,6 +149,8 @@ def touched(event: Json) -> set[str]:
             names = {f"contact-{inner.get('contact_id') or data.get('contact_id')}"}
         case _:
             names = {f"contact-{inner.get('id') or data.get('contact_id')}", "inbox"}
+            places = (inner, data.get("before") or {}, data.get("after") or {})
+            names |= {f"board-{p['pipeline_id']}" for p in places if p.get("pipeline_id")}
     return names
 
 

@@ -13,8 +13,11 @@ from crm_console.words import LANGUAGES, Words, words
 
 SECTIONS = (
     ("inbox", "/", "sessions.read"),
+    ("board", "/board", "pipelines.read"),
     ("channels", "/channels", "channels.read"),
     ("webhooks", "/webhooks", "webhooks.read"),
+    ("reports", "/reports", "reports.read"),
+    ("settings", "/settings", "agents.read"),
 )
 """What there is to go to: its name, its path, and the permission to read it."""
 
@@ -42,6 +45,16 @@ def page(
     sections = [s for s in SECTIONS if me and me.may(s[2])]
     frame = {"me": me, "sections": sections, "languages": LANGUAGES}
     return part(template, said, status=status, **frame, **values)
+
+
+def either(
+    request: Request, templates: tuple[str, str], said: Words, me: Me, **values: Any
+) -> HTMLResponse:
+    """The second template for htmx, the first, which holds it, for who asks for a whole page."""
+    whole, piece = templates
+    if _is_htmx(request):
+        return part(piece, said, me=me, **values)
+    return page(whole, said, me, **values)
 
 
 def done(request: Request, answer: Response, location: str) -> Response:

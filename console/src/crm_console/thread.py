@@ -1,16 +1,17 @@
-"""An open conversation: what was said, what is said next, and how far it was read."""
+"""An open conversation: what was said, and how far it was read."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from crm_console import pages, sessions
+from crm_console import composer, pages, sessions
 from crm_console.bubbles import days
 from crm_console.gateway import Caller, Json
 from crm_console.inbox import Wanted, conversations
+from crm_console.messages import REACTIONS
 from crm_console.visitor import Crm, Me, Myself, Said
 from crm_console.words import Words
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/conversations/{conversation_id}")
 Pages = Annotated[int, Query(alias="older", ge=1, le=20)]
 
 
-async def opened(crm: Caller, said: Words, conversation_id: UUID, older: int) -> Json:
+async def opened(crm: Caller, me: Me, said: Words, conversation_id: UUID, older: int) -> Json:
     """A conversation with its newest messages, day by day."""
     path = f"/conversations/{conversation_id}"
     conversation, messages = await asyncio.gather(
@@ -29,6 +30,8 @@ async def opened(crm: Caller, said: Words, conversation_id: UUID, older: int) ->
         "days": days(reversed(messages.rows), said),
         "older": older,
         "has_older": messages.has_more,
+        "may_send": me.may("messages.send"),
+        "reactions": REACTIONS,
     }
 
 
@@ -43,7 +46,7 @@ async def show(
     """The inbox with this conversation open."""
     shown = shown.model_copy(update={"opened": conversation_id})
     listed, thread = await asyncio.gather(
-        conversations(crm, shown), opened(crm, said, conversation_id, 1)
+        conversations(crm, shown), opened(crm, me, said, conversation_id, 1)
     )
     head = await sessions.state(crm, me, thread["conversation"])
     return pages.page(
@@ -52,8 +55,7 @@ async def show(
         me,
         shown=shown,
         listed=listed,
-        **{**thread, **head},
-        **_composer(me),
+        **{**thread, **head, **composer.blank(me)},
         note_key=uuid4(),
         may_note=me.may("notes.create"),
         may_see_contact=me.may("contacts.read"),
@@ -61,47 +63,12 @@ async def show(
 
 
 @router.get("/thread")
-async def refresh(crm: Crm, said: Said, conversation_id: UUID, older: Pages = 1) -> Response:
+async def refresh(
+    crm: Crm, me: Myself, said: Said, conversation_id: UUID, older: Pages = 1
+) -> Response:
     """What was said, as it is now."""
-    thread = await opened(crm, said, conversation_id, older)
+    thread = await opened(crm, me, said, conversation_id, older)
     return pages.part("_thread.html", said, **thread)
-
-
-@router.get("/composer")
-async def compose(
-    crm: Crm, me: Myself, said: Said, conversation_id: UUID, reply_to: UUID | None = None
-) -> Response:
-    """An empty message, perhaps one that answers another."""
-    conversation = await crm.get(f"/conversations/{conversation_id}")
-    answered = await crm.get(f"/messages/{reply_to}") if reply_to else None
-    return pages.part(
-        "_composer.html", said, me=me, conversation=conversation, **_composer(me, answered)
-    )
-
-
-@router.post("/messages")
-async def send(
-    request: Request,
-    crm: Crm,
-    me: Myself,
-    said: Said,
-    conversation_id: UUID,
-    content: Annotated[str, Form(min_length=1, max_length=4096)],
-    key: Annotated[UUID, Form()],
-    reply_to: Annotated[UUID | None, Form()] = None,
-) -> Response:
-    """Send a text to whom the conversation is with; the same form twice sends once."""
-    conversation = await crm.get(f"/conversations/{conversation_id}")
-    message: Json = {
-        "contact_id": (conversation["contact"] or {}).get("id"),
-        "channel_id": conversation["channel_id"],
-        "content": content,
-    }
-    if reply_to:
-        message["reply_to_id"] = str(reply_to)
-    await crm.post("/messages/send", message, key=str(key))
-    composer = pages.part("_composer.html", said, me=me, conversation=conversation, **_composer(me))
-    return pages.done(request, composer, f"/conversations/{conversation_id}")
 
 
 @router.post("/read")
@@ -114,7 +81,3 @@ async def read(
     """Mark what was shown as read."""
     await crm.post(f"/conversations/{conversation_id}/read", {"up_to_seq": up_to_seq})
     return pages.done(request, Response(status_code=204), f"/conversations/{conversation_id}")
-
-
-def _composer(me: Me, answered: Json | None = None) -> dict[str, Any]:
-    return {"key": uuid4(), "answered": answered, "may_send": me.may("messages.send")}

@@ -1,17 +1,19 @@
 """What the console says, in Portuguese and English, and how it writes times."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time
+from babel.units import format_unit
 from starlette.requests import Request
 
 LANGUAGES = {"pt-BR": "Português", "en": "English"}
 _DEFAULT = "en"
+_SPANS = (("day", 86_400.0), ("hour", 3_600.0), ("minute", 60.0), ("second", 1.0))
 
 
 class Words:
@@ -31,6 +33,24 @@ class Words:
         """The text of a name that came from elsewhere, or what to say if there is none."""
         return self._texts.get(name, otherwise)
 
+    @property
+    def zone(self) -> str:
+        """The reader's zone, by its IANA name."""
+        return self._zone.key
+
+    @property
+    def today(self) -> date:
+        """The day it is where the reader is."""
+        return datetime.now(self._zone).date()
+
+    def midnight(self, day: date) -> str:
+        """The beginning of the reader's day, as the API writes times."""
+        return self.moment(datetime.combine(day, time()))
+
+    def moment(self, local: datetime) -> str:
+        """A time of the reader's, as the API writes times."""
+        return local.replace(tzinfo=self._zone).astimezone(UTC).isoformat()
+
     def local(self, moment: str) -> datetime:
         """A time of the API's, in the reader's zone."""
         return datetime.fromisoformat(moment).astimezone(self._zone)
@@ -45,17 +65,28 @@ class Words:
 
     def day(self, day: date) -> str:
         """A day as a heading."""
-        distance = (datetime.now(self._zone).date() - day).days
+        distance = (self.today - day).days
         if distance in (0, 1):
             return self("today") if distance == 0 else self("yesterday")
         return format_date(day, "full", locale=self._locale)
 
+    def brief(self, day: date) -> str:
+        """A day in a few digits."""
+        return format_date(day, "short", locale=self._locale)
+
+    def span(self, seconds: float) -> str:
+        """How long something took, in the largest unit that it fills."""
+        unit, size = next((s for s in _SPANS if s[1] <= seconds), ("millisecond", 0.001))
+        return format_unit(
+            seconds / size, f"duration-{unit}", "short", format="#,##0.#", locale=self._locale
+        )
+
     def when(self, moment: str) -> str:
         """The time of a thing of today, else the day of it."""
         day = self.local(moment).date()
-        if day == datetime.now(self._zone).date():
+        if day == self.today:
             return self.time(moment)
-        return format_date(day, "short", locale=self._locale)
+        return self.brief(day)
 
 
 @cache

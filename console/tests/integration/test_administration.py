@@ -1,18 +1,13 @@
 """Numbers and webhooks, for who may see them."""
 
 import base64
-from typing import Any
 from uuid import uuid4
 
 from console.tests.conftest import Browser, attribute
-from console.tests.double import NOW, Double
+from console.tests.double import NOW, Double, rows
 
 HTMX = {"HX-Request": "true"}
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def rows(*found: dict[str, Any]) -> dict[str, Any]:
-    return {"data": list(found), "has_more": False, "next_cursor": None}
 
 
 async def test_numbers_are_paired_started_and_stopped(browser: Browser, double: Double) -> None:

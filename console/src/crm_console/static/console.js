@@ -21,6 +21,45 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Buttons that need no server: an emoji is written where the text's caret is, a chip goes.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[type=button]");
+  if (button?.dataset.writes) {
+    const text = button.form.elements.content;
+    text.setRangeText(button.dataset.writes, text.selectionStart, text.selectionEnd, "end");
+    text.focus();
+  } else if (button?.dataset.removes) {
+    button.closest(button.dataset.removes).remove();
+  }
+});
+
+// A file needs no text beside it; and the same one can be chosen again.
+document.addEventListener("htmx:after:request", ({ target, detail }) => {
+  if (!target.matches?.("input[type=file]")) return;
+  target.value = "";
+  if (detail.ctx.response?.status < 400) target.closest("form").elements.content.required = false;
+});
+
+// A card dropped on a column presses that column's button in the card's own menu.
+let dragged = "";
+document.addEventListener("dragstart", (event) => {
+  dragged = event.target.closest?.("[draggable=true]")?.id ?? "";
+});
+document.addEventListener("dragover", (event) => {
+  if (dragged && event.target.closest("[data-status]")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  const status = event.target.closest("[data-status]")?.dataset.status;
+  const button = document.getElementById(dragged)?.querySelector(`button[value="${status}"]`);
+  if (!button) return;
+  event.preventDefault();
+  button.form.requestSubmit(button);
+});
+document.addEventListener("dragend", () => (dragged = ""));
+
+// What was opened stays open when its part of the page is drawn anew.
+htmx.config.morphIgnore.push("open");
+
 // An act that went well takes an earlier complaint away.
 document.addEventListener("htmx:after:request", (event) => {
   const { request, response } = event.detail.ctx;
