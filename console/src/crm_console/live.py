@@ -42,8 +42,6 @@ async def follow(request: Request) -> Response:
 async def changes(crm: Caller, after: str) -> AsyncIterator[bytes]:
     """Frames for a page, until the login ends; a gateway that goes away is waited for."""
     told = _Told(after)
-    if not after:
-        yield frame("fresh")
     reading = asyncio.create_task(_read(crm, told))
     try:
         while not told.is_over:
@@ -71,9 +69,8 @@ class _Told:
         self._bell.set()
 
     def begin_anew(self) -> None:
-        """What comes behind the cursor is kept no more: anything may have changed."""
+        """What comes behind the cursor is kept no more."""
         self.cursor = ""
-        self.add({"fresh"}, "")
 
     def end(self) -> None:
         """No more comes; what changes from now on is not told."""
@@ -99,9 +96,10 @@ async def _read(crm: Caller, told: _Told) -> None:
                 log.info("events_refused", code=refusal.code)
                 if refusal.status == 401:
                     return
-                if refusal.code == "cursor_expired":
+                is_too_old = refusal.code == "cursor_expired"
+                if is_too_old:
                     told.begin_anew()
-                passes = refusal.status >= 500
+                passes = refusal.status >= 500 or is_too_old
                 pause = _AGAIN_SECONDS if passes else _LATER_SECONDS
             await asyncio.sleep(pause)
     finally:
@@ -110,6 +108,8 @@ async def _read(crm: Caller, told: _Told) -> None:
 
 async def _follow(crm: Caller, told: _Told) -> None:
     headers = {**crm.headers, **({"Last-Event-ID": told.cursor} if told.cursor else {})}
+    # What happened before the stream begins is in what a page asks for after that, not before.
+    begins = not told.cursor
     async with crm.gateway.stream(
         "/events/stream", headers=headers, query={"types": _TYPES}
     ) as chunks:
@@ -117,7 +117,9 @@ async def _follow(crm: Caller, told: _Told) -> None:
             if fields.get("event") == "end":
                 return
             event = json.loads(fields["data"]) if "data" in fields else None
-            told.add(touched(event) if event else set(), fields.get("id", ""))
+            names, cursor = touched(event) if event else set(), fields.get("id", "")
+            told.add(names | {"fresh"} if begins and cursor else names, cursor)
+            begins = begins and not cursor
 
 
 async def parsed(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, str]]:

@@ -72,6 +72,17 @@ async def test_a_gateway_that_goes_is_followed_again_behind_the_last_event(
         assert b"event: fresh" not in page.body  # nothing was missed
 
 
+async def test_a_page_looks_anew_only_when_nothing_can_be_missed_any_more(
+    console: FastAPI, browser: Browser, double: Double
+) -> None:
+    await double.stop()
+    async with reader(console, browser) as page:
+        first = asyncio.create_task(page.frame())
+        await double.start()
+        assert await first == {"event": "fresh", "data": "-"}
+        assert len(double.stream_headers) == 1
+
+
 async def test_the_stream_ends_with_the_token_and_says_that_anything_may_have_changed(
     console: FastAPI, browser: Browser, double: Double
 ) -> None:

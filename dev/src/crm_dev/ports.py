@@ -80,6 +80,11 @@ class PortBlock:
         """Return the console's port."""
         return self.base + 17
 
+    @property
+    def waha(self) -> int:
+        """Return the port of the WAHA simulator."""
+        return self.base + 18
+
 
 def is_taken(port: int) -> bool:
     """Say whether someone listens on this port of the loopback address."""

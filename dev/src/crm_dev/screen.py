@@ -74,6 +74,7 @@ def show_addresses(out: Console, addresses: Addresses, directory: Path) -> None:
     rows = {
         "API": "  ".join(addresses.gateway_urls),
         "Console": addresses.console_url,
+        "WhatsApp": addresses.waha_url,
         "PostgreSQL": addresses.database_url,
         "RabbitMQ": addresses.amqp_url,
         "Temporal": addresses.temporal_address,

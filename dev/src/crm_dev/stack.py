@@ -73,6 +73,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
         temporal_address=workflows.url,
         temporal_ui_url=_http(ports.temporal_ui) if ours else "",
         console_url=_http(ports.console),
+        waha_url=_http(ports.waha),
     )
     services = [
         piece
@@ -82,7 +83,8 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
         )
     ]
     console = _console(ports.console, secrets, addresses, programs)
-    return Stack((*servers, *services, console), addresses)
+    simulator = _simulator(ports.waha, programs)
+    return Stack((*servers, *services, console, simulator), addresses)
 
 
 def _database(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
@@ -186,6 +188,21 @@ def _console(port: int, secrets: Credentials, addresses: Addresses, programs: Pa
         needs=("gateway",),
         ports=(port,),
         url=addresses.console_url,
+        nice=BEHIND_THE_QUEUES,
+        optional=True,
+        missing="" if program.exists() else f"there is no {program}: this release has none",
+    )
+
+
+def _simulator(port: int, programs: Path) -> Piece:
+    """Declare the WAHA simulator: a WhatsApp for who has none at hand."""
+    program = programs / "crm-waha-sim"
+    return Piece(
+        name="waha-sim",
+        command=(str(program), "--port", str(port), "--fetch-files", "--limit", "10000"),
+        ready=functools.partial(answers_http, port, "/"),
+        ports=(port,),
+        url=_http(port),
         nice=BEHIND_THE_QUEUES,
         optional=True,
         missing="" if program.exists() else f"there is no {program}: this release has none",

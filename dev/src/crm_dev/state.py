@@ -33,6 +33,7 @@ class Addresses:
     temporal_address: str = ""
     temporal_ui_url: str = ""
     console_url: str = ""
+    waha_url: str = ""
 
 
 @dataclass

@@ -111,6 +111,18 @@ class TestConsole:
         assert console.optional and "/srv/release/bin/crm-console" in console.missing
 
 
+class TestSimulator:
+    def test_is_there_with_a_page_and_needs_nobody(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {"CRM_PORT_BASE": "9000"})
+        simulator = piece(stack, "waha-sim")
+        assert simulator.url == stack.addresses.waha_url == "http://127.0.0.1:9018"
+        assert simulator.optional and not simulator.missing and not simulator.needs
+
+    def test_of_a_release_without_one_is_missing_and_not_in_the_way(self, tmp_path: Path) -> None:
+        simulator = piece(declare(tmp_path, {"CRM_PROGRAMS": "/srv/release/bin"}), "waha-sim")
+        assert simulator.optional and "/srv/release/bin/crm-waha-sim" in simulator.missing
+
+
 class TestReplicas:
     def test_differ_in_their_port_alone_and_share_one_migration(self, tmp_path: Path) -> None:
         stack = declare(tmp_path, {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": "messaging=2"})

@@ -1,4 +1,4 @@
-"""`crm-fakes waha` and `crm-fakes receiver`: each fake as a process of its own."""
+"""`crm-fakes waha`, or `crm-waha-sim`, and `crm-fakes receiver`: each fake as its own process."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser("crm-fakes", description="Fakes for tests, demo and bench")
     fakes = root.add_subparsers(dest="fake", required=True)
     waha = fakes.add_parser("waha", help="a WAHA server with a WhatsApp behind it")
-    waha.add_argument("--api-key", required=True, help="the X-Api-Key to ask for")
+    waha.add_argument("--api-key", default="waha-api-key", help="the X-Api-Key to ask for")
     waha.add_argument("--engine", choices=["GOWS", "NOWEB", "WEBJS"], default="GOWS")
     waha.add_argument("--acks", choices=["none", "delivered", "read"], default="delivered")
     waha.add_argument("--no-echo", action="store_true", help="do not tell our own messages")
@@ -69,3 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = parser().parse_args(arguments)
     uvloop.run(serve(build(options), options.fake))
+
+
+def waha() -> None:
+    """Run the WAHA simulator: `crm-fakes waha` under a name of its own."""
+    main(["waha", *sys.argv[1:]])

@@ -99,6 +99,7 @@ class Message:
 
     `chat` is a chat id, `text` the text or caption, `timestamp` seconds, `phone` the digits
     behind a hidden chat id. `times` counts how often the same id was accepted for sending.
+    `reactions` are emoji by who reacted: a chat id, empty for us.
     """
 
     bare_id: str
@@ -121,6 +122,8 @@ class Message:
     mentions: list[str] = field(default_factory=list)
     times: int = 1
     revoked: bool = False
+    edited: bool = False
+    reactions: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_group(self) -> bool:

@@ -9,12 +9,22 @@ from aiohttp import web
 from crm_fakes import examples
 from crm_fakes.journal import PATIENCE_SECONDS
 from crm_fakes.serving import LocalServer
-from crm_fakes.waha import change_api, changes, control_api, lookup_api, send_api, session_api
+from crm_fakes.waha import (
+    change_api,
+    changes,
+    chats,
+    control_api,
+    lookup_api,
+    page_api,
+    send_api,
+    session_api,
+)
 from crm_fakes.waha.deliveries import Delivery
 from crm_fakes.waha.engines import INBOUND_ACK
 from crm_fakes.waha.errors import WahaError, not_found, unauthorized
 from crm_fakes.waha.messages import (
     ACK_NAMES,
+    READ,
     Engine,
     Kind,
     Location,
@@ -93,16 +103,16 @@ class WahaSimulator(WhatsApp, LocalServer):
         await self.poster.stop()
 
     def build_app(self) -> web.Application:
-        """Return the HTTP API and its control API."""
+        """Return the HTTP API, its control API and the page."""
         app = web.Application(client_max_size=self.max_body, middlewares=[self._guard])
-        for api in (send_api, change_api, session_api, lookup_api, control_api):
+        for api in (send_api, change_api, session_api, lookup_api, control_api, page_api):
             api.add_routes(app, self)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
-            if not request.path.startswith("/_control/"):
+            if request.path != "/" and not request.path.startswith(("/_control/", "/_page/")):
                 key = request.headers.get("X-Api-Key") or request.query.get("x-api-key")
                 if key != self.api_key or self.faults.strike("unauthorized"):
                     raise unauthorized()
@@ -248,6 +258,12 @@ class WahaSimulator(WhatsApp, LocalServer):
         return self.report_ack(
             ours, ours.messages[bare_id], number, participant=participant, error=error
         )
+
+    async def read(self, session: str, chat: str) -> list[Delivery]:
+        """Let the customer read all that we wrote in a chat."""
+        ours = self.session(session)
+        unread = (m for m in chats.said(ours, chat) if m.from_me and m.ack < READ)
+        return [told for message in unread for told in self.report_ack(ours, message, READ)]
 
     async def edit(self, session: str, bare_id: str, text: str) -> list[Delivery]:
         """Let who wrote a message of the history replace its text; KeyError if it is unknown."""
