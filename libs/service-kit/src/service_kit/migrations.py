@@ -21,6 +21,8 @@ from service_kit.settings import ConfigurationError, ServiceSettings
 
 _LOCK = 0x43524D  # one migration at a time, whoever starts it
 _TRY_LOCK = f"SELECT pg_try_advisory_lock({_LOCK})"
+# New roles do not; only a superuser may say so of one that is there.
+_BYPASSES = "SELECT rolbypassrls FROM pg_roles WHERE rolname = $1"
 _LOCK_PAUSE_SECONDS = 0.1
 """Whoever waits inside a statement holds a snapshot, which an index made CONCURRENTLY waits for:
 with the lock in the hand of that index, PostgreSQL calls it a deadlock. So the lock is tried."""
@@ -82,7 +84,9 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
             await admin.execute(f'CREATE DATABASE "{database}"')
         await _ensure_role(admin, owner, "NOLOGIN")
         password = runtime.password.replace("'", "''")
-        await _ensure_role(admin, runtime.username, f"LOGIN NOBYPASSRLS PASSWORD '{password}'")
+        await _ensure_role(admin, runtime.username, f"LOGIN PASSWORD '{password}'")
+        if await admin.fetchval(_BYPASSES, runtime.username):
+            await admin.execute(f'ALTER ROLE "{runtime.username}" NOBYPASSRLS')
     finally:
         await admin.close()
     target = await asyncpg.connect(_with_database(admin_url, database))
@@ -113,9 +117,9 @@ async def _lock(admin: asyncpg.Connection) -> None:
 async def _ensure_extensions(admin: asyncpg.Connection) -> None:
     """Trusted extensions for indexes, in a schema of their own that everybody may use.
 
-    Row-level security lets an index answer only operators that are marked leakproof; LIKE and
-    array overlap are not, though neither tells anything of a row it rejects. Only a superuser can
-    mark them: without one, searches read all rows of the tenant instead.
+    messaging's inbox searches by a LIKE that row-level security keeps from its index unless it is
+    marked leakproof (it tells nothing of a row it rejects), which a superuser may: without one it
+    reads all names of the company. contacts needs no such thing (docs/adr/0025-search.md).
     """
     await admin.execute(
         """
@@ -126,12 +130,7 @@ async def _ensure_extensions(admin: asyncpg.Connection) -> None:
         """
     )
     if await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
-        await admin.execute(
-            """
-            ALTER FUNCTION pg_catalog.textlike(text, text) LEAKPROOF;
-            ALTER FUNCTION pg_catalog.arrayoverlap(anyarray, anyarray) LEAKPROOF;
-            """
-        )
+        await admin.execute("ALTER FUNCTION pg_catalog.textlike(text, text) LEAKPROOF")
 
 
 async def _ensure_role(admin: asyncpg.Connection, role: str, options: str) -> None:

@@ -82,22 +82,26 @@ class Order:
         self, tx: Transaction, query: AnySelect, request: ListQuery[Any], rows: Reader[Found]
     ) -> tuple[list[Found], str | None]:
         """One page's rows, and the cursor of what follows; None when nothing does."""
-        # The policies see to it as well, but where they allow a scope no index serves them.
-        query = query.where(self._tenant == tx.tenant_id)
-        of = list_of(tx.tenant_id, request)
-        if request.cursor is not None:
-            after = tuple_(*self._columns)
-            values = self.read(request.cursor, of)
-            query = query.where(after < values if self.descending else after > values)
-        else:
+        query = self.behind(tx, query, request)
+        if request.cursor is None:
             query = query.offset(request.offset)
-        query = query.order_by(
-            *(column.desc() if self.descending else column.asc() for column in self._columns)
-        )
         found = await tx.fetch(query.limit(request.limit + 1))
         page = found[: request.limit]
         more = len(found) > request.limit
+        of = list_of(tx.tenant_id, request)
         return [rows.value(record) for record in page], self.cursor(page[-1], of) if more else None
+
+    def behind(self, tx: Transaction, query: AnySelect, request: ListQuery[Any]) -> AnySelect:
+        """The company's rows of the query in this order, from the request's cursor on."""
+        # The policies see to it as well, but where they allow a scope no index serves them.
+        query = query.where(self._tenant == tx.tenant_id)
+        if request.cursor is not None:
+            after = tuple_(*self._columns)
+            values = self.read(request.cursor, list_of(tx.tenant_id, request))
+            query = query.where(after < values if self.descending else after > values)
+        return query.order_by(
+            *(column.desc() if self.descending else column.asc() for column in self._columns)
+        )
 
 
 def list_of(tenant_id: str, request: ListQuery[Any]) -> str:

@@ -12,6 +12,8 @@ from shared_events.identity import visible
 _MAX_WORDS = 8
 _PHONE = re.compile(r"[+(]*[0-9][0-9\s().-]{3,}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
+_TRUNK = re.compile(r"^0+(?=[0-9]{10})")
+"""What is dialled before a whole number, at home or from abroad: no number begins with it."""
 _WILDCARDS = re.compile(r"[%_\\]")
 
 
@@ -43,7 +45,7 @@ def patterns(search: str) -> list[str]:
     """
     folded = fold(search)
     if _PHONE.fullmatch(folded.strip()):
-        return [f"%{_NOT_DIGITS.sub('', folded)}%"]
+        return [f"%{_TRUNK.sub('', _NOT_DIGITS.sub('', folded))}%"]
     words = [word for word in dict.fromkeys(folded.split()) if visible(word)]
     return [f"%{' ' if len(word) < 3 else ''}{_escaped(word)}%" for word in words[:_MAX_WORDS]]
 

@@ -27,7 +27,14 @@ class TestFold:
 class TestDerive:
     def test_makes_name_phone_and_email_searchable(self) -> None:
         made = contact(name="Zé", phone="+5511988880001", email="ze@exemplo.com")
-        assert made.search_text == " ze +5511988880001 ze@exemplo.com"
+        assert made.search_text == " ze +5511988880001 ze@exemplo.com 551188880001"
+
+    def test_makes_tags_texts_and_numbers_searchable_as_far_as_there_is_room(self) -> None:
+        fields = {"a": "Óleo", "b": ["X", 2], "c": True, "d": None, "e": {"f": "no"}, "g": 1.5}
+        made = contact(name="Zé", tags=["VIP"], custom_fields=fields)
+        assert made.search_text == " ze vip oleo x 2 1.5"
+        large = contact(name="Zé", tags=["VIP"], custom_fields={"a": "x" * 16_000})
+        assert large.search_text.startswith(" ze vip xx") and len(large.search_text) == 4096
 
     def test_orders_by_the_start_of_the_folded_name(self) -> None:
         assert contact(name="É" * 200).sort_name == "e" * 64
@@ -43,6 +50,9 @@ class TestPatterns:
     def test_reads_a_phone_however_it_is_written(self) -> None:
         assert patterns("(11) 98888-0001") == ["%11988880001%"]
         assert patterns("+55 11") == ["%5511%"]
+        assert patterns("011 98888-0001") == patterns("(11) 98888-0001")
+        assert patterns("0055 11 98888-0001") == ["%5511988880001%"]
+        assert patterns("00001") == ["%00001%"]
 
     def test_looks_for_short_words_where_words_begin(self) -> None:
         assert patterns("zé da s") == ["% ze%", "% da%", "% s%"]

@@ -1,6 +1,5 @@
 """Finding contacts: filters, search, order and pages (`GET /contacts` of the REST API)."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -8,12 +7,22 @@ from uuid import UUID
 from pydantic import AwareDatetime
 from service_kit.database import Transaction
 from service_kit.paging import Order
-from service_kit.rows import Shape
 from service_kit.search import patterns
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactSort, ListContacts
 from shared_events.requests import Page
-from sqlalchemy import Column, Label, Select, Uuid, any_, false, func, literal, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnClause,
+    Label,
+    Select,
+    Text,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
@@ -42,32 +51,16 @@ NEWEST_FIRST = _ORDERS["-created_at"]
 """The order of a list that asks for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    id: UUID
+LOOKS = 50
+"""Contacts of the list to look through for each that is asked for, before an index is."""
 
-
-_FOUND = Shape(_Found)
-_FEW = 2000
-_IDS = ARRAY(Uuid)
-
-# No plan is kept for later: it would not know the word. Bitmap scans are all the first look has.
-_BY_TRIGRAM = """
-SET LOCAL plan_cache_mode = force_custom_plan;
-SET LOCAL enable_seqscan = off;
-SET LOCAL enable_indexscan = off
-"""
-_BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
+_TABLE = repository.CONTACTS.table.name
+"""What stands before a query by this name stands for the table in it."""
 
 
 async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract.Contact]:
     """One page, in a stable order with the id as tie-break."""
-    statement = _matching(request)
-    if request.search:
-        statement = await _narrowed(tx, statement)
-    found, next_cursor = await _ORDERS[request.sort].found(
-        tx, statement.add_columns(_WROTE), request, repository.CONTACTS
-    )
+    found, next_cursor = await _found(tx, request)
     return Page(
         data=await repository.to_resources(tx, found),
         has_more=next_cursor is not None,
@@ -75,22 +68,39 @@ async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract
     )
 
 
-async def _narrowed(tx: Transaction, statement: Select[Any]) -> Select[Any]:
-    """The same contacts, by their ids when they are few.
+async def _found(tx: Transaction, request: ListContacts) -> tuple[list[Contact], str | None]:
+    """Nobody can know whether a word is rare, and a wrong guess reads all of a large company.
 
-    The planner cannot know whether a word is rare, and a wrong guess walks the whole tenant in the
-    list's order. So the trigram index says it first: few are sorted, and among many the order's
-    own index soon has a page full.
+    So the list itself is walked a little first: of a common word that has a page full. Else there
+    are few, and the search's own index has them all (docs/adr/0025).
     """
-    await tx.execute(_BY_TRIGRAM)
-    found = await _FOUND.find(tx, statement.with_only_columns(_C.id).limit(_FEW + 1))
-    await tx.execute(_BY_ANY)
-    if len(found) > _FEW:
-        return statement
-    return select(Contact).where(_C.id == any_(literal([one.id for one in found], _IDS)))
+    order = _ORDERS[request.sort]
+    listed = _filtered(request).add_columns(_WROTE)
+    if request.search is None and not request.tags:
+        return await order.found(tx, listed, request, repository.CONTACTS)
+    words = patterns(request.search) if request.search is not None else []
+    if request.search is not None and not words:
+        return [], None
+    keys = [tag_key(tag) for tag in request.tags]
+    looks: ColumnClause[int] = literal_column(str(LOOKS * (request.limit + 1)))
+    first = order.behind(tx, _filtered(request), request).limit(looks)
+    matching = [_C.search_text.like(word, escape="\\") for word in words]
+    if keys:
+        matching.append(_C.tag_keys.overlap(keys))
+    walked = select(Contact, _WROTE).where(*matching).add_cte(first.cte(_TABLE))
+    found, next_cursor = await order.found(tx, walked, request, repository.CONTACTS)
+    if next_cursor is None:
+        by_index = func.contacts_found(_texts(words), _texts(keys))
+        indexed = listed.add_cte(select(literal_column("*")).select_from(by_index).cte(_TABLE))
+        found, next_cursor = await order.found(tx, indexed, request, repository.CONTACTS)
+    return found, next_cursor
 
 
-def _matching(request: ListContacts) -> Select[Any]:
+def _texts(texts: list[str]) -> BindParameter[list[str] | None]:
+    return literal(texts or None, ARRAY(Text))
+
+
+def _filtered(request: ListContacts) -> Select[Any]:
     statement = select(Contact).where(_C.deleted_at.is_(None))
     if request.pipeline_id is not None:
         statement = statement.where(_C.pipeline_id == request.pipeline_id)
@@ -100,10 +110,4 @@ def _matching(request: ListContacts) -> Select[Any]:
         statement = statement.where(_C.created_at >= request.created_at_gte)
     if request.created_at_lt is not None:
         statement = statement.where(_C.created_at < request.created_at_lt)
-    if request.tags:
-        wanted = [tag_key(tag) for tag in request.tags]
-        statement = statement.where(_C.tag_keys.overlap(wanted))
-    if request.search is not None:
-        found = [_C.search_text.like(p, escape="\\") for p in patterns(request.search)]
-        statement = statement.where(*found) if found else statement.where(false())
     return statement

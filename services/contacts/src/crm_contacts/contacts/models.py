@@ -72,6 +72,14 @@ class Contact(Base, table=True):
             "email",
             postgresql_where=text("email IS NOT NULL AND deleted_at IS NULL"),
         ),
+        Index(
+            "idx_contacts_tenant_tags",
+            "tenant_id",
+            "tag_keys",
+            postgresql_using="gin",
+            postgresql_ops={"tenant_id": "extensions.varchar_ops"},
+            postgresql_where=_LIVE,
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 
