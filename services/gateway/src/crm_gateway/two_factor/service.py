@@ -133,8 +133,7 @@ class TwoFactors:
             raise ConflictError("two_factor_not_begun", "Begin with an authenticator first.")
         if found.confirmed_at is not None:
             raise ConflictError("two_factor_enabled", "An authenticator is in use already.")
-        code = request.code.get_secret_value()
-        if codes.is_recovery_code(code) or not await self._second.uses(tx, found, code):
+        if not await self._second.uses(tx, found, request.code.get_secret_value()):
             raise _wrong_code()
         await repository.confirm(tx, person)
         await record(tx, call, "agent.enable_two_factor", person)
