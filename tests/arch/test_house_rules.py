@@ -178,7 +178,7 @@ class TestTests:
                 for m in modules
                 if m.is_test
                 for call in calls(m.tree)
-                if ast.unparse(call.func) == "time.sleep"
+                if name_of(call.func) == "sleep" and ast.unparse(call.func) == "time.sleep"
             ),
             "poll for the condition with a deadline instead of time.sleep",
         )
@@ -231,7 +231,11 @@ class TestImports:
                 for m in modules
                 if m.is_package_source and m.path.parts[0] == "services"
                 if "asyncpg.Record" in _imported(m.tree)
-                or any(ast.unparse(n) == "asyncpg.Record" for n in ast.walk(m.tree))
+                or any(
+                    ast.unparse(n) == "asyncpg.Record"
+                    for n in ast.walk(m.tree)
+                    if isinstance(n, ast.Attribute)
+                )
             ),
             "read rows by service_kit.rows: a misspelt column is then mypy's, not production's",
         )

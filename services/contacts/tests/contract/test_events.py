@@ -73,7 +73,7 @@ class TestPublished:
         await company.value(UnmergeContacts(contact_id=created["id"], loser_id=other["id"]))
         await company.value(DeleteContact(contact_id=created["id"]))
         heard: list[Any] = []
-        async with asyncio.timeout(15), overheard.iterator() as messages:
+        async with asyncio.timeout(60), overheard.iterator() as messages:
             async for message in messages:
                 await message.ack()
                 if message.headers["tenant_id"] == company.id and other["id"] != str(

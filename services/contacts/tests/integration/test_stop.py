@@ -48,7 +48,7 @@ class TestDrain:
                 process.send_signal(signal.SIGTERM)
                 await eventually(draining)
                 assert await alive()
-            await asyncio.wait_for(process.wait(), 20)
+            await asyncio.wait_for(process.wait(), 60)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -72,7 +72,7 @@ async def waits(company: Shop, export_id: UUID) -> dict[str, Any]:
         )
         return found[0] if found else None
 
-    job: dict[str, Any] = await eventually(own_part, seconds=40)
+    job: dict[str, Any] = await eventually(own_part)
     return job
 
 

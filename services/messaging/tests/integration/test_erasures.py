@@ -15,6 +15,7 @@ from crm_testing.schemas import MigratedDatabase
 from crm_testing.services import Outside, eventually, running
 from crm_testing.traces import erasure_of, traces_of, until_erased
 from service_kit import forgotten
+from shared_events import topology
 from shared_events.channels.traffic import (
     ChannelMessageEdited,
     ChannelReactionReported,
@@ -156,6 +157,7 @@ class TestErasure:
                 PHONE.encode(), event_type="contact.created", tenant_id=other.tenant_id
             )
             exported = await gathered(scene, her)
+            await outside.buried(topology.MESSAGING_REPLICAS.dead_letters, 2)
             for _ in range(2):
                 await outside.publish(envelope)
             report = await until_erased(scene.database, envelope)

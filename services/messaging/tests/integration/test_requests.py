@@ -10,6 +10,7 @@ from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas.consumers import on_channel_changed, on_contact_changed
 from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.services import Company
+from service_kit import request_server
 from service_kit.service import Service
 from shared_events import examples
 from shared_events.channels.channel import ChannelCreated
@@ -134,8 +135,9 @@ class TestSendMessage:
         assert len(await scene.messages()) == 1
 
     async def test_waits_a_moment_for_a_contact_just_created(
-        self, agent: Company, scene: Scene
+        self, agent: Company, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(request_server, "PATIENCE_SECONDS", 60.0)
         someone = contact(ContactIdentity(kind="phone", value="5511988880001"))
         request = SendMessage(
             contact_id=someone.id, channel_id=await known_channel(scene), content="Oi!"

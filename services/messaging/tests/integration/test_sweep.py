@@ -189,7 +189,7 @@ class TestSilence:
         narrow = Database(own_database.url, scene.database.schema, pool_size=1)
         await narrow.connect()
         alone = Sweep(narrow, None, seconds=1, grace_seconds=0, check_seconds=300)
-        async with asyncio.timeout(4):  # a pool is waited for longer
+        async with asyncio.timeout(60):  # two would wait for each other
             assert await alone.once() == 1
         await narrow.close()
         assert (await scene.sessions())[0]["status"] == "expired"

@@ -65,13 +65,11 @@ async def status(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | 
         return None
 
 
-async def becomes(
-    handle: WorkflowHandle[Any, Any], wanted: WorkflowExecutionStatus, seconds: float = 15
-) -> None:
+async def becomes(handle: WorkflowHandle[Any, Any], wanted: WorkflowExecutionStatus) -> None:
     async def reached() -> bool:
         return await status(handle) == wanted
 
-    await eventually(reached, seconds)
+    await eventually(reached)
 
 
 async def ended_as(scene: Scene) -> tuple[str, str]:
@@ -92,11 +90,11 @@ class TestSessionLifecycle:
     async def test_messages_keep_it_open_without_a_signal(
         self, service: Service, scene: Scene, client: Client
     ) -> None:
-        session_id = await opened(scene, timeout_seconds=2)
+        session_id = await opened(scene, timeout_seconds=3)
         handle = workflow_of(client, session_id)
         for _ in range(3):
-            await asyncio.sleep(0.8)
-            assert await opened(scene, timeout_seconds=2) == session_id
+            await asyncio.sleep(1.1)
+            assert await opened(scene, timeout_seconds=3) == session_id
         await becomes(handle, WorkflowExecutionStatus.COMPLETED)
         assert await ended_as(scene) == ("expired", "inactivity")
         history = await handle.fetch_history()
@@ -175,17 +173,18 @@ class TestLostWorkflow:
         self, settings: MessagingSettings, scene: Scene, client: Client
     ) -> None:
         async with running(create_service(settings)):
-            session_id = await opened(scene, timeout_seconds=4)
+            session_id = await opened(scene)
             handle = workflow_of(client, session_id)
             await becomes(handle, WorkflowExecutionStatus.RUNNING)
             lost = (await handle.describe()).run_id
+            await scene.silence(1799)
             await handle.terminate("by mistake")
 
             async def anew() -> bool:
                 return (await handle.describe()).run_id != lost
 
             await eventually(anew)
-            # It knows the deadline, though the sweep's grace is a minute.
+            # It knows the deadline of a second later, though the sweep's grace is a minute.
             await becomes(handle, WorkflowExecutionStatus.COMPLETED)
         assert await ended_as(scene) == ("expired", "inactivity")
 
@@ -228,12 +227,12 @@ class TestWithoutTemporal:
                 await server.start()
                 client = await Client.connect(server.url, data_converter=pydantic_data_converter)
                 handle = workflow_of(client, waiting)
-                await becomes(handle, WorkflowExecutionStatus.RUNNING, 30)
+                await becomes(handle, WorkflowExecutionStatus.RUNNING)
 
                 await server.kill()
                 await opened(scene, timeout_seconds=0)
                 await eventually(expired)
                 meanwhile = await opened(scene)
                 await server.start()
-                await becomes(workflow_of(client, meanwhile), WorkflowExecutionStatus.RUNNING, 30)
+                await becomes(workflow_of(client, meanwhile), WorkflowExecutionStatus.RUNNING)
                 assert [e for e in await scene.told() if e in ENDS] == ["session.expired"] * 2

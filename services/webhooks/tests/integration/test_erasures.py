@@ -7,7 +7,7 @@ from crm_fakes.receiver import WebhookReceiver
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.services import eventually
 from crm_testing.traces import erasure_of, traces_of, until_erased
-from shared_events import examples
+from shared_events import examples, topology
 from shared_events.channels.traffic import ChannelMessageRevoked
 from shared_events.contacts.contact import ContactCreated
 from shared_events.contacts.erasure import ContactErased
@@ -62,6 +62,8 @@ class TestErasure:
             tenant, other = make_tenant(), make_tenant()
             her, aggregate = await story(tenant, receiver)
             theirs, _ = await story(other, receiver)
+            for queue in (topology.CONTACT_WEBHOOK, topology.DOMAIN_EVENTS_ALL):
+                await tenant.outside.buried(queue.dead_letters, 2)
             envelope = erasure_of(WEBHOOKS, tenant.id, her, *HER, aggregates=[aggregate])
             for _ in range(2):
                 await tenant.outside.publish(envelope)

@@ -139,13 +139,13 @@ class TestYoungTable:
                 await tenant.contact_created()
             await receiver.wait_for_count(len(tenants))
             await asyncio.gather(*(tenant.contact_created(count=100) for tenant in tenants))
-            await receiver.wait_for_count(101 * len(tenants), timeout=60)
+            await receiver.wait_for_count(101 * len(tenants))
 
             async def written() -> bool:
                 done = "SELECT count(*) FROM webhooks.webhook_deliveries WHERE status = 'delivered'"
                 return bool(await admin.fetchval(done) == 101 * len(tenants))
 
-            await eventually(written, seconds=30)
+            await eventually(written)
         await admin.close()
         read, deliveries = await reads(place.database), 101 * len(tenants)
         # Read from all that is owed they were 60 each; what waits for its turn is looked at again.

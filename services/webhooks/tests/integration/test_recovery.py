@@ -65,7 +65,7 @@ class TestRecover:
             ]
             return counts == [4, 4, 1]
 
-        await eventually(given_up, 20)
+        await eventually(given_up)
         receiver.default = Answer(200)
         await mine.contact_created()
         (newest, *_) = await mine.deliveries(endpoint, status="exhausted")

@@ -124,7 +124,7 @@ class TestCrash:
         seen = {r.id for r in receiver.requests}
         receiver.reset()
         async with own_place.running():
-            await receiver.wait_for_count(20, timeout=15)
+            await receiver.wait_for_count(20)
         assert {r.id for r in receiver.requests} == set(sent) >= seen
         assert not receiver.duplicates()
         assert all(r.signature_valid for r in receiver.requests)
@@ -157,7 +157,7 @@ class TestCrash:
 
 async def until_all(receiver: WebhookReceiver, count: int) -> None:
     """Returns once that many different webhooks have come."""
-    await receiver.wait_for(lambda _: len(receiver.by_id) >= count, timeout=30)
+    await receiver.wait_for(lambda _: len(receiver.by_id) >= count)
 
 
 class TestDoubles:
@@ -230,7 +230,7 @@ class TestBacklog:
             endpoint = await tenant.endpoint(receiver.url)
             contact_id = (await tenant.value(GetEndpoint(endpoint_id=endpoint["id"])))["id"]
             sent = await tenant.contact_created(contact_id=contact_id, count=80)
-            await receiver.wait_for_count(80, timeout=20)
+            await receiver.wait_for_count(80)
             assert [r.id for r in receiver.requests] == sent
 
 

@@ -30,6 +30,7 @@ from service_kit.signing import Signatures
 from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
 from shared_events.requests import Principal, Problem, Reply, Request
+from shared_events.services import ServiceName
 
 SIGNATURES = Signatures("development")
 """The key of a service that was given none."""
@@ -51,16 +52,17 @@ async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = PATIEN
             await asyncio.sleep(0.01)
 
 
-async def declare_bus(amqp_url: str) -> None:
-    """Have every queue of the bus, as a deployment does before a service comes."""
+async def declare_told(service: ServiceName, amqp_url: str) -> None:
+    """Have the queues that the service's events must reach, as their owners do before it comes."""
     async with await connect_robust(amqp_url) as connection:
-        await declare_own(cast(AbstractRobustConnection, connection), topology.QUEUES, ())
+        told = topology.queues_told(service)
+        await declare_own(cast(AbstractRobustConnection, connection), told, ())
 
 
 @asynccontextmanager
 async def running(service: Service) -> AsyncIterator[Service]:
     """The service in this process, from when it answers and consumes to its clean stop."""
-    await declare_bus(service.settings.amqp_url)
+    await declare_told(service.name, service.settings.amqp_url)
     async with service.app.router.lifespan_context(service.app):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await service.consuming.subscribed.wait()
