@@ -95,6 +95,9 @@ async def test_a_message_waits_for_a_time_of_the_readers(browser: Browser, doubl
         "contact_id": ours["contact"]["id"],
         "channel_id": ours["channel_id"],
     }
+    group = double.converse(contact=None, is_group=True)
+    nothing = await browser.read(f"/conversations/{group['id']}/scheduled")
+    assert nothing.select("li") == []
     double.documents["messages/scheduled"] = rows()
     cancel = attribute(part, "form", "hx-post")
     part_after = await browser.post(cancel, headers=HTMX)
