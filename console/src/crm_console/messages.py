@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from crm_console import composer, pages
+from crm_console.gateway import RefusedError
 from crm_console.visitor import Crm, Myself, Said
 
 router = APIRouter(prefix="/conversations/{conversation_id}/messages/{message_id}")
@@ -24,10 +25,16 @@ async def edit(
     conversation_id: UUID,
     message_id: UUID,
     content: Annotated[str, Form(min_length=1, max_length=4096)],
-    version: Annotated[int, Form(ge=0, lt=2**31)],
+    edited_at: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
-    """Replace its text; refused if it is no longer what was shown."""
-    await crm.patch(f"/messages/{message_id}", {"content": content}, version=version)
+    """Replace its text; refused if it was edited since `edited_at`, as it was shown.
+
+    Its version says less: every receipt counts it up.
+    """
+    message = await crm.get(f"/messages/{message_id}")
+    if edited_at != (message["edited_at"] or ""):
+        raise RefusedError(412, "stale_version", "It was edited in between.")
+    await crm.patch(f"/messages/{message_id}", {"content": content}, version=message["version"])
     conversation = await crm.get(f"/conversations/{conversation_id}")
     blank = pages.part("_composer.html", said, conversation=conversation, **composer.blank(me))
     return _done(request, conversation_id, blank)

@@ -95,6 +95,9 @@ async def test_a_message_waits_for_a_time_of_the_readers(browser: Browser, doubl
         "contact_id": ours["contact"]["id"],
         "channel_id": ours["channel_id"],
     }
+    group = double.converse(contact=None, is_group=True)
+    nothing = await browser.read(f"/conversations/{group['id']}/scheduled")
+    assert nothing.select("li") == []
     double.documents["messages/scheduled"] = rows()
     cancel = attribute(part, "form", "hx-post")
     part_after = await browser.post(cancel, headers=HTMX)
@@ -131,7 +134,8 @@ async def test_a_message_of_ours_is_edited_deleted_and_sent_once_more(
     composer = await browser.read(f"{path}/composer?edit={said['id']}")
     text = composer.select_one("textarea")
     assert text is not None and text.get_text() == "Sim <b>"
-    form = {"content": "x" * 4096, "version": attribute(composer, "[name=version]", "value")}
+    form = {"content": "x" * 4096, "edited_at": attribute(composer, "[name=edited_at]", "value")}
+    said["version"] = 4  # the customer read it in between, which hinders nobody
     act = attribute(composer, "#composer", "hx-post")
     told = {"hx-trigger": f"conversation-{ours['id']}"}
     answer = await browser.post(act, data=form, headers=HTMX)
@@ -139,9 +143,12 @@ async def test_a_message_of_ours_is_edited_deleted_and_sent_once_more(
     assert "x" * 4096 not in answer.text and 'name="key"' in answer.text
     changed = ("PATCH", f"messages/{said['id']}", {"content": "x" * 4096})
     assert changed in double.asked
-    stale = await browser.post(act, data={**form, "version": "2"}, headers=HTMX)
+    assert [h["If-Match"] for h in double.headers if "If-Match" in h] == ['"4"']
+    said["edited_at"] = "2026-03-14T12:40:00Z"
+    stale = await browser.post(act, data=form, headers=HTMX)
     assert stale.status_code == 412 and "Somebody changed it" in stale.text
-    for wrong in ({"content": ""}, {"content": "x" * 4097}, {"version": "x"}):
+    assert double.asked.count(changed) == 1
+    for wrong in ({"content": ""}, {"content": "x" * 4097}, {"edited_at": "x" * 41}):
         assert (await browser.post(act, data={**form, **wrong})).status_code == 422
 
     delete = attribute(page, f"#menu-{said['id']} form[action$=delete]", "hx-post")
