@@ -16,8 +16,8 @@ help: ## Show this help
 	    /^[a-z]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
-demo: bootstrap ## Bring everything up, play the three journeys, leave nothing running
-	@$(BIN)/crm-dev demo
+demo: bootstrap ## Bring everything up, play three journeys, leave nothing running; LOOK=1 waits for Enter
+	@LOOK=$(LOOK) $(BIN)/crm-dev demo
 
 ##@ Run it
 up: bootstrap ## Start the stack and print its addresses; data survives; REPLICAS=2 or "messaging=3"

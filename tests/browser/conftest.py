@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ async def company(platform: Platform, chromium: Browser) -> AsyncIterator[Compan
     await ours.connect()
     yield ours
     await ours.leave()
+
+
+@pytest.fixture
+def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a figure where people see it, also when all goes well."""
+
+    def shown(figure: str) -> None:
+        with capfd.disabled():
+            sys.stdout.write(f"\n{figure}\n")
+
+    return shown
 
 
 @pytest.fixture(scope="session")
