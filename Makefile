@@ -4,19 +4,20 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
-SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src) bench tests/e2e tests/deploy
+SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src) bench tests/e2e tests/deploy \
+    tests/browser
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
-.PHONY: help up down status logs stop start demo test rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
 	    /^[a-z]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
-demo: bootstrap ## Bring everything up, play the three journeys, leave nothing running
-	@$(BIN)/crm-dev demo
+demo: bootstrap ## Bring everything up, play three journeys, leave nothing running; LOOK=1 waits for Enter
+	@LOOK=$(LOOK) $(BIN)/crm-dev demo
 
 ##@ Run it
 up: bootstrap ## Start the stack and print its addresses; data survives; REPLICAS=2 or "messaging=3"
@@ -42,6 +43,9 @@ test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest o
 # Each with servers of its own: what one leaves running or breaks is not the next one's.
 $(PARTS):
 	@echo "$@"; $(BIN)/pytest -q --tb=short $@
+browser: bootstrap ## Use the console and the simulator in a real browser, or say why there is none
+	@if tools/chromium >/dev/null; then $(BIN)/pytest -q --tb=short tests/browser $(ARGS); \
+	    else echo "NOTHING WAS TESTED IN A BROWSER" >&2; fi
 rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that cannot be had
 	@if tools/rabbitmq4; then CRM_RABBITMQ_ROOT=$(CURDIR)/.dev/rabbitmq4 $(BIN)/pytest -q \
 	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \

@@ -9,6 +9,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from crm_fakes.waha import WahaSimulator
 from rich.console import Console
 
 from crm_dev import commands
-from crm_dev.state import StackState
+from crm_dev.state import Addresses, StackState
 from crm_dev.timeline import Timeline
 
 PORT_BASE = "18080"
@@ -27,6 +28,7 @@ STEP_SECONDS = 20.0
 SESSION = "loja-exemplo"
 SILENCE_SECONDS = 3
 MARIA = "5511988880001"
+PASSWORD = "uma senha bem comprida"  # of a company that ends with the demo
 
 
 class StepMissingError(Exception):
@@ -48,6 +50,7 @@ class Demo:
         self.receiver = receiver
         self.line = line
         self.channel: dict[str, Any] = {}
+        self.email = f"ana-{uuid4().hex[:8]}@loja.example"
 
     async def play(self) -> None:
         """All chapters; raises StepMissingError at the first that does not hold."""
@@ -76,8 +79,8 @@ class Demo:
             "/auth/register",
             {
                 "name": "Ana Souza",
-                "email": f"ana-{uuid4().hex[:8]}@loja.example",
-                "password": "uma senha bem comprida",
+                "email": self.email,
+                "password": PASSWORD,
                 "organization": "Loja Exemplo",
             },
         )
@@ -281,12 +284,22 @@ def described(data: dict[str, Any]) -> str:
     return ""
 
 
-async def _run(console: Console, gateway_url: str, started: float) -> None:
+def look(console: Console, addresses: Addresses, demo: Demo) -> None:
+    """Say where the company and its customers are in a browser, and stay until Enter."""
+    console.print("\n[bold]Look at it[/bold], in two windows:")
+    console.print(f"  the agent's inbox   {addresses.console_url}", markup=False)
+    console.print(f"    log in as         {demo.email}  {PASSWORD}", markup=False)
+    console.print(f"  Maria's WhatsApp    {demo.waha.url}/?session={SESSION}", markup=False)
+    with suppress(EOFError):
+        console.input("Write on either side. Enter ends it. ")
+
+
+async def _run(console: Console, addresses: Addresses, started: float) -> None:
     line = Timeline(console)
     async with (
         WahaSimulator() as waha,
         WebhookReceiver() as receiver,
-        httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=15) as http,
+        httpx.AsyncClient(base_url=f"{addresses.gateway_url}/api/v1", timeout=15) as http,
     ):
         demo = Demo(http, waha, receiver, line)
         await demo.play()
@@ -311,6 +324,8 @@ async def _run(console: Console, gateway_url: str, started: float) -> None:
                 ),
             }
         )
+        if os.environ.get("LOOK"):
+            await asyncio.to_thread(look, console, addresses, demo)
 
 
 def main() -> int:
@@ -328,11 +343,12 @@ def main() -> int:
         state = StackState.load(directory / "state.json")
         if state is None:
             return 1
-        asyncio.run(_run(console, state.addresses.gateway_url, started))
+        asyncio.run(_run(console, state.addresses, started))
     except (StepMissingError, TimeoutError, httpx.HTTPError) as error:
         console.print(f"\n[red]The demo failed:[/red] {error}")
         return 1
     finally:
         commands.down(directory)
     console.print("\nEvery step happened. Nothing is left running.")
+    console.print("To look at it in a browser: make demo LOOK=1")
     return 0

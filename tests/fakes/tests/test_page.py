@@ -119,6 +119,8 @@ class TestPage:
         await phone.submit("revoke", question)
         assert phone.said[0] == "person: deleted"
         assert await phone.submit("edit", question, text="zu spät") == 400
+        theirs = {"bare_id": "3EB0", "text": "Não"}  # what the company wrote is the company's
+        assert await phone.submit("edit", question, **theirs) == 400
 
     async def test_sends_files_and_writes_in_groups(
         self, shop: Any, phone: Phone, tmp_path: Any

@@ -66,6 +66,7 @@ class Page:
         page = self._templates.get_template("page.html").render(
             waha=self.waha,
             session=session,
+            sessions=sorted(self.waha.sessions.values(), key=lambda s: s is not session),
             chats=list(chats.newest(session)) if session else [],
             person=person,
             said=chats.said(session, person.chat) if session and person.chat else [],
