@@ -242,7 +242,7 @@ MESSAGING_REPLICAS = EventQueue(
     DOMAIN_EVENTS,
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
-        *(contact.ContactIdentityLinked, contact.ContactIdentityReleased),
+        *(contact.ContactPurged, contact.ContactIdentityLinked, contact.ContactIdentityReleased),
         *(merge.ContactMerged, merge.ContactUnmerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),

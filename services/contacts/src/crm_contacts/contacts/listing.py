@@ -62,7 +62,7 @@ _BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
 
 async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract.Contact]:
     """One page, in a stable order with the id as tie-break."""
-    statement = _matching(request)
+    statement = _matching(request).where(_C.tenant_id == tx.tenant_id)
     if request.search:
         statement = await _narrowed(tx, statement)
     found, next_cursor = await _ORDERS[request.sort].found(
