@@ -36,6 +36,7 @@ from crm_contacts.contacts.repository import Known, Ref
 from crm_contacts.contacts.telling import told_of
 from crm_contacts.merging import linked
 from crm_contacts.merging.linked import Same
+from crm_contacts.opt_outs import words
 from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
@@ -86,7 +87,9 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     meanwhile.
     """
     events, contacts = await _apply(tx, events, _Learning())
-    await referrals.note(tx, zip(contacts, events, strict=True))
+    arrivals = list(zip(contacts, events, strict=True))
+    await referrals.note(tx, arrivals)
+    await words.heed(tx, arrivals)
 
 
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
