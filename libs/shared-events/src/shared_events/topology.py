@@ -242,7 +242,7 @@ MESSAGING_REPLICAS = EventQueue(
     DOMAIN_EVENTS,
     _keys(
         *(contact.ContactCreated, contact.ContactUpdated, contact.ContactDeleted),
-        *(contact.ContactIdentityLinked, contact.ContactIdentityReleased),
+        *(contact.ContactPurged, contact.ContactIdentityLinked, contact.ContactIdentityReleased),
         *(merge.ContactMerged, merge.ContactUnmerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
@@ -250,6 +250,13 @@ MESSAGING_REPLICAS = EventQueue(
         *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
     ),
     service=MESSAGING,
+    ordered_by=_AGGREGATE,
+)
+CONTACTS_SETTINGS = EventQueue(
+    "contacts.settings",
+    DOMAIN_EVENTS,
+    _keys(company.SettingsUpdated),
+    service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
 MESSAGING_WORKFLOWS = EventQueue(
@@ -301,6 +308,7 @@ QUEUES = (
     *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
     *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL, CONTACTS_SUBJECT_EXPORTS),
     *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
+    CONTACTS_SETTINGS,
 )
 
 

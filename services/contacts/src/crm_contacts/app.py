@@ -9,6 +9,7 @@ from crm_contacts import (
     contact_lists,
     contacts,
     custom_fields,
+    deletions,
     erasures,
     jobs,
     merging,
@@ -26,6 +27,7 @@ def create_service(settings: ContactsSettings) -> Service:
     """The service with everything it hears and answers; nothing runs yet."""
     service = Service(CONTACTS, settings)
     contacts.add_to(service, settings)
+    deletions.add_to(service, settings)
     merging.add_to(service)
     pipelines.add_to(service)
     board.add_to(service)

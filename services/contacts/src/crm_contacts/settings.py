@@ -6,11 +6,14 @@ from service_kit.settings import ServiceSettings
 
 
 class ContactsSettings(ServiceSettings):
-    """What every service has, and where a phone without country code belongs."""
+    """What every service has, what phones are, and how long who is deleted is kept."""
 
     server_port: int = Field(default=8081, ge=0, le=65535, description="HTTP: health and metrics")
     default_region: str = Field(
         default="BR", description="two letters: the country of phones typed without its code"
+    )
+    contact_restore_days: int = Field(
+        default=30, ge=1, le=3650, description="days a deletion can be taken back; then it is final"
     )
 
     @field_validator("default_region")

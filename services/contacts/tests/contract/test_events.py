@@ -1,12 +1,14 @@
 """What this service publishes can be read by everybody; what it subscribes to, it handles."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
 import orjson
 import pytest
+from crm_contacts.deletions.purging import purge
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.pipelines import Funnel
 from crm_testing.services import eventually
@@ -17,10 +19,13 @@ from shared_events.contacts.contact import (
     ContactDeleted,
     ContactIdentity,
     ContactIdentityLinked,
+    ContactPurged,
+    ContactRestored,
     ContactUpdated,
     CreateContact,
     DeleteContact,
     PatchContact,
+    RestoreContact,
 )
 from shared_events.contacts.merge import (
     ContactMerged,
@@ -72,6 +77,10 @@ class TestPublished:
         await company.value(MergeContacts(contact_id=created["id"], loser_id=other["id"]))
         await company.value(UnmergeContacts(contact_id=created["id"], loser_id=other["id"]))
         await company.value(DeleteContact(contact_id=created["id"]))
+        await company.value(RestoreContact(contact_id=created["id"]))
+        await company.value(DeleteContact(contact_id=created["id"]))
+        async with company.database.system("deletions") as tx:
+            await purge(tx, kept=timedelta(0))
         heard: list[Any] = []
         async with asyncio.timeout(60), overheard.iterator() as messages:
             async for message in messages:
@@ -80,7 +89,7 @@ class TestPublished:
                     orjson.loads(message.body)["aggregate_id"]
                 ):
                     heard.append(message)
-                if len(heard) == 11:
+                if len(heard) == 15:
                     break
         envelopes = []
         for message in heard:
@@ -104,6 +113,10 @@ class TestPublished:
             ContactUpdated,
             ContactPipelineStatusChanged,
             ContactDeleted,
+            ContactUpdated,
+            ContactRestored,
+            ContactDeleted,
+            ContactPurged,
         ]
         sequence = [e.aggregate_seq for e in envelopes]
         assert sequence == sorted(set(sequence))
@@ -116,6 +129,7 @@ class TestConsumed:
             ContactCreated(contact=CONTACT),
             ContactUpdated(contact=CONTACT, changed=["name"]),
             ContactDeleted(contact_id=CONTACT.id),
+            ContactRestored(contact=CONTACT),
             ContactIdentityLinked(
                 contact_id=CONTACT.id, identity=ContactIdentity(kind="lid", value="123")
             ),

@@ -157,6 +157,7 @@ class TestResult:
             "contact.created",
             "contact.identity_linked",
             "contact.merged",
+            "contact.restored",
             "contact.updated",
         }
 

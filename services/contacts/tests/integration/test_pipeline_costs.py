@@ -1,5 +1,6 @@
 """What moving contacts costs: statements, and rows read where nobody analysed the tables."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -58,7 +59,7 @@ class TestFreshDatabase:
         for _ in range(CONTACTS):
             async with database.tenant(tenant_id) as tx:
                 new_one = CreateContact(name="x", pipeline_status_id=statuses[0])
-                contact = await ContactRequests("BR").create(tx, new_one, asks)
+                contact = await ContactRequests("BR", timedelta(days=30)).create(tx, new_one, asks)
                 for status_id in (statuses[1], statuses[0]):
                     there = MoveContact(
                         contact_id=contact.id, pipeline_id=pipeline_id, status_id=status_id

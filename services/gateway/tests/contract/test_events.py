@@ -28,6 +28,8 @@ SETTINGS = CompanySettings(
     agents_see="own",
     auto_assignment="least_busy",
     sessions_per_agent=1000,
+    opt_out_words=["é" * 30],
+    opt_in_words=["VOLTAR"],
     version=1,
     updated_at=datetime.now(UTC),
 )

@@ -70,11 +70,26 @@ class TestSettings:
             ("all", "own"),
         ]
         more = await patch(
-            client, account, {"auto_assignment": "round_robin", "sessions_per_agent": 1000}
+            client,
+            account,
+            {
+                "auto_assignment": "round_robin",
+                "sessions_per_agent": 1000,
+                "opt_out_words": [" PARAR ", *("é" * 30 for _ in range(19))],
+                "opt_in_words": ["VOLTAR"],
+            },
         )
         assert more.json()["agents_see"] == "all"
-        for bad in ({"sessions_per_agent": 0}, {"sessions_per_agent": 1001}, {"agents_see": None}):
-            refused = await patch(client, account, {**bad, "auto_assignment": "chance"})
+        assert more.json()["opt_out_words"][:2] == ["PARAR", "é" * 30]
+        for bad in (
+            {"sessions_per_agent": 0},
+            {"sessions_per_agent": 1001},
+            {"auto_assignment": "chance"},
+            {"opt_out_words": ["x" * 31]},
+            {"opt_out_words": [" "]},
+            {"opt_in_words": ["x"] * 21},
+        ):
+            refused = await patch(client, account, bad)
             assert refused.status_code == 422
         async with gateway.database.tenant(account.tenant_id) as tx:
             told = await tx.fetch(

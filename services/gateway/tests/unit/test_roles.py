@@ -11,6 +11,7 @@ ALL = {"admin", "supervisor", "agent"}
 MAY_USE = {
     ("GET", "/contacts"): ALL,
     ("POST", "/contacts"): STAFF,
+    ("GET", "/contacts/deleted"): STAFF,
     ("GET", "/contacts/{contact_id}"): ALL,
     ("PUT", "/contacts/{contact_id}"): ALL,
     ("PATCH", "/contacts/{contact_id}"): ALL,

@@ -149,12 +149,14 @@ class TestWhatMessagingIsTold:
         rows = await scene.rows("SELECT * FROM contact_refs WHERE seq > 0")
         contacts = {str(row["contact_id"]): (row["deleted"], row["merged_into"]) for row in rows}
         deleted = examples.load("contact.deleted")["data"]["contact_id"]
+        (purged_with,) = examples.load("contact.purged")["data"]["merged"]
         merged = examples.load("contact.unmerged")["data"]
         winner, loser = merged["winner"]["id"], merged["loser"]["id"]
         erased = examples.load("erasure.started")["data"]
         (erased_with,) = erased["merged"]
         assert contacts == {
             deleted: (True, None),
+            purged_with: (True, None),
             winner: (False, None),
             loser: (False, None),  # the last word is that they are two again
             erased_with: (True, UUID(erased["contact_id"])),

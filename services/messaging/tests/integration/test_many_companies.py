@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from crm_messaging.erasures.purging import on_contact_purged
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
 from crm_messaging.messages.consumers import (
@@ -40,6 +41,7 @@ from shared_events.contacts.contact import (
     ContactDeleted,
     ContactIdentity,
     ContactIdentityLinked,
+    ContactPurged,
 )
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, contact_id
@@ -122,6 +124,8 @@ def conversation(companies: Sequence[Scene]) -> Iterator[Step]:
     yield "linked", on_identity_linked, linked
     gone = of_each(lambda c: ContactDeleted(contact_id=contact_of(c)), seq=3)
     yield "deleted", on_contact_deleted, gone
+    purged = of_each(lambda c: ContactPurged(contact_id=contact_of(c), merged=[uuid4()]), seq=4)
+    yield "purged", on_contact_purged, purged
 
 
 class TestCost:

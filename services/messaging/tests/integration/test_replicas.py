@@ -1,9 +1,12 @@
 import asyncio
 from uuid import UUID, uuid4
 
+from crm_messaging.consent.consumers import on_opted_out
+from crm_messaging.erasures.purging import on_contact_purged
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.replicas import consumers
 from crm_testing.scenes.messaging import PHONE, Scene
+from service_kit.database import Database
 from shared_events import examples
 from shared_events.contacts.contact import (
     Contact,
@@ -12,8 +15,10 @@ from shared_events.contacts.contact import (
     ContactIdentity,
     ContactIdentityLinked,
     ContactIdentityReleased,
+    ContactPurged,
     ContactUpdated,
 )
+from shared_events.contacts.opt_out import ContactOptedOut, OptOut
 from shared_events.gateway.agent import AgentCreated, AgentUpdated
 from shared_events.identity import WhatsAppId, contact_id, released
 
@@ -68,6 +73,44 @@ class TestContacts:
         await scene.apply(consumers.on_identity_linked, linked)
         await scene.apply(on_message_received, scene.received(phone=None, lid="123456789"))
         assert {row["contact_id"] for row in await scene.messages()} == {owner}
+
+
+class TestPurged:
+    async def test_is_a_tombstone_with_messages_until_they_write_again(
+        self, scene: Scene, database: Database
+    ) -> None:
+        other = Scene(database)
+        for company in (scene, other):
+            await company.apply(on_message_received, company.received("é" * 100, lid="123456789"))
+        owner = contact_id(scene.tenant_id, WhatsAppId("phone", PHONE))
+        loser = uuid4()
+        named = contact(owner, "é" * 255, ContactIdentity(kind="phone", value=PHONE))
+        await scene.apply(consumers.on_contact_changed, ContactCreated(contact=named), seq=3)
+        optout = examples.load("contact.opted_out")["data"]["opt_out"]
+        out = OptOut.model_validate({**optout, "contact_id": owner, "channel_id": "all"})
+        await scene.apply(on_opted_out, ContactOptedOut(opt_out=out), seq=4)
+        gone = ContactPurged(contact_id=owner, merged=[loser])
+        await scene.apply(on_contact_purged, gone, seq=2)  # what is older than what is known
+        ((known,)) = await scene.rows("SELECT * FROM contact_refs WHERE contact_id = $1", owner)
+        assert (known["name"], known["deleted"]) == ("é" * 255, False)
+
+        await scene.apply(on_contact_purged, gone, seq=5)
+        refs = await scene.rows("SELECT * FROM contact_refs")
+        assert {row["contact_id"] for row in refs} == {owner, loser}
+        left = {(row["name"], row["phone"], row["search_text"], row["deleted"]) for row in refs}
+        assert left == {("", None, "", True)}
+        assert await scene.rows("SELECT 1 FROM identity_refs") == []
+        assert await scene.rows("SELECT 1 FROM opt_out_refs") == []
+        assert [row["content"] for row in await scene.messages()] == ["é" * 100]
+        assert len(await other.rows("SELECT 1 FROM identity_refs")) == 2
+        assert (await other.rows("SELECT deleted FROM contact_refs"))[0]["deleted"] is False
+
+        hers = ContactIdentity(kind="phone", value=PHONE)
+        back = ContactCreated(contact=contact(owner, "Ana", hers))
+        await scene.apply(consumers.on_contact_changed, back, seq=6)
+        await scene.apply(on_message_received, scene.received())
+        assert {row["contact_id"] for row in await scene.messages()} == {owner}
+        assert (await scene.outbox())[-1]["payload"]["contact"]["name"] == "Ana"
 
 
 class TestTypedNumber:

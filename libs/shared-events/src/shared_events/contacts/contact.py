@@ -48,6 +48,13 @@ class Contact(Contract):
     updated_at: datetime
 
 
+class DeletedContact(Contact):
+    """A contact that was deleted, and can be restored until `restorable_until`."""
+
+    deleted_at: datetime
+    restorable_until: datetime
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Phone = Annotated[str, StringConstraints(min_length=4, max_length=50)]
@@ -131,6 +138,10 @@ class RestoreContact(Command[Contact], key="contacts.contact.restore"):
     contact_id: UUID
 
 
+class ListDeletedContacts(ListQuery[DeletedContact], key="contacts.contact.list_deleted"):
+    """Find deleted contacts that can be restored, the latest deleted first."""
+
+
 ContactSort = Literal[
     "created_at", "-created_at", "name", "-name", "last_interaction_at", "-last_interaction_at"
 ]
@@ -169,6 +180,19 @@ class ContactDeleted(EventData, type="contact.deleted", aggregate="contact", pub
     """A contact was deleted (softly)."""
 
     contact_id: UUID
+
+
+class ContactRestored(EventData, type="contact.restored", aggregate="contact", public=True):
+    """A deleted contact is back: by request, or because it wrote, was created or imported again."""
+
+    contact: Contact
+
+
+class ContactPurged(EventData, type="contact.purged", aggregate="contact", public=True):
+    """A contact deleted long ago was removed for good, with all that was merged into it."""
+
+    contact_id: UUID
+    merged: list[UUID] = Field(default_factory=list, max_length=1000)
 
 
 class ContactIdentityLinked(EventData, type="contact.identity_linked", aggregate="contact"):

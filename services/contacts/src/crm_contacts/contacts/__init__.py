@@ -1,5 +1,7 @@
 """People and groups, and the identities WhatsApp shows them under."""
 
+from datetime import timedelta
+
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels.history import ChannelHistoryRead
@@ -22,7 +24,8 @@ from crm_contacts.settings import ContactsSettings
 
 def add_to(service: Service, settings: ContactsSettings) -> None:
     """What contacts are asked, and what they learn from messages."""
-    requests = ContactRequests(settings.default_region)
+    restorable = timedelta(days=settings.contact_restore_days)
+    requests = ContactRequests(settings.default_region, restorable)
     service.answer(CreateContact, requests.create)
     service.answer(GetContact, requests.get)
     service.answer(ListContacts, requests.list_contacts)

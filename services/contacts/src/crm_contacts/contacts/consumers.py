@@ -18,7 +18,7 @@ from service_kit.text import without_nul
 from shared_events.channels.history import ChannelHistoryRead, as_received
 from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts import contact as contract
-from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked, ContactUpdated
+from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked
 from shared_events.envelope import EventData
 from shared_events.identity import (
     Owners,
@@ -33,8 +33,10 @@ from shared_events.identity import (
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.repository import Known, Ref
+from crm_contacts.contacts.telling import told_of
 from crm_contacts.merging import linked
 from crm_contacts.merging.linked import Same
+from crm_contacts.opt_outs import words
 from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
@@ -81,10 +83,13 @@ class _Batch:
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Create and complete the contacts of these messages, each company's in their order.
 
-    Raises SerializationError, which all of it is repeated for, where one is erased meanwhile.
+    Raises SerializationError, which all of it is repeated for, where one is erased or removed
+    meanwhile.
     """
     events, contacts = await _apply(tx, events, _Learning())
-    await referrals.note(tx, zip(contacts, events, strict=True))
+    arrivals = list(zip(contacts, events, strict=True))
+    await referrals.note(tx, arrivals)
+    await words.heed(tx, arrivals)
 
 
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
@@ -167,6 +172,9 @@ async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
     refs += [(key[0], contact_id) for key, contact_id in found.lost.items()]
     refs += [one.loser for one in same]
     stored = await repository.find_known_for_update(tx, refs)
+    nobody = {k: o for k, o in known.items() if (k[0], o.contact_id) not in stored}
+    if nobody and len(await identities.find(tx, nobody)) < len(nobody):
+        raise SerializationError("a contact was removed meanwhile")
     return _Batch([event for event, _ in there], seen, found, same, stored)
 
 
@@ -256,4 +264,4 @@ def _events(
         identity = contract.ContactIdentity(kind=shown_as.kind, value=shown_as.value)
         yield ContactIdentityLinked(contact_id=person.known.id, identity=identity)
     if person.changed:
-        yield ContactUpdated(contact=shown[ref], changed=sorted(person.changed))
+        yield from told_of(shown[ref], person.changed)

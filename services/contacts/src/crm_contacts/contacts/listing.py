@@ -75,7 +75,7 @@ async def _found(tx: Transaction, request: ListContacts) -> tuple[list[Contact],
     are few, and the search's own index has them all (docs/adr/0025).
     """
     order = _ORDERS[request.sort]
-    listed = _filtered(request).add_columns(_WROTE)
+    listed = _filtered(tx, request).add_columns(_WROTE)
     if request.search is None and not request.tags:
         return await order.found(tx, listed, request, repository.CONTACTS)
     words = patterns(request.search) if request.search is not None else []
@@ -83,7 +83,7 @@ async def _found(tx: Transaction, request: ListContacts) -> tuple[list[Contact],
         return [], None
     keys = [tag_key(tag) for tag in request.tags]
     looks: ColumnClause[int] = literal_column(str(LOOKS * (request.limit + 1)))
-    first = order.behind(tx, _filtered(request), request).limit(looks)
+    first = order.behind(tx, _filtered(tx, request), request).limit(looks)
     matching = [_C.search_text.like(word, escape="\\") for word in words]
     if keys:
         matching.append(_C.tag_keys.overlap(keys))
@@ -100,8 +100,8 @@ def _texts(texts: list[str]) -> BindParameter[list[str] | None]:
     return literal(texts or None, ARRAY(Text))
 
 
-def _filtered(request: ListContacts) -> Select[Any]:
-    statement = select(Contact).where(_C.deleted_at.is_(None))
+def _filtered(tx: Transaction, request: ListContacts) -> Select[Any]:
+    statement = select(Contact).where(_C.tenant_id == tx.tenant_id, _C.deleted_at.is_(None))
     if request.pipeline_id is not None:
         statement = statement.where(_C.pipeline_id == request.pipeline_id)
     if request.pipeline_status_id is not None:

@@ -11,6 +11,7 @@ from sqlmodel import Field
 from crm_contacts.tables import Base
 
 _LIVE = text("deleted_at IS NULL")
+_DELETED = text("deleted_at IS NOT NULL AND merged_into IS NULL AND erased_at IS NULL")
 
 
 class Contact(Base, table=True):
@@ -66,6 +67,8 @@ class Contact(Base, table=True):
             "merged_into",
             postgresql_where=text("merged_into IS NOT NULL"),
         ),
+        Index("idx_contacts_deleted", "tenant_id", "deleted_at", "id", postgresql_where=_DELETED),
+        Index("idx_contacts_final", "deleted_at", postgresql_where=_DELETED),
         Index(
             "idx_contacts_email",
             "tenant_id",

@@ -1,5 +1,6 @@
 """Requests from the gateway: what customers typed, checked and handed to the service."""
 
+from datetime import timedelta
 from typing import Any
 
 from service_kit.calls import Call
@@ -36,10 +37,14 @@ _WHO = {"contact_id", "identity_kind", "value", "phone"}
 
 
 class ContactRequests:
-    """Answers the contact requests; phones without country code are of `region`."""
+    """Answers the contact requests; phones without country code are of `region`.
 
-    def __init__(self, region: str) -> None:
+    A deletion can be taken back for `restorable`.
+    """
+
+    def __init__(self, region: str, restorable: timedelta) -> None:
         self._region = region
+        self._restorable = restorable
 
     async def create(self, tx: Transaction, request: CreateContact, call: Call) -> contract.Contact:
         """Add a contact; the problem `contact_exists` names the one that has the phone."""
@@ -113,7 +118,9 @@ class ContactRequests:
     ) -> contract.Contact:
         """Take a deletion back."""
         move = Move(None, call.user_id)
-        return await service.restore(tx, request.contact_id, call.expected_version, move)
+        return await service.restore(
+            tx, request.contact_id, self._restorable, call.expected_version, move
+        )
 
     async def _whole(
         self, tx: Transaction, request: CreateContact | ReplaceContact | UpsertContact

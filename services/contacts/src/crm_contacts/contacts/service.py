@@ -20,19 +20,16 @@ from shared_events.contacts.contact import (
     ContactDeleted,
     ContactIdentityLinked,
     ContactIdentityReleased,
-    ContactUpdated,
 )
 from shared_events.identity import Owned, WhatsAppId
 
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.models import Contact
+from crm_contacts.contacts.telling import told_of
 from crm_contacts.pipelines import moves
 from crm_contacts.pipelines.moves import Move
 
 SOURCE_REST = "api"
-RESTORABLE = timedelta(days=30)
-"""How long a deletion can be taken back by request."""
-
 _WHERE_IT_IS = {"pipeline_id", "pipeline_status_id"}
 
 Edit = Callable[[Contact], dict[str, Any]]
@@ -138,19 +135,23 @@ async def upsert(
 
 
 async def restore(
-    tx: Transaction, contact_id: UUID, expected_version: int | None, move: Move
+    tx: Transaction,
+    contact_id: UUID,
+    within: timedelta,
+    expected_version: int | None,
+    move: Move,
 ) -> contract.Contact:
-    """Take a deletion back; who was not deleted stays as it is.
+    """Take a deletion back that is not older than this; who was not deleted stays as it is.
 
-    Raises NotFoundError, GoneError, PreconditionFailedError, and ConflictError
-    `restore_too_late`.
+    A phone that somebody else was given meanwhile stays theirs. Raises NotFoundError, GoneError,
+    PreconditionFailedError, and ConflictError `restore_too_late`.
     """
     contact = repository.kept((await _locked(tx, contact_id)).get(contact_id))
     PreconditionFailedError.check(expected_version, contact.version)
     if contact.deleted_at is None:
         return (await repository.to_resources(tx, [contact]))[0]
-    if contact.deleted_at < datetime.now(UTC) - RESTORABLE:
-        raise ConflictError("restore_too_late", f"It was deleted over {RESTORABLE.days} days ago.")
+    if contact.deleted_at < datetime.now(UTC) - within:
+        raise ConflictError("restore_too_late", f"It was deleted over {within.days} days ago.")
     back, changed = _edited(contact, {"deleted_at": None})
     return await _changed(tx, back, changed, move)
 
@@ -270,7 +271,8 @@ async def _changed_all(
     await repository.update(tx, contacts)
     resources = await repository.to_resources(tx, contacts)
     for shown, (_, changed) in zip(resources, edits, strict=True):
-        tx.outbox.add(ContactUpdated(contact=shown, changed=sorted(changed)), shown.id)
+        for event in told_of(shown, changed):
+            tx.outbox.add(event, shown.id)
     moved = [
         shown
         for shown, (_, changed) in zip(resources, edits, strict=True)

@@ -21,13 +21,13 @@ from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import (
     ContactCreated,
     ContactIdentityLinked,
-    ContactUpdated,
 )
 from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name
 
 from crm_contacts.contacts import identities, repository
 from crm_contacts.contacts.documents import check_custom_fields, distinct_tags
 from crm_contacts.contacts.models import Contact
+from crm_contacts.contacts.telling import told_of
 from crm_contacts.custom_fields import values
 from crm_contacts.imports import lookups
 from crm_contacts.imports.wanted import Reader, RowError, Wanted
@@ -254,5 +254,5 @@ async def write(tx: Transaction, people: Iterable[Person]) -> None:
             tx.outbox.add(
                 ContactIdentityLinked(contact_id=resource.id, identity=linked), resource.id
             )
-        told = ContactUpdated(contact=resource, changed=sorted(person.changed))
-        tx.outbox.add(told, resource.id)
+        for told in told_of(resource, person.changed):
+            tx.outbox.add(told, resource.id)

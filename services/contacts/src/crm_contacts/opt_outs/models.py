@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service_kit import columns
+from sqlalchemy import BigInteger
 from sqlmodel import Field
 
 from crm_contacts.tables import Base
@@ -25,3 +26,14 @@ class ContactOptOut(Base, table=True):
     source: str = Field(max_length=50)
     opted_out_by: UUID | None = None
     opted_out_at: datetime = columns.moment()
+
+
+class OptOutWords(Base, table=True):
+    """A company's words, folded as messages are compared; `seq` is the newest event applied."""
+
+    __tablename__ = "opt_out_words"
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    opting_out: list[str] = columns.texts()
+    opting_in: list[str] = columns.texts()
+    seq: int = Field(sa_type=BigInteger)

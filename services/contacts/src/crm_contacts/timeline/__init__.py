@@ -7,6 +7,7 @@ from shared_events.contacts.contact import (
     ContactDeleted,
     ContactIdentityLinked,
     ContactIdentityReleased,
+    ContactRestored,
     ContactUpdated,
 )
 from shared_events.contacts.merge import ContactMerged, ContactUnmerged
@@ -33,6 +34,7 @@ def add_to(service: Service) -> None:
         ContactCreated,
         ContactUpdated,
         ContactDeleted,
+        ContactRestored,
         ContactIdentityLinked,
         ContactIdentityReleased,
         ContactMerged,

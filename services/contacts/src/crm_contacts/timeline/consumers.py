@@ -12,6 +12,7 @@ from shared_events.contacts.contact import (
     ContactDeleted,
     ContactIdentityLinked,
     ContactIdentityReleased,
+    ContactRestored,
     ContactUpdated,
 )
 from shared_events.contacts.merge import ContactMerged, ContactUnmerged
@@ -67,6 +68,8 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
             return "general", title, {"changed": changed, "new": new}
         case ContactDeleted():
             return "general", "Contact deleted", {}
+        case ContactRestored():
+            return "general", "Contact restored", {}
         case ContactIdentityLinked(identity=identity):
             return "general", "WhatsApp identity linked", identity.model_dump(mode="json")
         case ContactIdentityReleased(identity=identity):

@@ -6,6 +6,7 @@ from shared_events.gateway.company import (
     AutoAssignment,
     CompanySettings,
     SessionsPerAgent,
+    Words,
 )
 from shared_events.requests import Command, Query
 
@@ -23,6 +24,8 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
                 "agents_see": "own",
                 "auto_assignment": "least_busy",
                 "sessions_per_agent": 20,
+                "opt_out_words": ["STOP", "PARAR", "SAIR", "CANCELAR"],
+                "opt_in_words": ["START", "VOLTAR"],
             }
         }
     )
@@ -30,3 +33,5 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
     agents_see: AgentsSee | None = None
     auto_assignment: AutoAssignment | None = None
     sessions_per_agent: SessionsPerAgent | None = None
+    opt_out_words: Words | None = None
+    opt_in_words: Words | None = None

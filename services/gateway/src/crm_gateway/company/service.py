@@ -15,11 +15,13 @@ from crm_gateway.rest.own import OwnCall, OwnRequests
 
 _SETTINGS = Shape(CompanySettings)
 _SHOWN = """
-agents_see, auto_assignment, sessions_per_agent, settings_version AS version, updated_at
+agents_see, auto_assignment, sessions_per_agent, opt_out_words, opt_in_words,
+settings_version AS version, updated_at
 """
 _FIND = f"SELECT {_SHOWN} FROM projects WHERE tenant_id = $1"  # noqa: S608 - our own text
 _SAVE = f"""
 UPDATE projects SET agents_see = $2, auto_assignment = $3, sessions_per_agent = $4,
+    opt_out_words = $5, opt_in_words = $6,
     settings_version = settings_version + 1, updated_at = now()
 WHERE tenant_id = $1
 RETURNING {_SHOWN}
@@ -61,6 +63,8 @@ class Company:
             changed.agents_see,
             changed.auto_assignment,
             changed.sessions_per_agent,
+            changed.opt_out_words,
+            changed.opt_in_words,
         )
         if saved is None:
             raise LookupError("the company vanished while locked")

@@ -63,6 +63,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
+    Row("GET", "/contacts/deleted", "contacts.delete", contact.ListDeletedContacts),
     Row("GET", "/contacts/{contact_id}", "contacts.read", contact.GetContact),
     Row("PUT", "/contacts/{contact_id}", "contacts.update", contact.ReplaceContact),
     Row("PATCH", "/contacts/{contact_id}", "contacts.update", contact.PatchContact),

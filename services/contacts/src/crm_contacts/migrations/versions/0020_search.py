@@ -13,8 +13,8 @@ from service_kit.ddl import trust_owner
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import search_text
 
-revision = "0018"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 
 _WORDS = 8
 _EACH = " ".join(
