@@ -50,6 +50,8 @@ class Conversation(Base, table=True):
     chat_id: str | None = Field(default=None, max_length=255)
     """A group's; a person is written to where its session says."""
     subject: str | None = Field(default=None, max_length=255)
+    subject_at: datetime | None = columns.maybe_moment()
+    """When that was told: reports of groups come out of order."""
     seq: int = Field(default=0, sa_column_kwargs=_FIRST)
     read_seq: int = Field(default=0, sa_column_kwargs=_FIRST)
     unread_count: int = Field(default=0, sa_column_kwargs=_FIRST)

@@ -19,6 +19,9 @@ from shared_events.messaging.session import SessionStarted, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.conversations import repository as conversations
+from crm_messaging.groups import participants
+from crm_messaging.groups.participants import Group
+from crm_messaging.groups.seats import Told
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
@@ -91,8 +94,19 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     arrived = list(arrivals.values())
     joined = await sessions.join(tx, _openings(arrived))
     said = await conversations.say(tx, _turns(arrived, joined))
+    if seen := [one for arrival in arrived if (one := _seen(arrival))]:
+        await participants.note(tx, seen)
     await _store(tx, arrived, joined, said, known, parked)
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
+
+
+def _seen(arrival: Arrival) -> tuple[Group, Told, Cause] | None:
+    """Whoever writes in a group is in it; what the company itself wrote there shows nobody."""
+    shown = [WhatsAppId(i.kind, i.value) for i in arrival.data.person.identities]
+    if not arrival.group or arrival.data.direction == "outbound" or shown[0].kind == "group":
+        return None
+    group = Group(arrival.tenant_id, arrival.conversation_id, arrival.data.channel.id)
+    return group, Told(shown, placed_at(arrival.data.sent_at, datetime.now(UTC))), arrival.cause
 
 
 def mentioned(events: Sequence[Received]) -> list[MessageKey]:
