@@ -1,15 +1,17 @@
 """Groups of two companies at once: what they are called, who is in them, who writes there."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from crm_messaging.conversations.requests import get_conversation
 from crm_messaging.groups.consumers import on_group_reported
 from crm_messaging.groups.requests import list_participants
+from crm_messaging.messages import repository as messages
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.sessions import service as sessions
 from crm_testing.costs import statements
 from crm_testing.limits import largest
 from crm_testing.scenes.messaging import PHONE, Scene
@@ -163,4 +165,86 @@ class TestParticipants:
                 )
             ]
             costs.append(await statements(database, on_group_reported, told))
-        assert costs[1] == costs[2] <= 12
+        assert costs[1] == costs[2] <= 16
+
+
+class TestSessions:
+    async def test_are_the_groups_and_never_a_members(self, pair: tuple[Scene, Scene]) -> None:
+        first, _ = pair
+        said = [
+            first.received("só nós", external_id="D"),
+            first.received("1", external_id="G1", **IN_GROUP),
+            first.received("2", phone=None, lid="888", external_id="G2", **IN_GROUP),
+        ]
+        await both(pair, on_group_reported, report(first, subject="Turma"))
+        await both(pair, on_message_received, *said)
+        for company in pair:
+            alone, group = sorted(
+                await company.sessions(), key=lambda s: bool(s["conversation_id"])
+            )
+            assert (alone["chat_id"], alone["total_messages"]) == (f"{PHONE}@c.us", 1)
+            assert (group["chat_id"], group["total_messages"]) == (GROUP, 2)
+            assert group["conversation_id"] == id_of(company)
+            conversation = await shown(company)
+            assert conversation.active_session
+            assert conversation.active_session.id == group["id"]
+            assert (conversation.status, conversation.unread_count) == ("active", 2)
+            payloads = [(r["event_type"], r["payload"]) for r in await company.outbox()]
+            called = [p["contact"]["name"] for t, p in payloads if t == "session.started"]
+            assert sorted(called) == ["Ana", "Turma"]
+            heard = [p for t, p in payloads if t == "message.received"]
+            assert {p["session"]["id"] for p in heard[1:]} == {str(group["id"])}
+            senders = {p["contact"]["id"] for p in heard[1:]}
+            assert len(senders) == 2
+            assert str(alone["contact_id"]) in senders
+            assert str(group["contact_id"]) not in senders
+
+    async def test_are_given_ended_and_reopened_for_themselves(
+        self, pair: tuple[Scene, Scene]
+    ) -> None:
+        company, other = pair
+        await both(pair, on_message_received, company.received(), company.received(**IN_GROUP))
+        alone, group = sorted(await company.sessions(), key=lambda s: bool(s["conversation_id"]))
+        agent = uuid4()
+        async with company.database.tenant(company.tenant_id) as tx:
+            await tx.execute(
+                "INSERT INTO agent_refs (tenant_id, agent_id, name, active) "
+                "VALUES ($1, $2, 'Bia', true)",
+                company.tenant_id,
+                agent,
+            )
+            await sessions.assign(tx, group["id"], agent, expected_version=None)
+        given = (await shown(company)).active_session
+        assert given
+        assert given.assigned_agent_id == agent
+        async with company.database.tenant(company.tenant_id) as tx:
+            await sessions.end(tx, group["id"], "inactivity")
+        assert (await shown(company)).status == "expired"
+        async with company.database.tenant(company.tenant_id) as tx:
+            await sessions.reopen(tx, group["id"], expected_version=None)
+        conversation = await shown(company)
+        assert conversation.active_session
+        assert (conversation.status, conversation.active_session.id) == ("active", group["id"])
+        states = {row["id"]: row["assigned_agent_id"] for row in await company.sessions()}
+        assert states == {alone["id"]: None, group["id"]: agent}
+        assert {row["assigned_agent_id"] for row in await other.sessions()} == {None}
+
+    async def test_show_messages_as_of_who_their_authors_are_by_now(self, scene: Scene) -> None:
+        """Two were merged into others, one after the other; the group is nobody's."""
+        people = ("5511988880001", "5511988880002", "5511988880003")
+        await scene.apply(
+            on_message_received,
+            *(scene.received(p, phone=p, external_id=p, **IN_GROUP) for p in people),
+        )
+        said = await scene.messages()
+        ids = [m["contact_id"] for m in said]
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            for loser, winner in pairwise(ids):
+                into = "UPDATE contact_refs SET merged_into = $2 WHERE contact_id = $1"
+                await tx.execute(into, loser, winner)
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            shown = [await messages.get(tx, m["id"]) for m in said]
+            locked = await messages.lock(tx, [(scene.tenant_id, m["id"]) for m in said])
+        assert {m.contact_id for m in shown} == {ids[-1]}
+        assert {m.conversation.contact.id for m in locked.values()} == {ids[-1]}
+        assert len(locked) == 3

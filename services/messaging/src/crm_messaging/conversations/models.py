@@ -16,7 +16,7 @@ class Conversation(Base, table=True):
     """What is said with a contact on a channel, or in a group (docs/adr/0019-conversations.md).
 
     `seq` is the place of its last message, `read_seq` that of the last one somebody has read. A
-    group has no contact and no session: those of its messages are of whoever wrote them.
+    group has no contact: its messages are of whoever wrote them.
     """
 
     __tablename__ = "conversations"

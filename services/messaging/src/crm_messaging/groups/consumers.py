@@ -5,16 +5,18 @@ from datetime import UTC, datetime
 
 from service_kit.cause import Cause
 from service_kit.database import Transaction
+from service_kit.errors import PoisonError
 from service_kit.incoming import Event
 from service_kit.text import without_nul
 from shared_events.channels.group import ChannelGroupReported
-from shared_events.identity import WhatsAppId, conversation_id
+from shared_events.identity import WhatsAppId, conversation_id, parse_whatsapp_id
 from shared_events.messaging.conversation import ConversationUpdated
 
 from crm_messaging.groups import participants, repository
 from crm_messaging.groups.participants import Group
 from crm_messaging.groups.seats import Told
 from crm_messaging.messages.placing import placed_at
+from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 
 Reported = Event[ChannelGroupReported]
@@ -26,6 +28,7 @@ async def on_group_reported(tx: Transaction, events: Sequence[Reported]) -> None
         tx, {(e.tenant_id, e.data.channel.id): e.data.channel for e in events}
     )
     where = [(_group(event), event) for event in events]
+    contacts = await people.resolve(tx, [_sender(event) for event in events])
     rows = await repository.open_(tx, {group: event.data.chat_id for group, event in where})
     renamed: dict[Group, Cause] = {}
     for group, event in where:
@@ -36,10 +39,19 @@ async def on_group_reported(tx: Transaction, events: Sequence[Reported]) -> None
         subject = without_nul(data.subject)
         if subject != row.subject:
             renamed[group] = event.cause
-        named = {"subject": subject, "subject_at": at}
-        rows[group.conversation_id] = row.model_copy(update=named)
+        now = {"subject": subject, "subject_at": at}
+        rows[group.conversation_id] = row.model_copy(update=now)
     if renamed:
         await repository.rename(tx, [rows[group.conversation_id] for group in renamed])
+        named = {group: contact for (group, _), contact in zip(where, contacts, strict=True)}
+        await repository.rename_contacts(
+            tx,
+            [
+                (contact, rows[group.conversation_id].subject or "")
+                for group in renamed
+                if (contact := named[group])
+            ],
+        )
     for group, cause in renamed.items():
         updated = ConversationUpdated(
             conversation_id=group.conversation_id,
@@ -55,6 +67,14 @@ async def on_group_reported(tx: Transaction, events: Sequence[Reported]) -> None
 def _group(event: Reported) -> Group:
     channel_id = event.data.channel.id
     return Group(event.tenant_id, conversation_id(channel_id, event.data.chat_id), channel_id)
+
+
+def _sender(event: Reported) -> people.Sender:
+    """The group as whoever a session is of."""
+    who = parse_whatsapp_id(event.data.chat_id)
+    if who is None:
+        raise PoisonError("not_a_group", "Its chat is no group's.")
+    return people.Sender(event.tenant_id, (who,), event.body.occurred_at, event.data.subject)
 
 
 def _at(data: ChannelGroupReported) -> datetime:

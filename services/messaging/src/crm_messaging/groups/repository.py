@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.search import searchable
 
 from crm_messaging.conversations.models import Conversation
 from crm_messaging.conversations.repository import CONVERSATIONS
 from crm_messaging.groups.participants import Group
+from crm_messaging.replicas.models import ContactRef
 
 _OPEN = """
 INSERT INTO conversations (id, tenant_id, channel_id, is_group, chat_id)
@@ -20,6 +22,13 @@ _LOCK = """
 SELECT c.* FROM (SELECT * FROM unnest($1::uuid[], $2::text[]) AS n(id, tenant_id) ORDER BY id) AS k
 CROSS JOIN LATERAL (SELECT * FROM conversations
     WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1 FOR UPDATE) AS c
+"""
+# Groups may be contacts that somebody named; that name stays.
+_RENAME_CONTACTS = """
+UPDATE contact_refs AS c SET name = n.name, search_text = n.search_text
+FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
+    AS n(tenant_id, contact_id, name, search_text)
+WHERE c.tenant_id = n.tenant_id AND c.contact_id = n.contact_id AND c.seq = 0
 """
 
 
@@ -35,3 +44,15 @@ async def open_(tx: Transaction, groups: Mapping[Group, str]) -> dict[UUID, Conv
 async def rename(tx: Transaction, rows: Sequence[Conversation]) -> None:
     """Write what groups are called; their locks are held."""
     await CONVERSATIONS.update(tx, rows, "subject", "subject_at")
+
+
+async def rename_contacts(tx: Transaction, named: Sequence[tuple[ContactRef, str]]) -> None:
+    """Call groups by their subject where they are shown as whom a session is of."""
+    ordered = sorted(named, key=lambda one: (one[0].tenant_id, one[0].contact_id))
+    await tx.execute(
+        _RENAME_CONTACTS,
+        [row.tenant_id for row, _ in ordered],
+        [row.contact_id for row, _ in ordered],
+        [name for _, name in ordered],
+        [searchable(name, None) for _, name in ordered],
+    )

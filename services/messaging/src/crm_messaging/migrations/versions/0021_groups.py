@@ -1,4 +1,4 @@
-"""Who is in groups, and since when they are called what they are called."""
+"""Who is in groups, what they are called, and sessions of their own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("subject_at", MOMENT, nullable=True))
+    op.add_column("sessions", sa.Column("conversation_id", sa.Uuid, nullable=True))
     op.create_table(
         "conversation_participants",
         sa.Column("conversation_id", sa.Uuid, primary_key=True),
