@@ -96,6 +96,19 @@ async def note(tx: Transaction, told: Sequence[tuple[Group, Told, Cause]]) -> No
         _tell(tx, group, room)
 
 
+async def other_names(
+    tx: Transaction, people: set[tuple[str, UUID, str]]
+) -> dict[tuple[str, UUID, str], str]:
+    """The other name, phone's or hidden, of those who have two; by tenant, group and one name."""
+    tenants, conversations, names = map(list, zip(*sorted(people), strict=True))
+    return {
+        (row.tenant_id, row.conversation_id, one): other
+        for row in await PARTICIPANTS.find(tx, _KNOWN, tenants, conversations, names)
+        if row.lid is not None
+        for one, other in ((row.participant, row.lid), (row.lid, row.participant))
+    }
+
+
 async def _look(
     tx: Transaction, keys: set[tuple[str, UUID, str]], rooms: dict[Group, _Room]
 ) -> None:

@@ -12,6 +12,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("subject_at", MOMENT, nullable=True))
+    op.add_column("channel_refs", sa.Column("allow_groups", sa.Boolean, nullable=True))
     op.add_column("sessions", sa.Column("conversation_id", sa.Uuid, nullable=True))
     op.create_table(
         "conversation_participants",
