@@ -21,7 +21,7 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, history, media, traffic
+from shared_events.channels import channel, group, history, media, traffic
 from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
@@ -220,7 +220,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
         *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
-        *(media.ChannelMediaStored, media.ChannelMediaFailed),
+        *(media.ChannelMediaStored, media.ChannelMediaFailed, group.ChannelGroupReported),
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,

@@ -46,6 +46,7 @@ class TestEventTypes:
             "agent.updated",
             "channel.change_failed",
             "channel.deleted",
+            "channel.group_reported",
             "channel.media_failed",
             "channel.history_read",
             "channel.media_stored",

@@ -23,6 +23,7 @@ TOLD = {
     "channel.media_stored",
     "channel.media_failed",
     "channel.history_read",
+    "channel.group_reported",
     "history.progressed",
     "channel.message_status_reported",
 }

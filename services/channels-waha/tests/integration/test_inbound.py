@@ -77,8 +77,10 @@ class TestMessages:
         assert edited["external_id"] == "AC1A2B3C4D5E6F708192A3B4C5D6E7F8"
         (reacted,) = await company.told("channel.reaction_reported")
         assert reacted["external_id"] == "3EB0AA00BB11CC22DD33"
+        (group,) = await company.told("channel.group_reported")
+        assert group["members"][0]["person"]["identities"][1]["value"] == "72318944542853"
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + 3 + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 4 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""

@@ -127,7 +127,6 @@ class TestExamples:
             "presence",
             "chat_archived",
             "label_added",
-            "group_participants",
         ),
     )
     def test_what_we_make_nothing_of_is_kept(self, example: Example) -> None:

@@ -96,6 +96,7 @@ MAY_USE = {
     ("GET", "/conversations"): ALL,
     ("GET", "/conversations/{conversation_id}"): ALL,
     ("GET", "/conversations/{conversation_id}/messages"): ALL,
+    ("GET", "/conversations/{conversation_id}/participants"): ALL,
     ("POST", "/conversations/{conversation_id}/read"): ALL,
     ("PATCH", "/messages/{message_id}"): ALL,
     ("DELETE", "/messages/{message_id}"): ALL,

@@ -8,6 +8,7 @@ from crm_messaging import (
     consent,
     conversations,
     erasures,
+    groups,
     history,
     merging,
     messages,
@@ -26,6 +27,7 @@ def create_service(settings: MessagingSettings) -> Service:
     merging.add_to(service)
     consent.add_to(service)
     messages.add_to(service, settings)
+    groups.add_to(service)
     history.add_to(service)
     conversations.add_to(service)
     sessions.add_to(service, settings)

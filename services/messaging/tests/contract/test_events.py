@@ -7,6 +7,7 @@ import orjson
 from asyncpg import Record
 from crm_messaging.app import create_service
 from crm_messaging.conversations.requests import read_conversation
+from crm_messaging.groups.consumers import on_group_reported
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import (
     on_change_failed,
@@ -28,6 +29,7 @@ from crm_testing.scenes.messaging import Scene
 from crm_testing.services import Outside, eventually, read_back, running
 from service_kit.calls import Call
 from shared_events import examples, registry, topology
+from shared_events.channels.group import ChannelGroupReported, GroupMember
 from shared_events.channels.media import ChannelMediaFailed, ChannelMediaStored
 from shared_events.channels.traffic import (
     ChannelChangeFailed,
@@ -38,11 +40,17 @@ from shared_events.channels.traffic import (
     ChannelReactionReported,
     Media,
 )
-from shared_events.messaging.conversation import ConversationRead, ReadConversation
+from shared_events.messaging.conversation import (
+    ConversationParticipantsChanged,
+    ConversationRead,
+    ConversationUpdated,
+    ReadConversation,
+)
 from shared_events.messaging.message import MessageEvent, SendMessage
 from shared_events.messaging.session import SessionEvent
 from shared_events.requests import Principal
 
+ConversationEvent = ConversationRead | ConversationUpdated | ConversationParticipantsChanged
 TOLD = {
     event.event_type
     for event in registry.PUBLIC
@@ -58,9 +66,12 @@ async def tell_everything(scene: Scene) -> None:
     about = {"channel_id": scene.channel.id, "external_id": said.external_id, "media_id": file.id}
     await scene.apply(on_media_stored, largest(ChannelMediaStored, **about))
     await scene.apply(on_media_failed, largest(ChannelMediaFailed, **about))
+    members = [GroupMember(person=said.person)]
+    group = {"channel": scene.channel, "chat_id": "120363000000000001@g.us", "members": members}
+    await scene.apply(on_group_reported, largest(ChannelGroupReported, **group))
     (session,) = await scene.sessions()
     async with scene.database.tenant(scene.tenant_id) as tx:
-        conversation_id = await tx.fetchval("SELECT id FROM conversations")
+        conversation_id = await tx.fetchval("SELECT id FROM conversations WHERE NOT is_group")
         reading = ReadConversation(conversation_id=conversation_id, up_to_seq=9)
         principal = Principal(tenant_id=scene.tenant_id, user_id=None)
         await read_conversation(tx, reading, Call(principal, "request-1", None))
@@ -117,9 +128,9 @@ class TestWhatMessagingTells:
         rows: list[Record] = await scene.outbox()
         for row in rows:
             envelope = read_back(row)
-            assert isinstance(envelope.data, MessageEvent | SessionEvent | ConversationRead)
+            assert isinstance(envelope.data, MessageEvent | SessionEvent | ConversationEvent)
             of = envelope.data
-            aggregate = of.conversation_id if isinstance(of, ConversationRead) else of.session.id
+            aggregate = of.conversation_id if isinstance(of, ConversationEvent) else of.session.id
             assert aggregate == envelope.aggregate_id
         assert {row["event_type"] for row in rows} == TOLD
 

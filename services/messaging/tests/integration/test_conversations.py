@@ -139,7 +139,7 @@ class TestArrival:
         rows = {row["is_group"]: row for row in await conversations(scene)}
         assert (rows[True]["seq"], rows[False]["seq"]) == (2, 1)
         assert (rows[True]["chat_id"], rows[True]["contact_id"]) == (GROUP, None)
-        assert rows[True]["session_id"] is None
+        assert rows[True]["session_id"] not in (None, rows[False]["session_id"])
         said = [m for m in await scene.messages() if m["conversation_id"] == rows[True]["id"]]
         assert len({m["contact_id"] for m in said}) == 2
 
@@ -176,7 +176,8 @@ class TestMigration:
                 assert found.keys() == {row["id"] for row in were}
                 for row in were:
                     new = found[row["id"]]
-                    same = ("seq", "contact_id", "chat_id", "session_id", "status")
+                    same = ["seq", "contact_id", "chat_id"]
+                    same += [] if row["is_group"] else ["session_id", "status"]
                     assert [new[n] for n in same] == [row[n] for n in same]
                     assert (new["unread_count"], new["read_seq"]) == (0, row["seq"])
                 place = ("id", "conversation_id", "seq", "placed_at")
@@ -184,7 +185,8 @@ class TestMigration:
                     [m[n] for n in place] for m in said
                 ]
                 names = {r["search_text"] for r in await each.rows("SELECT * FROM contact_refs")}
-                assert names == {f" ana +{ANA}", f" ana +{RUI}"}
+                assert names >= {f" ana +{ANA}", f" ana +{RUI}"}
+                assert "" not in names
             assert conversation_id(company.channel.id, GROUP) in {
                 row["id"] for row in await conversations(company)
             }

@@ -104,7 +104,7 @@ class TestList:
         for filters, names in (
             ({"assigned": "me"}, ["Rui"]),
             ({"assigned": "none"}, ["group", "José Çelik", "Zé"]),
-            ({"assigned": "none", "status": "active"}, ["José Çelik"]),
+            ({"assigned": "none", "status": "active"}, ["group", "José Çelik"]),
             ({"status": "closed"}, ["Zé"]),
             ({"unread": True}, ["group", "José Çelik", "Rui"]),
             ({"channel_id": uuid4()}, []),
@@ -159,7 +159,9 @@ class TestConversation:
         assert (last.preview, last.revoked_at is None) == (None, False)
         assert (await inbox.of("Zé")).active_session is None
         (group,) = [c for c in (await inbox.page()).data if c.is_group]
-        assert (group.contact, group.active_session, group.seq) == (None, None, 1)
+        assert (group.contact, group.seq, group.status) == (None, 1, "active")
+        assert group.active_session
+        assert group.active_session.assigned_agent_id is None  # Rui's own session is another
         with pytest.raises(NotFoundError):
             await other.get(rui.id)
 

@@ -102,6 +102,7 @@ class TestLongestValues:
         request = largest(
             SendMessage,
             contact_id=received["contact_id"],
+            conversation_id=None,
             channel_id=scene.channel.id,
             content_type="text",
             media_url="https://example.com/" + "a" * 2028,

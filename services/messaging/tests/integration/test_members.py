@@ -107,7 +107,8 @@ class TestMembers:
         (theirs,) = (await receipts(other, (await message_of(other)).id)).data
         assert (theirs.participant, theirs.read_at) == (MEMBER, None)
         assert theirs.played_at
-        assert await first.told(since=2) == ["message.sent"]  # members' steps are no event
+        told = await first.told(since=2)
+        assert told == ["session.started", "message.sent"]  # members' steps are no event
 
     async def test_in_one_batch_of_both(self, pair: tuple[Scene, Scene]) -> None:
         first, other = pair
@@ -122,6 +123,28 @@ class TestMembers:
             counts = (await message_of(company)).receipts
             assert counts
             assert counts.model_dump() == {"delivered": 1, "read": 1, "played": 0}
+
+    async def test_are_one_by_phone_and_by_hidden_id(self, pair: tuple[Scene, Scene]) -> None:
+        """Ana is known by both in the first company's group, and by nothing in the other's."""
+        first, other = pair
+        wrote = first.received("oi", lid="77", chat_id=GROUP, is_group=True)
+        await first.apply(on_message_received, wrote)
+        await both(pair, on_message_received, echo(first), echo(other))
+        steps = [
+            ("delivered", "77@lid"),
+            ("read", MEMBER),
+            ("delivered", MEMBER),
+            ("read", "77@lid"),
+        ]
+        for status, who in steps:
+            said = [company.receipt("G1", status, participant=who) for company in pair]
+            await both(pair, on_status_reported, *said)
+        counted = []
+        for company in pair:
+            counts = (await message_of(company)).receipts
+            assert counts
+            counted.append((counts.delivered, counts.read))
+        assert counted == [(1, 1), (2, 2)]
 
     async def test_that_come_before_their_message_wait_for_it(
         self, pair: tuple[Scene, Scene]

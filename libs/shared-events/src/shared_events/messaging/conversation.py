@@ -69,6 +69,27 @@ class Conversation(Contract):
     updated_at: datetime
 
 
+class Member(Contract):
+    """Somebody of a group. `participant` is the WhatsApp id, `lid` the hidden one beside a phone.
+
+    `joined_at` is since when it is known; one who went has `left_at`. `role` is `participant`,
+    `admin` or `superadmin`, and missing of somebody known only from what they wrote.
+    """
+
+    participant: bounds.ChatId
+    lid: bounds.ChatId | None = None
+    role: bounds.Word | None = None
+    joined_at: datetime
+    left_at: datetime | None = None
+
+
+class Participant(Member):
+    """Somebody of a group; contact and name are there where they are known."""
+
+    contact_id: UUID | None = None
+    name: bounds.Name | None = None
+
+
 class GetConversation(Query[Conversation], key="messaging.conversation.get"):
     """Read one conversation."""
 
@@ -104,6 +125,13 @@ class ReadConversation(Command[Nothing], key="messaging.conversation.read"):
     up_to_seq: int = Field(ge=0, lt=2**31)
 
 
+class ListParticipants(ListQuery[Participant], key="messaging.conversation.list_participants"):
+    """Who is in a group, and with `left` who has left it; nobody in a chat of two."""
+
+    conversation_id: UUID
+    left: bool = False
+
+
 class ConversationRead(EventData, type="conversation.read", aggregate="conversation", public=True):
     """Somebody of the company has read a conversation up to `read_seq`."""
 
@@ -113,3 +141,27 @@ class ConversationRead(EventData, type="conversation.read", aggregate="conversat
     read_seq: int
     unread_count: int
     read_by: UUID | None = None
+
+
+class ConversationUpdated(
+    EventData, type="conversation.updated", aggregate="conversation", public=True
+):
+    """A group has another subject."""
+
+    conversation_id: UUID
+    channel_id: UUID
+    is_group: bool = True
+    subject: bounds.Name | None = None
+
+
+class ConversationParticipantsChanged(
+    EventData, type="conversation.participants_changed", aggregate="conversation", public=True
+):
+    """People came into a group, left it, or got another role there: as they are now.
+
+    Where there are more than a hundred, the others follow in events of their own.
+    """
+
+    conversation_id: UUID
+    channel_id: UUID
+    participants: list[Member] = Field(max_length=100)

@@ -134,8 +134,14 @@ class MessageReceipt(Contract):
     played_at: datetime | None = None
 
 
+NOBODY = UUID(int=0)
+"""The contact of a request that names none: where an id was asked for, null never was one."""
+
+
 class SendMessage(Command[Message], key="messaging.message.send"):
-    """Queue a message to a contact. Text needs `content`; media needs `media_url` or `media_id`.
+    """Queue a message to a contact, or by `conversation_id` into a group: one of both is given.
+
+    Text needs `content`; media needs `media_url` or `media_id`.
 
     A `location`, `contact` or `poll` needs the field of its name. Each of `mentions` stands in the
     text as `@` and its digits. Answers at once with status `queued`; it never waits for WhatsApp.
@@ -144,7 +150,8 @@ class SendMessage(Command[Message], key="messaging.message.send"):
     connected is a conflict; without, the message waits for it.
     """
 
-    contact_id: UUID
+    contact_id: UUID = Field(default_factory=lambda: NOBODY)
+    conversation_id: UUID | None = None
     channel_id: UUID
     content_type: SentType = "text"
     content: Annotated[str, StringConstraints(max_length=4096)] | None = None
@@ -160,6 +167,11 @@ class SendMessage(Command[Message], key="messaging.message.send"):
     send_at: Moment | None = None
     expires_at: Moment | None = None
     fail_if_offline: bool = False
+
+    @property
+    def to_contact(self) -> UUID | None:
+        """The contact it names, if it names one."""
+        return None if self.contact_id == NOBODY else self.contact_id
 
 
 class GetMessage(Query[Message], key="messaging.message.get"):

@@ -22,11 +22,13 @@ class Session(Contract):
 
     `waiting_since` is the customer's first message that nobody has answered. Who opened the
     session waited `first_response_seconds` for a first answer; null where the company wrote first.
+    A group's has its `conversation_id`, and the group itself for its contact.
     """
 
     id: UUID
     contact_id: UUID
     channel_id: UUID
+    conversation_id: UUID | None = None
     project_id: bounds.TenantId
     status: SessionStatus
     assigned_agent_id: UUID | None = None

@@ -40,6 +40,7 @@ from crm_channels_waha.outbound.changes import ChangeSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
 from crm_channels_waha.waha.meaning import (
     Edited,
+    GroupSeen,
     Heard,
     Kept,
     Listener,
@@ -190,6 +191,8 @@ class WahaInbox:
                     _tell(tx, one, edit, chat_id)
                 case Reacted(reaction, chat_id):
                     _tell(tx, one, reaction, chat_id)
+                case GroupSeen(group, chat_id):
+                    _tell(tx, one, group, chat_id)
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
         await media.enter(tx, files)
@@ -201,10 +204,13 @@ async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[U
     """Remember who hides behind which LID, and add the phones known of those unnamed."""
     seen: list[LidSeen] = []
     for one in understood:
-        if person := _person(one.meaning):
+        # Nobody asks WAHA for the phone of somebody who is merely in a group.
+        wanted = not isinstance(one.meaning, GroupSeen)
+        for person in _people(one.meaning):
             by_kind = {i.kind: i.value for i in person.identities}
             if lid := by_kind.get("lid"):
-                seen.append(LidSeen(one.tenant_id, lid, by_kind.get("phone"), one.channel_id))
+                phone = by_kind.get("phone")
+                seen.append(LidSeen(one.tenant_id, lid, phone, one.channel_id, wanted))
     phones = await repository.learn_lids(tx, seen)
     return [_strengthened(one, phones) for one in understood]
 
@@ -267,25 +273,25 @@ def _count(event: str, outcome: str) -> None:
     metrics.WAHA_EVENTS.labels(event if event in KNOWN_EVENTS else "other", outcome).inc()
 
 
-def _person(meaning: Translation) -> Person | None:
-    """Whom an event shows, if it shows anybody."""
+def _people(meaning: Translation) -> list[Person]:
+    """Whom an event shows."""
     match meaning:
         case Heard(message):
-            return message.person
+            return [message.person]
         case Edited(report, _) | Reacted(report, _):
-            return report.person
-    return None
+            return [report.person]
+        case GroupSeen(group, _):
+            return [member.person for member in group.members]
+    return []
 
 
 def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
-    """What was said with the phone of a person seen by hidden id alone, if it is known."""
-    person = _person(one.meaning)
-    first = person.identities[0] if person else None
-    phone = phones.get((one.tenant_id, first.value)) if first and first.kind == "lid" else None
-    if person is None or phone is None:
+    """What was said with the phones of people seen by hidden id alone, where they are known."""
+    people = _people(one.meaning)
+    named = [_named(person, one.tenant_id, phones) for person in people]
+    if named == people:
         return one
-    identities = [Identity(kind="phone", value=phone), *person.identities]
-    shown = {"person": person.model_copy(update={"identities": identities})}
+    shown = {"person": named[0]}
     match one.meaning:
         case Heard(message):
             return replace(one, meaning=Heard(message.model_copy(update=shown)))
@@ -293,7 +299,23 @@ def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
             return replace(one, meaning=Edited(edit.model_copy(update=shown), chat_id))
         case Reacted(reaction, chat_id):
             return replace(one, meaning=Reacted(reaction.model_copy(update=shown), chat_id))
+        case GroupSeen(group, chat_id):
+            members = [
+                member.model_copy(update={"person": person})
+                for member, person in zip(group.members, named, strict=True)
+            ]
+            told = group.model_copy(update={"members": members})
+            return replace(one, meaning=GroupSeen(told, chat_id))
     return one
+
+
+def _named(person: Person, tenant_id: str, phones: Mapping[LidKey, str]) -> Person:
+    first = person.identities[0]
+    phone = phones.get((tenant_id, first.value)) if first.kind == "lid" else None
+    if phone is None:
+        return person
+    identities = [Identity(kind="phone", value=phone), *person.identities]
+    return person.model_copy(update={"identities": identities})
 
 
 def echo_of(one: Understood) -> Echo | None:

@@ -44,12 +44,16 @@ LidKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LidSeen:
-    """A hidden id seen through a channel, with its phone where the payload told it."""
+    """A hidden id seen through a channel, with its phone where the payload told it.
+
+    Whether the phone is `wanted`: WAHA is asked for it later.
+    """
 
     tenant_id: str
     lid: str
     phone: str | None
     channel_id: UUID
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,16 @@ async def learn_lids(tx: Transaction, seen: Sequence[LidSeen]) -> dict[LidKey, s
     told: dict[LidKey, LidSeen] = {}
     for ref in seen:
         key = (ref.tenant_id, ref.lid)
-        if ref.phone is not None or key not in told:
+        before = told.get(key)
+        if before is None or ref.phone or (ref.wanted and not before.phone):
             told[key] = ref
     known = await _on_record(tx, told) if told else {}
-    news = [r for k, r in told.items() if k not in known or r.phone not in (None, known[k])]
+    news = [
+        ref
+        for key, ref in told.items()
+        if (key not in known and (ref.phone or ref.wanted))
+        or (key in known and ref.phone not in (None, known[key]))
+    ]
     if news:
         await tx.execute(
             _LEARN,

@@ -20,6 +20,10 @@ EVENTS = (
     "call.received",
     "call.accepted",
     "call.rejected",
+    "group.v2.join",
+    "group.v2.leave",
+    "group.v2.update",
+    "group.v2.participants",
 )
 WEBHOOK_PATH = "/api/v1/webhooks/waha/"
 _RETRIES = {"policy": "exponential", "delaySeconds": 2, "attempts": 15}

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from shared_events.channels.group import ChannelGroupReported
 from shared_events.channels.traffic import (
     ChannelMessageEdited,
     ChannelMessageReceived,
@@ -66,6 +67,14 @@ class Reacted:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSeen:
+    """What is told of a group; `chat_id` is the group's."""
+
+    report: ChannelGroupReported
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReport:
     """What WAHA says of its session.
 
@@ -88,4 +97,4 @@ class Kept:
     reason: str
 
 
-Translation = Heard | Receipt | Revocation | Edited | Reacted | SessionReport | Kept
+Translation = Heard | Receipt | Revocation | Edited | Reacted | GroupSeen | SessionReport | Kept

@@ -25,6 +25,7 @@ from crm_channels_waha.waha.context import (
     person_of,
     told_at,
 )
+from crm_channels_waha.waha.groups import read_departure, read_group, read_participants
 from crm_channels_waha.waha.ids import bare_id, message_id_of, person_id, read_message_id
 from crm_channels_waha.waha.meaning import (
     Heard,
@@ -166,6 +167,10 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
     "message.edited": read_edit,
     "message.reaction": read_reaction,
     "session.status": _read_session,
+    "group.v2.join": read_group,
+    "group.v2.update": read_group,
+    "group.v2.leave": read_departure,
+    "group.v2.participants": read_participants,
 }
 KNOWN_EVENTS = frozenset(
     (
@@ -179,7 +184,6 @@ KNOWN_EVENTS = frozenset(
         ),
         *("call.received", "call.accepted", "call.rejected", "presence.update", "chat.archive"),
         *("label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted"),
-        *("group.v2.join", "group.v2.leave", "group.v2.update", "group.v2.participants"),
     )
 )
 """Names we know of; others share one label in the metrics, for anybody may invent them."""

@@ -224,6 +224,12 @@ ROUTES: tuple[Row, ...] = (
         conversation.ListConversationMessages,
     ),
     Row(
+        "GET",
+        "/conversations/{conversation_id}/participants",
+        "sessions.read",
+        conversation.ListParticipants,
+    ),
+    Row(
         "POST",
         "/conversations/{conversation_id}/read",
         "messages.read",

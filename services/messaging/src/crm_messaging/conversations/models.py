@@ -16,7 +16,7 @@ class Conversation(Base, table=True):
     """What is said with a contact on a channel, or in a group (docs/adr/0019-conversations.md).
 
     `seq` is the place of its last message, `read_seq` that of the last one somebody has read. A
-    group has no contact and no session: those of its messages are of whoever wrote them.
+    group has no contact: its messages are of whoever wrote them.
     """
 
     __tablename__ = "conversations"
@@ -50,6 +50,8 @@ class Conversation(Base, table=True):
     chat_id: str | None = Field(default=None, max_length=255)
     """A group's; a person is written to where its session says."""
     subject: str | None = Field(default=None, max_length=255)
+    subject_at: datetime | None = columns.maybe_moment()
+    """When that was told: reports of groups come out of order."""
     seq: int = Field(default=0, sa_column_kwargs=_FIRST)
     read_seq: int = Field(default=0, sa_column_kwargs=_FIRST)
     unread_count: int = Field(default=0, sa_column_kwargs=_FIRST)

@@ -41,15 +41,16 @@ RETURNING c.id, c.seq
 """
 _FOLLOW = """
 UPDATE conversations SET status = $3, assigned_agent_id = $4, session_id = $5, updated_at = now()
-WHERE tenant_id = $2 AND ($3 = 'active' OR session_id = $5) AND id = coalesce(
+WHERE tenant_id = $2 AND ($3 = 'active' OR session_id = $5) AND id = coalesce($8::uuid,
     (SELECT (threads ->> $6)::uuid FROM contact_refs WHERE tenant_id = $2 AND contact_id = $7), $1)
 """
 _GO_TO = """
 WITH theirs AS MATERIALIZED (
     SELECT c.id, n.session_id, n.agent_id FROM (
-        SELECT n.*, coalesce(p.thread_id, n.conversation_id) AS thread_id
-        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[])
-            AS n(tenant_id, conversation_id, channel_id, contact_id, session_id, agent_id)
+        SELECT n.*, coalesce(n.group_id, p.thread_id, n.conversation_id) AS thread_id
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[],
+                $7::uuid[]) AS n(tenant_id, conversation_id, channel_id, contact_id, session_id,
+                agent_id, group_id)
         LEFT JOIN LATERAL (SELECT (threads ->> n.channel_id::text)::uuid AS thread_id
             FROM contact_refs
             WHERE tenant_id = n.tenant_id AND contact_id = n.contact_id LIMIT 1) AS p ON true
@@ -74,7 +75,7 @@ class Turn:
     """Messages about to join a conversation, in their order.
 
     `unread` of them wait for an answer; `answered` is the place among them of the last one that
-    the company wrote, 0 when it wrote none. `chat_id` is a group's, `session` a person's.
+    the company wrote, 0 when it wrote none. `chat_id` is a group's.
     """
 
     id: UUID
@@ -85,7 +86,7 @@ class Turn:
     messages: int
     unread: int
     answered: int
-    session: Session | None
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,9 @@ async def say(tx: Transaction, turns: Sequence[Turn]) -> dict[UUID, int]:
         [t.messages for t in turns],
         [t.unread for t in turns],
         [t.answered for t in turns],
-        [t.session and t.session.id for t in turns],
-        [t.session and t.session.status for t in turns],
-        [t.session and t.session.assigned_agent_id for t in turns],
+        [t.session.id for t in turns],
+        [t.session.status for t in turns],
+        [t.session.assigned_agent_id for t in turns],
     )
     return {each.id: each.seq for each in said}
 
@@ -165,6 +166,7 @@ async def follow(tx: Transaction, session: Session) -> None:
         session.id,
         str(session.channel_id),
         session.contact_id,
+        session.conversation_id,
     )
 
 
@@ -179,4 +181,5 @@ async def go_to(tx: Transaction, sessions: Sequence[tuple[str, Session]]) -> Non
         [s.contact_id for _, s in sessions],
         [s.id for _, s in sessions],
         [s.assigned_agent_id for _, s in sessions],
+        [s.conversation_id for _, s in sessions],
     )

@@ -53,6 +53,11 @@ WHERE tenant_id = $1 AND id = ANY(ARRAY(
     SELECT id FROM conversations WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[])
         AND (chat_id IS NOT NULL OR subject IS NOT NULL) LIMIT $2))
 """
+_PARTICIPANTS = """
+DELETE FROM conversation_participants WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM conversation_participants
+    WHERE tenant_id = $1 AND (participant = ANY($3::text[]) OR lid = ANY($3::text[])) LIMIT $2))
+"""
 _PARKED_RECEIPTS = """
 DELETE FROM parked_receipts WHERE tenant_id = $1 AND id = ANY(ARRAY(
     SELECT id FROM parked_receipts WHERE tenant_id = $1 AND participant LIKE ANY($3::text[])
@@ -112,6 +117,7 @@ async def erase(one: Pass) -> None:
         await one.erase(table, _BESIDE_MESSAGES.format(table=table), everybody)
     await one.erase("message_reactions", _REACTIONS, one.chats)
     await one.erase("message_receipts", _RECEIPTS, one.chats)
+    await one.erase("conversation_participants", _PARTICIPANTS, one.chats)
     await one.erase("messages", _MESSAGES, everybody)
     await one.erase("sessions", _SESSIONS, everybody)
     await one.erase("conversations", _CONVERSATIONS, everybody)

@@ -13,12 +13,15 @@ from service_kit.ids import uuid7
 from service_kit.incoming import Event
 from service_kit.text import without_nul
 from shared_events.channels.traffic import ChannelMessageReceived
-from shared_events.identity import WhatsAppId
+from shared_events.identity import WhatsAppId, parse_whatsapp_id
 from shared_events.messaging.message import Message
 from shared_events.messaging.session import SessionStarted, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.conversations import repository as conversations
+from crm_messaging.groups import participants
+from crm_messaging.groups.participants import Group
+from crm_messaging.groups.seats import Told
 from crm_messaging.messages import repository
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
@@ -38,12 +41,13 @@ Received = Event[ChannelMessageReceived]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message that came in, and whose it is."""
+    """A message that came in, and whose it is; `among` is the group whose session it joins."""
 
     tenant_id: str
     data: ChannelMessageReceived
     person: ContactRef
     cause: Cause
+    among: ContactRef | None = None
 
     @property
     def contact(self) -> ContactSummary:
@@ -58,7 +62,7 @@ class Arrival:
     @property
     def session_key(self) -> sessions.SessionKey:
         """Whose session it is of."""
-        return self.tenant_id, self.data.channel.id, self.person.contact_id
+        return self.tenant_id, self.data.channel.id, (self.among or self.person).contact_id
 
     @property
     def group(self) -> str | None:
@@ -73,13 +77,18 @@ class Arrival:
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    persons = await people.resolve(tx, [sender_of(event) for event in events])
+    groups = {event.id: shown for event in events if (shown := _group_of(event))}
+    resolved = await people.resolve(tx, [*map(sender_of, events), *groups.values()])
+    persons, among = (
+        resolved[: len(events)],
+        dict(zip(groups, resolved[len(events) :], strict=True)),
+    )
     known = await repository.find_ids(tx, mentioned(events))
     arrivals: dict[MessageKey, Arrival] = {}
     for event, person in zip(events, persons, strict=True):
         if person is None:  # told of somebody who was erased since
             continue
-        arrival = Arrival(event.tenant_id, event.data, person, event.cause)
+        arrival = Arrival(event.tenant_id, event.data, person, event.cause, among.get(event.id))
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
     if not arrivals:
@@ -91,8 +100,19 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     arrived = list(arrivals.values())
     joined = await sessions.join(tx, _openings(arrived))
     said = await conversations.say(tx, _turns(arrived, joined))
+    if seen := [one for arrival in arrived if (one := _seen(arrival))]:
+        await participants.note(tx, seen)
     await _store(tx, arrived, joined, said, known, parked)
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
+
+
+def _seen(arrival: Arrival) -> tuple[Group, Told, Cause] | None:
+    """Whoever writes in a group is in it; what the company itself wrote there shows nobody."""
+    shown = [WhatsAppId(i.kind, i.value) for i in arrival.data.person.identities]
+    if not arrival.group or arrival.data.direction == "outbound" or shown[0].kind == "group":
+        return None
+    group = Group(arrival.tenant_id, arrival.conversation_id, arrival.data.channel.id)
+    return group, Told(shown, placed_at(arrival.data.sent_at, datetime.now(UTC))), arrival.cause
 
 
 def mentioned(events: Sequence[Received]) -> list[MessageKey]:
@@ -114,6 +134,12 @@ def sender_of(event: Received) -> people.Sender:
     return people.Sender(event.tenant_id, identities, event.body.occurred_at, name)
 
 
+def _group_of(event: Received) -> people.Sender | None:
+    """The group a message was said in: it is what has the session (docs/adr/0026-groups.md)."""
+    who = parse_whatsapp_id(event.data.chat_id) if event.data.is_group else None
+    return people.Sender(event.tenant_id, (who,), event.body.occurred_at) if who else None
+
+
 def _openings(arrivals: Sequence[Arrival]) -> list[sessions.Opening]:
     now = datetime.now(UTC)
     grouped: dict[sessions.SessionKey, list[Arrival]] = {}
@@ -129,6 +155,7 @@ def _openings(arrivals: Sequence[Arrival]) -> list[sessions.Opening]:
             timeout_seconds=group[-1].data.channel.session_timeout_seconds,
             messages=len(group),
             talk=talk((a.data.direction, placed_at(a.data.sent_at, now)) for a in group),
+            conversation_id=group[0].conversation_id if group[0].among else None,
         )
         for (tenant_id, channel_id, contact_id), group in grouped.items()
     ]
@@ -155,19 +182,19 @@ def _turns(
                 messages=len(said),
                 unread=len(said) - answered,
                 answered=answered,
-                session=None if first.group else joined[first.session_key].session,
+                session=joined[first.session_key].session,
             )
         )
     return turns
 
 
 def _reply_chat(arrivals: Sequence[Arrival]) -> str | None:
-    """Where an answer goes: the chat the person last wrote in, but never a group.
+    """Where an answer goes: into the group, or the chat the person last wrote in.
 
     What an agent writes to a person must not appear before a group the person also writes in.
     """
-    direct = (a.data.chat_id for a in reversed(arrivals) if not a.data.is_group)
-    return next(direct, None)
+    chats = (a.data.chat_id for a in reversed(arrivals) if a.among or not a.data.is_group)
+    return next(chats, None)
 
 
 async def _store(
@@ -194,7 +221,8 @@ async def _store(
         )
         if joined[arrival.session_key].opened and session.id not in started:
             started.add(session.id)
-            event = SessionStarted(session=session, contact=arrival.contact, channel=channel)
+            whose = replicas.summary(arrival.among or arrival.person)
+            event = SessionStarted(session=session, contact=whose, channel=channel)
             tx.outbox.add(event, session.id, tenant_id=tenant_id, cause=arrival.cause)
         arrived = telling(message, message.status, conversation)
         tx.outbox.add(arrived, session.id, tenant_id=tenant_id, cause=arrival.cause)

@@ -14,6 +14,7 @@ from service_kit.rows import Rows
 from shared_events.identity import WhatsAppId, parse_whatsapp_id
 from shared_events.messaging.message import Message, ReceiptCounts
 
+from crm_messaging.groups import participants
 from crm_messaging.messages.models import MessageReceipt
 from crm_messaging.messages.receipts import Receipt
 from crm_messaging.messages.repository import Said, is_group
@@ -68,30 +69,43 @@ def counted(message: Message, before: Member, after: Member) -> Message:
 
 @dataclass(slots=True)
 class Members:
-    """The members whose receipts come; `known` are those that were heard of before."""
+    """The members whose receipts come; `known` are those that were heard of before.
+
+    Somebody is shown by phone at one time and by hidden id at another: `beside` has the other name,
+    and whoever was counted under it is counted no second time.
+    """
 
     known: dict[MemberKey, Member] = field(default_factory=dict)
+    beside: Mapping[MemberKey, MemberKey] = field(default_factory=dict)
     _changed: set[MemberKey] = field(default_factory=set)
 
     @classmethod
     async def of(cls, tx: Transaction, receipts: Iterable[tuple[Said, Receipt]]) -> "Members":
         """What is known of those whose receipts are about to be taken."""
-        keys = {
-            (said.tenant_id, said.message.id, participant)
-            for said, receipt in receipts
-            if cls.takes(said, receipt) and (participant := participant_of(receipt))
-        }
+        keys: set[MemberKey] = set()
+        groups: dict[UUID, UUID] = {}
+        for said, receipt in receipts:
+            if cls.takes(said, receipt) and (who := participant_of(receipt)):
+                keys.add((said.tenant_id, said.message.id, who))
+                if said.message.conversation_id is not None:
+                    groups[said.message.id] = said.message.conversation_id
         if not keys:
             return cls()
-        tenants, ids, who = map(list, zip(*sorted(keys), strict=True))
-        return cls(
-            {
-                (row.tenant_id, row.message_id, row.participant): Member(
-                    row.delivered_at, row.read_at, row.played_at
-                )
-                for row in await MEMBERS.find(tx, _KNOWN, tenants, ids, who)
-            }
-        )
+        people = {(tenant, groups[id_], who) for tenant, id_, who in keys if id_ in groups}
+        others = await participants.other_names(tx, people) if people else {}
+        beside = {
+            (tenant, id_, who): (tenant, id_, other)
+            for tenant, id_, who in keys
+            if id_ in groups and (other := others.get((tenant, groups[id_], who)))
+        }
+        tenants, ids, who_ = map(list, zip(*sorted(keys | set(beside.values())), strict=True))
+        known = {
+            (row.tenant_id, row.message_id, row.participant): Member(
+                row.delivered_at, row.read_at, row.played_at
+            )
+            for row in await MEMBERS.find(tx, _KNOWN, tenants, ids, who_)
+        }
+        return cls(known, beside)
 
     @staticmethod
     def takes(said: Said, receipt: Receipt) -> bool:
@@ -108,6 +122,8 @@ class Members:
         if participant is None or receipt.status not in _STEPS:
             return message
         key = tenant_id, message.id, participant
+        if key not in self.known and (other := self.beside.get(key)) in self.known:
+            key = other
         before = self.known.get(key, Member())
         if getattr(before, receipt.status) is not None:
             return message

@@ -1,16 +1,12 @@
 """With whom a message got how far (`GET /messages/{id}/receipts` of the REST API)."""
 
-from dataclasses import dataclass
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import StringConstraints
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.paging import Order
-from service_kit.rows import Shape
 from shared_events import bounds
-from shared_events.identity import WhatsAppId, parse_whatsapp_id
 from shared_events.messaging.message import ListMessageReceipts, Message, MessageReceipt
 from shared_events.requests import Page
 from sqlalchemy import select
@@ -18,6 +14,7 @@ from sqlalchemy import select
 from crm_messaging import visibility
 from crm_messaging.messages import models, repository
 from crm_messaging.messages.members import MEMBERS
+from crm_messaging.replicas import named
 
 _C = MEMBERS.table.c
 _LONGEST = bounds.limit(bounds.ChatId)
@@ -26,25 +23,6 @@ _BY_PARTICIPANT = Order(
     [(_C.participant, Annotated[str, StringConstraints(max_length=_LONGEST)])],
     tenant=_C.tenant_id,
 )
-# One look into each index for each person of the page (docs/adr/0017).
-_NAMES = """
-SELECT k.participant, i.contact_id, c.name
-FROM unnest($2::text[], $3::text[], $4::text[]) AS k(participant, kind, canonical)
-CROSS JOIN LATERAL (SELECT contact_id FROM identity_refs
-    WHERE tenant_id = $1 AND kind = k.kind AND canonical = k.canonical LIMIT 1) AS i
-LEFT JOIN LATERAL (SELECT name FROM contact_refs
-    WHERE tenant_id = $1 AND contact_id = i.contact_id LIMIT 1) AS c ON true
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    participant: str
-    contact_id: UUID
-    name: str | None
-
-
-_NAMED = Shape(_Named)
 
 
 async def list_receipts(
@@ -82,18 +60,6 @@ def _of_two(message: Message, chat_id: str) -> list[MessageReceipt]:
 
 
 async def _named(tx: Transaction, receipts: list[MessageReceipt]) -> list[MessageReceipt]:
-    people: dict[str, WhatsAppId] = {
-        receipt.participant: who
-        for receipt in receipts
-        if (who := parse_whatsapp_id(receipt.participant))
-    }
-    rows = await _NAMED.find(
-        tx,
-        _NAMES,
-        tx.tenant_id,
-        list(people),
-        [who.kind for who in people.values()],
-        [who.canonical for who in people.values()],
-    )
-    known = {row.participant: {"contact_id": row.contact_id, "name": row.name} for row in rows}
-    return [one.model_copy(update=known.get(one.participant, {})) for one in receipts]
+    known = await named.contacts(tx, [receipt.participant for receipt in receipts])
+    shown = {who: {"contact_id": of.contact_id, "name": of.name} for who, of in known.items()}
+    return [one.model_copy(update=shown.get(one.participant, {})) for one in receipts]

@@ -17,6 +17,7 @@ from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
 from crm_messaging.messages.placing import placed_at
 from crm_messaging.messages.receipts import Receipt, Step
+from crm_messaging.replicas import merged
 
 MessageKey = tuple[str, UUID, str]
 """Tenant, channel and WhatsApp's id of the message; the latter two are unique together."""
@@ -32,30 +33,34 @@ _REACTIONS = """
         ORDER BY sender LIMIT 2000) AS r WHERE r.emoji <> '') AS reactions
 """
 _SHOW = f"""
-SELECT m.id, s.contact_id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
-CROSS JOIN LATERAL (SELECT id, tenant_id, session_id FROM messages
+SELECT m.id, {merged.AUTHOR} AS contact_id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
+CROSS JOIN LATERAL (SELECT id, tenant_id, session_id, contact_id FROM messages
     WHERE id = k.id AND tenant_id = $2 LIMIT 1) AS m
-CROSS JOIN LATERAL (SELECT contact_id FROM sessions
+CROSS JOIN LATERAL (SELECT contact_id, conversation_id FROM sessions
     WHERE id = m.session_id AND tenant_id = $2 LIMIT 1) AS s
 """  # noqa: S608 - our own text
 _LOCK = f"""
 WITH wanted AS MATERIALIZED (
-    SELECT k.id, m.session_id, m.channel_id, m.contact_id
+    SELECT k.id, m.session_id
     FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
     CROSS JOIN LATERAL (SELECT * FROM messages
         WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1) AS m),
 held AS MATERIALIZED (
-    SELECT s.id, s.status, s.contact_id
-    FROM (SELECT DISTINCT channel_id, contact_id, session_id FROM wanted ORDER BY 1, 2, 3) AS w
-    CROSS JOIN LATERAL (SELECT id, status, contact_id FROM sessions
-        WHERE id = w.session_id LIMIT 1 FOR UPDATE) AS s)
-SELECT m.*, held.status AS session_status, held.contact_id AS person_id,
+    SELECT s.id, s.status, s.contact_id, s.conversation_id
+    FROM (SELECT o.channel_id, o.contact_id, o.id
+        FROM (SELECT DISTINCT session_id FROM wanted) AS w
+        CROSS JOIN LATERAL (SELECT id, channel_id, contact_id FROM sessions
+            WHERE id = w.session_id LIMIT 1) AS o ORDER BY 1, 2, 3) AS w
+    CROSS JOIN LATERAL (SELECT id, status, contact_id, conversation_id FROM sessions
+        WHERE id = w.id LIMIT 1 FOR UPDATE) AS s)
+SELECT m.*, s.status AS session_status, p.id AS person_id,
     c.name AS contact_name, c.phone AS contact_phone, h.name AS channel_name, {_REACTIONS}
 FROM (SELECT id, session_id FROM wanted ORDER BY id) AS w
-JOIN held ON held.id = w.session_id
+JOIN held AS s ON s.id = w.session_id
 CROSS JOIN LATERAL (SELECT * FROM messages
-    WHERE id = w.id AND session_id = held.id LIMIT 1 FOR UPDATE) AS m
-LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = held.contact_id
+    WHERE id = w.id AND session_id = s.id LIMIT 1 FOR UPDATE) AS m
+CROSS JOIN LATERAL (SELECT {merged.AUTHOR} AS id) AS p
+LEFT JOIN contact_refs c ON c.tenant_id = m.tenant_id AND c.contact_id = p.id
 LEFT JOIN channel_refs h ON h.tenant_id = m.tenant_id AND h.channel_id = m.channel_id
 """  # noqa: S608 - our own text
 # Whose it is is looked at afterwards: the tenant's own indexes seem as good in a young table, and
@@ -237,7 +242,8 @@ async def said(tx: Transaction, message_id: UUID) -> tuple[Message, str]:
 async def as_of_now(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
     """Messages of one tenant with the reactions to them, in one look for all.
 
-    A message is of whoever its session is of: what a merged contact said is the winner's.
+    A message is of whoever its session is of, in a group of its author: what a merged contact said
+    is the winner's.
     """
     rows = await _SHOWN_BY_ID.find(tx, _SHOW, [message.id for message in messages], tx.tenant_id)
     found = {row.id: row for row in rows}

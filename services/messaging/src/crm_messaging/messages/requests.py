@@ -19,7 +19,7 @@ class Sending:
         self._plain_http = plain_http
 
     async def send_message(self, tx: Transaction, request: SendMessage, call: Call) -> Message:
-        """Queue a message to a contact."""
+        """Queue a message to a contact, or into a group."""
         url = request.media_url
         if url is not None and not self._egress.allows_url(str(url), plain_http=self._plain_http):
             raise InvalidError.field(
@@ -27,7 +27,10 @@ class Sending:
                 "url_not_allowed",
                 "The URL must be https, without user or password, and lead to a public address.",
             )
-        await visibility.check_talking(tx, request.contact_id, request.channel_id, call)
+        if (contact_id := request.to_contact) is not None:
+            await visibility.check_talking(tx, contact_id, request.channel_id, call)
+        if request.conversation_id is not None:
+            await visibility.check(tx, "conversation", request.conversation_id, call)
         return await service.send(tx, request, call.user_id, call.correlation_id)
 
 

@@ -1,4 +1,4 @@
-"""Sending a message to a contact."""
+"""Sending a message to a contact, or into a group."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,13 +12,15 @@ from shared_events.messaging.session import SessionStarted, SessionSummary
 
 from crm_messaging.consent import asking as consent
 from crm_messaging.conversations import repository as conversations
-from crm_messaging.messages import content, repository
-from crm_messaging.messages.address import chat_id_for
+from crm_messaging.conversations.models import Conversation
+from crm_messaging.messages import content, recipients, repository
 from crm_messaging.messages.placing import placed_at
+from crm_messaging.messages.recipients import Recipient
 from crm_messaging.messages.scheduled import repository as scheduled
 from crm_messaging.messages.scheduled import service as scheduling
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
+from crm_messaging.replicas.repository import KnownChannel
 from crm_messaging.sessions import repository as sessions
 from crm_messaging.sessions.waiting import talk
 
@@ -31,12 +33,17 @@ async def send(
 ) -> Message:
     """Queue a message, or keep it until its `send_at`; `correlation_id` is then what asked for it.
 
-    Raises InvalidError for what does not fit together, NotFoundError for a missing contact or
-    channel, ConflictError `contact_opted_out`, and when it is queued the others of `queue`.
+    Raises InvalidError for what does not fit together, NotFoundError for a missing contact,
+    conversation or channel, ConflictError `contact_opted_out`, `groups_are_off` or
+    `conversation_unreachable`, and when it is queued the others of `queue`.
     """
     content.check(request)
-    draft = _draft(request, sent_by)
+    conversation = await recipients.named(tx, request)
     scheduling.check_times(request.send_at, request.expires_at)
+    contact_id = conversation.contact_id if conversation else request.to_contact
+    if contact_id is None:
+        return await _into_group(tx, request, sent_by, conversation)
+    draft = _draft(request, contact_id, sent_by)
     if request.send_at is None:
         return await queue(tx, draft, fail_if_offline=request.fail_if_offline)
     person = await people.get_contact(tx, draft.contact_id)
@@ -49,12 +56,26 @@ async def send(
     return draft
 
 
-def _draft(request: SendMessage, sent_by: UUID | None) -> Message:
+async def _into_group(
+    tx: Transaction,
+    request: SendMessage,
+    sent_by: UUID | None,
+    conversation: Conversation | None,
+) -> Message:
+    if conversation is None or not conversation.is_group:
+        raise ConflictError("conversation_unreachable", "The conversation has no contact.")
+    channel = await _open_channel(tx, request.channel_id, fail_if_offline=request.fail_if_offline)
+    recipient = await recipients.group(tx, conversation, channel)
+    draft = _draft(request, recipient.whose.contact_id, sent_by)
+    return await _queue(tx, draft, channel, recipient)
+
+
+def _draft(request: SendMessage, contact_id: UUID, sent_by: UUID | None) -> Message:
     """The message, without what it gets when it is queued: session, place and time."""
     now = datetime.now(UTC)
     return Message(
         id=uuid7(),
-        contact_id=request.contact_id,
+        contact_id=contact_id,
         channel_id=request.channel_id,
         direction="outbound",
         origin="agent",
@@ -80,25 +101,29 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
 
     Raises InvalidError for an answer to what is not in the conversation, NotFoundError for a
     missing contact or channel, and ConflictError: `expired`, `contact_opted_out`,
-    `contact_unreachable` for a contact that WhatsApp does not know, and where that is asked for
-    `channel_not_connected`.
+    `contact_is_group`, `contact_unreachable` for a contact that WhatsApp does not know, and where
+    that is asked for `channel_not_connected`.
     """
     if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
         raise ConflictError("expired", "It was not sent before its expires_at.")
-    person = await people.get_contact(tx, draft.contact_id)
-    contact = replicas.summary(person)
-    channel = await replicas.get_channel(tx, draft.channel_id)
-    await consent.check(tx, contact.id, channel.summary.id)
+    channel = await _open_channel(tx, draft.channel_id, fail_if_offline=fail_if_offline)
+    return await _queue(tx, draft, channel, await recipients.person(tx, draft.contact_id, channel))
+
+
+async def _open_channel(
+    tx: Transaction, channel_id: UUID, *, fail_if_offline: bool
+) -> KnownChannel:
+    channel = await replicas.get_channel(tx, channel_id)
     if fail_if_offline and not channel.online:
         raise ConflictError("channel_not_connected", "The channel is not connected.")
-    replied = await _replied(tx, draft, contact.id)
-    chat_id = chat_id_for(
-        contact.phone,
-        await replicas.identities_of(tx, contact.id),
-        await sessions.active_chat_id(tx, contact.id, channel.summary.id),
-    )
-    if chat_id is None:
-        raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
+    return channel
+
+
+async def _queue(
+    tx: Transaction, draft: Message, channel: KnownChannel, recipient: Recipient
+) -> Message:
+    contact, chat_id = replicas.summary(recipient.whose), recipient.chat_id
+    replied = await _replied(tx, draft, contact.id, recipient)
     now = datetime.now(UTC)
     opening = sessions.Opening(
         tenant_id=tx.tenant_id,
@@ -109,6 +134,7 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
         timeout_seconds=channel.session_timeout_seconds,
         messages=1,
         talk=talk([("outbound", placed_at(None, now))]),
+        conversation_id=recipient.conversation_id if recipient.is_group else None,
     )
     (joined,) = (await sessions.join(tx, [opening])).values()
     session = joined.session
@@ -117,11 +143,11 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
         tx.outbox.add(started, session.id)
         await replicas.wake_assigner(tx, [tx.tenant_id])
     turn = conversations.Turn(
-        id=conversations.id_of(channel.summary.id, person, None),
+        id=recipient.conversation_id,
         tenant_id=tx.tenant_id,
         channel_id=channel.summary.id,
-        contact_id=contact.id,
-        chat_id=None,
+        contact_id=None if recipient.is_group else contact.id,
+        chat_id=chat_id if recipient.is_group else None,
         messages=1,
         unread=0,
         answered=1,
@@ -155,7 +181,9 @@ def _url(request: SendMessage) -> str | None:
     return str(request.media_url) if request.media_url else None
 
 
-async def _replied(tx: Transaction, draft: Message, contact_id: UUID) -> Message | None:
+async def _replied(
+    tx: Transaction, draft: Message, contact_id: UUID, recipient: Recipient | None = None
+) -> Message | None:
     if draft.reply_to_id is None:
         return None
     try:
@@ -163,11 +191,16 @@ async def _replied(tx: Transaction, draft: Message, contact_id: UUID) -> Message
     except NotFoundError:
         replied = None
     # What one customer wrote is not for another to read in a quote.
-    if replied is None or (replied.channel_id, replied.contact_id) != (
-        draft.channel_id,
-        contact_id,
-    ):
+    if replied is None or not _stands_with(replied, draft, contact_id, recipient):
         raise InvalidError.field(
             "reply_to_id", "unknown_message", "There is no such message in this conversation."
         )
     return replied
+
+
+def _stands_with(
+    replied: Message, draft: Message, contact_id: UUID, recipient: Recipient | None
+) -> bool:
+    if recipient is not None and recipient.is_group:
+        return replied.conversation_id == recipient.conversation_id
+    return (replied.channel_id, replied.contact_id) == (draft.channel_id, contact_id)

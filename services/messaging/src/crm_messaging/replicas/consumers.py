@@ -103,7 +103,7 @@ async def on_channel_changed(
     tx: Transaction,
     events: Sequence[Event[ChannelCreated] | Event[ChannelUpdated] | Event[ChannelStatusChanged]],
 ) -> None:
-    """Copy a channel's name, timeout and status."""
+    """Copy of a channel what sending and sessions go by."""
     for event in events:
         channel = event.data.channel
         copy = ChannelRef(
@@ -112,6 +112,7 @@ async def on_channel_changed(
             name=channel.name,
             session_timeout_seconds=channel.session_timeout_seconds,
             status=channel.status,
+            allow_groups=channel.allow_groups,
             deleted=False,
             seq=event.body.aggregate_seq,
         )

@@ -22,19 +22,22 @@ CROSS JOIN LATERAL (SELECT * FROM contact_refs
 """
 _FOR_TALKING = _HOLD.format(lock="KEY SHARE")
 _FOR_MERGING = _HOLD.format(lock="UPDATE")
-_ENDS = """
-SELECT k.tenant_id, k.contact_id, ends.id FROM unnest($1::text[], $2::uuid[])
-    AS k(tenant_id, contact_id)
-CROSS JOIN LATERAL (
+_END_OF = """(
     WITH RECURSIVE way(id, place) AS (
-        SELECT k.contact_id, 0
+        SELECT {0}.contact_id, 0
         UNION ALL SELECT c.merged_into, way.place + 1 FROM way CROSS JOIN LATERAL (
             SELECT merged_into FROM contact_refs
-            WHERE tenant_id = k.tenant_id AND contact_id = way.id LIMIT 1) AS c
+            WHERE tenant_id = {0}.tenant_id AND contact_id = way.id LIMIT 1) AS c
         WHERE c.merged_into IS NOT NULL)
-    SELECT id FROM way ORDER BY place DESC LIMIT 1) AS ends
+    SELECT id FROM way ORDER BY place DESC LIMIT 1)"""
+_ENDS = f"""
+SELECT k.tenant_id, k.contact_id, ends.id FROM unnest($1::text[], $2::uuid[])
+    AS k(tenant_id, contact_id)
+CROSS JOIN LATERAL {_END_OF.format("k")} AS ends
 WHERE ends.id <> k.contact_id
-"""
+"""  # noqa: S608 - our own text
+AUTHOR = f"CASE WHEN s.conversation_id IS NULL THEN s.contact_id ELSE {_END_OF.format('m')} END"
+"""Whose a message `m` of a session `s` is by now: its session's, but in a group its author's."""
 _EVERYBODY = """
 WITH RECURSIVE merged(id) AS (
     SELECT $2::uuid

@@ -78,6 +78,7 @@ class ChannelRef(Base, table=True):
     name: str = Field(max_length=255)
     session_timeout_seconds: int
     status: str | None = Field(default=None, max_length=50)
+    allow_groups: bool | None = None
     deleted: bool = Field(default=False, sa_column_kwargs=_FALSE)
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=_FIRST)
 

@@ -81,12 +81,13 @@ async def known_contact(tx: Transaction, contact_id: UUID) -> ContactRef:
 class KnownChannel:
     """A channel to write through and the timeout, in seconds, of its conversations.
 
-    `online`: messages go out now, as far as is known.
+    `online`: messages go out now, as far as is known. `allow_groups`: unless told otherwise.
     """
 
     summary: ChannelSummary
     session_timeout_seconds: int
     online: bool
+    allow_groups: bool
 
 
 async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
@@ -103,6 +104,7 @@ async def get_channel(tx: Transaction, channel_id: UUID) -> KnownChannel:
         ChannelSummary(id=row.channel_id, name=row.name),
         row.session_timeout_seconds,
         row.status in (None, "connected"),
+        row.allow_groups is not False,
     )
 
 

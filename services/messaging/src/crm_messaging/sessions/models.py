@@ -13,7 +13,11 @@ from crm_messaging.tables import Base
 
 
 class Session(Base, table=True):
-    """A conversation of one contact on one channel; at most one of them is active."""
+    """An interval of a conversation; at most one of a contact on a channel is active.
+
+    A group's has the group as its contact, by the rule of identity, and its `conversation_id`; a
+    person's conversation follows from contact and channel, and changes when people are merged.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -71,6 +75,7 @@ class Session(Base, table=True):
     tenant_id: str = columns.tenant_id()
     contact_id: UUID
     channel_id: UUID
+    conversation_id: UUID | None = None
     project_id: str = Field(max_length=255)
     status: str = Field(max_length=50)
     assigned_agent_id: UUID | None = None

@@ -22,22 +22,23 @@ HISTORY = "history"
 """What opened and ended what was said before we listened: no session that anybody worked on."""
 
 _OPEN = """
-INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, status, chat_id,
-    opened_by, timeout_seconds, total_messages, first_inbound_at, first_outbound_at, waiting_since,
-    started_at, last_interaction_at)
-SELECT o.id, o.tenant_id, o.tenant_id, o.channel_id, o.contact_id, 'active', o.chat_id,
-    o.opened_by, o.timeout_seconds, o.messages, o.inbound_at, o.outbound_at, o.waiting_since,
-    now(), now()
+INSERT INTO sessions (id, tenant_id, project_id, channel_id, contact_id, conversation_id, status,
+    chat_id, opened_by, timeout_seconds, total_messages, first_inbound_at, first_outbound_at,
+    waiting_since, started_at, last_interaction_at)
+SELECT o.id, o.tenant_id, o.tenant_id, o.channel_id, o.contact_id, o.conversation_id, 'active',
+    o.chat_id, o.opened_by, o.timeout_seconds, o.messages, o.inbound_at, o.outbound_at,
+    o.waiting_since, now(), now()
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[],
-    $8::int[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+    $8::int[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::uuid[])
     AS o(id, tenant_id, channel_id, contact_id, chat_id, opened_by, timeout_seconds, messages,
-        inbound_at, outbound_at, waiting_since)
+        inbound_at, outbound_at, waiting_since, conversation_id)
 ORDER BY o.channel_id, o.contact_id
 ON CONFLICT (tenant_id, channel_id, contact_id) WHERE status = 'active' DO UPDATE SET
     total_messages = sessions.total_messages + excluded.total_messages,
     last_interaction_at = greatest(sessions.last_interaction_at, clock_timestamp()),
     timeout_seconds = excluded.timeout_seconds,
     chat_id = coalesce(excluded.chat_id, sessions.chat_id),
+    conversation_id = coalesce(sessions.conversation_id, excluded.conversation_id),
     first_inbound_at = coalesce(sessions.first_inbound_at, excluded.first_inbound_at),
     first_outbound_at = coalesce(sessions.first_outbound_at, excluded.first_outbound_at),
     waiting_since = CASE WHEN excluded.first_outbound_at IS NULL
@@ -79,7 +80,10 @@ RETURNING s.id, s.tenant_id, s.total_messages, s.last_interaction_at, s.timeout_
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Messages about to join the active session of a contact, or to open one."""
+    """Messages about to join the active session of a contact, or to open one.
+
+    `conversation_id` is a group's.
+    """
 
     tenant_id: str
     channel_id: UUID
@@ -89,6 +93,7 @@ class Opening:
     timeout_seconds: int
     messages: int
     talk: Talk
+    conversation_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ async def join(tx: Transaction, openings: Sequence[Opening]) -> dict[SessionKey,
         [o.talk.first_inbound_at for o in openings],
         [o.talk.first_outbound_at for o in openings],
         [o.talk.waiting_since for o in openings],
+        [o.conversation_id for o in openings],
     )
     opened = set(ids)
     return {

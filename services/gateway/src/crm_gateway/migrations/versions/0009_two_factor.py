@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from service_kit.ddl import protect
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 
 def _of_user() -> tuple[sa.Column[object], sa.Column[object]]:
