@@ -31,14 +31,7 @@ from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
-from shared_events.services import (
-    CHANNELS,
-    CONTACTS,
-    GATEWAY,
-    MESSAGING,
-    WEBHOOKS,
-    ServiceName,
-)
+from shared_events.services import CHANNELS, CONTACTS, GATEWAY, MESSAGING, WEBHOOKS, ServiceName
 
 DELIVERY_LIMIT = 20
 """Redeliveries before the broker itself dead-letters. Each restart of a consumer costs one."""
@@ -51,7 +44,6 @@ MESSAGE_TTL_MS = 86_400_000
 
 PARTITIONS = 4
 """Of each queue that is split, unless a setting says otherwise."""
-
 
 EQUAL_SHARE = "1"
 """The key a partition is bound by: to a consistent-hash exchange it is the weight of its share."""
@@ -252,12 +244,9 @@ MESSAGING_REPLICAS = EventQueue(
     service=MESSAGING,
     ordered_by=_AGGREGATE,
 )
+_SETTINGS = _keys(company.SettingsUpdated)
 CONTACTS_SETTINGS = EventQueue(
-    "contacts.settings",
-    DOMAIN_EVENTS,
-    _keys(company.SettingsUpdated),
-    service=CONTACTS,
-    ordered_by=_AGGREGATE,
+    "contacts.settings", DOMAIN_EVENTS, _SETTINGS, service=CONTACTS, ordered_by=_AGGREGATE
 )
 MESSAGING_WORKFLOWS = EventQueue(
     "messaging.workflows",
@@ -307,8 +296,8 @@ QUEUES = (
     *(MESSAGING_CHANNEL_EVENTS, MESSAGING_HISTORY, MESSAGING_REPLICAS, MESSAGING_WORKFLOWS),
     *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
     *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL, CONTACTS_SUBJECT_EXPORTS),
-    *(CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES),
-    CONTACTS_SETTINGS,
+    *(CONTACTS_SETTINGS, CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES),
+    GATEWAY_ERASURES,
 )
 
 
