@@ -15,7 +15,7 @@ from crm_fakes.waha.messages import Engine
 Json = dict[str, Any]
 Value = TypeVar("Value")
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 PASSWORD = "correct horse battery"
 
 
@@ -131,7 +131,7 @@ class Tenant:
         )
         if pair:
             await self.post(f"/channels/{channel.id}/start", expect=200)
-            await waha.sessions[session].reach(10, "SCAN_QR_CODE")
+            await waha.sessions[session].reach(PATIENCE_SECONDS, "SCAN_QR_CODE")
             waha.scan(session)
 
             async def connected() -> bool:
@@ -154,7 +154,9 @@ class Tenant:
         """This tenant's messages, in conversation order."""
         return await self.rows("/messages", **query)
 
-    async def message_count(self, count: int, *, seconds: float = 60, **query: Any) -> list[Json]:
+    async def message_count(
+        self, count: int, *, seconds: float = PATIENCE_SECONDS, **query: Any
+    ) -> list[Json]:
         """Wait until there are exactly `count` messages (more fails at once)."""
 
         async def complete() -> list[Json] | None:

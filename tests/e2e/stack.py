@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -84,7 +85,7 @@ class Platform:
 
     async def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status code and body of `/health`; (0, {}) when the process does not answer."""
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=20) as http:
             try:
                 answer = await http.get(f"{self.url(name)}/health")
             except httpx.TransportError:
@@ -139,9 +140,9 @@ async def running_platform(directory: Path, **environment: str) -> AsyncIterator
 def _free_port_block() -> int:
     """A base whose whole block is free and below the ports the kernel gives to clients."""
     size = PortBlock.size
-    blocks = (
+    bases = range(20_000, 32_000, size)
+    return next(
         base
-        for base in range(20_000, 32_000, size)
+        for base in SystemRandom().sample(bases, len(bases))  # nobody else begins at the same time
         if not any(map(is_taken, range(base, base + size)))
     )
-    return next(blocks)

@@ -62,6 +62,6 @@ class TestChangedMessages:
             ("edit", f"{bare} Entregamos sim!"),
             ("revoke", bare),
         ]
+        await receiver.wait_for(of_type("message.revoked"))
         gone = await tenant.get(path)
         assert (gone["content"], gone["revoked_at"] is None) == ("Entregamos sim!", False)
-        await receiver.wait_for(of_type("message.revoked"))

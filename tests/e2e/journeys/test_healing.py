@@ -122,7 +122,7 @@ class TestBrokerEmptied:
             platform.forget("rabbitmq")
             writing = asyncio.create_task(traffic.write(60, per_second=10))
             await platform.crm_dev("start", "rabbitmq")
-            await eventually(lambda: _all_answer(tenant), "every service answers", seconds=30)
+            await eventually(lambda: _all_answer(tenant), "every service answers")
             await writing
         await platform.healthy()
 

@@ -30,9 +30,7 @@ class TestFirstMessage:
         assert data["session"]["status"] == "active"
         assert data["channel"] == {"id": channel.id, "name": channel.name}
 
-        contact = await eventually(
-            lambda: _found(tenant, data["contact"]["id"]), "contact", seconds=5
-        )
+        contact = await eventually(lambda: _found(tenant, data["contact"]["id"]), "contact")
         assert contact["name"] == "Maria"
         assert {"kind": "phone", "value": "5511988880001"} in contact["identities"]
         session = await tenant.get(f"/sessions/{data['session']['id']}")
@@ -43,7 +41,11 @@ class TestFirstMessage:
             await receiver.wait_for(of_type(event))
 
         # What channels tell and what messaging tells is logged apart, in whatever order.
-        journey = await tenant.journey(message["id"], "ingress", "delivery")
+        journey = await tenant.journey(
+            message["id"],
+            *("said", "ingress", "channel.message_received"),
+            *("stored", "message.received", "delivery"),
+        )
         assert {(hop["service"], hop["what"]) for hop in journey["hops"]} == {
             ("whatsapp", "said"),
             ("gateway", "ingress"),

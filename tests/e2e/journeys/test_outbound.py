@@ -7,7 +7,7 @@ from uuid import uuid4
 from crm_fakes.receiver import WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 
-from e2e.crm import Channel, Tenant, eventually, of_type
+from e2e.crm import PATIENCE_SECONDS, Channel, Tenant, eventually, of_type
 
 PHONE = "5511966660001"
 
@@ -164,5 +164,5 @@ class TestReceiptBeforeItsMessage:
             {"contact_id": contact_id, "channel_id": channel.id, "content": "Depressa"},
         )
         await status_reached(tenant, queued["id"], "delivered")
-        await asyncio.wait_for(waha.settled(), 10)
+        await asyncio.wait_for(waha.settled(), PATIENCE_SECONDS)
         assert len(await tenant.messages(direction="outbound")) == 1
