@@ -108,3 +108,10 @@ async def test_shows_what_was_said(browser: Browser, double: Double) -> None:
     assert "João" in texts[10] and "5511" in texts[10]
     assert attribute(page, "#read-9 input", "value") == "9"
     assert page.select_one("#list [aria-current=page]") is not None
+
+
+async def test_a_page_does_not_begin_before_all_that_makes_it_live(browser: Browser) -> None:
+    """htmx begins at once when it is deferred, with the extensions that have come by then."""
+    page = await browser.read("/")
+    names = [str(s["src"]).partition("-")[0] for s in page.select("head script:not([defer])")]
+    assert names == ["/static/htmx", "/static/hx"]

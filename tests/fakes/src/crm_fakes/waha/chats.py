@@ -28,19 +28,25 @@ def said(session: WahaSession, chat: str) -> list[Message]:
 
 def newest(session: WahaSession) -> Iterator[tuple[Message, Person]]:
     """The last message of each chat and who wrote there last, the newest chat first."""
-    chats: dict[str, Message] = {}
+    last: dict[str, Message] = {}
+    wrote: dict[str, Message] = {}
     for message in session.messages.values():
-        chats.pop(message.chat, None)
-        chats[message.chat] = message
-    for chat, message in reversed(chats.items()):
-        yield message, writer(session, chat)
+        last.pop(message.chat, None)
+        last[message.chat] = message
+        if not message.from_me:
+            wrote[message.chat] = message
+    for chat, message in reversed(last.items()):
+        yield message, _person(chat, wrote.get(chat))
 
 
 def writer(session: WahaSession, chat: str) -> Person:
     """Who wrote last in a chat; of one in which only the company did, whose it is."""
     wrote = (m for m in reversed(said(session, chat)) if not m.from_me)
-    last = next(wrote, None)
+    return _person(chat, next(wrote, None))
+
+
+def _person(chat: str, wrote: Message | None) -> Person:
     digits = chat.partition("@")[0] if chat.endswith("@c.us") else ""
-    if last is None:
+    if wrote is None:
         return Person(digits, "", chat)
-    return Person(last.phone or digits, last.push_name or "", chat)
+    return Person(wrote.phone or digits, wrote.push_name or "", chat)

@@ -5,6 +5,7 @@ second. Like `/_control` it wants no key.
 """
 
 from importlib.resources import files
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TICKS = {-1: "✗ failed", 0: "…", 1: "✓ sent", 2: "✓✓ delivered", 3: "✓✓ read", 4: "✓✓ played"}
 EMOJI = ("👍", "❤️", "😂", "🙏")
 _MOST_TEXT = 65_536
+_MOST_SHOWN = 200
 
 
 def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
@@ -67,9 +69,9 @@ class Page:
             waha=self.waha,
             session=session,
             sessions=sorted(self.waha.sessions.values(), key=lambda s: s is not session),
-            chats=list(chats.newest(session)) if session else [],
+            chats=list(islice(chats.newest(session), _MOST_SHOWN)) if session else [],
             person=person,
-            said=chats.said(session, person.chat) if session and person.chat else [],
+            said=chats.said(session, person.chat)[-_MOST_SHOWN:] if session and person.chat else [],
             ticks=TICKS,
             emoji=EMOJI,
             link=_link,
