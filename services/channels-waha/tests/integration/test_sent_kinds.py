@@ -100,7 +100,7 @@ async def test_into_a_group_goes_to_the_groups_chat_once(
     companies = (company, other_company)
     for each, session in zip(companies, ("loja", "outra"), strict=True):
         await each.connect(engine, session=session)
-    asked = {"metadata": {"mentions": ["5511977770002@c.us"]}, "to": GROUP}
+    asked: dict[str, Any] = {"metadata": {"mentions": ["5511977770002@c.us"]}, "to": GROUP}
     ids = [await each.write("oi @5511977770002", **asked) for each in companies]
     rows = [await e.until_state(id_, "sent") for e, id_ in zip(companies, ids, strict=True)]
     await waha.settled()
