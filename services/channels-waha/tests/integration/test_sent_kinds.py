@@ -8,6 +8,7 @@ from crm_fakes.waha.messages import Engine, Message
 from crm_testing.scenes.channels import CUSTOMER, Shop
 from shared_events.messaging.message import ContentType
 
+GROUP = "120363000000000001@g.us"
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
 PLACE: dict[str, Any] = {"location": {"latitude": -22.9, "longitude": -47.06, "name": "Praça"}}
 CARD: dict[str, Any] = {
@@ -89,6 +90,25 @@ async def test_what_was_sent_unseen_is_found_and_never_sent_again(
     rows = await write_all(company)
     assert {row["external_id"] for row in rows} == set(waha.sent)
     assert [m.times for m in waha.sent.values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_into_a_group_goes_to_the_groups_chat_once(
+    company: Shop, other_company: Shop, waha: WahaSimulator, engine: Engine
+) -> None:
+    """Two companies are in one group; each echo is its own company's, by whatever id."""
+    companies = (company, other_company)
+    for each, session in zip(companies, ("loja", "outra"), strict=True):
+        await each.connect(engine, session=session)
+    asked: dict[str, Any] = {"metadata": {"mentions": ["5511977770002@c.us"]}, "to": GROUP}
+    ids = [await each.write("oi @5511977770002", **asked) for each in companies]
+    rows = [await e.until_state(id_, "sent") for e, id_ in zip(companies, ids, strict=True)]
+    await waha.settled()
+    assert [(m.chat, m.times) for m in waha.sent.values()] == [(GROUP, 1), (GROUP, 1)]
+    assert {m.bare_id for m in waha.sent.values()} == {row["external_id"] for row in rows}
+    for each in companies:
+        assert await each.told("channel.message_received") == []
+        assert len(await each.told("channel.message_sent")) == 1
 
 
 async def test_mentions_go_with_the_text_and_what_waha_cannot_send_says_so(

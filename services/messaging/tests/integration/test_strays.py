@@ -38,7 +38,7 @@ from shared_events.messaging.message import SendMessage
 from shared_events.requests import Principal
 
 ANA, RUI, SA, LID = "5511988880001", "5511988880002", "5511988880003", "1" * 49
-GROUP = f"{'9' * 115}@g.us"
+GROUP = f"{'9' * 49}@g.us"
 _AS_BEFORE = """
 UPDATE messages m SET conversation_id = NULL, placed_at = now(), seq = (
     SELECT total_messages FROM sessions WHERE id = m.session_id) - (
@@ -206,8 +206,9 @@ class TestJoining:
             assert [rui[n] for n in counts] == [4, 3, 1]
             assert [sa[n] for n in counts] == [3, 0, 3]
             assert [group[n] for n in counts] == [3, 0, 3]
-            assert (group["session_id"], group["contact_id"], group["status"]) == (None, None, None)
             people = [row for row in await company.sessions() if row["status"] == "active"]
+            (its_own,) = [row["id"] for row in people if row["conversation_id"] == group["id"]]
+            assert (group["session_id"], group["contact_id"]) == (its_own, None)
             active = {row["contact_id"]: row["id"] for row in people}
             for row in (ana, rui, sa):
                 assert (row["session_id"], row["status"]) == (active[row["contact_id"]], "active")
