@@ -64,7 +64,7 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	@$(MAKE) lock
 lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
-bench: bootstrap ## Measure throughput and latency on this machine
+bench: bootstrap ## Measure throughput and latency on this machine: [CONTACTS=100000]
 	@$(BIN)/python -m bench
 soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak

@@ -112,7 +112,9 @@ async def prove(tx: Transaction, owned: Mapping[TenantIdentity, Owned]) -> None:
 
 def _rows(owned: Mapping[TenantIdentity, Owned]) -> list[ContactIdentity]:
     return [
-        ContactIdentity(
+        # The constructor of a SQLModel table takes ten times as long.
+        ContactIdentity.model_construct(
+            {"tenant_id", "kind", "canonical", "value", "contact_id", "proved"},
             tenant_id=tenant_id,
             kind=kind,
             canonical=canonical,
