@@ -112,7 +112,9 @@ async def test_what_a_role_forbids_is_neither_shown_nor_reachable(company: Compa
     here = f"/conversations/{await company.written_by(MARIA, 'Maria', 'Oi')}"
     admin = await company.desk()
     sections = admin.get_by_role("navigation", name="Sections").get_by_role("link")
-    await expect(sections).to_have_text(["Inbox", "Numbers", "Webhooks"])
+    await expect(sections).to_have_text(
+        ["Inbox", "Board", "Numbers", "Webhooks", "Reports", "Settings"]
+    )
     desk = await company.desk(await company.agent("Caio"))
     sections = desk.get_by_role("navigation", name="Sections").get_by_role("link")
     await expect(sections.filter(has_text="Inbox")).to_be_visible()
