@@ -77,10 +77,9 @@ async def send(
         crm.get(f"/conversations/{conversation_id}"),
         *(crm.get(f"/media/{each}") for each in media_id or ()),
     )
-    to: Json = {
-        "contact_id": (conversation["contact"] or {}).get("id"),
-        "channel_id": conversation["channel_id"],
-    }
+    contact = conversation["contact"]
+    whom = {"contact_id": contact["id"]} if contact else {"conversation_id": str(conversation_id)}
+    to: Json = {**whom, "channel_id": conversation["channel_id"]}
     if send_at:
         to["send_at"] = said.moment(send_at)
     for number, message in enumerate(_messages(content, files)):

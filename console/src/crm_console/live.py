@@ -2,8 +2,9 @@
 
 A page is told what has changed and asks for it anew, in the words and with the rights of who looks;
 no event's content goes through here. Names of changes are `inbox`, `conversation-<id>` (what was
-said), `session-<contact>` (who has it, and whether it goes on), `contact-<id>`, `board-<pipeline>`
-and `channels`; `fresh` means that anything may have changed.
+said), `session-<contact>`, or `session-<conversation>` of a group (who has it, and whether it goes
+on), `contact-<id>`, `board-<pipeline>` and `channels`; `fresh` means that anything may have
+changed.
 """
 
 import asyncio
@@ -144,7 +145,7 @@ def touched(event: Json) -> set[str]:
             of = inner.get("conversation_id") or data.get("conversation_id")
             names = {f"conversation-{of}", "inbox"}
         case "session":
-            names = {f"session-{inner['contact_id']}", "inbox"}
+            names = {f"session-{inner.get('conversation_id') or inner['contact_id']}", "inbox"}
         case "channel":
             names = {"channels"}
         case "note":

@@ -32,7 +32,7 @@ async def cancel(
 async def _list(crm: Caller, said: Words, conversation_id: UUID) -> Response:
     conversation = await crm.get(f"/conversations/{conversation_id}")
     contact, waiting = conversation["contact"], Listed([], has_more=False)
-    if contact:  # to a group nothing is sent
+    if contact:  # into a group nothing is sent later
         waiting = await crm.listed(
             "/messages/scheduled",
             contact_id=contact["id"],

@@ -44,12 +44,21 @@ async def test_an_event_names_what_it_changed(
         assert "a\u2028b".encode() not in page.body
 
         double.tell("session.assigned", "8", session={"contact_id": "p2"}, contact={"id": "p2"})
+        of_group = {"contact_id": "p9", "conversation_id": "c9"}
+        double.tell("session.assigned", "8a", session=of_group, contact={"id": "p9"})
         double.tell("conversation.read", "9", conversation_id="c3", contact_id=None)
         double.tell("contact.updated", "10", contact={"id": "p5"})
         double.tell("note.added", "11", note={"contact_id": "p4"})
         await page.until(lambda: b"id: 11\n" in page.body)
         names = page.body.rpartition(b"id: 7\n")[2]
-        for changed in (b"session-p2", b"conversation-c3", b"contact-p4", b"contact-p5", b"inbox"):
+        for changed in (
+            b"session-p2",
+            b"session-c9",
+            b"conversation-c3",
+            b"contact-p4",
+            b"contact-p5",
+            b"inbox",
+        ):
             assert b"event: %b\n" % changed in names
         assert names.count(b"event: inbox\n") == 1  # of two at once
     await eventually(lambda: asyncio.sleep(0, not double.streams))

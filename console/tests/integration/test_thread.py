@@ -60,12 +60,21 @@ async def test_what_the_gateway_refuses_is_said_beside_the_page(
     assert theirs.status_code == 404
 
 
-async def test_who_may_not_write_and_what_cannot_be_written_to(
-    browser: Browser, double: Double
-) -> None:
+async def test_a_group_is_answered_as_a_group(browser: Browser, double: Double) -> None:
     group = double.converse(contact=None, is_group=True, subject="Família <3")
-    page = await browser.read(f"/conversations/{group['id']}")
-    assert "Família <3" in page.get_text() and "Groups cannot" in page.get_text()
+    path = f"/conversations/{group['id']}"
+    page = await browser.read(path)
+    assert "Família <3" in page.get_text()
+    assert f"session-{group['id']} from:body" in attribute(page, "#head", "hx-trigger")
+    assert page.select("[name=send_at]") == [] == page.select("#panel")  # only people have those
+    form = {"content": "Oi, gente", "key": attribute(page, "[name=key]", "value")}
+    assert (await browser.post(f"{path}/messages", data=form, headers=HTMX)).status_code == 200
+    (sent,) = (asked[2] for asked in double.asked if asked[1] == "messages/send")
+    whom = {"conversation_id": group["id"], "channel_id": group["channel_id"]}
+    assert sent == {**whom, "content": "Oi, gente"}
+
+
+async def test_who_may_not_write(browser: Browser, double: Double) -> None:
     ours = double.converse()
     double.permissions = ("messages.read", "sessions.read")
     page = await browser.read(f"/conversations/{ours['id']}")
