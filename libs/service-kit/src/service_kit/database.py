@@ -26,8 +26,6 @@ from service_kit.cause import Cause
 from service_kit.outbox import Outbox
 
 DIALECT = cast(type[Dialect], PGDialect_asyncpg)()
-# As in SQL that is text: the search path says where tables are, and a query may stand for one.
-DIALECT.identifier_preparer.schema_for_object = lambda _: ""
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,255}")

@@ -14,7 +14,7 @@ import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 from shared_events.requests import Item, ListQuery, Page
-from sqlalchemy import Column, Label, tuple_
+from sqlalchemy import ColumnElement, tuple_
 
 from service_kit.database import Transaction
 from service_kit.errors import MalformedError
@@ -31,9 +31,9 @@ class Order:
     def __init__(
         self,
         name: str,
-        keys: Sequence[tuple[Column[Any] | Label[Any], Any]],
+        keys: Sequence[tuple[ColumnElement[Any], Any]],
         *,
-        tenant: Column[str],
+        tenant: ColumnElement[str],
         descending: bool = False,
     ) -> None:
         self.name = name

@@ -172,7 +172,7 @@ class TestFilledDatabase:
         admin = await asyncpg.connect(
             made.admin_url, server_settings={"search_path": "contacts, extensions"}
         )
-        await admin.execute("UPDATE contacts.alembic_version SET version_num = '0017'")
+        await admin.execute("UPDATE contacts.alembic_version SET version_num = '0019'")
         for company in ("ours", "theirs"):
             await admin.executemany(_SILENT, [(uuid4(), company, f"João {company}")])
         await admin.close()

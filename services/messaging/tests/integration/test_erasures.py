@@ -197,7 +197,8 @@ class TestErasure:
 
         theirs = {m["content"] for m in await other.messages()}
         assert f"{MARK} 2" in theirs
-        assert len(await other.rows("SELECT 1 FROM identity_refs")) == 3
+        # Both people of the chats, one by two names, and the group.
+        assert len(await other.rows("SELECT 1 FROM identity_refs")) == 4
 
     async def test_leaves_messages_of_who_comes_after_where_batches_are_of_many_companies(
         self, scene: Scene

@@ -1,5 +1,6 @@
 """Finding contacts: filters, search, order and pages (`GET /contacts` of the REST API)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -13,15 +14,18 @@ from shared_events.contacts.contact import ContactSort, ListContacts
 from shared_events.requests import Page
 from sqlalchemy import (
     BindParameter,
-    Column,
     ColumnClause,
+    ColumnElement,
+    FromClause,
     Label,
     Select,
     Text,
+    column,
     func,
     literal,
     literal_column,
     select,
+    table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -29,33 +33,40 @@ from crm_contacts.contacts import repository
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import tag_key
 
-_C = repository.CONTACTS.table.c
-# Whoever never wrote is sorted before everybody who did.
-_WROTE = func.coalesce(_C.last_interaction_at, datetime(1970, 1, 1, tzinfo=UTC)).label("wrote_at")
-
-_KEYS: dict[str, tuple[Column[Any] | Label[Any], Any]] = {
-    "created_at": (_C.created_at, AwareDatetime),
-    "name": (_C.sort_name, str),
-    "last_interaction_at": (_WROTE, AwareDatetime),
-}
-_ORDERS = {
-    sort: Order(
-        sort,
-        [_KEYS[sort.removeprefix("-")], (_C.id, UUID)],
-        tenant=_C.tenant_id,
-        descending=sort.startswith("-"),
-    )
-    for sort in get_args(ContactSort)
-}
-NEWEST_FIRST = _ORDERS["-created_at"]
-"""The order of a list that asks for none."""
-
+_TABLE = repository.CONTACTS.table
+_FOUND = table(_TABLE.name, *(column(each.name, each.type) for each in _TABLE.c))
+"""The table by its bare name: a query that stands before another by it stands for the table."""
 
 LOOKS = 50
 """Contacts of the list to look through for each that is asked for, before an index is."""
 
-_TABLE = repository.CONTACTS.table.name
-"""What stands before a query by this name stands for the table in it."""
+
+def _wrote(contacts: FromClause) -> Label[datetime]:
+    """Whoever never wrote is sorted before everybody who did."""
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    return func.coalesce(contacts.c.last_interaction_at, never).label("wrote_at")
+
+
+def _orders(contacts: FromClause) -> dict[str, Order]:
+    keys: dict[str, tuple[ColumnElement[Any], Any]] = {
+        "created_at": (contacts.c.created_at, AwareDatetime),
+        "name": (contacts.c.sort_name, str),
+        "last_interaction_at": (_wrote(contacts), AwareDatetime),
+    }
+    return {
+        sort: Order(
+            sort,
+            [keys[sort.removeprefix("-")], (contacts.c.id, UUID)],
+            tenant=contacts.c.tenant_id,
+            descending=sort.startswith("-"),
+        )
+        for sort in get_args(ContactSort)
+    }
+
+
+_ORDERS, _FOUND_ORDERS = _orders(_TABLE), _orders(_FOUND)
+NEWEST_FIRST = _ORDERS["-created_at"]
+"""The order of a list that asks for none."""
 
 
 async def list_contacts(tx: Transaction, request: ListContacts) -> Page[contract.Contact]:
@@ -74,40 +85,48 @@ async def _found(tx: Transaction, request: ListContacts) -> tuple[list[Contact],
     So the list itself is walked a little first: of a common word that has a page full. Else there
     are few, and the search's own index has them all (docs/adr/0025).
     """
-    order = _ORDERS[request.sort]
-    listed = _filtered(tx, request).add_columns(_WROTE)
+    listed = _filtered(_TABLE, request)
     if request.search is None and not request.tags:
-        return await order.found(tx, listed, request, repository.CONTACTS)
+        return await _page(tx, _ORDERS, listed.add_columns(_wrote(_TABLE)), request)
     words = patterns(request.search) if request.search is not None else []
     if request.search is not None and not words:
         return [], None
     keys = [tag_key(tag) for tag in request.tags]
     looks: ColumnClause[int] = literal_column(str(LOOKS * (request.limit + 1)))
-    first = order.behind(tx, _filtered(tx, request), request).limit(looks)
-    matching = [_C.search_text.like(word, escape="\\") for word in words]
+    first = _ORDERS[request.sort].behind(tx, listed, request).limit(looks)
+    matching = [_FOUND.c.search_text.like(word, escape="\\") for word in words]
     if keys:
-        matching.append(_C.tag_keys.overlap(keys))
-    walked = select(Contact, _WROTE).where(*matching).add_cte(first.cte(_TABLE))
-    found, next_cursor = await order.found(tx, walked, request, repository.CONTACTS)
+        matching.append(_FOUND.c.tag_keys.overlap(keys))
+    walked = select(_FOUND, _wrote(_FOUND)).where(*matching).add_cte(first.cte(_FOUND.name))
+    found, next_cursor = await _page(tx, _FOUND_ORDERS, walked, request)
     if next_cursor is None:
-        by_index = func.contacts_found(_texts(words), _texts(keys))
-        indexed = listed.add_cte(select(literal_column("*")).select_from(by_index).cte(_TABLE))
-        found, next_cursor = await order.found(tx, indexed, request, repository.CONTACTS)
+        by_index: Select[Any] = select(literal_column("*")).select_from(
+            func.contacts_found(_texts(words), _texts(keys))
+        )
+        indexed = _filtered(_FOUND, request).add_columns(_wrote(_FOUND))
+        indexed = indexed.add_cte(by_index.cte(_FOUND.name))
+        found, next_cursor = await _page(tx, _FOUND_ORDERS, indexed, request)
     return found, next_cursor
+
+
+async def _page(
+    tx: Transaction, orders: Mapping[str, Order], query: Select[Any], request: ListContacts
+) -> tuple[list[Contact], str | None]:
+    return await orders[request.sort].found(tx, query, request, repository.CONTACTS)
 
 
 def _texts(texts: list[str]) -> BindParameter[list[str] | None]:
     return literal(texts or None, ARRAY(Text))
 
 
-def _filtered(tx: Transaction, request: ListContacts) -> Select[Any]:
-    statement = select(Contact).where(_C.tenant_id == tx.tenant_id, _C.deleted_at.is_(None))
+def _filtered(contacts: FromClause, request: ListContacts) -> Select[Any]:
+    statement = select(contacts).where(contacts.c.deleted_at.is_(None))
     if request.pipeline_id is not None:
-        statement = statement.where(_C.pipeline_id == request.pipeline_id)
+        statement = statement.where(contacts.c.pipeline_id == request.pipeline_id)
     if request.pipeline_status_id is not None:
-        statement = statement.where(_C.pipeline_status_id == request.pipeline_status_id)
+        statement = statement.where(contacts.c.pipeline_status_id == request.pipeline_status_id)
     if request.created_at_gte is not None:
-        statement = statement.where(_C.created_at >= request.created_at_gte)
+        statement = statement.where(contacts.c.created_at >= request.created_at_gte)
     if request.created_at_lt is not None:
-        statement = statement.where(_C.created_at < request.created_at_lt)
+        statement = statement.where(contacts.c.created_at < request.created_at_lt)
     return statement
