@@ -19,6 +19,10 @@ PATIENCE_SECONDS = 60.0
 PASSWORD = "correct horse battery"
 
 
+class BusyError(AssertionError):
+    """The platform did not answer in time, or a service of it is away: 503 or 504."""
+
+
 async def eventually(
     look: Callable[[], Awaitable[Value | None]],
     what: str,
@@ -82,7 +86,10 @@ class Tenant:
     async def request(self, method: str, path: str, expect: int, **options: Any) -> Any:
         """One call that must answer `expect`; returns the decoded body, if there is one."""
         answer = await self.http.request(method, path, **options)
-        assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
+        said = f"{method} {path}: {answer.status_code} {answer.text}"
+        if answer.status_code in {503, 504} - {expect}:
+            raise BusyError(said)
+        assert answer.status_code == expect, said
         return answer.json() if answer.content else None
 
     async def get(self, path: str, expect: int = 200, **query: Any) -> Any:
@@ -160,7 +167,10 @@ class Tenant:
         """Wait until there are exactly `count` messages (more fails at once)."""
 
         async def complete() -> list[Json] | None:
-            found = await self.messages(**query)
+            try:
+                found = await self.messages(**query)
+            except BusyError:  # it is asked once more, as any client would
+                return None
             assert len(found) <= count, f"{len(found)} messages instead of {count}"
             return found if len(found) == count else None
 
