@@ -52,7 +52,7 @@ class Agents:
         self, request: CreateAgent, call: OwnCall
     ) -> OwnHandler[CreateAgent, NewAgent]:
         """Add a person; an e-mail that has an account is a conflict."""
-        _check_may_give(call, request.role)
+        check_may_act_on(call, request.role)
         given = request.password
         hashed = None if given is None else await self._passwords.hash(given.get_secret_value())
 
@@ -87,7 +87,7 @@ class Agents:
         PreconditionFailedError.check(call.expected_version, agent.version)
         wanted = request.model_dump(exclude={"agent_id"}, exclude_none=True)
         changed = agent.model_copy(update=wanted)
-        _check_may_give(call, agent.role, changed.role)
+        check_may_act_on(call, agent.role, changed.role)
         if changed == agent:
             return agent
         stays_admin = changed.role == "admin" and changed.active
@@ -112,7 +112,7 @@ class Agents:
         if agent is None:
             raise NotFoundError("agent")
         PreconditionFailedError.check(call.expected_version, agent.version)
-        _check_may_give(call, agent.role)
+        check_may_act_on(call, agent.role)
         if not agent.active:
             raise ConflictError("agent_inactive", "The person is deactivated.")
         invitation = Invitation()
@@ -136,7 +136,7 @@ class Agents:
         return await repository.page(tx, request)
 
 
-def _check_may_give(call: OwnCall, *roles: Role) -> None:
+def check_may_act_on(call: OwnCall, *roles: Role) -> None:
     """Who manages agents makes nobody of more power than their own, and unmakes nobody of more."""
     if not covers(call.principal.permissions, permissions_of(roles)):
         raise ForbiddenError("role_exceeds_caller", "That role may do more than you may.")
