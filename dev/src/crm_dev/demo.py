@@ -28,6 +28,7 @@ STEP_SECONDS = 20.0
 SESSION = "loja-exemplo"
 SILENCE_SECONDS = 3
 MARIA = "5511988880001"
+GROUP = "120363025246125486@g.us"
 PASSWORD = "uma senha bem comprida"  # of a company that ends with the demo
 
 
@@ -62,6 +63,7 @@ class Demo:
         with self.line.journey("B", "An agent answers: queued, sent, delivered, read"):
             question, answer = await self._agent_answers()
             await self._minds_change(question, answer)
+            await self._a_group_talks()
         with self.line.journey("C", "Conversations end: by an agent, and by silence"):
             await self._conversations_end()
 
@@ -212,6 +214,36 @@ class Demo:
         if done != ["edit", "revoke"]:
             raise StepMissingError(f"WhatsApp was asked for {done}")
         self.line.row("WhatsApp", "edited and deleted it", "each once")
+
+    async def _a_group_talks(self) -> None:
+        """What Maria says in a group stands apart from her own thread, and is answered there."""
+        asked = "Alguém já comprou nessa loja?"
+        self.line.mark()
+        await self.waha.receive_text(SESSION, MARIA, asked, group=GROUP, push_name="Maria Souza")
+        heard = await self.told(
+            "message.received", "group", lambda d: d["message"]["content"] == asked
+        )
+        inbox = await self.call("GET", f"/conversations?channel_id={self.channel['id']}")
+        (group,) = (one for one in inbox["data"] if one["is_group"])
+        if group["id"] != heard["message"]["conversation_id"]:
+            raise StepMissingError("the group's message stands in another conversation")
+        self.line.row("agent", "GET /conversations", "the group beside its members")
+        said = "Nós entregamos amanhã, viu?"
+        self.line.mark()
+        await self.call(
+            "POST",
+            "/messages/send",
+            {
+                "conversation_id": group["id"],
+                "channel_id": self.channel["id"],
+                "content": said,
+            },
+        )
+        await self.told("message.sent", "group", lambda d: d["message"]["content"] == said)
+        chats = [m.chat for m in self.waha.sent.values() if m.text == said]
+        if chats != [GROUP]:
+            raise StepMissingError(f"WhatsApp received it in {chats}, not in the group")
+        self.line.row("WhatsApp", "received it in the group", "exactly once")
 
     async def _conversations_end(self) -> None:
         await self.waha.receive_text(SESSION, MARIA, "Obrigada!", push_name="Maria Souza")

@@ -187,7 +187,8 @@ class ListMessages(ListQuery[Message], key="messaging.message.list"):
     """Find messages, in the order they were said: oldest first, or newest first (`-sent_at`).
 
     A message's place is decided when it is stored and never changes: WhatsApp's time, where that
-    can be true, else ours. The filters by time go by it too.
+    can be true, else ours. The filters by time go by it too. `search` finds texts with all of its
+    words, each as it begins or by its Portuguese stem, whatever the accents and case.
     """
 
     session_id: UUID | None = None

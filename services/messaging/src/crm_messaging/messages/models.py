@@ -17,8 +17,8 @@ class Message(Base, table=True):
     """One chat message. `sent_at` is WhatsApp's time, `seq` its place in the conversation.
 
     Conversations are listed by `seq`, everything else by `placed_at`: neither ever changes, but
-    while an update rolls. Only the release before reads `said_at`, and the first two indexes and
-    the tenant's with it; what that release stores has no conversation until it is given one
+    while an update rolls. Only the release before conversations reads `said_at`, and the first two
+    indexes with it; what that release stores has no conversation until it is given one
     (`messages/strays`).
     """
 
@@ -33,7 +33,6 @@ class Message(Base, table=True):
             unique=True,
             postgresql_where=text("external_id IS NOT NULL"),
         ),
-        Index("idx_messages_tenant", "tenant_id", "said_at", "seq", "id"),
         Index("idx_messages_conversation", "conversation_id", "seq", unique=True),
         Index(
             "idx_messages_stray",
@@ -46,7 +45,25 @@ class Message(Base, table=True):
                 ("", ()),
                 ("_session", ("session_id",)),
                 ("_contact", ("contact_id",)),
+                ("_channel", ("channel_id",)),
             )
+        ),
+        Index(
+            "idx_messages_placed_failed",
+            *("tenant_id", "placed_at", "seq", "id"),
+            postgresql_where=text("status = 'failed'"),
+        ),
+        Index(
+            "idx_messages_placed_type",
+            *("tenant_id", "content_type", "placed_at", "seq", "id"),
+            postgresql_where=text("content_type <> 'text'"),
+        ),
+        Index(
+            "idx_messages_words",
+            *("tenant_id", text("messaging.words_of(content)")),
+            postgresql_using="gin",
+            postgresql_ops={"tenant_id": "extensions.varchar_ops"},
+            postgresql_where=text("content IS NOT NULL"),
         ),
     )
 
