@@ -16,7 +16,7 @@ from shared_events import services
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "k8s"
-OVERLAYS = ("development", "production")
+OVERLAYS = ("development", "staging", "production")
 SERVICES = tuple(sorted(service.name for service in services.SERVICES))
 
 Document = dict[str, Any]
@@ -105,6 +105,11 @@ def probes(workload: Document) -> Iterator[tuple[str, Document]]:
     for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
         if kind in container(workload):
             yield kind, container(workload)[kind]["httpGet"]
+
+
+def infrastructure() -> Manifests:
+    """The servers beneath, as their operators are asked for them."""
+    return Manifests(list(yaml.safe_load_all(_kustomize(KUBERNETES / "infrastructure"))))
 
 
 @functools.cache

@@ -9,6 +9,8 @@ from ipaddress import ip_address, ip_network
 
 from fastapi.routing import APIRoute
 from service_kit import health
+from shared_events import topology
+from shared_events.services import SERVICES
 
 from deploy.configuration import settings_of
 from deploy.manifests import (
@@ -28,7 +30,10 @@ Rule = Callable[[Manifests], Iterator[str]]
 
 # Made by other parts of a cluster: the certificate issuer makes this one.
 EXTERNAL_SECRETS = {"gateway-tls"}
-MAX_CONNECTIONS = 300  # docker-compose.yml and deploy/k8s/README.md ask PostgreSQL for as many
+# docker-compose.yml, deploy/k8s/README.md and infrastructure ask PostgreSQL for as many.
+MAX_CONNECTIONS = 500
+SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
+NOT_EVENTS = ("queries", "commands", "returns", "retry.30000ms")
 RESERVED_CONNECTIONS = 20  # migrations, backups, people
 FLUSH_SECONDS = 5
 DEDICATED_CONNECTIONS = 4  # a process's listeners, locks and health, beside its pools
@@ -132,6 +137,10 @@ def references_exist(manifests: Manifests) -> Iterator[str]:
         for mount in one["volumeMounts"]:
             if mount["name"] not in {volume["name"] for volume in spec["volumes"]}:
                 yield f"{title(workload)} mounts {mount['name']}"
+    for scaler in manifests.of("TriggerAuthentication"):
+        for wanted_key in scaler["spec"]["secretTargetRef"]:
+            if wanted_key["key"] not in expected_secrets().get(wanted_key["name"], {}):
+                yield f"{title(scaler)} needs {wanted_key['key']} of Secret/{wanted_key['name']}"
     for ingress in manifests.of("Ingress"):
         for tls in ingress["spec"]["tls"]:
             if tls["secretName"] not in secrets:
@@ -197,16 +206,67 @@ def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
             yield f"{title(deployment)} may need {needed} s to stop"
 
 
+def scalers_have_no_rival(manifests: Manifests) -> Iterator[str]:
+    """One scaler at most says how many processes there are; then nobody else does."""
+    for deployment in manifests.of("Deployment"):
+        scalers = [s for s in manifests.of(*SCALERS) if scales(s, deployment)]
+        if len(scalers) > 1:
+            yield f"{title(deployment)} has {len(scalers)} scalers"
+        if scalers and "replicas" in deployment["spec"]:
+            yield f"{title(deployment)} says how many it is, and {title(scalers[0])} too"
+    for scaler in manifests.of(*SCALERS):
+        if not any(scales(scaler, deployment) for deployment in manifests.of("Deployment")):
+            yield f"{title(scaler)} scales nothing"
+        low, high = bounds(scaler)
+        if not 2 <= low <= high:
+            yield f"{title(scaler)} allows {low} to {high} processes"
+
+
+def scalers_know_the_queues(manifests: Manifests) -> Iterator[str]:
+    """What waits in the service's queues, in all their partitions, in no other and no delay."""
+    parts = {
+        part.name: queue.service.name
+        for queue in topology.QUEUES
+        for part in queue.partitions(topology.PARTITIONS)
+    }
+    strange = [queue.dead_letters.name for queue in topology.QUEUES]
+    strange += [f"{service.noun}.{rest}" for service in SERVICES for rest in NOT_EVENTS]
+    for scaler in manifests.of("ScaledObject"):
+        (trigger,) = (t for t in scaler["spec"]["triggers"] if t["type"] == "rabbitmq")
+        looked_at = re.compile(trigger["metadata"]["queueName"]).search
+        meant = {name for name, service in parts.items() if service == scaler["metadata"]["name"]}
+        for name in sorted({*parts, *strange}):
+            if bool(looked_at(name)) != (name in meant):
+                yield f"{title(scaler)} and the queue {name}"
+        if scaler["spec"]["maxReplicaCount"] > topology.PARTITIONS:
+            yield f"{title(scaler)} makes more processes than there are partitions"
+
+
 def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
-    """Every process's connections, in the middle of a rolling update of everything."""
+    """Every process's connections, in the middle of a rolling update of everything at its most."""
     total = 0
     for deployment in manifests.of("Deployment"):
         pool = settings_of(service_of(deployment)).model_fields["db_pool_size"].default
         spec = deployment["spec"]
-        processes = spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"]
+        scaled = [bounds(s)[1] for s in manifests.of(*SCALERS) if scales(s, deployment)]
+        processes = max([spec.get("replicas", 1), *scaled])
+        processes += spec["strategy"]["rollingUpdate"]["maxSurge"]
         total += processes * (PURPOSES * pool + DEDICATED_CONNECTIONS)
     if total > MAX_CONNECTIONS - RESERVED_CONNECTIONS:
         yield f"{total} connections do not fit into {MAX_CONNECTIONS}"
+
+
+def scales(scaler: Document, deployment: Document) -> bool:
+    """Whether an autoscaler or ScaledObject is this Deployment's."""
+    return bool(scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"])
+
+
+def bounds(scaler: Document) -> tuple[int, int]:
+    """The fewest and the most processes that a scaler makes."""
+    spec = scaler["spec"]
+    if scaler["kind"] == "ScaledObject":
+        return spec["minReplicaCount"], spec["maxReplicaCount"]
+    return spec["minReplicas"], spec["maxReplicas"]
 
 
 def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
@@ -277,6 +337,8 @@ RULES: tuple[Rule, ...] = (
     pods_are_locked_down,
     images_are_pinned,
     grace_covers_shutdown,
+    scalers_have_no_rival,
+    scalers_know_the_queues,
     connections_fit_the_database,
     network_allows_what_settings_need,
     every_server_knows_temporal,

@@ -1,12 +1,37 @@
 """The rendered overlays: schema, what holds between objects, and that the rules can fail."""
 
+import copy
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import jsonschema
 import kubernetes_validate
 import pytest
+from shared_events import services
+from shared_events.rights import rights_of
 
 from deploy import rules
-from deploy.manifests import OVERLAYS, SERVICES, Document, Manifests, container, pod, render
+from deploy.manifests import (
+    KUBERNETES,
+    OVERLAYS,
+    SERVICES,
+    Document,
+    Manifests,
+    container,
+    infrastructure,
+    pod,
+    render,
+)
+
+CUSTOM = {
+    kind: schema
+    for kind, schema in json.loads(Path(__file__).with_name("crds.json").read_text()).items()
+    if "/" in kind
+}
+"""What operators' custom resource definitions ask of a spec, by API version and kind."""
 
 OLDEST_SUPPORTED = "1.30"
 
@@ -21,11 +46,74 @@ class TestOverlay:
     @pytest.mark.parametrize("version", [OLDEST_SUPPORTED, kubernetes_validate.latest_version()])
     def test_fits_the_schema_strictly(self, overlay: str, version: str) -> None:
         for document in render(overlay).documents:
-            kubernetes_validate.validate(document, version, strict=True)
+            if kind_of(document) not in CUSTOM:
+                kubernetes_validate.validate(document, version, strict=True)
+
+    def test_fits_the_schemas_of_operators(self, overlay: str) -> None:
+        for document in render(overlay).documents:
+            if kind_of(document) in CUSTOM:
+                jsonschema.validate(document["spec"], CUSTOM[kind_of(document)])
 
     @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
     def test_keeps_the_rule(self, overlay: str, rule: rules.Rule) -> None:
         assert list(rule(render(overlay))) == []
+
+
+class TestInfrastructure:
+    def test_fits_the_schemas_of_operators(self) -> None:
+        custom = {kind_of(d) for d in infrastructure().documents} & CUSTOM.keys()
+        assert {kind.rpartition("/")[2] for kind in custom} == {
+            *("Cluster", "ScheduledBackup", "RabbitmqCluster")
+        }
+        for document in infrastructure().documents:
+            if kind_of(document) in custom:
+                jsonschema.validate(document["spec"], CUSTOM[kind_of(document)])
+
+    def test_gives_the_database_the_connections_counted_on(self) -> None:
+        (cluster,) = infrastructure().of("Cluster")
+        asked = cluster["spec"]["postgresql"]["parameters"]["max_connections"]
+        assert asked == str(rules.MAX_CONNECTIONS)
+
+    def test_has_the_plugins_that_the_bus_needs(self) -> None:
+        (broker,) = infrastructure().of("RabbitmqCluster")
+        plugins = set(broker["spec"]["rabbitmq"]["additionalPlugins"])
+        assert plugins >= {"rabbitmq_consistent_hash_exchange", "rabbitmq_prometheus"}
+
+    def test_gives_each_service_the_rights_that_it_needs(self) -> None:
+        folder = KUBERNETES / "infrastructure"
+        written = subprocess.run(
+            [sys.executable, folder / "make-rights"], capture_output=True, text=True, check=True
+        )
+        assert written.stdout == (folder / "rights.yaml").read_text()
+        assert infrastructure().names("User") == set(SERVICES)
+        for permission in infrastructure().of("Permission"):
+            spec = permission["spec"]
+            (service,) = (s for s in services.SERVICES if s.name == spec["userReference"]["name"])
+            rights = rights_of(service)
+            assert spec["permissions"] == {
+                "configure": rights.configure,
+                "write": rights.write,
+                "read": rights.read,
+            }
+
+    @pytest.mark.parametrize(
+        ("kind", "damage"),
+        [
+            ("Cluster", {"instances": "three"}),
+            ("Cluster", {"instancs": 3}),
+            ("RabbitmqCluster", {"rabbitmq": {"additionalPlugin": []}}),
+            ("ScheduledBackup", {"schedule": 3}),
+        ],
+    )
+    def test_notices_the_damage(self, kind: str, damage: Document) -> None:
+        (document,) = infrastructure().of(kind)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document["spec"] | damage, CUSTOM[kind_of(document)])
+
+
+def kind_of(document: Document) -> str:
+    """What `CUSTOM` calls it."""
+    return f"{document['apiVersion']}/{document['kind']}"
 
 
 def _first(manifests: Manifests, kind: str) -> Document:
@@ -80,6 +168,38 @@ def hurry_shutdown(manifests: Manifests) -> None:
 
 def scale_past_the_database(manifests: Manifests) -> None:
     _first(manifests, "Deployment")["spec"]["replicas"] = 20
+
+
+def say_how_many_twice(manifests: Manifests) -> None:
+    _first(manifests, "Deployment")["spec"]["replicas"] = 2
+
+
+def scale_twice(manifests: Manifests) -> None:
+    manifests.documents.append(copy.deepcopy(_first(manifests, "ScaledObject")))
+
+
+def scale_nobody(manifests: Manifests) -> None:
+    _first(manifests, "ScaledObject")["spec"]["scaleTargetRef"]["name"] = "contact"
+
+
+def scale_to_nothing(manifests: Manifests) -> None:
+    _first(manifests, "ScaledObject")["spec"]["minReplicaCount"] = 0
+
+
+def scale_by_dead_letters(manifests: Manifests) -> None:
+    _first(manifests, "ScaledObject")["spec"]["triggers"][1]["metadata"]["queueName"] += "|dlq"
+
+
+def scale_past_the_partitions(manifests: Manifests) -> None:
+    _first(manifests, "ScaledObject")["spec"]["maxReplicaCount"] = 5
+
+
+def scale_autoscaled_past_the_database(manifests: Manifests) -> None:
+    _first(manifests, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] = 20
+
+
+def forget_the_scalers_secret(manifests: Manifests) -> None:
+    _first(manifests, "TriggerAuthentication")["spec"]["secretTargetRef"][0]["key"] = "URL"
 
 
 def cut_off_temporal(manifests: Manifests) -> None:
@@ -137,6 +257,14 @@ def misname(manifests: Manifests) -> None:
         (unpin_image, rules.images_are_pinned),
         (hurry_shutdown, rules.grace_covers_shutdown),
         (scale_past_the_database, rules.connections_fit_the_database),
+        (scale_autoscaled_past_the_database, rules.connections_fit_the_database),
+        (say_how_many_twice, rules.scalers_have_no_rival),
+        (scale_twice, rules.scalers_have_no_rival),
+        (scale_nobody, rules.scalers_have_no_rival),
+        (scale_to_nothing, rules.scalers_have_no_rival),
+        (scale_by_dead_letters, rules.scalers_know_the_queues),
+        (scale_past_the_partitions, rules.scalers_know_the_queues),
+        (forget_the_scalers_secret, rules.references_exist),
         (cut_off_temporal, rules.network_allows_what_settings_need),
         (forget_temporal, rules.every_server_knows_temporal),
         (cut_off_administration, rules.network_allows_what_settings_need),

@@ -129,7 +129,7 @@ _BORROWED = {
 @asynccontextmanager
 async def running_platform(directory: Path, **environment: str) -> AsyncIterator[Platform]:
     """A platform on ports of its own, from when all of it is healthy to its end."""
-    stack = Platform(directory, _free_port_block(), **environment)
+    stack = Platform(directory, free_port_block(), **environment)
     await stack.crm_dev("up")
     try:
         yield stack
@@ -137,7 +137,7 @@ async def running_platform(directory: Path, **environment: str) -> AsyncIterator
         await stack.crm_dev("down")
 
 
-def _free_port_block() -> int:
+def free_port_block() -> int:
     """A base whose whole block is free and below the ports the kernel gives to clients."""
     size = PortBlock.size
     bases = range(20_000, 32_000, size)

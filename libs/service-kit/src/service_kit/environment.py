@@ -5,11 +5,12 @@ process refuses to start with a missing, default or short secret, and lists all 
 """
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -20,6 +21,8 @@ from pydantic_settings import (
 
 WELL_KNOWN_SECRETS = {"supersecret", "secret", "postgres", "guest", "password", "changeme", ""}
 MIN_SECRET_LENGTH = 32
+MIN_DIFFERENT_CHARACTERS = 8
+"""Of a secret: 32 random hexadecimal digits have fewer once in ten million draws."""
 
 
 def listed(value: Any) -> Any:
@@ -30,6 +33,14 @@ def listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _something(value: Any) -> Any:
+    return value or None
+
+
+SpareSecret = Annotated[SecretStr | None, BeforeValidator(_something)]
+"""A second secret, while one is turned. Empty is none, as docker compose says it."""
 
 
 class ConfigurationError(SystemExit):
@@ -124,12 +135,13 @@ class ProcessSettings(BaseSettings):
         return weak(self.secrets())
 
 
-def weak(secrets: Mapping[str, SecretStr]) -> list[str]:
+def weak(named: Mapping[str, SecretStr]) -> list[str]:
     """A line for each secret that is short or well-known."""
     return [
         f"{name} must be a secret of at least {MIN_SECRET_LENGTH} characters, not a default"
-        for name, secret in secrets.items()
+        for name, secret in named.items()
         if len(secret.get_secret_value()) < MIN_SECRET_LENGTH
+        or len(set(secret.get_secret_value())) < MIN_DIFFERENT_CHARACTERS
         or secret.get_secret_value().lower() in WELL_KNOWN_SECRETS
     ]
 
@@ -137,18 +149,44 @@ def weak(secrets: Mapping[str, SecretStr]) -> list[str]:
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
 
-def load(settings_type: type[Settings]) -> Settings:
-    """Read and judge the settings; raises ConfigurationError with every problem at once."""
+def judge(settings_type: type[Settings]) -> tuple[Settings | None, list[str]]:
+    """The settings as the environment has them, None if they cannot be read, and all problems."""
     problems = _file_problems(settings_type)
     try:
         settings = settings_type()
     except ValidationError as error:
         problems += [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError(problems) from None
+        return None, problems + _problems_beside(settings_type, error)
     except SettingsError as error:  # a list or a tuple that is not JSON
-        raise ConfigurationError([*problems, str(error)]) from None
+        return None, [*problems, str(error)]
     if settings.is_production:
         problems += settings.problems()
-    if problems:
+    return settings, problems
+
+
+def load(settings_type: type[Settings]) -> Settings:
+    """Read and judge the settings; raises ConfigurationError with every problem at once."""
+    settings, problems = judge(settings_type)
+    if problems or settings is None:
         raise ConfigurationError(problems)
     return settings
+
+
+def _problems_beside(settings_type: type[Settings], error: ValidationError) -> list[str]:
+    """What else is wrong, were it not for these: stand-ins take the place of what was refused."""
+    refused = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+    fields = {name: settings_type.model_fields.get(name) for name in refused}
+    stand_ins: dict[str, Any] = {
+        name: SecretStr(secrets.token_hex(32))
+        if "SecretStr" in str(field.annotation)
+        else field.get_default(call_default_factory=True)
+        for name, field in fields.items()
+        if field is not None
+    }
+    any_value: Any = dict.fromkeys(stand_ins, (Any, None))
+    lenient = create_model(settings_type.__name__, __base__=settings_type, **any_value)
+    try:
+        settings = lenient(**stand_ins)
+    except (ValidationError, SettingsError):  # what is refused as a whole
+        return []
+    return settings.problems() if settings.is_production else []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, BinaryIO, cast
+from uuid import uuid4
 
 import filetype
 import obstore
@@ -20,6 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pydantic import Field, SecretStr
 
+from service_kit.ailments import Ailment
 from service_kit.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -154,6 +156,18 @@ class MediaStore:
         except BaseError as error:
             raise OSError(f"the store did not take the file: {type(error).__name__}") from error
         return stored
+
+    async def examine(self) -> list[Ailment]:
+        """Write a file of nobody's, read it and remove it, as `doctor` asks."""
+        key = f"doctor/{uuid4()}"
+        try:
+            await obstore.put_async(self._store, key, b"doctor")
+            await (await obstore.get_async(self._store, key)).bytes_async()
+            await obstore.delete_async(self._store, key)
+        except (BaseError, OSError) as error:
+            said = f"a file cannot be written, read and removed ({type(error).__name__})"
+            return [Ailment(said, "look at MEDIA_STORE_URL, MEDIA_S3_* and the rights they give")]
+        return []
 
     async def drop(self, tenant_id: str, sha256: str) -> None:
         """Take a file out of the store, if it is there. Raises OSError when the store is away."""

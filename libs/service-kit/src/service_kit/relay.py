@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -328,6 +329,27 @@ async def redrive(database: Database, *, limit: int = 1000) -> int:
             " WHERE failed_at IS NOT NULL ORDER BY seq LIMIT $1)",
             limit,
         )
+
+
+async def replay(database: Database, since: datetime) -> int:
+    """Have all events of since then published once more, in their order; returns how many.
+
+    For after a restore, when the bus or another service knows less than we do: whoever has applied
+    an event drops it. What was published longer ago than the outbox's retention is gone.
+    """
+    until, total = datetime.now(UTC), 0
+    while True:
+        async with database.system("relay") as tx:
+            replayed = await tx.execute(
+                "UPDATE outbox_events SET processed_at = NULL, retry_count = 0,"
+                " next_attempt_at = NULL WHERE seq IN (SELECT seq FROM outbox_events"
+                " WHERE processed_at >= $1 AND processed_at < $2 ORDER BY seq LIMIT 5000)",
+                since,
+                until,
+            )
+        if not replayed:
+            return total
+        total += replayed
 
 
 async def purge(database: Database, *, outbox_days: float, inbox_days: float) -> int:

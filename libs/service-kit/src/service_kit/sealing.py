@@ -1,11 +1,12 @@
 """Secrets of others at rest: sealed under ENCRYPTION_KEY, opened when used."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import AfterValidator, SecretStr
 
 _KEY_LENGTH = 44  # base64 of 32 bytes
+Sealed = TypeVar("Sealed", str, bytes)
 
 
 def _split(keys: SecretStr) -> list[str]:
@@ -36,7 +37,8 @@ class Seal:
     """Seals under the newest key, opens under any, so that a new key can be put in front."""
 
     def __init__(self, keys: SecretStr) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in _split(keys)])
+        fernets = [Fernet(key) for key in _split(keys)]
+        self._newest, self._fernet = fernets[0], MultiFernet(fernets)
 
     def seal(self, secret: bytes) -> bytes:
         """The secret as it may be stored."""
@@ -56,3 +58,13 @@ class Seal:
     def open_text(self, sealed: str) -> str:
         """As `open`, for columns of text."""
         return self.open(sealed.encode()).decode()
+
+    def renewed(self, sealed: Sealed) -> Sealed:
+        """As it is where the newest key sealed it, else sealed anew; raises WrongKeyError."""
+        given = sealed.encode() if isinstance(sealed, str) else sealed
+        try:
+            self._newest.decrypt(given)
+        except InvalidToken:
+            anew = self.seal(self.open(given))
+            return anew.decode() if isinstance(sealed, str) else anew
+        return sealed

@@ -20,6 +20,7 @@ from shared_events.registry import EVENTS
 from shared_events.services import ServiceName
 
 from service_kit import health, tracing
+from service_kit.ailments import Examination
 from service_kit.bus import Publisher
 from service_kit.calls import Asked, ExternalHandler, RequestHandler, RequestType, Value
 from service_kit.consuming import Consuming
@@ -27,6 +28,7 @@ from service_kit.database import Database, NotConnectedError
 from service_kit.incoming import Body, EventHandler, Handler, Reader
 from service_kit.relay import Relay, RelayOptions, purge
 from service_kit.request_server import AnyRequest, RequestServer
+from service_kit.resealing import SealedColumn, Turned, TurnKeys
 from service_kit.revisions import check_revision
 from service_kit.router import Router
 from service_kit.settings import ConfigurationError, ServiceSettings
@@ -89,6 +91,8 @@ class Service:
         )
         self.consuming = Consuming(settings, self.publisher, self._subscriptions, self._requests)
         self._on_stop: list[OnStop] = []
+        self.keys: dict[str, TurnKeys] = {}
+        self.examinations: dict[str, Examination] = {}
         self._spoken: list[RabbitRouter] = []
         self.migrated = asyncio.Event()
         self._tasks = Supervisor()
@@ -207,6 +211,22 @@ class Service:
         """
         self._on_stop.append(callback)
 
+    def keeps_sealed(self, column: SealedColumn) -> None:
+        """Say that this column follows the newest key when keys are turned (`keys rotate`)."""
+
+        async def turn(change: bool) -> Turned:
+            return await column.turn(self.database, change=change)
+
+        self.turns_keys(f"{column.table}.{column.column}", turn)
+
+    def turns_keys(self, what: str, turn: TurnKeys) -> None:
+        """Have `keys rotate` do this too, in the order of what was said first."""
+        self.keys[what] = turn
+
+    def examines(self, what: str, examination: Examination) -> None:
+        """Have `doctor` ask this too. The pool may be used; it is closed if the server is away."""
+        self.examinations[what] = examination
+
     def speaks(self, router: RabbitRouter) -> None:
         """Show in AsyncAPI what a connection of the service's own says and hears."""
         self._spoken.append(router)
@@ -263,16 +283,20 @@ class Service:
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
                 await self.consuming.leave()
         await self._tasks.stop()
+        await self.release()
+        for pool in self._pools:
+            await pool.close()
+        tracing.shutdown()
+        log.info("service_stopped")
+
+    async def release(self) -> None:
+        """Close what the features hold: their `on_stop` callbacks, the last added first."""
         for callback in reversed(self._on_stop):
             try:
                 async with asyncio.timeout(_ON_STOP_SECONDS):
                     await callback()
             except Exception as error:
                 log.warning("on_stop_failed", error=repr(error))
-        for pool in self._pools:
-            await pool.close()
-        tracing.shutdown()
-        log.info("service_stopped")
 
     async def _check_database(self) -> None:
         if not self.migrated.is_set():

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from shared_events import topology
 
 # Whoever reads a service's settings needs these with them.
-from service_kit.environment import WELL_KNOWN_SECRETS, ProcessSettings, weak
+from service_kit.environment import WELL_KNOWN_SECRETS, ProcessSettings, SpareSecret, weak
 from service_kit.environment import ConfigurationError as ConfigurationError
 from service_kit.environment import listed as listed
 from service_kit.environment import load as load
@@ -49,7 +49,7 @@ class ServiceSettings(ProcessSettings):
         default=SecretStr("development"),
         description="signs what is asked on the bus; the same in every service",
     )
-    request_signing_key_previous: SecretStr | None = Field(
+    request_signing_key_previous: SpareSecret = Field(
         default=None, description="is still believed, while the key is turned"
     )
 

@@ -78,10 +78,10 @@ class Temporal:
         """Run this with every new client, beside the workers; when it raises, all begin anew."""
         self._beside.append(task)
 
-    async def run(self) -> None:
-        """Connect and work until cancelled; raises when Temporal cannot be reached or served."""
+    async def connect(self) -> Client:
+        """A client of the server that the settings name; raises RuntimeError or RPCError."""
         key = self._settings.temporal_api_key
-        client = await Client.connect(
+        return await Client.connect(
             self._address,
             namespace=self._settings.temporal_namespace,
             tls=_tls(self._settings),
@@ -90,6 +90,10 @@ class Temporal:
             data_converter=pydantic_data_converter,
             interceptors=_interceptors(),
         )
+
+    async def run(self) -> None:
+        """Connect and work until cancelled; raises when Temporal cannot be reached or served."""
+        client = await self.connect()
         workers = [make(client) for make in self._workers]
         self.client = client
         WORKERS_RUN.set(len(workers))

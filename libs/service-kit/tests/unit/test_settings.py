@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 from service_kit.settings import ConfigurationError, ServiceSettings, load
 
-STRONG = "x9-" + "k" * 40
+STRONG = "x9-" + "kqzwm" * 8
 
 
 class SecretiveSettings(ServiceSettings):
@@ -59,6 +59,38 @@ class TestLoad:
         text = str(raised.value)
         for name in ("ATTEMPTS", "SERVER_PORT", "JWT_SECRET_FILE", "both JWT_SECRET"):
             assert name in text
+
+    def test_lists_weak_secrets_together_with_wrong_values(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ATTEMPTS", "many")
+        monkeypatch.setenv("JWT_SECRET", "tiny")
+        monkeypatch.setenv("RABBITMQ_URL", "amqp://guest:guest@mq.example/")
+        with pytest.raises(ConfigurationError) as raised:
+            load(SecretiveSettings)
+        assert len(raised.value.problems) == 3
+        for name in ("ATTEMPTS", "JWT_SECRET", "RabbitMQ password"):
+            assert name in str(raised.value)
+
+    def test_names_a_secret_that_is_missing_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Sealing(SecretiveSettings):
+            encryption_key: SecretStr
+
+            def secrets(self) -> dict[str, SecretStr]:
+                return {**super().secrets(), "ENCRYPTION_KEY": self.encryption_key}
+
+        monkeypatch.setenv("OTHER_SECRET", "tiny")
+        with pytest.raises(ConfigurationError) as raised:
+            load(Sealing)
+        assert [problem.split()[0] for problem in raised.value.problems] == [
+            "ENCRYPTION_KEY:",
+            "OTHER_SECRET",
+        ]
+
+    def test_refuses_a_long_secret_of_few_characters(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JWT_SECRET", "abcdefg" * 10)
+        with pytest.raises(ConfigurationError, match="JWT_SECRET must be a secret"):
+            load(SecretiveSettings)
 
     def test_names_a_list_that_is_not_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CONSUMER_RETRY_DELAYS_SECONDS", "30, 60")

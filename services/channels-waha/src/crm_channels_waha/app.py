@@ -8,6 +8,7 @@ from shared_events.services import CHANNELS
 from crm_channels_waha import channels, erasures, history, inbound, journeys, media, outbound
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.outbound.distrusting import DISTRUST
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 
@@ -26,10 +27,11 @@ def create_service(settings: ChannelsSettings) -> Service:
     journeys.add_to(service)
     history.add_to(service, settings, connections)
     erasures.add_to(service, settings.media_store)
+    service.examines("media store", settings.media_store.examine)
     service.on_stop(http.aclose)
     return service
 
 
 def main() -> None:
     """The console script `crm-channels-waha`."""
-    run_service(CHANNELS, create_service, ChannelsSettings)
+    run_service(CHANNELS, create_service, ChannelsSettings, [DISTRUST])

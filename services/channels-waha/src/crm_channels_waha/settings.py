@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 from service_kit.egress import AllowedNetworks
+from service_kit.environment import SpareSecret
 from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import EncryptionKeys
 
@@ -15,6 +16,9 @@ class ChannelsSettings(MediaStoreSettings):
     server_port: int = Field(default=8083, ge=0, le=65535, description="HTTP: health and metrics")
     ingress_master_key: SecretStr = Field(
         description="makes webhook tokens and HMAC keys; the same as the gateway's"
+    )
+    ingress_master_key_previous: SpareSecret = Field(
+        default=None, description="is still known for ours, while it is turned"
     )
     encryption_key: EncryptionKeys = Field(
         description="Fernet keys for WAHA's API keys, comma-separated, newest first"
@@ -114,7 +118,10 @@ class ChannelsSettings(MediaStoreSettings):
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""
-        return {
+        found = {
             "INGRESS_MASTER_KEY": self.ingress_master_key,
             "ENCRYPTION_KEY": self.encryption_key,
         }
+        if self.ingress_master_key_previous is not None:
+            found["INGRESS_MASTER_KEY_PREVIOUS"] = self.ingress_master_key_previous
+        return found

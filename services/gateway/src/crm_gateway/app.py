@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from service_kit.main import run_service
 from service_kit.request_client import RequestClient
+from service_kit.resealing import SealedColumn
 from service_kit.service import Service
 from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
@@ -29,6 +30,7 @@ from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.company.service import Company
+from crm_gateway.erasures.command import ERASE
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
 from crm_gateway.ingress.spool import Spool
@@ -142,8 +144,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         streams=streams,
     )
     api.add_to(service.app, rows, backing)
-    master_key = settings.ingress_master_key.get_secret_value()
-    service.app.add_middleware(WahaReceiver, master_key=master_key, spool=spool)
+    service.app.add_middleware(WahaReceiver, master_keys=settings.ingress_master_keys, spool=spool)
     edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(
         ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.trusted_proxies]
@@ -157,6 +158,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
                 await purge_tallies(tx)
                 await purge_audit_log(tx, settings.audit_days)
             await asyncio.sleep(_PURGE_SECONDS)
+
+    for kept_in, column, key, seal in (
+        ("authenticators", "sealed_secret", "user_id", settings.authenticator_seal),
+        ("mails", "sealed", "id", settings.mail_seal),
+    ):
+        service.keeps_sealed(SealedColumn(kept_in, column, seal, ("users", "login"), key))
+    service.examines("media store", settings.media_store.examine)
 
     if post.sends:
         service.health.prefer("mail", post.check)
@@ -183,4 +191,4 @@ def _mailer(settings: GatewaySettings) -> Mailer | None:
 
 def main() -> None:
     """Console script `crm-gateway`."""
-    run_service(GATEWAY, create_service, GatewaySettings)
+    run_service(GATEWAY, create_service, GatewaySettings, [ERASE])

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
+from service_kit.environment import SpareSecret
 from service_kit.media_links import MediaLinkSettings
 from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import Seal
@@ -30,7 +31,7 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     jwt_secret: SecretStr = Field(
         default=SecretStr(""), description="signs access tokens (HS256); required"
     )
-    jwt_secret_previous: SecretStr | None = Field(
+    jwt_secret_previous: SpareSecret = Field(
         default=None,
         description="still verifies what it signed, so that a rotation logs nobody out",
     )
@@ -48,6 +49,9 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     ingress_master_key: SecretStr = Field(
         default=SecretStr(""),
         description="makes webhook tokens and HMAC keys, as in channels-waha; required",
+    )
+    ingress_master_key_previous: SpareSecret = Field(
+        default=None, description="is still believed, and opens what it sealed, while it is turned"
     )
 
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(listed)] = Field(
@@ -136,6 +140,12 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     )
 
     @property
+    def ingress_master_keys(self) -> tuple[str, ...]:
+        """The key in use and, while it is turned, the other one that is believed."""
+        keys = self.ingress_master_key, self.ingress_master_key_previous
+        return tuple(key.get_secret_value() for key in keys if key is not None)
+
+    @property
     def seal(self) -> Seal:
         """Closes what is kept of replies that show a secret."""
         return self._seal_of(b"replies that show a secret")
@@ -151,14 +161,18 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         return self._seal_of(b"authenticators")
 
     def _seal_of(self, purpose: bytes) -> Seal:
-        """A seal whose key is made from the master key, for this purpose only."""
-        master = self.ingress_master_key.get_secret_value().encode()
-        key = hmac.digest(master, purpose, hashlib.sha256)
-        return Seal(SecretStr(base64.urlsafe_b64encode(key).decode()))
+        """A seal whose keys are made from the master keys, for this purpose only."""
+        keys = (
+            base64.urlsafe_b64encode(hmac.digest(master.encode(), purpose, hashlib.sha256))
+            for master in self.ingress_master_keys
+        )
+        return Seal(SecretStr(b",".join(keys).decode()))
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""
         found = {"JWT_SECRET": self.jwt_secret, "INGRESS_MASTER_KEY": self.ingress_master_key}
         if self.jwt_secret_previous is not None:
             found["JWT_SECRET_PREVIOUS"] = self.jwt_secret_previous
+        if self.ingress_master_key_previous is not None:
+            found["INGRESS_MASTER_KEY_PREVIOUS"] = self.ingress_master_key_previous
         return found

@@ -8,6 +8,8 @@ from uuid import uuid4
 import httpx
 import pyotp
 import pytest
+from crm_gateway.settings import GatewaySettings
+from crm_testing.commands import crm
 from service_kit.service import Service
 
 from services.gateway.tests.integration.conftest import Account, RunGateway, http_client, register
@@ -267,3 +269,30 @@ async def test_another_key_leaves_the_recovery_codes(
     ):
         assert await log_in(there, who, device.code()) == "invalid_code"
         assert "access_token" in await log_in(there, who, codes[0])
+
+
+async def test_keys_rotate_brings_authenticators_to_the_new_master_key(
+    client: httpx.AsyncClient, gateway: Service, run_gateway: RunGateway
+) -> None:
+    settings = gateway.settings
+    assert isinstance(settings, GatewaySettings)
+    who = await register(client)
+    device, _ = await enabled(client, who)
+    new = "yet-another-master-key-of-thirty-two-characters"
+    turning = {
+        "CRM_ENV": "test",
+        "DATABASE_URL": settings.postgres_dsn,
+        "RABBITMQ_URL": settings.amqp_url,
+        "JWT_SECRET": settings.jwt_secret.get_secret_value(),
+        "INGRESS_MASTER_KEY": new,
+        "INGRESS_MASTER_KEY_PREVIOUS": settings.ingress_master_key.get_secret_value(),
+    }
+    said = await crm("gateway", "keys", "rotate", **turning)
+    authenticators = said.documents[0]
+    assert authenticators["what"] == "authenticators.sealed_secret"
+    assert authenticators["rotated"] >= 1
+    async with (
+        run_gateway(settings.amqp_url, ingress_master_key=new) as turned,
+        http_client(turned) as there,
+    ):
+        assert "access_token" in await log_in(there, who, device.code())

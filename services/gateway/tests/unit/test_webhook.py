@@ -29,6 +29,15 @@ class TestSources:
         with pytest.raises(UnauthenticatedError):
             Sources(MASTER).find(ingress.channel_token("another-master-key", ADDRESS))
 
+    def test_knows_the_tokens_of_both_keys_while_they_are_turned(self) -> None:
+        sources = Sources("the-next-key", MASTER)
+        for key in ("the-next-key", MASTER):
+            source = sources.find(ingress.channel_token(key, ADDRESS))
+            assert (source.address, source.hmac_key) == (
+                ADDRESS,
+                ingress.webhook_hmac_key(key, ADDRESS),
+            )
+
 
 class TestCheckSignature:
     @pytest.mark.parametrize("algorithm", ["sha512", None])

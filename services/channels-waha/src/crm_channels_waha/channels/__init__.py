@@ -1,12 +1,14 @@
 """Channels: connected WhatsApp numbers, their settings and their state."""
 
 from service_kit.egress import Egress
+from service_kit.resealing import SealedColumn
 from service_kit.service import Service
 from shared_events.channels import channel
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.driving import Driving
 from crm_channels_waha.channels.requests import ChannelRequests
+from crm_channels_waha.channels.servers import Servers
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.settings import ChannelsSettings
 
@@ -30,6 +32,12 @@ def add_to(
     )
     service.answer_external(channel.DriveChannel, driving.drive)
     service.answer_external(channel.GetQrCode, driving.qr_code)
+    service.keeps_sealed(
+        SealedColumn("channels", "waha_api_key_encrypted", connections.seal, ("channels", "status"))
+    )
+    servers = Servers(service.database, connections)
+    service.turns_keys("webhooks at WAHA", servers.register)
+    service.examines("WAHA", servers.examine)
     service.background(
         "status", lambda: status.watch(service.database, settings.waha_degraded_after_seconds)
     )

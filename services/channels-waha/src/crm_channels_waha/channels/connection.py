@@ -25,6 +25,11 @@ class Connections:
         )
         self._http = http
         self._master_key = settings.ingress_master_key.get_secret_value()
+        previous = settings.ingress_master_key_previous
+        self._known_keys = [
+            self._master_key,
+            *([previous.get_secret_value()] if previous is not None else []),
+        ]
         self._public_base_url = settings.public_base_url.rstrip("/")
         self._timeouts = WahaTimeouts(
             settings.waha_text_timeout_seconds,
@@ -58,10 +63,11 @@ class Connections:
     def _leads_to(self, address: ingress.ChannelAddress, url: str) -> bool:
         """Whether a webhook URL is this channel's: its token proves it, its host does not."""
         _, found, token = url.partition(WEBHOOK_PATH)
-        claimed = ingress.read_channel_token(self._master_key, token) if found else None
-        return claimed is not None and (claimed.tenant_id, claimed.channel_id) == (
-            address.tenant_id,
-            address.channel_id,
+        claims = (ingress.read_channel_token(key, token) for key in self._known_keys if found)
+        return any(
+            claimed is not None
+            and (claimed.tenant_id, claimed.channel_id) == (address.tenant_id, address.channel_id)
+            for claimed in claims
         )
 
     def resource(self, row: ChannelRow, *, with_key: bool = False) -> Channel:

@@ -25,6 +25,9 @@ WHERE id <> $1 AND waha_base_url = $2 AND waha_session = $3 AND deleted_at IS NU
 # statistics yet, an index of what is not deleted seems as good as the key's, and is read from end
 # to end.
 _FIND = "SELECT * FROM channels WHERE tenant_id = $1 AND id = $2"
+_REGISTERED = """
+SELECT * FROM channels WHERE deleted_at IS NULL AND waha_status IS NOT NULL ORDER BY id
+"""
 _FIND_LOCKED = f"{_FIND} FOR UPDATE"
 _FIND_MANY = """
 SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
@@ -41,6 +44,11 @@ async def insert(tx: Transaction, channel: ChannelRow) -> ChannelRow:
     """A new channel, not started yet, with what the database says of it."""
     await CHANNELS.insert(tx, [channel])
     return await find(tx, channel.id)
+
+
+async def registered(tx: Transaction) -> list[ChannelRow]:
+    """All companies' channels that were ever started, for the scope `status`."""
+    return await CHANNELS.find(tx, _REGISTERED)
 
 
 async def update(tx: Transaction, channel: ChannelRow) -> ChannelRow:

@@ -99,6 +99,15 @@ async def recover(tx: Transaction, channel_id: UUID, wait_seconds: float) -> Non
     )
 
 
+async def distrust(tx: Transaction) -> int:
+    """Whatever is owed may have been sent: for the scope `send`; returns how many entries."""
+    return await tx.execute(
+        "UPDATE outbound_messages SET state = 'unknown', reason = 'restored', failures = 0,"
+        " sending_at = coalesce(sending_at, created_at), next_attempt_at = now(),"
+        " updated_at = now() WHERE state IN ('pending', 'sending')"
+    )
+
+
 async def may_have_left(tx: Transaction, message_id: UUID) -> bool:
     """Whether a request for it was made whose outcome is not known; locked until the commit."""
     state = await tx.fetchval(

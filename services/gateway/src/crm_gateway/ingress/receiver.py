@@ -4,6 +4,8 @@ It sits in front of the framework's routing and looks nothing up: the token prov
 key follows from it.
 """
 
+from collections.abc import Sequence
+
 from prometheus_client import Counter
 from service_kit import tracing
 from service_kit.database import is_infrastructure
@@ -30,9 +32,9 @@ class WahaReceiver:
     Every other path goes on to the application.
     """
 
-    def __init__(self, app: ASGIApp, *, master_key: str, spool: Spool) -> None:
+    def __init__(self, app: ASGIApp, *, master_keys: Sequence[str], spool: Spool) -> None:
         self._app = app
-        self._sources = Sources(master_key)
+        self._sources = Sources(*master_keys)
         self._spool = spool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,16 +46,18 @@ class Source:
 class Sources:
     """Reads channel tokens. One that proved itself is remembered: thousands will follow it."""
 
-    def __init__(self, master_key: str) -> None:
-        self._master_key = master_key
+    def __init__(self, *master_keys: str) -> None:
+        """`master_keys`: any of them may have made a token."""
+        self._master_keys = master_keys
         self.find = lru_cache(_REMEMBERED_SOURCES)(self._find)
         """The source of this token; raises UnauthenticatedError for one we never made."""
 
     def _find(self, token: str) -> Source:
-        address = ingress.read_channel_token(self._master_key, token)
-        if address is None:
-            raise UnauthenticatedError("invalid_token", "This webhook address is not one of ours.")
-        return Source(address, ingress.webhook_hmac_key(self._master_key, address))
+        for master_key in self._master_keys:
+            address = ingress.read_channel_token(master_key, token)
+            if address is not None:
+                return Source(address, ingress.webhook_hmac_key(master_key, address))
+        raise UnauthenticatedError("invalid_token", "This webhook address is not one of ours.")
 
 
 def check_signature(

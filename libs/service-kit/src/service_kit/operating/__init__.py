@@ -1,0 +1,1 @@
+"""What an operator types: the commands that every service's program has beside `run`."""

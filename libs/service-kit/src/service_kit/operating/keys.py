@@ -1,0 +1,68 @@
+"""`keys`: another one drawn, what is at rest counted and brought to it (docs/operations.md)."""
+
+import asyncio
+import secrets
+from argparse import ArgumentParser, Namespace
+
+from cryptography.fernet import Fernet
+
+from service_kit.operating.command import Command, Operated, Report, report
+from service_kit.service import Service
+
+
+def commands() -> tuple[Command, ...]:
+    """Those of every service."""
+    return (
+        Command(("keys", "new"), "print a fresh secret; nothing is changed", _new, _takes_kind),
+        Command(
+            ("keys", "check"),
+            "count what is at rest under older keys; exit 0 when they can be taken away",
+            _check,
+        ),
+        Command(
+            ("keys", "rotate"),
+            "bring all that is at rest to the newest keys, beside the service at work",
+            _rotate,
+        ),
+    )
+
+
+def _takes_kind(parser: ArgumentParser) -> None:
+    parser.add_argument("--fernet", action="store_true", help="a Fernet key, for ENCRYPTION_KEY")
+
+
+def _new(operated: Operated, asked: Namespace) -> Report:
+    del operated
+    return Report((Fernet.generate_key().decode() if asked.fernet else secrets.token_hex(32),))
+
+
+def _check(operated: Operated, asked: Namespace) -> Report:
+    del asked
+    return asyncio.run(_turn(operated.service(), change=False))
+
+
+def _rotate(operated: Operated, asked: Namespace) -> Report:
+    del asked
+    return asyncio.run(_turn(operated.service(), change=True))
+
+
+async def _turn(service: Service, *, change: bool) -> Report:
+    """A line for each kind of thing, with how many; not well while any is left behind."""
+    await service.database.connect()
+    documents, ok = [], True
+    try:
+        for name, turn in service.keys.items():
+            found = await turn(change)
+            ok = ok and not found.left and (change or not found.turned)
+            documents.append(
+                {
+                    "what": name,
+                    "current": found.current,
+                    "rotated" if change else "older": found.turned,
+                    "left": [str(one) for one in found.left],
+                }
+            )
+    finally:
+        await service.database.close()
+        await service.release()
+    return report(documents, ok=ok)
