@@ -150,6 +150,10 @@ class Double(LocalServer):
     def _tokens(self, path: str, body: Json) -> web.Response:
         if path == "auth/logout":
             return web.Response(status=204)
+        if self.refusal and not path.startswith("auth/login"):
+            return problem(*self.refusal)
+        if path.startswith("auth/password/"):
+            return web.Response(status=202 if path.endswith("forgot") else 204)
         if path == "auth/login" and body["password"] != "uma senha comprida":
             return problem(401, "invalid_credentials")
         if path == "auth/login" and self.code and body.get("code") != self.code:

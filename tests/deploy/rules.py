@@ -7,11 +7,14 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 
+from crm_console.app import create_console
+from crm_console.settings import ConsoleSettings
 from fastapi.routing import APIRoute
 from service_kit import health
 
 from deploy.configuration import settings_of
 from deploy.manifests import (
+    CONSOLE,
     Document,
     Manifests,
     container,
@@ -26,12 +29,22 @@ from deploy.manifests import (
 
 Rule = Callable[[Manifests], Iterator[str]]
 
-# Made by other parts of a cluster: the certificate issuer makes this one.
-EXTERNAL_SECRETS = {"gateway-tls"}
+# Made by other parts of a cluster: the certificate issuer makes these.
+EXTERNAL_SECRETS = {"gateway-tls", "console-tls"}
 MAX_CONNECTIONS = 300  # docker-compose.yml and deploy/k8s/README.md ask PostgreSQL for as many
 RESERVED_CONNECTIONS = 20  # migrations, backups, people
 FLUSH_SECONDS = 5
 DEDICATED_CONNECTIONS = 4  # a process's listeners, locks and health, beside its pools
+_GATEWAY = str(
+    {
+        "podSelector": {
+            "matchLabels": {
+                "app.kubernetes.io/component": "server",
+                "app.kubernetes.io/name": "gateway",
+            }
+        }
+    }
+)
 PURPOSES = 3  # requests, events, all else (service_kit.service)
 NEVER_DIALLED = (
     "0.1.2.3",
@@ -101,18 +114,38 @@ def ports_resolve(manifests: Manifests) -> Iterator[str]:
                     yield f"{title(policy)} admits port {port['port']}"
 
 
-def ingress_reaches_only_the_api(manifests: Manifests) -> Iterator[str]:
-    """Health and metrics stay inside; what is published is a Service's named port."""
+def ingress_reaches_only_what_is_for_people(manifests: Manifests) -> Iterator[str]:
+    """The API and the console's pages; health and metrics stay inside."""
     services = {s["metadata"]["name"]: s["spec"]["ports"] for s in manifests.of("Service")}
     for ingress in manifests.of("Ingress"):
         for rule in ingress["spec"]["rules"]:
             for path in rule["http"]["paths"]:
                 backend = path["backend"]["service"]
-                if not path["path"].startswith("/api/"):
+                allowed = _PAGES if backend["name"] == CONSOLE else {("/api/", "Prefix")}
+                if (path["path"], path["pathType"]) not in allowed:
                     yield f"{title(ingress)} publishes {path['path']}"
                 ports = services.get(backend["name"], [])
                 if backend["port"]["name"] not in {port["name"] for port in ports}:
                     yield f"{title(ingress)} sends to {backend}"
+
+
+def ingress_reaches_every_page(manifests: Manifests) -> Iterator[str]:
+    """A page that is not published answers 404 in production only."""
+    for ingress in manifests.of("Ingress"):
+        if ingress["metadata"]["name"] == CONSOLE:
+            (rule,) = ingress["spec"]["rules"]
+            published = {(path["path"], path["pathType"]) for path in rule["http"]["paths"]}
+            for path, _ in sorted(_PAGES - published):
+                yield f"{title(ingress)} does not publish {path}"
+
+
+def _pages() -> set[tuple[str, str]]:
+    pages = create_console(ConsoleSettings(crm_env="test")).openapi()["paths"]
+    sections = {path.split("/")[1] for path in pages} | {"static"}
+    return {(f"/{section}", "Prefix" if section else "Exact") for section in sections}
+
+
+_PAGES = _pages()
 
 
 def references_exist(manifests: Manifests) -> Iterator[str]:
@@ -189,7 +222,7 @@ def images_are_pinned(manifests: Manifests) -> Iterator[str]:
 
 def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
     """Time for load balancers, then HTTP, then consumers (service_kit.main and .service)."""
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         drain = settings_of(service_of(deployment)).model_fields["shutdown_grace_seconds"].default
         sleep = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
         needed = sleep + 2 * drain + FLUSH_SECONDS
@@ -200,7 +233,7 @@ def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
 def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
     """Every process's connections, in the middle of a rolling update of everything."""
     total = 0
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         pool = settings_of(service_of(deployment)).model_fields["db_pool_size"].default
         spec = deployment["spec"]
         processes = spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"]
@@ -220,19 +253,52 @@ def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
         needs = {5432, 5672 if server else 15672}
         if server and "TEMPORAL_ADDRESS" in environment:
             needs.add(7233)
-        reached = {
-            port["port"]
-            for policy in manifests.policies_for(workload, "Egress")
-            for rule in policy["spec"].get("egress", [])
-            for port in rule["ports"]
-        }
+        if service_of(workload) == CONSOLE:
+            needs.clear()
+        reached = {port for _, port in _reached(manifests, workload)}
         if reached & {5432, 5672, 7233, 15672} != needs:
             yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
 
 
+def console_reaches_only_the_gateway(manifests: Manifests) -> Iterator[str]:
+    """It is a client like any other: names, and the API, whose policy lets it in."""
+    for console in (d for d in manifests.of("Deployment") if service_of(d) == CONSOLE):
+        for peer, port in _reached(manifests, console):
+            if (port, peer) != (8080, _GATEWAY) and port != 53:
+                yield f"{title(console)} reaches {peer} at {port}"
+        (gateway,) = (d for d in manifests.of("Deployment") if service_of(d) == "gateway")
+        admitted = [
+            peer["podSelector"]["matchLabels"]
+            for policy in manifests.policies_for(gateway, "Ingress")
+            for rule in policy["spec"].get("ingress", [])
+            for peer in rule["from"]
+            if peer.keys() == {"podSelector"}
+        ]
+        if not any(selects(labels, console) for labels in admitted):
+            yield f"{title(gateway)} does not let {title(console)} in"
+        if (8080, _GATEWAY) not in {(port, peer) for peer, port in _reached(manifests, console)}:
+            yield f"{title(console)} does not reach {title(gateway)}"
+
+
+def _reached(manifests: Manifests, workload: Document) -> set[tuple[str, int]]:
+    """Whom a workload's pods may call, as it is written, and at which port."""
+    return {
+        (str(peer), port["port"])
+        for policy in manifests.policies_for(workload, "Egress")
+        for rule in policy["spec"].get("egress", [])
+        for peer in rule["to"]
+        for port in rule["ports"]
+    }
+
+
+def _services(manifests: Manifests) -> Iterator[Document]:
+    """All Deployments but the console's, which has no database, bus or outbox."""
+    return (d for d in manifests.of("Deployment") if service_of(d) != CONSOLE)
+
+
 def every_server_knows_temporal(manifests: Manifests) -> Iterator[str]:
     """Each has an outbox, and with it a workflow that drains it when no relay does."""
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         if (
             not {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
             <= manifests.environment(deployment).keys()
@@ -270,7 +336,8 @@ RULES: tuple[Rule, ...] = (
     selectors_meet_their_pods,
     every_server_is_guarded,
     ports_resolve,
-    ingress_reaches_only_the_api,
+    ingress_reaches_only_what_is_for_people,
+    ingress_reaches_every_page,
     references_exist,
     no_secret_is_committed,
     probes_tell_life_from_readiness,
@@ -279,6 +346,7 @@ RULES: tuple[Rule, ...] = (
     grace_covers_shutdown,
     connections_fit_the_database,
     network_allows_what_settings_need,
+    console_reaches_only_the_gateway,
     every_server_knows_temporal,
     proxies_are_believed,
     private_addresses_stay_unreached,
