@@ -26,6 +26,7 @@ def a_message(**said: Any) -> Json:
         "content": "Oi!",
         "media_id": None,
         "reply_to_id": None,
+        "session_id": None,
         "metadata": {},
         "status": "received",
         "sent_by": None,
