@@ -20,8 +20,8 @@ demo: bootstrap ## Bring everything up, play three journeys, leave nothing runni
 	@LOOK=$(LOOK) $(BIN)/crm-dev demo
 
 ##@ Run it
-up: bootstrap ## Start the stack and print its addresses; data survives; REPLICAS=2 or "messaging=3"
-	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" $(BIN)/crm-dev up
+up: bootstrap ## Start the stack, print its addresses and a login; data survives; REPLICAS=2 or "messaging=3"
+	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" $(BIN)/crm-dev up --company
 down: bootstrap ## Stop the stack
 	@$(BIN)/crm-dev down
 status: bootstrap ## Show every piece: pid, port, health, restarts

@@ -26,6 +26,7 @@ def a_message(**said: Any) -> Json:
         "content": "Oi!",
         "media_id": None,
         "reply_to_id": None,
+        "session_id": None,
         "metadata": {},
         "status": "received",
         "sent_by": None,
@@ -150,6 +151,10 @@ class Double(LocalServer):
     def _tokens(self, path: str, body: Json) -> web.Response:
         if path == "auth/logout":
             return web.Response(status=204)
+        if self.refusal and not path.startswith("auth/login"):
+            return problem(*self.refusal)
+        if path.startswith("auth/password/"):
+            return web.Response(status=202 if path.endswith("forgot") else 204)
         if path == "auth/login" and body["password"] != "uma senha comprida":
             return problem(401, "invalid_credentials")
         if path == "auth/login" and self.code and body.get("code") != self.code:

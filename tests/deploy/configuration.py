@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from pydantic import AliasChoices, SecretStr
-from service_kit.settings import ServiceSettings
+from service_kit.environment import ProcessSettings
 
 from deploy.manifests import ROOT
 
@@ -17,14 +17,14 @@ MIGRATION_KEYS = {"DATABASE_ADMIN_URL", "DATABASE_OWNER_URL", "RABBITMQ_ADMIN_UR
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<rule>[-?])(?P<rest>[^}]*))?\}")
 
 
-def settings_of(service: str) -> type[ServiceSettings]:
+def settings_of(service: str) -> type[ProcessSettings]:
     """The settings class that a service's own module defines."""
     module = importlib.import_module(f"crm_{service.replace('-', '_')}.settings")
     (found,) = (
         value
         for value in vars(module).values()
         if isinstance(value, type)
-        and issubclass(value, ServiceSettings)
+        and issubclass(value, ProcessSettings)
         and value.__module__ == module.__name__
     )
     return found

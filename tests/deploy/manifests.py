@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "k8s"
 OVERLAYS = ("development", "staging", "production")
 SERVICES = tuple(sorted(service.name for service in services.SERVICES))
+CONSOLE = "console"
+"""Deployed as services are, with neither database nor bus."""
+DEPLOYED = (*SERVICES, CONSOLE)
 
 Document = dict[str, Any]
 NAME = "app.kubernetes.io/name"
@@ -56,6 +59,7 @@ class Manifests:
             for policy in self.of("NetworkPolicy")
             if direction in policy["spec"]["policyTypes"]
             and selects(policy["spec"]["podSelector"].get("matchLabels", {}), workload)
+            and not leaves_out(policy["spec"]["podSelector"], workload)
         ]
 
 
@@ -81,6 +85,15 @@ def selects(labels: dict[str, str], workload: Document) -> bool:
     """Whether a label selector meets a workload's pods."""
     own: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
     return labels.items() <= own.items()
+
+
+def leaves_out(selector: Document, workload: Document) -> bool:
+    """Whether a pod selector excepts a workload's pods by name."""
+    return any(
+        (rule["key"], rule["operator"]) == (NAME, "NotIn")
+        and service_of(workload) in rule["values"]
+        for rule in selector.get("matchExpressions", [])
+    )
 
 
 def service_of(workload: Document) -> str:

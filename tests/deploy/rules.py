@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 
+from crm_console.app import create_console
+from crm_console.settings import ConsoleSettings
 from fastapi.routing import APIRoute
 from service_kit import health
-from shared_events import topology
-from shared_events.services import SERVICES
 
 from deploy.configuration import settings_of
 from deploy.manifests import (
+    CONSOLE,
     Document,
     Manifests,
     container,
@@ -25,18 +26,33 @@ from deploy.manifests import (
     service_of,
     title,
 )
+from deploy.scalers import (
+    SCALERS,
+    bounds,
+    scalers_have_no_rival,
+    scalers_know_the_queues,
+    scales,
+)
 
 Rule = Callable[[Manifests], Iterator[str]]
 
-# Made by other parts of a cluster: the certificate issuer makes this one.
-EXTERNAL_SECRETS = {"gateway-tls"}
+# Made by other parts of a cluster: the certificate issuer makes these.
+EXTERNAL_SECRETS = {"gateway-tls", "console-tls"}
 # docker-compose.yml, deploy/k8s/README.md and infrastructure ask PostgreSQL for as many.
 MAX_CONNECTIONS = 500
-SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
-NOT_EVENTS = ("queries", "commands", "returns", "retry.30000ms")
 RESERVED_CONNECTIONS = 20  # migrations, backups, people
 FLUSH_SECONDS = 5
 DEDICATED_CONNECTIONS = 4  # a process's listeners, locks and health, beside its pools
+_GATEWAY = str(
+    {
+        "podSelector": {
+            "matchLabels": {
+                "app.kubernetes.io/component": "server",
+                "app.kubernetes.io/name": "gateway",
+            }
+        }
+    }
+)
 PURPOSES = 3  # requests, events, all else (service_kit.service)
 NEVER_DIALLED = (
     "0.1.2.3",
@@ -106,18 +122,38 @@ def ports_resolve(manifests: Manifests) -> Iterator[str]:
                     yield f"{title(policy)} admits port {port['port']}"
 
 
-def ingress_reaches_only_the_api(manifests: Manifests) -> Iterator[str]:
-    """Health and metrics stay inside; what is published is a Service's named port."""
+def ingress_reaches_only_what_is_for_people(manifests: Manifests) -> Iterator[str]:
+    """The API and the console's pages; health and metrics stay inside."""
     services = {s["metadata"]["name"]: s["spec"]["ports"] for s in manifests.of("Service")}
     for ingress in manifests.of("Ingress"):
         for rule in ingress["spec"]["rules"]:
             for path in rule["http"]["paths"]:
                 backend = path["backend"]["service"]
-                if not path["path"].startswith("/api/"):
+                allowed = _PAGES if backend["name"] == CONSOLE else {("/api/", "Prefix")}
+                if (path["path"], path["pathType"]) not in allowed:
                     yield f"{title(ingress)} publishes {path['path']}"
                 ports = services.get(backend["name"], [])
                 if backend["port"]["name"] not in {port["name"] for port in ports}:
                     yield f"{title(ingress)} sends to {backend}"
+
+
+def ingress_reaches_every_page(manifests: Manifests) -> Iterator[str]:
+    """A page that is not published answers 404 in production only."""
+    for ingress in manifests.of("Ingress"):
+        if ingress["metadata"]["name"] == CONSOLE:
+            (rule,) = ingress["spec"]["rules"]
+            published = {(path["path"], path["pathType"]) for path in rule["http"]["paths"]}
+            for path, _ in sorted(_PAGES - published):
+                yield f"{title(ingress)} does not publish {path}"
+
+
+def _pages() -> set[tuple[str, str]]:
+    pages = create_console(ConsoleSettings(crm_env="test")).openapi()["paths"]
+    sections = {path.split("/")[1] for path in pages} | {"static"}
+    return {(f"/{section}", "Prefix" if section else "Exact") for section in sections}
+
+
+_PAGES = _pages()
 
 
 def references_exist(manifests: Manifests) -> Iterator[str]:
@@ -198,7 +234,7 @@ def images_are_pinned(manifests: Manifests) -> Iterator[str]:
 
 def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
     """Time for load balancers, then HTTP, then consumers (service_kit.main and .service)."""
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         drain = settings_of(service_of(deployment)).model_fields["shutdown_grace_seconds"].default
         sleep = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
         needed = sleep + 2 * drain + FLUSH_SECONDS
@@ -206,46 +242,10 @@ def grace_covers_shutdown(manifests: Manifests) -> Iterator[str]:
             yield f"{title(deployment)} may need {needed} s to stop"
 
 
-def scalers_have_no_rival(manifests: Manifests) -> Iterator[str]:
-    """One scaler at most says how many processes there are; then nobody else does."""
-    for deployment in manifests.of("Deployment"):
-        scalers = [s for s in manifests.of(*SCALERS) if scales(s, deployment)]
-        if len(scalers) > 1:
-            yield f"{title(deployment)} has {len(scalers)} scalers"
-        if scalers and "replicas" in deployment["spec"]:
-            yield f"{title(deployment)} says how many it is, and {title(scalers[0])} too"
-    for scaler in manifests.of(*SCALERS):
-        if not any(scales(scaler, deployment) for deployment in manifests.of("Deployment")):
-            yield f"{title(scaler)} scales nothing"
-        low, high = bounds(scaler)
-        if not 2 <= low <= high:
-            yield f"{title(scaler)} allows {low} to {high} processes"
-
-
-def scalers_know_the_queues(manifests: Manifests) -> Iterator[str]:
-    """What waits in the service's queues, in all their partitions, in no other and no delay."""
-    parts = {
-        part.name: queue.service.name
-        for queue in topology.QUEUES
-        for part in queue.partitions(topology.PARTITIONS)
-    }
-    strange = [queue.dead_letters.name for queue in topology.QUEUES]
-    strange += [f"{service.noun}.{rest}" for service in SERVICES for rest in NOT_EVENTS]
-    for scaler in manifests.of("ScaledObject"):
-        (trigger,) = (t for t in scaler["spec"]["triggers"] if t["type"] == "rabbitmq")
-        looked_at = re.compile(trigger["metadata"]["queueName"]).search
-        meant = {name for name, service in parts.items() if service == scaler["metadata"]["name"]}
-        for name in sorted({*parts, *strange}):
-            if bool(looked_at(name)) != (name in meant):
-                yield f"{title(scaler)} and the queue {name}"
-        if scaler["spec"]["maxReplicaCount"] > topology.PARTITIONS:
-            yield f"{title(scaler)} makes more processes than there are partitions"
-
-
 def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
     """Every process's connections, in the middle of a rolling update of everything at its most."""
     total = 0
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         pool = settings_of(service_of(deployment)).model_fields["db_pool_size"].default
         spec = deployment["spec"]
         scaled = [bounds(s)[1] for s in manifests.of(*SCALERS) if scales(s, deployment)]
@@ -254,19 +254,6 @@ def connections_fit_the_database(manifests: Manifests) -> Iterator[str]:
         total += processes * (PURPOSES * pool + DEDICATED_CONNECTIONS)
     if total > MAX_CONNECTIONS - RESERVED_CONNECTIONS:
         yield f"{total} connections do not fit into {MAX_CONNECTIONS}"
-
-
-def scales(scaler: Document, deployment: Document) -> bool:
-    """Whether an autoscaler or ScaledObject is this Deployment's."""
-    return bool(scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"])
-
-
-def bounds(scaler: Document) -> tuple[int, int]:
-    """The fewest and the most processes that a scaler makes."""
-    spec = scaler["spec"]
-    if scaler["kind"] == "ScaledObject":
-        return spec["minReplicaCount"], spec["maxReplicaCount"]
-    return spec["minReplicas"], spec["maxReplicas"]
 
 
 def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
@@ -280,19 +267,52 @@ def network_allows_what_settings_need(manifests: Manifests) -> Iterator[str]:
         needs = {5432, 5672 if server else 15672}
         if server and "TEMPORAL_ADDRESS" in environment:
             needs.add(7233)
-        reached = {
-            port["port"]
-            for policy in manifests.policies_for(workload, "Egress")
-            for rule in policy["spec"].get("egress", [])
-            for port in rule["ports"]
-        }
+        if service_of(workload) == CONSOLE:
+            needs.clear()
+        reached = {port for _, port in _reached(manifests, workload)}
         if reached & {5432, 5672, 7233, 15672} != needs:
             yield f"{title(workload)} needs ports {sorted(needs)} and reaches {sorted(reached)}"
 
 
+def console_reaches_only_the_gateway(manifests: Manifests) -> Iterator[str]:
+    """It is a client like any other: names, and the API, whose policy lets it in."""
+    for console in (d for d in manifests.of("Deployment") if service_of(d) == CONSOLE):
+        for peer, port in _reached(manifests, console):
+            if (port, peer) != (8080, _GATEWAY) and port != 53:
+                yield f"{title(console)} reaches {peer} at {port}"
+        (gateway,) = (d for d in manifests.of("Deployment") if service_of(d) == "gateway")
+        admitted = [
+            peer["podSelector"]["matchLabels"]
+            for policy in manifests.policies_for(gateway, "Ingress")
+            for rule in policy["spec"].get("ingress", [])
+            for peer in rule["from"]
+            if peer.keys() == {"podSelector"}
+        ]
+        if not any(selects(labels, console) for labels in admitted):
+            yield f"{title(gateway)} does not let {title(console)} in"
+        if (8080, _GATEWAY) not in {(port, peer) for peer, port in _reached(manifests, console)}:
+            yield f"{title(console)} does not reach {title(gateway)}"
+
+
+def _reached(manifests: Manifests, workload: Document) -> set[tuple[str, int]]:
+    """Whom a workload's pods may call, as it is written, and at which port."""
+    return {
+        (str(peer), port["port"])
+        for policy in manifests.policies_for(workload, "Egress")
+        for rule in policy["spec"].get("egress", [])
+        for peer in rule["to"]
+        for port in rule["ports"]
+    }
+
+
+def _services(manifests: Manifests) -> Iterator[Document]:
+    """All Deployments but the console's, which has no database, bus or outbox."""
+    return (d for d in manifests.of("Deployment") if service_of(d) != CONSOLE)
+
+
 def every_server_knows_temporal(manifests: Manifests) -> Iterator[str]:
     """Each has an outbox, and with it a workflow that drains it when no relay does."""
-    for deployment in manifests.of("Deployment"):
+    for deployment in _services(manifests):
         if (
             not {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
             <= manifests.environment(deployment).keys()
@@ -330,7 +350,8 @@ RULES: tuple[Rule, ...] = (
     selectors_meet_their_pods,
     every_server_is_guarded,
     ports_resolve,
-    ingress_reaches_only_the_api,
+    ingress_reaches_only_what_is_for_people,
+    ingress_reaches_every_page,
     references_exist,
     no_secret_is_committed,
     probes_tell_life_from_readiness,
@@ -341,6 +362,7 @@ RULES: tuple[Rule, ...] = (
     scalers_know_the_queues,
     connections_fit_the_database,
     network_allows_what_settings_need,
+    console_reaches_only_the_gateway,
     every_server_knows_temporal,
     proxies_are_believed,
     private_addresses_stay_unreached,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ from deploy.configuration import (
     known_keys,
     settings_of,
 )
-from deploy.manifests import ROOT, SERVICES
+from deploy.manifests import DEPLOYED, ROOT, SERVICES
 from deploy.rules import FLUSH_SECONDS, MAX_CONNECTIONS
 
-CONSOLES = {"prometheus", "grafana"}
+CONSOLES = {"console", "prometheus", "grafana"}
 MAKE_ENV = ROOT / "deploy" / "docker" / "make-env"
 
 
@@ -102,7 +103,7 @@ class TestFile:
 
     def test_locks_our_containers_down(self, drawn: dict[str, str]) -> None:
         services = compose(drawn)["services"]
-        for name in (*SERVICES, *(f"{name}-migrate" for name in SERVICES)):
+        for name in (*DEPLOYED, *(f"{name}-migrate" for name in SERVICES)):
             assert services[name]["read_only"] is True
             assert services[name]["cap_drop"] == ["ALL"]
             assert services[name]["security_opt"] == ["no-new-privileges:true"]
@@ -133,6 +134,19 @@ class TestFile:
         for name in ("postgres", "contacts", "messaging"):
             assert parsed["services"][name]["networks"] == ["backend"]
 
+    def test_leads_the_console_to_the_gateway_alone(self, drawn: dict[str, str]) -> None:
+        services, networks = compose(drawn)["services"], compose(drawn)["networks"]
+        console, gateway = services["console"], services["gateway"]
+        assert console["build"]["args"] == {"SERVICE": "console", "FOLDER": "console"}
+        assert set(console["environment"]) <= known_keys("console")
+        assert console["environment"]["GATEWAY_URL"] == "http://gateway:8080"
+        beside = {name for name, each in services.items() if "console" in each.get("networks", ())}
+        assert beside == {"console", "gateway"}
+        ((name, own),) = console["networks"].items()
+        (subnet,) = networks[name]["ipam"]["config"]
+        assert ip_address(own["ipv4_address"]) in ip_network(subnet["subnet"])
+        assert gateway["environment"]["TRUSTED_PROXIES"] == own["ipv4_address"]
+
     def test_gives_servers_time_to_stop(self, drawn: dict[str, str]) -> None:
         services = compose(drawn)["services"]
         for name in SERVICES:
@@ -155,7 +169,11 @@ class TestMakeEnv:
         secrets = [v for k, v in drawn.items() if is_drawn(k)]
         assert len(secrets) == len(set(secrets)) > 0
         assert all(len(secret) >= 32 for secret in secrets)
-        for key in ("CHANNELS_WAHA_ENCRYPTION_KEY", "WEBHOOKS_ENCRYPTION_KEY"):
+        for key in (
+            "CHANNELS_WAHA_ENCRYPTION_KEY",
+            "WEBHOOKS_ENCRYPTION_KEY",
+            "CONSOLE_COOKIE_KEY",
+        ):
             Fernet(drawn[key])
 
     def test_keeps_other_values_of_the_example(self, drawn: dict[str, str]) -> None:

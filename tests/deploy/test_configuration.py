@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
-from service_kit.settings import load
+from service_kit.environment import load
+from service_kit.settings import ServiceSettings
 
 from deploy.configuration import (
     MIGRATION_KEYS,
@@ -18,6 +19,8 @@ from deploy.configuration import (
     settings_of,
 )
 from deploy.manifests import (
+    CONSOLE,
+    DEPLOYED,
     OVERLAYS,
     ROOT,
     SERVICES,
@@ -33,7 +36,7 @@ PORT = "8080"
 
 def plausible(key: str) -> str:
     """A value that a production service accepts for a secret of this name."""
-    if key.endswith("ENCRYPTION_KEY"):
+    if key.endswith(("ENCRYPTION_KEY", "COOKIE_KEY")):
         return Fernet.generate_key().decode()
     url = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp"}.get(key)
     return f"{url}://role:{'5e' * 32}@server/crm" if url else "5e" * 32
@@ -72,14 +75,20 @@ class TestCompose:
         environment = compose(filled_example())["services"][service]["environment"]
         only(environment, monkeypatch)
         settings = load(settings_of(service))
-        assert settings.is_production
+        assert isinstance(settings, ServiceSettings) and settings.is_production
         assert settings.server_port == int(PORT)
         assert settings.db_user == f"crm_{service.replace('-', '_')}_app"
         assert settings.rabbitmq_user == f"crm_{service.replace('-', '_')}"
 
 
+def test_compose_satisfies_the_console_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(compose(filled_example())["services"][CONSOLE]["environment"], monkeypatch)
+    settings = load(settings_of(CONSOLE))
+    assert settings.is_production and settings.server_port == int(PORT)
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 class TestKubernetes:
     def test_names_only_settings_the_service_has(self, overlay: str, service: str) -> None:
         manifests = render(overlay)
@@ -100,12 +109,6 @@ class TestKubernetes:
         assert files == {key: MOUNTED_SECRETS + key for key in expected_secrets()[service]}
         (mount,) = (m for m in container(deployment)["volumeMounts"] if m["name"] == "secrets")
         assert mount["mountPath"] + "/" == MOUNTED_SECRETS
-        assert set(expected_secrets()[f"{service}-migrate"]) <= MIGRATION_KEYS
-
-    def test_has_a_user_of_its_own_on_the_bus(self, overlay: str, service: str) -> None:
-        del overlay
-        url = urlsplit(expected_secrets()[service]["RABBITMQ_URL"])
-        assert url.username == f"crm_{service.replace('-', '_')}"
 
     def test_satisfies_the_service(
         self, overlay: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -125,6 +128,16 @@ class TestKubernetes:
         assert settings.server_port == port["containerPort"]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+class TestSecrets:
+    def test_of_migrations_are_theirs_alone(self, service: str) -> None:
+        assert set(expected_secrets()[f"{service}-migrate"]) <= MIGRATION_KEYS
+
+    def test_name_a_user_of_its_own_on_the_bus(self, service: str) -> None:
+        url = urlsplit(expected_secrets()[service]["RABBITMQ_URL"])
+        assert url.username == f"crm_{service.replace('-', '_')}"
+
+
 class TestPort:
     def test_is_the_same_everywhere(self) -> None:
         """Dockerfile, compose and Kubernetes; a hard-coded one would break the health check."""
@@ -133,5 +146,6 @@ class TestPort:
         assert any(f"SERVER_PORT={PORT}" in line for line in lines)
         services = compose(filled_example())["services"]
         assert services["gateway"]["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
+        assert services[CONSOLE]["ports"] == [f"127.0.0.1:8097:{PORT}"]
         for deployment in render("production").of("Deployment"):
             assert [p["containerPort"] for p in container(deployment)["ports"]] == [int(PORT)]

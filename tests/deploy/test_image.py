@@ -35,25 +35,26 @@ class TestDockerfile:
         assert "pip install uv==" in joined
         assert joined.count("uv sync --frozen --no-dev") == joined.count("uv sync") == 2
 
-    def test_copies_only_libraries_and_the_service(self) -> None:
+    def test_copies_only_libraries_and_one_of_ours(self) -> None:
         copied = [i.split() for i in instructions() if i.startswith("COPY") and "--from" not in i]
         sources = {source for words in copied for source in words[1:-1]}
         assert sources == {
             "pyproject.toml",
             "uv.lock",
             "libs",
-            "services/${SERVICE}",
+            "${FOLDER}",
             "deploy/docker/healthcheck.py",
         }
 
     def test_finds_what_it_copies_in_the_build_context(self) -> None:
         allowed = (ROOT / ".dockerignore").read_text().splitlines()
-        for source in ("pyproject.toml", "uv.lock", "libs", "services"):
+        for source in ("pyproject.toml", "uv.lock", "libs", "services", "console"):
             assert f"!{source}" in allowed
         assert "!deploy/docker/healthcheck.py" in allowed
 
     def test_starts_a_program_that_every_service_has(self) -> None:
-        for project in (ROOT / "services").glob("*/pyproject.toml"):
+        projects = [*(ROOT / "services").glob("*/pyproject.toml"), ROOT / "console/pyproject.toml"]
+        for project in projects:
             service = project.parent.name
             scripts = tomllib.loads(project.read_text())["project"]["scripts"]
             assert f"crm-{service}" in scripts

@@ -15,6 +15,7 @@ from shared_events.rights import rights_of
 
 from deploy import rules
 from deploy.manifests import (
+    DEPLOYED,
     KUBERNETES,
     OVERLAYS,
     SERVICES,
@@ -38,9 +39,9 @@ OLDEST_SUPPORTED = "1.30"
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 class TestOverlay:
-    def test_runs_every_service_and_its_migration(self, overlay: str) -> None:
+    def test_runs_every_service_with_its_migration_and_the_console(self, overlay: str) -> None:
         manifests = render(overlay)
-        assert manifests.names("Deployment") == set(SERVICES)
+        assert manifests.names("Deployment") == set(DEPLOYED)
         assert manifests.names("Job") == {f"{name}-migrate" for name in SERVICES}
 
     @pytest.mark.parametrize("version", [OLDEST_SUPPORTED, kubernetes_validate.latest_version()])
@@ -139,7 +140,35 @@ def rename_port(manifests: Manifests) -> None:
 
 
 def publish_everything(manifests: Manifests) -> None:
-    _first(manifests, "Ingress")["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/"
+    path = _first(manifests, "Ingress")["spec"]["rules"][0]["http"]["paths"][0]
+    path |= {"path": "/", "pathType": "Prefix"}
+
+
+def publish_metrics(manifests: Manifests) -> None:
+    (ingress,) = (d for d in manifests.of("Ingress") if d["metadata"]["name"] == "console")
+    ingress["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/metrics"
+
+
+def forget_a_page(manifests: Manifests) -> None:
+    (ingress,) = (d for d in manifests.of("Ingress") if d["metadata"]["name"] == "console")
+    del ingress["spec"]["rules"][0]["http"]["paths"][-1]
+
+
+def lead_the_console_to_the_bus(manifests: Manifests) -> None:
+    (broker,) = (p for p in manifests.of("NetworkPolicy") if p["metadata"]["name"] == "broker")
+    del broker["spec"]["podSelector"]["matchExpressions"]
+
+
+def shut_the_console_out(manifests: Manifests) -> None:
+    manifests.documents = [
+        d for d in manifests.documents if d["metadata"]["name"] != "gateway-console"
+    ]
+
+
+def lose_the_gateway(manifests: Manifests) -> None:
+    manifests.documents = [
+        d for d in manifests.documents if d["metadata"]["name"] != "console-gateway"
+    ]
 
 
 def drop_config_map(manifests: Manifests) -> None:
@@ -249,7 +278,13 @@ def misname(manifests: Manifests) -> None:
         (count_jobs_as_servers, rules.selectors_meet_their_pods),
         (forbid_disruption, rules.every_server_is_guarded),
         (rename_port, rules.ports_resolve),
-        (publish_everything, rules.ingress_reaches_only_the_api),
+        (publish_everything, rules.ingress_reaches_only_what_is_for_people),
+        (publish_metrics, rules.ingress_reaches_only_what_is_for_people),
+        (forget_a_page, rules.ingress_reaches_every_page),
+        (lead_the_console_to_the_bus, rules.console_reaches_only_the_gateway),
+        (lead_the_console_to_the_bus, rules.network_allows_what_settings_need),
+        (shut_the_console_out, rules.console_reaches_only_the_gateway),
+        (lose_the_gateway, rules.console_reaches_only_the_gateway),
         (drop_config_map, rules.references_exist),
         (commit_secret, rules.no_secret_is_committed),
         (live_by_readiness, rules.probes_tell_life_from_readiness),

@@ -1,5 +1,6 @@
 """The console's process: pages, health, and one client of the gateway."""
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ from crm_console import (
     media,
     messages,
     pages,
+    passwords,
     reports,
     scheduled,
     sessions,
@@ -40,17 +42,20 @@ from crm_console import (
 )
 from crm_console.gateway import Gateway, RefusedError
 from crm_console.logins import Cookies, LoggedOutError, Renewals
-from crm_console.middleware import LoggedIn, Shielded
+from crm_console.middleware import Bounded, LoggedIn, Shielded
 from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
 _PAGES = (
-    *(login_pages, inbox, thread, composer, scheduled, messages, sessions, contacts),
+    *(login_pages, passwords, inbox, thread, composer, scheduled, messages, sessions, contacts),
     *(media, journeys),
     *(board, channels, webhooks, reports),
     *(team, api_keys, company, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
+_FORM_BYTES = 2**17
+"""The longest text has 4,096 characters, each of at most 12 bytes in a form."""
+_FILES = re.compile(r"/conversations/[^/]+/files")
 _STOP_SECONDS = 3
 """Open pages' streams are cut then; pages come back to another process."""
 
@@ -74,6 +79,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         app.include_router(module.router)
     app.include_router(health_router(health))
     app.mount("/static", StaticFiles(directory=_STATIC))
+    app.add_middleware(Bounded, limit=_FORM_BYTES, but=_FILES)
     app.add_middleware(LoggedIn, cookies=Cookies(settings.seal), secure=settings.is_production)
     app.add_middleware(Shielded, files_origin=settings.files_origin)
     app.add_exception_handler(LoggedOutError, _logged_out)

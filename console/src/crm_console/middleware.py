@@ -1,7 +1,9 @@
 """What every request passes on its way in and every response on its way out."""
 
+import re
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
@@ -69,6 +71,34 @@ def _is_own(headers: Headers) -> bool:
     if site is not None:
         return site == "same-origin"
     return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "")
+
+
+class Bounded:
+    """Answers 413 to a form that is larger than any of ours, before it is kept or understood.
+
+    Files are not forms: what goes to the paths of `but` is handed on as it comes, and the gateway
+    says how much it may be.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, but: re.Pattern[str]) -> None:
+        self._app, self._limit, self._but = app, limit, but
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request whose body stays below the limit, in bytes."""
+        if scope["type"] != "http" or self._but.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._limit:
+                raise HTTPException(413)
+            return message
+
+        await self._app(scope, bounded, send)
 
 
 class LoggedIn:

@@ -22,7 +22,7 @@ async def state(crm: Caller, me: Me, conversation: Json) -> dict[str, Any]:
     active = conversation["active_session"]
     agents, ended = await asyncio.gather(
         _agents(crm) if active and me.may("agents.read") else _none(),
-        _none() if active or conversation["contact"] is None else _newest(crm, conversation),
+        _none() if active else _newest(crm, conversation),
     )
     return {
         "conversation": conversation,
@@ -42,6 +42,11 @@ async def _agents(crm: Caller) -> list[Json]:
 
 
 async def _newest(crm: Caller, conversation: Json) -> list[Json]:
+    """The newest session; a group has no contact to look under, but its last message has one."""
+    if conversation["contact"] is None:
+        path = f"/conversations/{conversation['id']}/messages"
+        last = (await crm.get(path, limit=1, direction="backward"))["data"]
+        return [await crm.get(f"/sessions/{m['session_id']}") for m in last if m["session_id"]]
     found = await crm.get(
         "/sessions",
         contact_id=conversation["contact"]["id"],

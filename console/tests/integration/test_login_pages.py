@@ -29,6 +29,7 @@ async def test_logs_in_and_out(stranger: Browser, double: Double) -> None:
     page = await stranger.read("/")
     assert "Loja Exemplo" in page.get_text() and "Log out (Ana)" in page.get_text()
     assert [a.get_text() for a in page.select("header nav a")] == ["Inbox"]
+    assert [a.get_text() for a in page.select("header nav [aria-current]")] == ["Inbox"]
 
     await stranger.post("/logout")
     assert COOKIE not in stranger.cookies

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from console.tests.conftest import Browser, attribute
-from console.tests.double import NOW, Double
+from console.tests.double import NOW, Double, a_message
 
 HTMX = {"HX-Request": "true"}
 SUPERVISOR = ("contacts.*", "messages.*", "sessions.*", "notes.*", "agents.read", "pipelines.read")
@@ -128,3 +128,17 @@ async def test_shows_whom_it_is_with_and_takes_notes(browser: Browser, double: D
     assert double.headers[-1]["Idempotency-Key"] == note["key"]
     too_long = {**note, "content": "x" * 10_001}
     assert (await browser.post(f"/contacts/{name}/notes", data=too_long)).status_code == 422
+
+
+async def test_a_group_goes_on_after_its_end(browser: Browser, double: Double) -> None:
+    group = double.converse(contact=None, is_group=True, subject="Família")
+    path, session = f"/conversations/{group['id']}", str(uuid4())
+    assert (await browser.read(f"{path}/head")).select("form") == []  # nothing was said yet
+    double.messages = [a_message(conversation_id=group["id"], session_id=session)]
+    double.documents[f"sessions/{session}"] = {"id": session, "status": "expired"}
+    head = await browser.read(f"{path}/head")
+    assert "Ended by silence" in head.get_text()
+    again = form_of(head, "form[action$=reopen]")
+    await browser.post(f"{path}/reopen", data=again, headers=HTMX)
+    acts = [a[1] for a in double.asked if a[0] == "POST"]
+    assert acts[-1] == f"sessions/{session}/reopen"

@@ -50,6 +50,7 @@ async def test_people_are_invited_given_roles_and_deactivated(
     page = await browser.read("/settings")
     assert [a.get_text() for a in page.select("nav.filters a")] == ["Team", "API keys", "Company"]
     assert [a.get_text() for a in page.select("nav.filters [aria-current]")] == ["Team"]
+    assert [a.get_text() for a in page.select("header nav [aria-current]")] == ["Settings"]
     assert page.select(f"#agent-{ana['id']} form[action$=active]") == []  # nobody locks herself out
     ours = f"#agent-{bia['id']}"
     assert attribute(page, f"{ours} option[selected]", "value") == "agent"
@@ -71,7 +72,8 @@ async def test_people_are_invited_given_roles_and_deactivated(
     double.documents["POST agents"] = {**bia, "invitation_token": "it-is-a-secret"}
     form = {"key": fields(page, "#invite")["key"], "name": NAME, "email": "a@b.co", "role": "agent"}
     part = await browser.post("/settings/agents", data=form, headers=HTMX)
-    assert "it-is-a-secret" in part.text and form["key"] not in part.text
+    assert "/accept-invitation#token=it-is-a-secret" in part.text
+    assert form["key"] not in part.text
     assert last_act(double)[2] == {"name": NAME, "email": "a@b.co", "role": "agent"}
     assert form["key"] in [h.get("Idempotency-Key") for h in double.headers]
     whole = await browser.post("/settings/agents", data=form)

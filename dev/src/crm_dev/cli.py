@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start the stack")
     up.add_argument("--foreground", action="store_true", help="stay, show logs, Ctrl-C stops")
     up.add_argument("--only", nargs="+", default=[], metavar="NAME", help="and what they need")
+    up.add_argument("--company", action="store_true", help="with a company to log in to")
     verbs.add_parser("down", help="stop the stack; data stays")
     verbs.add_parser("status", help="show every piece")
     logs = verbs.add_parser("logs", help="show logs")
@@ -82,7 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     match arguments.verb:
         case "up":
-            return commands.up(directory, arguments.only, foreground=arguments.foreground)
+            return commands.up(
+                directory,
+                arguments.only,
+                foreground=arguments.foreground,
+                with_company=arguments.company,
+            )
         case "down":
             return commands.down(directory)
         case "status":

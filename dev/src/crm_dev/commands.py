@@ -11,15 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crm_dev import control, logs, screen
+from crm_dev import company, control, credentials, logs, screen
 from crm_dev.process import end_leftover, launched
 from crm_dev.state import StackState
 
 
-def up(directory: Path, names: Sequence[str], *, foreground: bool) -> int:
+def up(
+    directory: Path, names: Sequence[str], *, foreground: bool, with_company: bool = False
+) -> int:
     """Start the stack and return once it stands (0) or could not (1).
 
-    In the foreground, stay with its logs on the screen and take it down at Ctrl-C.
+    In the foreground, stay with its logs on the screen and take it down at Ctrl-C. There may be a
+    company in it to log in to.
     """
     out = screen.console()
     previous = _state(directory)
@@ -39,6 +42,10 @@ def up(directory: Path, names: Sequence[str], *, foreground: bool) -> int:
             return 1
         out.print(f"Up in {time.monotonic() - began:.1f} s{_what_is_missing(state)}\n")
         screen.show_addresses(out, state.addresses, directory)
+        if with_company:
+            screen.show_company(
+                out, state.addresses, company.prepare(state.addresses, _password(directory))
+            )
         if foreground:
             show_logs(directory, None, following=True, from_start=True)
     except KeyboardInterrupt:
@@ -117,6 +124,10 @@ def show_logs(directory: Path, name: str | None, *, following: bool, from_start:
     for piece, line in logs.follow(folder, name, from_start=from_start, until=ended):
         print(logs.prefixed(piece, line, colour=colour), flush=following)
     return 0
+
+
+def _password(directory: Path) -> str:
+    return credentials.load_or_create(directory / "secrets.json").company_password
 
 
 def _state(directory: Path) -> StackState | None:

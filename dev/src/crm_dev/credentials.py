@@ -19,7 +19,7 @@ def _fernet_key() -> str:
 
 @dataclass(frozen=True)
 class Credentials:
-    """Every secret the stack's pieces are given; the last two are Fernet keys."""
+    """Every secret the stack's pieces are given, and what a person logs in with."""
 
     postgres_password: str = field(default_factory=_password)
     rabbitmq_password: str = field(default_factory=_password)
@@ -30,6 +30,7 @@ class Credentials:
     ingress_master_key: str = field(default_factory=lambda: secrets.token_hex(32))
     encryption_key: str = field(default_factory=_fernet_key)
     cookie_key: str = field(default_factory=_fernet_key)
+    company_password: str = field(default_factory=lambda: secrets.token_hex(6))
 
     def bus_password(self, service: str) -> str:
         """The password of a service's user in RabbitMQ, for services of tomorrow too."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from crm_dev import company
 from crm_dev.state import Addresses, Health, PieceState, StackState
 
 COLOURS: dict[Health, str] = {
@@ -85,3 +86,12 @@ def show_addresses(out: Console, addresses: Addresses, directory: Path) -> None:
     for label, value in rows.items():
         if value:
             out.print(f"  {label:<12}{value}", markup=False)
+
+
+def show_company(out: Console, addresses: Addresses, login: str) -> None:
+    """Print how to look: who logs in at the console, and where customers write."""
+    out.print("\nLook at it in two windows:")
+    out.print(f"  {'Console':<12}{addresses.console_url}", markup=False)
+    out.print(f"  {'log in as':<12}{login}", markup=False)
+    phone = f"{addresses.waha_url}/?session={company.SESSION}"
+    out.print(f"  {'a customer':<12}{phone}", markup=False)

@@ -4,6 +4,15 @@
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 
+// A mail's link carries its token behind the `#`: it goes into the form, and out of the address.
+const fromHash = document.querySelector("[data-from-hash]");
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (fromHash && token) {
+  fromHash.querySelector("input").value = token;
+  fromHash.hidden = true;
+  history.replaceState(null, "", location.pathname);
+}
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   // Enter sends, Shift and Enter begins a line; while a word is being composed it is neither.
