@@ -23,15 +23,22 @@ USER_AGENT = "Ventros-Webhooks/1.0"
 
 GONE = 410
 THROTTLED = frozenset({429, 503})
+_CERTIFICATE_FAULTS = {  # X509_V_ERR_* of OpenSSL
+    9: "tls_expired",  # not yet valid
+    10: "tls_expired",
+    62: "tls_wrong_host",
+    64: "tls_wrong_host",  # an address
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """How an attempt went. `error` is None when the receiver took it, else a class of failure:
 
-    `dns`, `ssrf_blocked`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
-    `http_5xx`; `configuration` when we lack what it takes, `internal` when we failed in a way
-    nobody foresaw. `retry_after` is what the receiver asked for, in seconds.
+    `dns`, `ssrf_blocked`, `connect`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
+    `http_5xx`; of certificates `tls_expired`, `tls_wrong_host` and `tls_untrusted`, of TLS `tls`;
+    `configuration` when we lack what it takes, `internal` when we failed in a way nobody foresaw.
+    `retry_after` is what the receiver asked for, in seconds.
     """
 
     started_at: datetime
@@ -145,6 +152,8 @@ def _failure_class(failure: BaseException) -> str:
     match failure:
         case aiohttp.ClientConnectorDNSError():
             return "dns"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=wrong):
+            return _CERTIFICATE_FAULTS.get(getattr(wrong, "verify_code", 0), "tls_untrusted")
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return "tls"
         case aiohttp.ClientConnectorError():
