@@ -16,6 +16,7 @@ from crm_webhooks.deliveries import schedule
 from crm_webhooks.deliveries.excerpt import MAX_BODY_BYTES, excerpt
 from crm_webhooks.deliveries.phases import Phases
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
+from crm_webhooks.endpoints.secrets import SigningKey
 
 log = structlog.get_logger()
 
@@ -67,14 +68,19 @@ class Result:
 
 def signed_headers(
     own: Mapping[str, str],
-    keys: Sequence[bytes],
+    keys: Sequence[SigningKey],
     event_id: str,
     body: bytes,
     *,
     trace: Mapping[str, str],
 ) -> dict[str, str]:
-    """The headers of a request; ours are written last, so that the customer's cannot win."""
+    """The headers of a request; ours are written last, so that the customer's cannot win.
+
+    The plain signature is by the newest shared secret, and left out where there is none.
+    """
     timestamp = int(time.time())
+    shared = next((key for key in keys if isinstance(key, bytes)), None)
+    plain = {} if shared is None else {"X-Webhook-Signature": body_signature(shared, body)}
     return {
         **own,
         **trace,
@@ -83,7 +89,7 @@ def signed_headers(
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": standard_signature(keys, event_id, timestamp, body),
-        "X-Webhook-Signature": body_signature(keys[0], body),
+        **plain,
     }
 
 
