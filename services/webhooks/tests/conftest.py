@@ -11,7 +11,7 @@ from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.servers import PostgresServer, RabbitServer
 from crm_testing.services import Outside, running
 from crm_webhooks.app import create_service
-from crm_webhooks.endpoints.secrets import Vault
+from crm_webhooks.endpoints.secrets import SigningSecret, Vault
 from crm_webhooks.settings import WebhooksSettings
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
@@ -98,7 +98,7 @@ def tenant(tenants: MakeTenant) -> Tenant:
 
 
 @pytest.fixture
-def seal() -> Callable[[str], bytes]:
+def seal() -> Callable[[SigningSecret], bytes]:
     """Encrypts a secret as the service would."""
     return Vault(Seal(SecretStr(KEY))).seal
 

@@ -1,11 +1,13 @@
 """The schema: as the models say, and closed to whoever names no tenant."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 from crm_fakes.receiver import WebhookReceiver
+from crm_fakes.signatures import secret_bytes
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from crm_testing.services import eventually
@@ -39,6 +41,8 @@ class TestSchema:
         )
         assert len(rows) == 1
         assert b"Bearer" not in rows[0]["headers"]
+        assert secret_bytes(endpoint["secret"]) not in base64.urlsafe_b64decode(rows[0]["secret"])
+        assert endpoint["secret"].encode() not in rows[0]["secret"]
         assert endpoint["headers"] == {"Authorization": "[hidden]"}
 
 

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer, WebhookReceiver
-from crm_fakes.signatures import legacy_valid, secret_bytes
+from crm_fakes.signatures import legacy_valid
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.services import eventually
 from crm_webhooks.deliveries import attempt
-from crm_webhooks.endpoints.secrets import new_secret
+from crm_webhooks.endpoints.secrets import SigningSecret
 from shared_events.topology import CONTACT_WEBHOOK
 from shared_events.webhooks.delivery import GetDelivery, Redeliver
 from shared_events.webhooks.endpoint import (
@@ -278,7 +278,7 @@ class TestEdits:
         self, tenant: Tenant, service: Any, receiver: WebhookReceiver, seal: Any
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url)
-        new, expired = new_secret(), new_secret()
+        new, expired = (SigningSecret.new("hmac") for _ in range(2))
         async with service.database.tenant(tenant.id) as tx:
             for secret, age, end in ((new, 0, None), (expired, 1, timedelta(seconds=-1))):
                 await tx.execute(
@@ -295,11 +295,11 @@ class TestEdits:
         await tenant.contact_created()
         got = await receiver.wait_for_count(1)
         headers = {name.lower(): value for name, value in got[0].headers.items()}
-        for secret in (endpoint["secret"], new):
-            Webhook(secret).verify(got[0].body, headers)
+        for known in (endpoint["secret"], new.secret or ""):
+            Webhook(known).verify(got[0].body, headers)
         with pytest.raises(WebhookVerificationError):
-            Webhook(expired).verify(got[0].body, headers)
-        assert legacy_valid(secret_bytes(new), headers, got[0].body)
+            Webhook(expired.secret or "").verify(got[0].body, headers)
+        assert legacy_valid(new.material, headers, got[0].body)
 
 
 class TestIsolation:

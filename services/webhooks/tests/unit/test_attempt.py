@@ -129,11 +129,6 @@ class TestPost:
             pass
         assert (await post(url)).error == "connect"
 
-    async def test_plain_text_where_tls_is_expected_is_a_tls_failure(self) -> None:
-        async with hostile(saying(b"hello\r\n\r\n")) as url:
-            result = await post(url.replace("http:", "https:"))
-        assert result.error in ("tls", "timeout")
-
 
 class TestSignedHeaders:
     def test_ours_win(self) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
-from crm_webhooks.endpoints.secrets import new_secret
+from crm_webhooks.endpoints.secrets import SigningSecret
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks.webhooks import Webhook
 
 FIRST = (
@@ -46,9 +47,27 @@ class TestStandardSignature:
         assert standard_signature([key_of(secret)], event_id, timestamp, body) == f"v1,{signature}"
 
 
+PRIVATE = (
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+)
+
+
+class TestEd25519:
+    def test_matches_the_vector(self) -> None:
+        seed = base64.b64decode(PRIVATE.removeprefix("whsk_"))[:32]
+        _, event_id, timestamp = FIRST
+        private = Ed25519PrivateKey.from_private_bytes(seed)
+        assert standard_signature([private], event_id, timestamp, b'{"test": 2432232314}') == (
+            "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+        )
+        secret = SigningSecret("ed25519", seed)
+        assert secret.public_key == "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+        assert secret.secret is None
+
+
 class TestRotation:
     def test_every_live_secret_verifies(self) -> None:
-        old, new = new_secret(), new_secret()
+        old, new = (SigningSecret.new("hmac").secret or "" for _ in range(2))
         now = int(datetime.now(UTC).timestamp())
         signature = standard_signature([key_of(new), key_of(old)], "id", now, b"{}")
         headers = {

@@ -1,7 +1,7 @@
 """Webhook endpoints: the URLs customers have events sent to."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, HttpUrl, StringConstraints
@@ -11,9 +11,14 @@ from shared_events.envelope import Contract, EventData
 from shared_events.requests import Command, ListQuery, Nothing, Query
 from shared_events.webhooks.delivery import WebhookDelivery
 
+Signing = Literal["hmac", "ed25519"]
+"""By a secret both sides know (`v1`), or by a key of ours that a public key verifies (`v1a`)."""
+
 
 class WebhookEndpoint(Contract):
     """A customer's URL. `secret` is filled only on creation and rotation.
+
+    With a `public_key` (`whpk_` and base64 of 32 bytes) its newest key is ed25519, and no secret.
 
     With `channel_ids`, of what happens on a channel only those of these are sent; what happens on
     none (a contact is created) is sent all the same. Which of both, `event_types` says.
@@ -28,6 +33,7 @@ class WebhookEndpoint(Contract):
     enabled: bool
     disabled_reason: bounds.Word | None = None
     secret: str | None = None
+    public_key: str | None = None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -46,7 +52,10 @@ EndpointUrl = Annotated[HttpUrl, Field(max_length=2048)]
 
 
 class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
-    """Have events sent to a URL. The reply alone carries the signing secret."""
+    """Have events sent to a URL. The reply alone carries the signing secret.
+
+    With `signing` `ed25519` there is none: deliveries are verified by the endpoint's `public_key`.
+    """
 
     url: EndpointUrl
     description: str | None = Field(default=None, max_length=500)
@@ -54,6 +63,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     channel_ids: ChannelIds = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
     enabled: bool = True
+    signing: Signing = "hmac"
 
 
 class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
@@ -87,11 +97,14 @@ class DeleteEndpoint(Command[Nothing], key="webhooks.endpoint.delete"):
 class RotateSecret(Command[WebhookEndpoint], key="webhooks.endpoint.rotate_secret"):
     """Make a new signing secret, which the reply alone carries.
 
-    The old ones sign beside it for `overlap_seconds`; with 0 they sign nothing any more.
+    The old ones sign beside it for `overlap_seconds`; with 0 they sign nothing any more. `signing`
+    says of which kind it is, the same as before when left out; an ed25519 key shows its
+    `public_key` instead.
     """
 
     endpoint_id: UUID
     overlap_seconds: int = Field(default=DAY_SECONDS, ge=0, le=7 * DAY_SECONDS)
+    signing: Signing | None = None
 
 
 class SendTest(Command[WebhookDelivery], key="webhooks.endpoint.test"):

@@ -16,6 +16,7 @@ from crm_webhooks.deliveries import schedule
 from crm_webhooks.deliveries.excerpt import MAX_BODY_BYTES, excerpt
 from crm_webhooks.deliveries.phases import Phases
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
+from crm_webhooks.endpoints.secrets import SigningKey
 
 log = structlog.get_logger()
 
@@ -23,15 +24,22 @@ USER_AGENT = "Ventros-Webhooks/1.0"
 
 GONE = 410
 THROTTLED = frozenset({429, 503})
+_CERTIFICATE_FAULTS = {  # X509_V_ERR_* of OpenSSL
+    9: "tls_expired",  # not yet valid
+    10: "tls_expired",
+    62: "tls_wrong_host",
+    64: "tls_wrong_host",  # an address
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """How an attempt went. `error` is None when the receiver took it, else a class of failure:
 
-    `dns`, `ssrf_blocked`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
-    `http_5xx`; `configuration` when we lack what it takes, `internal` when we failed in a way
-    nobody foresaw. `retry_after` is what the receiver asked for, in seconds.
+    `dns`, `ssrf_blocked`, `connect`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
+    `http_5xx`; of certificates `tls_expired`, `tls_wrong_host` and `tls_untrusted`, of TLS `tls`;
+    `configuration` when we lack what it takes, `internal` when we failed in a way nobody foresaw.
+    `retry_after` is what the receiver asked for, in seconds.
     """
 
     started_at: datetime
@@ -60,14 +68,19 @@ class Result:
 
 def signed_headers(
     own: Mapping[str, str],
-    keys: Sequence[bytes],
+    keys: Sequence[SigningKey],
     event_id: str,
     body: bytes,
     *,
     trace: Mapping[str, str],
 ) -> dict[str, str]:
-    """The headers of a request; ours are written last, so that the customer's cannot win."""
+    """The headers of a request; ours are written last, so that the customer's cannot win.
+
+    The plain signature is by the newest shared secret, and left out where there is none.
+    """
     timestamp = int(time.time())
+    shared = next((key for key in keys if isinstance(key, bytes)), None)
+    plain = {} if shared is None else {"X-Webhook-Signature": body_signature(shared, body)}
     return {
         **own,
         **trace,
@@ -76,7 +89,7 @@ def signed_headers(
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": standard_signature(keys, event_id, timestamp, body),
-        "X-Webhook-Signature": body_signature(keys[0], body),
+        **plain,
     }
 
 
@@ -145,6 +158,8 @@ def _failure_class(failure: BaseException) -> str:
     match failure:
         case aiohttp.ClientConnectorDNSError():
             return "dns"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=wrong):
+            return _CERTIFICATE_FAULTS.get(getattr(wrong, "verify_code", 0), "tls_untrusted")
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return "tls"
         case aiohttp.ClientConnectorError():

@@ -8,12 +8,14 @@ from uuid import UUID
 from service_kit.database import Database
 from service_kit.rows import Shape
 
-from crm_webhooks.endpoints.secrets import Vault
+from crm_webhooks.endpoints.secrets import SigningKey, Vault
 
 _READ = """
 SELECT e.id, e.version, e.url, e.headers, e.enabled AND NOT e.deleted AS open,
     coalesce(array_agg(s.secret ORDER BY s.active_from DESC, s.id DESC)
         FILTER (WHERE s.id IS NOT NULL), '{}') AS secrets,
+    coalesce(array_agg(s.signing ORDER BY s.active_from DESC, s.id DESC)
+        FILTER (WHERE s.id IS NOT NULL), '{}') AS signings,
     coalesce(array_agg(s.expires_at ORDER BY s.active_from DESC, s.id DESC)
         FILTER (WHERE s.id IS NOT NULL), '{}') AS expiries
 FROM webhook_endpoints e
@@ -32,6 +34,7 @@ class _Stored:
     url: str
     headers: bytes
     secrets: list[bytes]
+    signings: list[str]
     expiries: list[datetime | None]
 
 
@@ -46,9 +49,9 @@ class Destination:
     open: bool
     url: str
     headers: dict[str, str]
-    secrets: tuple[tuple[bytes, datetime | None], ...]
+    secrets: tuple[tuple[SigningKey, datetime | None], ...]
 
-    def keys(self, now: datetime) -> list[bytes]:
+    def keys(self, now: datetime) -> list[SigningKey]:
         """The keys that sign at this moment, newest first."""
         return [key for key, expires_at in self.secrets if expires_at is None or expires_at > now]
 
@@ -102,8 +105,10 @@ class Destinations:
             row.url,
             self._vault.open_headers(row.headers),
             tuple(
-                (self._vault.open(secret), expires_at)
-                for secret, expires_at in zip(row.secrets, row.expiries, strict=True)
+                (self._vault.open(secret, signing), expires_at)
+                for secret, signing, expires_at in zip(
+                    row.secrets, row.signings, row.expiries, strict=True
+                )
             ),
         )
         if self._reading.get(endpoint_id) is asyncio.current_task():

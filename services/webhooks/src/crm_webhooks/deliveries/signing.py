@@ -8,13 +8,24 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from crm_webhooks.endpoints.secrets import SigningKey
 
-def standard_signature(keys: Sequence[bytes], event_id: str, timestamp: int, body: bytes) -> str:
-    """`webhook-signature`: one `v1,<base64>` for every live key, so that rotation cuts nobody."""
+
+def standard_signature(
+    keys: Sequence[SigningKey], event_id: str, timestamp: int, body: bytes
+) -> str:
+    """`webhook-signature`: one for every live key, so that rotation cuts nobody.
+
+    `v1,<base64>` is the HMAC-SHA256 by a shared secret, `v1a,<base64>` ed25519 by a private key.
+    """
     signed = b"%s.%d.%s" % (event_id.encode(), timestamp, body)
-    return " ".join(
-        "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys
-    )
+    return " ".join(_signature(key, signed) for key in keys)
+
+
+def _signature(key: SigningKey, signed: bytes) -> str:
+    if isinstance(key, bytes):
+        return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    return "v1a," + base64.b64encode(key.sign(signed)).decode()
 
 
 def body_signature(key: bytes, body: bytes) -> str:

@@ -14,8 +14,9 @@ from crm_webhooks.tables import Base
 class Endpoint(Base, table=True):
     """A customer's URL. Headers are encrypted: customers put credentials in them.
 
-    `paused_until` is what the receiver asked for by Retry-After. `failing_since` and
-    `failed_deliveries` count since the last success and decide on disabling.
+    `public_key` is that of the newest secret, where it has one. `paused_until` is what the receiver
+    asked for by Retry-After. `failing_since` and `failed_deliveries` count since the last success
+    and decide on disabling.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -30,6 +31,7 @@ class Endpoint(Base, table=True):
     event_types: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     channel_ids: list[str] = columns.texts()
     headers: bytes
+    public_key: str | None = columns.maybe_text()
     enabled: bool
     deleted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     disabled_reason: str | None = Field(default=None, max_length=50)
@@ -42,7 +44,7 @@ class Endpoint(Base, table=True):
 
 
 class EndpointSecret(Base, table=True):
-    """A signing secret, encrypted. Several may be live while a customer rotates."""
+    """A signing secret or private key, encrypted. Several may be live while a customer rotates."""
 
     __tablename__ = "endpoint_secrets"
     __table_args__ = (Index("idx_endpoint_secrets_endpoint", "endpoint_id"),)
@@ -51,5 +53,8 @@ class EndpointSecret(Base, table=True):
     tenant_id: str = columns.tenant_id()
     endpoint_id: UUID = Field(foreign_key="webhooks.webhook_endpoints.id")
     secret: bytes
+    signing: str = Field(
+        default="hmac", max_length=20, sa_column_kwargs={"server_default": text("'hmac'")}
+    )
     active_from: datetime = columns.stamped()
     expires_at: datetime | None = columns.maybe_moment()

@@ -16,7 +16,7 @@ from shared_events.webhooks.endpoint import WebhookEndpoint
 from sqlalchemy import func, not_, select, update
 
 from crm_webhooks.endpoints import models, rules
-from crm_webhooks.endpoints.secrets import Vault
+from crm_webhooks.endpoints.secrets import SigningSecret, Vault
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class EndpointRepository:
         channel_ids: list[str],
         headers: Mapping[str, str],
         disabled_reason: str | None,
-        secret: str,
+        secret: SigningSecret,
     ) -> WebhookEndpoint:
         """A new endpoint, enabled unless there is a reason why not."""
         row = models.Endpoint(
@@ -69,6 +69,7 @@ class EndpointRepository:
             event_types=event_types,
             channel_ids=channel_ids,
             headers=self._vault.seal_headers(dict(headers)),
+            public_key=secret.public_key,
             enabled=disabled_reason is None,
             disabled_reason=disabled_reason,
         )
@@ -115,7 +116,7 @@ class EndpointRepository:
         return self._resource(row)
 
     async def rotate(
-        self, tx: Transaction, endpoint_id: UUID, secret: str, *, overlap_seconds: int
+        self, tx: Transaction, endpoint_id: UUID, secret: SigningSecret, *, overlap_seconds: int
     ) -> WebhookEndpoint:
         """Add a secret; those of before sign for `overlap_seconds` at the most.
 
@@ -129,14 +130,15 @@ class EndpointRepository:
                 f"{MOST_SECRETS} secrets sign already: wait, or rotate without an overlap.",
             )
         await self._keep(tx, endpoint_id, secret)
-        return await self.update(tx, endpoint_id, {})
+        return await self.update(tx, endpoint_id, {"public_key": secret.public_key})
 
-    async def _keep(self, tx: Transaction, endpoint_id: UUID, secret: str) -> None:
+    async def _keep(self, tx: Transaction, endpoint_id: UUID, secret: SigningSecret) -> None:
         sealed = models.EndpointSecret(
             id=uuid7(),
             tenant_id=tx.tenant_id,
             endpoint_id=endpoint_id,
             secret=self._vault.seal(secret),
+            signing=secret.signing,
         )
         await _SECRETS.insert(tx, [sealed])
 

@@ -21,7 +21,7 @@ from shared_events.webhooks.endpoint import (
 from crm_webhooks.endpoints import rules
 from crm_webhooks.endpoints.events import disabled
 from crm_webhooks.endpoints.repository import EndpointRepository
-from crm_webhooks.endpoints.secrets import new_secret
+from crm_webhooks.endpoints.secrets import SigningSecret
 
 BY_USER = "disabled_by_user"
 
@@ -42,7 +42,7 @@ class EndpointRequests:
         headers = rules.unhidden(request.headers, {})
         rules.check_headers(headers)
         rules.check_event_types(request.event_types)
-        secret = new_secret()
+        secret = SigningSecret.new(request.signing)
         endpoint = await self._endpoints.insert(
             tx,
             url=url,
@@ -53,7 +53,7 @@ class EndpointRequests:
             disabled_reason=None if request.enabled else BY_USER,
             secret=secret,
         )
-        return endpoint.model_copy(update={"secret": secret})
+        return endpoint.model_copy(update={"secret": secret.secret})
 
     async def get(self, tx: Transaction, request: GetEndpoint, call: Call) -> WebhookEndpoint:
         """One endpoint, without its secret."""
@@ -120,12 +120,12 @@ class EndpointRequests:
         self, tx: Transaction, request: RotateSecret, call: Call
     ) -> WebhookEndpoint:
         """A new secret, shown by this reply alone; the old ones sign for as long as was asked."""
-        await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
-        secret = new_secret()
+        before = await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
+        secret = SigningSecret.new(request.signing or ("ed25519" if before.public_key else "hmac"))
         endpoint = await self._endpoints.rotate(
             tx, request.endpoint_id, secret, overlap_seconds=request.overlap_seconds
         )
-        return endpoint.model_copy(update={"secret": secret})
+        return endpoint.model_copy(update={"secret": secret.secret})
 
     async def delete(self, tx: Transaction, request: DeleteEndpoint, call: Call) -> Nothing:
         """Stop sending to it for good."""
