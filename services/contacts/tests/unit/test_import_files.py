@@ -12,7 +12,7 @@ from crm_contacts.exports import masking
 from crm_contacts.imports import reading
 from crm_contacts.imports.columns import targets
 from crm_contacts.imports.reading import Row, in_batches, read
-from crm_contacts.imports.wanted import Reader
+from crm_contacts.imports.wanted import Reader, RowError, Wanted
 from crm_contacts.jobs import csv_text
 from crm_testing.scenes.files import workbook
 from service_kit.errors import InvalidError
@@ -26,19 +26,23 @@ def defined(key: str, label: str, kind: str = "text") -> CustomField:
     )
 
 
+def rows_of(content: bytes) -> list[Row]:
+    return list(read(io.BytesIO(content)))
+
+
 class TestReading:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
     @pytest.mark.parametrize("separator", [",", ";", "\t"])
     def test_takes_usual_encodings_and_separators(self, encoding: str, separator: str) -> None:
         text = separator.join(["Nome", '"a,b;c\td,"', "É"]) + "\r\n\r\n"
         text += separator.join(["João", '"x\ny"', "'=1", "", ""]) + "\n"
-        assert list(read(text.encode(encoding))) == [
+        assert rows_of(text.encode(encoding)) == [
             Row(1, ["Nome", "a,b;c\td,", "É"]),
             Row(3, ["João", "x\ny", "=1"]),
         ]
 
     def test_takes_spreadsheets_as_they_are_typed(self) -> None:
-        rows = list(read(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()])))
+        rows = rows_of(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()]))
         assert rows == [
             Row(1, ["fone", "", "b"]),
             Row(3, ["5511988880001", "1.5", "true", "2026-01-02"]),
@@ -50,12 +54,12 @@ class TestReading:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("xl/workbook.xml", b"0" * 1001)
         with pytest.raises(InvalidError, match="file_too_large"):
-            list(read(packed.getvalue()))
+            rows_of(packed.getvalue())
 
     def test_refuses_too_many_columns(self) -> None:
-        assert len(list(read(b"a," * (reading.MAX_COLUMNS - 1) + b"a"))) == 1
+        assert len(rows_of(b"a," * (reading.MAX_COLUMNS - 1) + b"a")) == 1
         with pytest.raises(InvalidError, match="too_many_columns"):
-            list(read(b"a," * reading.MAX_COLUMNS + b"a"))
+            rows_of(b"a," * reading.MAX_COLUMNS + b"a")
 
     def test_gives_rows_in_batches(self) -> None:
         rows = [Row(n, ["x"]) for n in range(5)]
@@ -87,14 +91,14 @@ class TestValues:
         named = [f"custom_fields.{key}" for key in kinds]
         reader = Reader(list(kinds), named, definitions, lambda text: parse_phone(text, "BR"))
         cells = ["41", "1,5", "Não", "a; b,c", "2026-01-31"]
-        (wanted,), errors = reader.read([Row(2, cells)])
+        wanted, errors = list[Wanted](), list[RowError]()
+        reader.read([Row(2, cells), Row(3, ["inf", "x", "talvez"])], wanted, errors)
         assert not errors
-        assert wanted.custom_fields == {
+        assert wanted[0].custom_fields == {
             **{"n": 41, "d": 1.5, "b": False},
             **{"m": ["a", "b", "c"], "t": "2026-01-31"},
         }
-        (wanted,), _ = reader.read([Row(2, ["inf", "x", "talvez"])])
-        assert wanted.custom_fields == {"n": "inf", "d": "x", "b": "talvez"}
+        assert wanted[1].custom_fields == {"n": "inf", "d": "x", "b": "talvez"}
 
 
 class TestLines:
