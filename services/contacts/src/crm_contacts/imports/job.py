@@ -36,15 +36,20 @@ BATCH_ROWS = 100
 _PAGE = 10
 """Batches that are read and written down together."""
 UPLOAD, ROWS, ERRORS = "upload", "rows", "errors"
-KEPT = timedelta(days=30)
+_HELD = timedelta(days=30)
+"""How long rows wait for a job that is held."""
 _HEADER = 255
 
 
 class Imports:
-    """What is particular to imports. Phones without country code are of `region`."""
+    """What is particular to imports.
 
-    def __init__(self, region: str) -> None:
+    Phones without country code are of `region`; what was wrong with rows is `kept` for so long.
+    """
+
+    def __init__(self, region: str, kept: timedelta) -> None:
         self._region = region
+        self._kept = kept
         # Of an XLSX file the texts that cells share are in memory: one file at a time is enough.
         self._reading = asyncio.Semaphore(1)
 
@@ -94,7 +99,7 @@ class Imports:
         if errors:
             text = csv_text.lines(_lines(errors)).encode()
             await repository.put(
-                tx, [repository.part(tx, job.id, ERRORS, job.position, text, KEPT)]
+                tx, [repository.part(tx, job.id, ERRORS, job.position, text, self._kept)]
             )
         await repository.drop(tx, job.id, ROWS, job.position)
         done = job.done + len(rows)
@@ -166,7 +171,7 @@ async def _store(database: Database, job: Job, rows: Iterator[Row]) -> int:
         contents = [orjson.dumps([(row.line, row.cells) for row in batch]) for batch in page]
         async with database.tenant(job.tenant_id) as tx:
             parts = (
-                repository.part(tx, job.id, ROWS, at, content, KEPT)
+                repository.part(tx, job.id, ROWS, at, content, _HELD)
                 for at, content in enumerate(contents, start=position)
             )
             await repository.put(tx, list(parts))
