@@ -2,8 +2,10 @@
 
 import csv
 import io
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime
+from tempfile import TemporaryFile
 
 import pytest
 from crm_contacts.contacts.phone import parse_phone
@@ -15,6 +17,7 @@ from crm_contacts.imports.reading import Row, in_batches, read
 from crm_contacts.imports.wanted import Reader, RowError, Wanted
 from crm_contacts.jobs import csv_text
 from crm_testing.scenes.files import workbook
+from openpyxl import Workbook
 from service_kit.errors import InvalidError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -56,6 +59,47 @@ class TestReading:
         with pytest.raises(InvalidError, match="file_too_large"):
             rows_of(packed.getvalue())
 
+    def test_refuses_texts_that_would_fill_the_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content = workbook(["fone"], [5511988880001])
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            beside = sum(
+                one.file_size for one in archive.infolist() if "sheets/" not in one.filename
+            )
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside)
+        assert len(rows_of(content)) == 2
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside - 1)
+        with pytest.raises(InvalidError, match="file_too_large"):
+            rows_of(content)
+
+    @pytest.mark.parametrize("kind", ["csv", "xlsx"])
+    def test_holds_a_few_rows_of_a_file_and_never_all(self, kind: str) -> None:
+        cells = ["a" * 1000, "b" * 1000]
+        with TemporaryFile() as file:
+            if kind == "csv":
+                file.writelines(f"{n},{','.join(cells)}\n".encode() for n in range(4000))
+            else:
+                book = Workbook(write_only=True)
+                sheet = book.create_sheet()
+                for n in range(4000):
+                    sheet.append([n, *cells])
+                book.save(file)
+            tracemalloc.start()
+            try:
+                assert sum(len(batch) for batch in in_batches(read(file), 10)) == 4000
+                assert tracemalloc.get_traced_memory()[1] < 2_000_000  # of eight
+            finally:
+                tracemalloc.stop()
+
+    def test_tells_utf8_wherever_a_letter_is_cut(self) -> None:
+        for before in range(3):
+            for encoding in ("utf-8", "cp1252"):
+                text = "a" * (reading._SNIFFED - before) + "€é"
+                cells = [text[at : at + 9000] for at in range(0, len(text), 9000)]
+                assert rows_of(",".join(cells).encode(encoding)) == [Row(1, cells)]
+        assert rows_of("a,é".encode()[:-1]) == [Row(1, ["a", "Ã"])]
+
     def test_refuses_too_many_columns(self) -> None:
         assert len(rows_of(b"a," * (reading.MAX_COLUMNS - 1) + b"a")) == 1
         with pytest.raises(InvalidError, match="too_many_columns"):
@@ -80,8 +124,12 @@ class TestColumns:
         headers = ["Nome", "Celular", "Obs"]
         mapping = {"NOME": None, "Obs": "name"}
         assert targets(headers, mapping, []) == [None, "phone", "name"]
+        assert targets(headers, {"Obs": "name"}, []) == [None, "phone", "name"]
+        assert targets(["Obs", *headers], {"Obs": "tags"}, []) == ["tags", "name", "phone", None]
         with pytest.raises(InvalidError, match="unknown_column"):
             targets(headers, {"Nomes": "name"}, [])
+        with pytest.raises(InvalidError, match="same_target"):
+            targets(headers, {"Obs": "name", "Nome": "name"}, [])
 
 
 class TestValues:

@@ -73,6 +73,8 @@ def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise _refused("unreadable_file", f"Line {line} cannot be read: {error}.") from None
+    finally:
+        lines.detach()  # or it would close the file with itself
 
 
 def _encoding(file: BinaryIO) -> str:
