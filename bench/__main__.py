@@ -11,7 +11,7 @@ import uvloop
 from crm_dev import commands
 from crm_dev.state import StackState
 
-from bench import contacts, deliveries, figures, relay
+from bench import contacts, deliveries, figures, imports, relay
 from bench.platform import CUSTOMERS, Company, Crowd, Sink
 from bench.stack import running, state_of
 
@@ -47,6 +47,8 @@ async def measure(state: StackState, directory: Path) -> None:
         tell(await figures.ingress(company, sink))
         await figures.settle()
         tell(await figures.rest(company))
+        await figures.settle()
+        tell(await imports.imported(crowd.companies[0], company, state))
         tell(list(figures.memory(state)))
         for name in BEHIND:
             await asyncio.to_thread(commands.ask, directory, "stop", name)

@@ -86,7 +86,7 @@ async def end_to_end(
         latency = Latencies.of(took, time.perf_counter() - begun)
         tell([(f"2 {of}: at {rate}/s", str(latency))])
         if rate == 100:
-            tell([(f"2 {of}: processor time", _spent(before, cpu_seconds(state), len(sent)))])
+            tell([(f"2 {of}: processor time", spent(before, cpu_seconds(state), len(sent)))])
         if rate >= 300:
             carried = f"{len(sent) / latency.seconds:6.0f}/s"
             left = f"in {posted:.0f} s, backlog at the end {backlog}, lost {missing}"
@@ -109,10 +109,11 @@ def _cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _spent(before: dict[str, float], after: dict[str, float], messages: int) -> str:
-    spent = {name: (after[name] - used) / messages * 1e3 for name, used in before.items()}
-    parts = "  ".join(f"{name} {ms:.2f}" for name, ms in spent.items())
-    return f"{sum(spent.values()):6.2f} ms in all: {parts}"
+def spent(before: dict[str, float], after: dict[str, float], messages: int) -> str:
+    """What each piece has used meanwhile, for each of so many."""
+    each = {name: (after[name] - used) / messages * 1e3 for name, used in before.items()}
+    parts = "  ".join(f"{name} {ms:.2f}" for name, ms in each.items())
+    return f"{sum(each.values()):6.2f} ms in all: {parts}"
 
 
 def families(state: StackState) -> Iterator[tuple[str, list[psutil.Process]]]:

@@ -19,6 +19,8 @@ _WILDCARDS = re.compile(r"[%_\\]")
 
 def fold(text: str) -> str:
     """Lower case, without accents and compatibility forms: `João ①` becomes `joao 1`."""
+    if text.isascii():  # nearly all texts are, and there is nothing in them to take apart
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return plain if plain.isascii() else "".join(map(_ascii_digit, plain))

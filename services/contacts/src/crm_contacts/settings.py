@@ -6,7 +6,7 @@ from service_kit.settings import ServiceSettings
 
 
 class ContactsSettings(ServiceSettings):
-    """What every service has, what phones are, and how long who is deleted is kept."""
+    """What every service has, what phones are, and how long is kept what has ended."""
 
     server_port: int = Field(default=8081, ge=0, le=65535, description="HTTP: health and metrics")
     default_region: str = Field(
@@ -14,6 +14,12 @@ class ContactsSettings(ServiceSettings):
     )
     contact_restore_days: int = Field(
         default=30, ge=1, le=3650, description="days a deletion can be taken back; then it is final"
+    )
+    job_retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="days an import or export that has ended is kept, errors of rows included",
     )
 
     @field_validator("default_region")

@@ -28,30 +28,60 @@ SAME = ["eq", "ne", "in", "not_in", "is_null", "is_not_null"]
 PARTS = ["contains", "not_contains", "starts_with", "ends_with"]
 ORDER = ["gt", "gte", "lt", "lte"]
 
+FIELDS: dict[str, tuple[list[str], list[Any]]] = {
+    "name": (SAME + PARTS, [*TEXTS, "\u0301", "an"]),
+    "email": (SAME + PARTS, ["ANA@example.com", "a_", "@example.com", "%"]),
+    "phone": (SAME + PARTS, ["+55 11 90000-0003", "55119", "(0000)", "0007", "()", "%"]),
+    "source": (SAME + PARTS, ["api", "API", "imp", "t"]),
+    "language": (SAME + PARTS, ["pt", "PT", "_US", "n_"]),
+    "timezone": (SAME + PARTS, ["America/Bahia", "america", "/", "%"]),
+    "tags": ([*SAME[2:], *PARTS[:2]], ["Vip", "STRASSE", "lead", "nobody"]),
+    **dict.fromkeys(("pipeline_id", "pipeline_status_id"), (SAME, [str(one) for one in IDS])),
+    **dict.fromkeys(
+        ("created_at", "updated_at", "first_interaction_at", "last_interaction_at"),
+        ([*ORDER, *SAME[4:]], [moment.isoformat() for moment in MOMENTS]),
+    ),
+}
+"""What contacts are compared by, how, and with what; custom fields aside."""
+CUSTOM: list[tuple[list[str], list[Any]]] = [
+    (SAME, VALUES),
+    (PARTS, TEXTS),
+    (ORDER, [value for value in VALUES if not isinstance(value, bool)]),
+]
+
 maybe = st.none()
+moments = st.sampled_from(MOMENTS)
 people: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     name=st.sampled_from(TEXTS),
     email=maybe | st.sampled_from(["ana@example.com", "a_b@example.com", "joao@example.com"]),
+    source=st.sampled_from(["api", "import", "inbound"]),
     language=maybe | st.sampled_from(["pt-BR", "pt", "en_US"]),
+    timezone=maybe | st.sampled_from(["America/Bahia", "UTC"]),
     tags=st.lists(st.sampled_from(["VIP", "vip", "Straße", "lead"]), max_size=2),
     custom_fields=st.dictionaries(st.sampled_from(["a", "b'"]), st.sampled_from(DATA)),
     pipeline_id=maybe | st.sampled_from(IDS),
-    last_interaction_at=maybe | st.sampled_from(MOMENTS),
+    pipeline_status_id=maybe | st.sampled_from(IDS),
+    created_at=moments,
+    updated_at=moments,
+    first_interaction_at=maybe | moments,
+    last_interaction_at=maybe | moments,
 )
 
 
-def rules_on(field: str, operators: list[str], values: list[Any]) -> Any:
-    def rule(operator: str, one: Any, many: list[Any]) -> Rule:
-        given_: dict[str, Any] = {"value": one}
-        if operator in ("in", "not_in"):
-            given_ = {"values": many}
-        elif operator.endswith("null"):
-            given_ = {}
-        return Rule.model_validate({"field": field, "operator": operator, **given_})
+def rule_of(field: str, operator: str, one: Any, many: list[Any]) -> Rule:
+    given_: dict[str, Any] = {"value": one}
+    if operator in ("in", "not_in"):
+        given_ = {"values": many}
+    elif operator.endswith("null"):
+        given_ = {}
+    return Rule.model_validate({"field": field, "operator": operator, **given_})
 
+
+def rules_on(field: str, operators: list[str], values: list[Any]) -> Any:
     many = st.lists(st.sampled_from(values), min_size=1, max_size=3)
-    return st.builds(rule, st.sampled_from(operators), st.sampled_from(values), many)
+    operator, one = st.sampled_from(operators), st.sampled_from(values)
+    return st.builds(rule_of, st.just(field), operator, one, many)
 
 
 days = st.builds(
@@ -60,26 +90,9 @@ days = st.builds(
     st.integers(0, 3),
 )
 custom = st.one_of(
-    *(
-        one
-        for field in ("custom_fields.a", "custom_fields.b'")
-        for one in (
-            rules_on(field, SAME, VALUES),
-            rules_on(field, PARTS, TEXTS),
-            rules_on(field, ORDER, [value for value in VALUES if not isinstance(value, bool)]),
-        )
-    )
+    *(rules_on(f"custom_fields.{key}", *how) for key in ("a", "b'") for how in CUSTOM)
 )
-rules = st.one_of(
-    rules_on("name", SAME + PARTS, [*TEXTS, "\u0301", "an"]),
-    rules_on("email", SAME + PARTS, ["ANA@example.com", "a_", "@example.com", "%"]),
-    rules_on("language", SAME + PARTS, ["pt", "PT", "_US", "n_"]),
-    rules_on("tags", [*SAME[2:], *PARTS[:2]], ["Vip", "STRASSE", "lead", "nobody"]),
-    rules_on("pipeline_id", SAME, [str(one) for one in IDS]),
-    rules_on("last_interaction_at", [*ORDER, *SAME[4:]], [m.isoformat() for m in MOMENTS]),
-    days,
-    custom,
-)
+rules = st.one_of(*(rules_on(field, *how) for field, how in FIELDS.items()), days, custom)
 match = st.sampled_from(["all", "any"])
 groups = st.builds(
     lambda match, rules: Group(match=match, rules=rules),
@@ -91,6 +104,14 @@ filters = st.builds(
     match,
     st.lists(groups, min_size=1, max_size=3),
 )
+
+
+def each() -> Iterator[Filter]:
+    """Every operator of every field with every value, alone."""
+    ways = [*FIELDS.items(), *(("custom_fields.a", how) for how in CUSTOM)]
+    for field, (operators, values) in ways:
+        for operator, value in product(operators, values):
+            yield Filter(groups=[Group(rules=[rule_of(field, operator, value, [value])])])
 
 
 def wildcards() -> Iterator[Filter]:
@@ -152,13 +173,16 @@ def affirmed(rule: Rule, operator: str, person: dict[str, Any]) -> bool:
     if mine is None:
         return False
     match rule.field:
-        case "last_interaction_at":
+        case "phone":
+            digits = ["".join(c for c in str(t) if c in "+0123456789") for t in rule.given]
+            return any(one and compare(operator, mine, one) for one in digits)
+        case "created_at" | "updated_at" | "first_interaction_at" | "last_interaction_at":
             ago = NOW - timedelta(days=rule.days_ago or 0)
             then = ago if rule.value is None else datetime.fromisoformat(str(rule.value))
             return compare(operator, mine, then)
         case "tags":
             return any(tag.casefold() == str(t).casefold() for tag in mine for t in rule.given)
-        case "pipeline_id":
+        case "pipeline_id" | "pipeline_status_id":
             return str(mine) in rule.given
         case "name":
             whole = [folded(str(theirs)) for theirs in rule.given]
@@ -200,12 +224,14 @@ class TestFilters:
         )
         @given(people, filters, st.lists(rules, min_size=4, max_size=4))
         def draw(person: dict[str, Any], filter_: Filter, alone: list[Rule]) -> None:
-            crowd.append(person)
+            number = len(crowd)
+            crowd.append(person | {"phone": f"+55119{number:08}" if number % 3 else None})
             asked.append(filter_)
             asked.extend(Filter(groups=[Group(rules=[rule])]) for rule in alone)
 
         draw()
         asked.extend(wildcards())
+        asked.extend(each())
         by_id = await self.settle(company, crowd)
         await self.settle(other_company, crowd)
         hits = 0
@@ -222,10 +248,7 @@ class TestFilters:
         """The crowd as contacts of a company, by id."""
         by_id = {uuid7(): person for person in crowd}
         contacts = [
-            Contact(
-                **person, id=one, tenant_id=company.id, source="api", created_at=NOW, updated_at=NOW
-            )
-            for one, person in by_id.items()
+            Contact(**person, id=one, tenant_id=company.id) for one, person in by_id.items()
         ]
         async with company.database.tenant(company.id) as tx:
             await repository.insert(tx, contacts)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from crm_contacts.imports import requests, upsert
-from crm_contacts.imports.job import BATCH_ROWS, KIND, Imports
+from crm_contacts.imports.job import BATCH_ROWS, ERRORS, KIND, Imports
 from crm_contacts.jobs import progress, repository
 from crm_contacts.jobs.runner import Runner
 from crm_testing.scenes.contacts import Shop
@@ -31,13 +32,14 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+KEPT = timedelta(days=30)
 ROWS = 2 * BATCH_ROWS + 1
 FILE = "nome,telefone\n" + "".join(f"Pessoa {n},+55119{n:08}\n" for n in range(ROWS))
 
 
 @pytest.fixture
 def runner(service: Service) -> Runner:
-    return Runner(service.database, {KIND: Imports("BR")})
+    return Runner(service.database, {KIND: Imports("BR", KEPT)})
 
 
 async def put_by(company: Shop) -> JobRef:
@@ -206,7 +208,7 @@ class TestPurge:
         expire = "UPDATE job_parts SET expires_at = now() - interval '1 second' RETURNING job_id"
         await company.rows(expire)
         async with company.database.system("jobs") as tx:
-            assert not await repository.purge(tx)
+            assert not await repository.purge(tx, KEPT)
         assert await company.rows("SELECT * FROM job_parts") == []
         assert len(await other_company.rows("SELECT * FROM job_parts")) == 1
 
@@ -224,11 +226,25 @@ class TestPurge:
                     ref.id,
                     state_,
                 )
+                async with who.database.tenant(who.id) as tx:
+                    errors = repository.part(tx, ref.id, ERRORS, 0, state_.encode(), 2 * KEPT)
+                    await repository.put(tx, [errors])
         async with company.database.system("jobs") as tx:
-            assert not await repository.purge(tx)
+            assert not await repository.purge(tx, KEPT)
         for who in (company, other_company):
             left = await who.rows("SELECT state FROM jobs ORDER BY state")
             assert [job["state"] for job in left] == ["failed", "paused"]
+            files = await who.rows("SELECT content FROM job_parts WHERE file = 'errors'")
+            assert {file["content"] for file in files} == {b"failed", b"paused"}
+
+    async def test_keeps_a_job_as_long_as_operators_want(self, company: Shop) -> None:
+        ref = await put_by(company)
+        ended_at = "UPDATE jobs SET state = 'failed', finished_at = now() - interval '29 days'"
+        await company.rows(f"{ended_at} WHERE id = $1 RETURNING id", ref.id)
+        for days, left in ((30, 1), (28, 0)):
+            async with company.database.system("jobs") as tx:
+                await repository.purge(tx, timedelta(days=days))
+            assert len(await company.rows("SELECT * FROM jobs")) == left
 
 
 def test_ids_of_workflows_are_of_one_job() -> None:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime
+from tempfile import TemporaryFile
 
 import pytest
 from crm_contacts.contacts.phone import parse_phone
@@ -12,9 +14,10 @@ from crm_contacts.exports import masking
 from crm_contacts.imports import reading
 from crm_contacts.imports.columns import targets
 from crm_contacts.imports.reading import Row, in_batches, read
-from crm_contacts.imports.wanted import Reader
+from crm_contacts.imports.wanted import Reader, RowError, Wanted
 from crm_contacts.jobs import csv_text
 from crm_testing.scenes.files import workbook
+from openpyxl import Workbook
 from service_kit.errors import InvalidError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,19 +29,23 @@ def defined(key: str, label: str, kind: str = "text") -> CustomField:
     )
 
 
+def rows_of(content: bytes) -> list[Row]:
+    return list(read(io.BytesIO(content)))
+
+
 class TestReading:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
     @pytest.mark.parametrize("separator", [",", ";", "\t"])
     def test_takes_usual_encodings_and_separators(self, encoding: str, separator: str) -> None:
         text = separator.join(["Nome", '"a,b;c\td,"', "É"]) + "\r\n\r\n"
         text += separator.join(["João", '"x\ny"', "'=1", "", ""]) + "\n"
-        assert list(read(text.encode(encoding))) == [
+        assert rows_of(text.encode(encoding)) == [
             Row(1, ["Nome", "a,b;c\td,", "É"]),
             Row(3, ["João", "x\ny", "=1"]),
         ]
 
     def test_takes_spreadsheets_as_they_are_typed(self) -> None:
-        rows = list(read(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()])))
+        rows = rows_of(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()]))
         assert rows == [
             Row(1, ["fone", "", "b"]),
             Row(3, ["5511988880001", "1.5", "true", "2026-01-02"]),
@@ -50,12 +57,53 @@ class TestReading:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("xl/workbook.xml", b"0" * 1001)
         with pytest.raises(InvalidError, match="file_too_large"):
-            list(read(packed.getvalue()))
+            rows_of(packed.getvalue())
+
+    def test_refuses_texts_that_would_fill_the_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content = workbook(["fone"], [5511988880001])
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            beside = sum(
+                one.file_size for one in archive.infolist() if "sheets/" not in one.filename
+            )
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside)
+        assert len(rows_of(content)) == 2
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside - 1)
+        with pytest.raises(InvalidError, match="file_too_large"):
+            rows_of(content)
+
+    @pytest.mark.parametrize("kind", ["csv", "xlsx"])
+    def test_holds_a_few_rows_of_a_file_and_never_all(self, kind: str) -> None:
+        cells = ["a" * 1000, "b" * 1000]
+        with TemporaryFile() as file:
+            if kind == "csv":
+                file.writelines(f"{n},{','.join(cells)}\n".encode() for n in range(4000))
+            else:
+                book = Workbook(write_only=True)
+                sheet = book.create_sheet()
+                for n in range(4000):
+                    sheet.append([n, *cells])
+                book.save(file)
+            tracemalloc.start()
+            try:
+                assert sum(len(batch) for batch in in_batches(read(file), 10)) == 4000
+                assert tracemalloc.get_traced_memory()[1] < 2_000_000  # of eight
+            finally:
+                tracemalloc.stop()
+
+    def test_tells_utf8_wherever_a_letter_is_cut(self) -> None:
+        for before in range(3):
+            for encoding in ("utf-8", "cp1252"):
+                text = "a" * (reading._SNIFFED - before) + "€é"
+                cells = [text[at : at + 9000] for at in range(0, len(text), 9000)]
+                assert rows_of(",".join(cells).encode(encoding)) == [Row(1, cells)]
+        assert rows_of("a,é".encode()[:-1]) == [Row(1, ["a", "Ã"])]
 
     def test_refuses_too_many_columns(self) -> None:
-        assert len(list(read(b"a," * (reading.MAX_COLUMNS - 1) + b"a"))) == 1
+        assert len(rows_of(b"a," * (reading.MAX_COLUMNS - 1) + b"a")) == 1
         with pytest.raises(InvalidError, match="too_many_columns"):
-            list(read(b"a," * reading.MAX_COLUMNS + b"a"))
+            rows_of(b"a," * reading.MAX_COLUMNS + b"a")
 
     def test_gives_rows_in_batches(self) -> None:
         rows = [Row(n, ["x"]) for n in range(5)]
@@ -76,8 +124,12 @@ class TestColumns:
         headers = ["Nome", "Celular", "Obs"]
         mapping = {"NOME": None, "Obs": "name"}
         assert targets(headers, mapping, []) == [None, "phone", "name"]
+        assert targets(headers, {"Obs": "name"}, []) == [None, "phone", "name"]
+        assert targets(["Obs", *headers], {"Obs": "tags"}, []) == ["tags", "name", "phone", None]
         with pytest.raises(InvalidError, match="unknown_column"):
             targets(headers, {"Nomes": "name"}, [])
+        with pytest.raises(InvalidError, match="same_target"):
+            targets(headers, {"Obs": "name", "Nome": "name"}, [])
 
 
 class TestValues:
@@ -87,14 +139,14 @@ class TestValues:
         named = [f"custom_fields.{key}" for key in kinds]
         reader = Reader(list(kinds), named, definitions, lambda text: parse_phone(text, "BR"))
         cells = ["41", "1,5", "Não", "a; b,c", "2026-01-31"]
-        (wanted,), errors = reader.read([Row(2, cells)])
+        wanted, errors = list[Wanted](), list[RowError]()
+        reader.read([Row(2, cells), Row(3, ["inf", "x", "talvez"])], wanted, errors)
         assert not errors
-        assert wanted.custom_fields == {
+        assert wanted[0].custom_fields == {
             **{"n": 41, "d": 1.5, "b": False},
             **{"m": ["a", "b", "c"], "t": "2026-01-31"},
         }
-        (wanted,), _ = reader.read([Row(2, ["inf", "x", "talvez"])])
-        assert wanted.custom_fields == {"n": "inf", "d": "x", "b": "talvez"}
+        assert wanted[1].custom_fields == {"n": "inf", "d": "x", "b": "talvez"}
 
 
 class TestLines:

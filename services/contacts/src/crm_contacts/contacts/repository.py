@@ -175,7 +175,8 @@ async def to_resources(tx: Transaction, contacts: Sequence[Contact]) -> list[con
 
 def to_resource(contact: Contact, identities: list[contract.Identity]) -> contract.Contact:
     """A contact as customers see it, in replies and in events."""
-    shown = {name: getattr(contact, name) for name in _SHOWN}
+    row = vars(contact)  # an import makes thousands: a third of what the descriptors take
+    shown = {name: row.get(name) for name in _SHOWN}
     return contract.Contact(**shown, identities=identities)
 
 

@@ -31,19 +31,25 @@ def targets(
     """For each column what it says of a contact; None for one that says nothing.
 
     A column that no mapping names is known by its header: in English or Portuguese, or the key or
-    label of a custom field. Of several that say the same, the first counts. Raises InvalidError
-    `unknown_column` for a mapping that names a column the file has not, and `no_known_column`.
+    label of a custom field. Of several that say the same, the first counts, and what a mapping says
+    before all headers. Raises InvalidError `unknown_column` for a mapping that names a column the
+    file has not, `same_target` for one that gives two columns one meaning, and `no_known_column`.
     """
     mapping = {fold(name).strip(): target for name, target in (mapping or {}).items()}
     known = {fold(header).strip() for header in headers}
     for name in mapping:
         if name not in known:
             raise InvalidError("unknown_column", f"The file has no column {name!r}.")
+    named = [target for target in mapping.values() if target is not None]
+    for one in named:
+        if named.count(one) > 1:
+            raise InvalidError("same_target", f"Two columns are mapped to {one}.")
     by_header = _TARGETS | _custom(definitions)
     found: list[str | None] = []
     for header in headers:
         name = fold(header).strip()
-        target = mapping[name] if name in mapping else by_header.get(_words(name))
+        by_itself = by_header.get(_words(name))
+        target = mapping.get(name, None if by_itself in named else by_itself)
         found.append(target if target not in found else None)
     if not any(found):
         raise InvalidError("no_known_column", "No column says anything of a contact.")

@@ -1,17 +1,22 @@
 """An import as a job: its file is read into batches of rows, then these become contacts.
 
 Read once, because a batch could not be found again in a file without reading all before it. What
-was uploaded, the rows that wait and the errors are pieces in `job_parts`.
+was uploaded, the rows that wait and the errors are pieces in `job_parts`; the file is put together
+on the disk while it is read, and neither is ever in memory as a whole.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from functools import partial
+from itertools import count, islice
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import orjson
 from service_kit.database import Database, Transaction
 from service_kit.errors import InvalidError
+from service_kit.jobs import pace
 from service_kit.jobs.states import COMPLETED, QUEUED, RUNNING
 from shared_events.contacts.contact_import import MAX_ROWS, ContactImport, ImportProgressed
 from shared_events.identity import WhatsAppId
@@ -21,25 +26,31 @@ from crm_contacts.custom_fields import repository as definitions
 from crm_contacts.imports import lookups, reading, upsert
 from crm_contacts.imports.columns import targets
 from crm_contacts.imports.reading import Row
-from crm_contacts.imports.wanted import Reader, RowError
+from crm_contacts.imports.wanted import Reader, RowError, Wanted
 from crm_contacts.jobs import csv_text, progress, repository
 from crm_contacts.jobs.models import Job
 
 KIND = "import"
-BATCH_ROWS = 250
+BATCH_ROWS = 100
 """So many that statements cost little a row, so few that nobody waits long behind a batch."""
+_PAGE = 10
+"""Batches that are read and written down together."""
 UPLOAD, ROWS, ERRORS = "upload", "rows", "errors"
-KEPT = timedelta(days=30)
+_HELD = timedelta(days=30)
+"""How long rows wait for a job that is held."""
 _HEADER = 255
-_BREATH_SECONDS = 0.01
 
 
 class Imports:
-    """What is particular to imports. Phones without country code are of `region`."""
+    """What is particular to imports.
 
-    def __init__(self, region: str) -> None:
+    Phones without country code are of `region`; what was wrong with rows is `kept` for so long.
+    """
+
+    def __init__(self, region: str, kept: timedelta) -> None:
         self._region = region
-        # A file is in memory while it is read; one of 50 MB at a time is enough.
+        self._kept = kept
+        # Of an XLSX file the texts that cells share are in memory: one file at a time is enough.
         self._reading = asyncio.Semaphore(1)
 
     def tell(self, job: Job) -> ImportProgressed:
@@ -52,13 +63,15 @@ class Imports:
         Raises InvalidError for a file that cannot be imported.
         """
         async with self._reading:
-            rows = reading.read(await _content(database, job))
-            first = await asyncio.to_thread(next, rows, None)
-            if first is None:
-                raise InvalidError("empty_file", "There is nothing in the file.")
-            headers = [cell[:_HEADER] for cell in first.cells]
-            found = await self._targets(database, job, headers)
-            total = await _store(database, job, rows)
+            with TemporaryFile() as file:
+                await _fetch(database, job, file)
+                rows = reading.read(file)
+                first = await asyncio.to_thread(next, rows, None)
+                if first is None:
+                    raise InvalidError("empty_file", "There is nothing in the file.")
+                headers = [cell[:_HEADER] for cell in first.cells]
+                found = await self._targets(database, job, headers)
+                total = await _store(database, job, rows)
         async with database.tenant(job.tenant_id) as tx:
             before = await repository.lock(tx, KIND, job.id)
             if before is None or before.state != QUEUED:
@@ -77,14 +90,16 @@ class Imports:
         rows = [Row(line, cells) for line, cells in orjson.loads(content)]
         await lookups.take_lane(tx)
         reader = await self._reader(tx, job)
-        wanted, errors = await asyncio.to_thread(reader.read, rows)
+        wanted, errors = list[Wanted](), list[RowError]()
+        async for some in pace.slices(rows):
+            reader.read(some, wanted, errors)
         key, dry_run = job.options["upsert_key"], job.options["dry_run"]
         outcome = await upsert.apply(tx, wanted, reader, key, dry_run=dry_run)
         errors += outcome.errors
         if errors:
             text = csv_text.lines(_lines(errors)).encode()
             await repository.put(
-                tx, [repository.part(tx, job.id, ERRORS, job.position, text, KEPT)]
+                tx, [repository.part(tx, job.id, ERRORS, job.position, text, self._kept)]
             )
         await repository.drop(tx, job.id, ROWS, job.position)
         done = job.done + len(rows)
@@ -134,30 +149,35 @@ def to_resource(job: Job) -> ContactImport:
     )
 
 
-async def _content(database: Database, job: Job) -> bytes:
-    found = bytearray()
-    position = 0
+async def _fetch(database: Database, job: Job, file: BinaryIO) -> None:
+    """Put the pieces that were uploaded together."""
     async with database.tenant(job.tenant_id, read_only=True) as tx:
-        while (part := await repository.take(tx, job.id, UPLOAD, position)) is not None:
-            found += part
-            position += 1
-    return bytes(found)
+        for position in count():
+            part = await repository.take(tx, job.id, UPLOAD, position)
+            if part is None:
+                return
+            file.write(part)
 
 
 async def _store(database: Database, job: Job, rows: Iterator[Row]) -> int:
-    """Write the rows down, a batch at a time; returns how many there are."""
-    total = 0
-    take = partial(next, reading.in_batches(rows, BATCH_ROWS), None)
-    position = 0
-    while (batch := await asyncio.to_thread(take)) is not None:
-        total += len(batch)
+    """Write the rows down, some batches at a time; returns how many there are."""
+    total = position = 0
+    batches = reading.in_batches(rows, BATCH_ROWS)
+    began = time.monotonic()
+    while page := await asyncio.to_thread(lambda: list(islice(batches, _PAGE))):
+        total += sum(map(len, page))
         if total > MAX_ROWS:
             raise InvalidError("too_many_rows", f"A file may have at most {MAX_ROWS} rows.")
-        content = orjson.dumps([(row.line, row.cells) for row in batch])
+        contents = [orjson.dumps([(row.line, row.cells) for row in batch]) for batch in page]
         async with database.tenant(job.tenant_id) as tx:
-            await repository.put(tx, [repository.part(tx, job.id, ROWS, position, content, KEPT)])
-        position += 1
-        await asyncio.sleep(_BREATH_SECONDS)
+            parts = (
+                repository.part(tx, job.id, ROWS, at, content, _HELD)
+                for at, content in enumerate(contents, start=position)
+            )
+            await repository.put(tx, list(parts))
+        position += len(page)
+        await pace.give_way(time.monotonic() - began)
+        began = time.monotonic()
     return total
 
 

@@ -1,7 +1,7 @@
 """Files of contacts as rows of text: CSV in the usual encodings and separators, or XLSX.
 
-Nothing here knows what a column means. A file is read once, row by row; whoever reads it does so
-in a thread, since XLSX takes its time.
+Nothing here knows what a column means. A file is read once, row by row, and never held whole;
+whoever reads it does so in a thread, since XLSX takes its time.
 """
 
 import codecs
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, BinaryIO
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -23,6 +23,9 @@ MAX_CELL = 16 * 1024
 """Characters of a cell: as many as all custom fields of a contact take bytes."""
 _MAX_UNPACKED = 400 * 1024 * 1024
 """An XLSX file is an archive: what it unpacks to is bounded by what it says of itself."""
+_MAX_BESIDE_ROWS = 100 * 1024 * 1024
+"""So much of it may be no sheet: texts that cells share are in memory while the rows are read."""
+_SHEETS = "xl/worksheets/"
 _SEPARATORS = ";,\t"
 _SNIFFED = 64 * 1024
 _ZIP = b"PK\x03\x04"
@@ -37,12 +40,13 @@ class Row:
     cells: list[str]
 
 
-def read(content: bytes) -> Iterator[Row]:
+def read(file: BinaryIO) -> Iterator[Row]:
     """The rows of a file that have something in them, the headers' first.
 
-    Raises InvalidError `unreadable_file`, `too_many_columns` and `cell_too_long`.
+    Raises InvalidError `unreadable_file`, `file_too_large`, `too_many_columns` and `cell_too_long`.
     """
-    rows = _of_workbook(content) if content.startswith(_ZIP) else _of_text(content)
+    file.seek(0)
+    rows = _of_workbook(file) if file.read(len(_ZIP)) == _ZIP else _of_text(file)
     for line, cells in rows:
         while cells and not cells[-1]:
             cells.pop()
@@ -54,13 +58,13 @@ def read(content: bytes) -> Iterator[Row]:
             yield Row(line, cells)
 
 
-def _of_text(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file, decoded as they are read: as a whole it might fill the memory."""
-    if b"\0" in content:
-        raise _refused("unreadable_file", "This is neither CSV nor XLSX.")
-    encoding = "utf-8-sig" if _is_utf8(content) else "cp1252"
-    lines = io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace", newline="")
-    beginning = content[:_SNIFFED].decode(encoding, errors="replace")
+def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, decoded as they are read."""
+    encoding = _encoding(file)
+    file.seek(0)
+    beginning = file.read(_SNIFFED).decode(encoding, errors="replace")
+    file.seek(0)
+    lines = io.TextIOWrapper(file, encoding, errors="replace", newline="")
     reader = csv.reader(lines, delimiter=_separator(beginning))
     line = 1
     try:
@@ -69,15 +73,24 @@ def _of_text(content: bytes) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise _refused("unreadable_file", f"Line {line} cannot be read: {error}.") from None
+    finally:
+        lines.detach()  # or it would close the file with itself
 
 
-def _is_utf8(content: bytes) -> bool:
-    """Else it is taken for what Windows makes of Latin-1, in which anything is some text."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _encoding(file: BinaryIO) -> str:
+    """UTF-8, else what Windows makes of Latin-1, in which anything is some text."""
+    file.seek(0)
+    decoder, is_utf8 = codecs.getincrementaldecoder("utf-8")(), True
+    while piece := file.read(_SNIFFED):
+        if b"\0" in piece:
+            raise _refused("unreadable_file", "This is neither CSV nor XLSX.")
+        is_utf8 = is_utf8 and _goes_on(decoder, piece)
+    return "utf-8-sig" if is_utf8 and _goes_on(decoder, b"", final=True) else "cp1252"
+
+
+def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = False) -> bool:
     try:
-        for start in range(0, len(content), _SNIFFED):
-            decoder.decode(content[start : start + _SNIFFED])
-        decoder.decode(b"", final=True)
+        decoder.decode(piece, final=final)
     except UnicodeDecodeError:
         return False
     return True
@@ -95,14 +108,15 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
 
 
-def _of_workbook(content: bytes) -> Iterator[tuple[int, list[str]]]:
+def _of_workbook(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """The rows of an XLSX file's first sheet."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_UNPACKED:
+        with zipfile.ZipFile(file) as archive:
+            members = [(one.filename, one.file_size) for one in archive.infolist()]
+        beside = sum(size for name, size in members if not name.startswith(_SHEETS))
+        if sum(size for _, size in members) > _MAX_UNPACKED or beside > _MAX_BESIDE_ROWS:
             raise _refused("file_too_large", "The file unpacks to too much.")
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        book = load_workbook(file, read_only=True, data_only=True)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # some writers lie about them
         for line, values in enumerate(sheet.iter_rows(values_only=True), start=1):

@@ -6,7 +6,6 @@ Several rows about one contact are applied in their order, and told of once. A p
 off a contact, nor from one for another: such a row is left out.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError
 from service_kit.ids import uuid7
+from service_kit.jobs import pace
 from shared_events import identity
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import (
@@ -79,8 +79,9 @@ async def apply(
     stored = await repository.find_for_update(tx, {(tx.tenant_id, one) for one in ids})
     batch = _Batch(tx.tenant_id, reader, upsert_key, owners, by_email)
     batch.people = {ref[1]: Person(contact, is_new=False) for ref, contact in stored.items()}
-    # In a thread: whoever waits for an answer meanwhile is not to wait for a whole batch.
-    outcome = await asyncio.to_thread(batch.take, rows)
+    outcome = Outcome()
+    async for some in pace.slices(rows):
+        batch.take(some, outcome)
     if not dry_run:
         await write(tx, batch.people.values())
     return outcome
@@ -96,10 +97,10 @@ class _Batch:
     owners: dict[IdentityKey, UUID]
     by_email: dict[str, list[UUID]]
     people: dict[UUID, Person] = field(default_factory=dict)
+    nobody: Contact = field(default_factory=Contact.model_construct)
 
-    def take(self, rows: Iterable[Wanted]) -> Outcome:
-        """Apply the rows."""
-        outcome = Outcome()
+    def take(self, rows: Iterable[Wanted], outcome: Outcome) -> None:
+        """Apply the rows, and count what became of them."""
         for row in rows:
             try:
                 became = self._take(row)
@@ -112,7 +113,6 @@ class _Batch:
                     outcome.errors.append(RowError(row.line, column, one.code, one.message))
             else:
                 setattr(outcome, became, getattr(outcome, became) + 1)
-        return outcome
 
     def _take(self, row: Wanted) -> str:
         person = self._find(row)
@@ -171,15 +171,18 @@ class _Batch:
             return
         now = datetime.now(UTC)
         owner_id = self.owners.get(phone.key) if phone else None
-        contact = Contact.model_construct(
-            **fields,
-            id=owner_id or (identity.contact_id(self.tenant_id, phone) if phone else uuid7()),
-            tenant_id=self.tenant_id,
-            source=SOURCE,
-            tag_keys=[],  # derived as it is written; its default would be looked up by signature
-            version=1,
-            created_at=now,
-            updated_at=now,
+        contact_id = owner_id or (identity.contact_id(self.tenant_id, phone) if phone else uuid7())
+        # A copy: looking up the defaults of each would take longer than all else here.
+        contact = self.nobody.model_copy(
+            update={
+                **fields,
+                "id": contact_id,
+                "tenant_id": self.tenant_id,
+                "source": SOURCE,
+                "version": 1,
+                "created_at": now,
+                "updated_at": now,
+            }
         )
         person = Person(contact, is_new=True)
         self.people[contact.id] = person

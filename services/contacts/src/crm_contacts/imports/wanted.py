@@ -88,17 +88,14 @@ class Reader:
     definitions: Mapping[str, CustomField]
     read_phone: ReadPhone
 
-    def read(self, rows: Iterable[Row]) -> tuple[list[Wanted], list[RowError]]:
-        """What the rows want, and what is wrong with those that are left out for it."""
-        wanted: list[Wanted] = []
-        errors: list[RowError] = []
+    def read(self, rows: Iterable[Row], wanted: list[Wanted], errors: list[RowError]) -> None:
+        """Add what the rows want, and what is wrong with those that are left out for it."""
         for row in rows:
             one, wrong = self._read(row)
             if wrong:
                 errors += wrong
             else:
                 wanted.append(one)
-        return wanted, errors
 
     def column(self, target: str) -> str:
         """The header of the column that says this; empty when none does."""

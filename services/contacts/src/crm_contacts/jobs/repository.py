@@ -14,8 +14,6 @@ from shared_events.jobs import FilePart
 
 from crm_contacts.jobs.models import Job, JobPart
 
-KEPT = timedelta(days=30)
-"""How long a job that has ended is kept: as long as the longest kept of its files."""
 MOST_WAITING = 500
 """Events of a company that may wait for the relay before its jobs wait for them."""
 _PURGED_AT_ONCE = 500
@@ -60,8 +58,13 @@ DELETE FROM job_parts WHERE (tenant_id, job_id, file, position) IN (
     WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
 """
 _PURGE_JOBS = """
-DELETE FROM jobs WHERE id = ANY(ARRAY(
-    SELECT id FROM jobs WHERE finished_at < now() - $2::interval ORDER BY finished_at LIMIT $1))
+WITH gone AS (
+    DELETE FROM jobs WHERE id = ANY(ARRAY(
+        SELECT id FROM jobs WHERE finished_at < now() - $2::interval ORDER BY finished_at LIMIT $1))
+    RETURNING tenant_id, id),
+files AS (
+    DELETE FROM job_parts p USING gone WHERE p.tenant_id = gone.tenant_id AND p.job_id = gone.id)
+SELECT count(*) FROM gone
 """
 
 
@@ -161,13 +164,13 @@ async def drop(tx: Transaction, job_id: UUID, file: str, position: int | None = 
     await tx.execute(_DROP, tx.tenant_id, job_id, file, position)
 
 
-async def purge(tx: Transaction) -> bool:
-    """Remove pieces nobody may read any more, and jobs that ended long ago, of all tenants.
+async def purge(tx: Transaction, kept: timedelta) -> bool:
+    """Remove pieces nobody may read any more, and jobs that ended so long ago, of all tenants.
 
     Returns whether there may be more.
     """
     parts = await tx.execute(_PURGE, _PURGED_AT_ONCE)
-    jobs = await tx.execute(_PURGE_JOBS, _PURGED_AT_ONCE, KEPT)
+    jobs = await tx.fetchval(_PURGE_JOBS, _PURGED_AT_ONCE, kept)
     return _PURGED_AT_ONCE in (parts, jobs)
 
 

@@ -4,7 +4,6 @@ A batch and how far the job is with it are one transaction under the job's lock.
 dies in the middle leaves nothing half done, and two that work on one job do nothing twice.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import structlog
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction, is_busy, is_infrastructure
 from service_kit.errors import ProblemError
+from service_kit.jobs import pace
 from service_kit.jobs.schemas import JobRef
 from service_kit.jobs.states import ENDED, QUEUED, RUNNING
 from shared_events.envelope import EventData
@@ -23,8 +23,6 @@ from crm_contacts.jobs.models import Job
 from crm_contacts.jobs.progress import Tell, failed
 
 log = structlog.get_logger()
-
-_LEAST_PAUSE, _MOST_PAUSE = 0.05, 2.0
 
 
 class Kind(Protocol):
@@ -71,9 +69,7 @@ class Runner:
                 began = time.monotonic()
                 if not await self._batch(ref, kind, cause):
                     return False
-                # As long a pause as the work took: those who wait for an answer come first.
-                took = time.monotonic() - began
-                await asyncio.sleep(min(max(took, _LEAST_PAUSE), _MOST_PAUSE))
+                await pace.give_way(time.monotonic() - began)
         except Exception as error:
             if is_infrastructure(error) or is_busy(error) or isinstance(error, TimeoutError):
                 raise
