@@ -21,7 +21,7 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, group, history, media, traffic
+from shared_events.channels import channel, group, history, media, profile_picture, traffic
 from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
@@ -259,7 +259,7 @@ MESSAGING_WORKFLOWS = EventQueue(
 CONTACTS_CHANNEL_EVENTS = EventQueue(
     "contacts.channel_events",
     DOMAIN_EVENTS,
-    _keys(traffic.ChannelMessageReceived),
+    _keys(traffic.ChannelMessageReceived, profile_picture.ChannelProfilePictureSeen),
     service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
