@@ -56,6 +56,9 @@ async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFacto
             "media_retry_max_seconds": 0.1,
             "media_attempts": 6,
             "media_max_bytes": 2**20,
+            "profile_picture_days": 0,  # but where a test is about them
+            "profile_picture_interval_seconds": 0.05,
+            "profile_picture_pause_seconds": 0.1,
             **changes,
         }
         return ChannelsSettings.model_validate(values)

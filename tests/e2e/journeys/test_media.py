@@ -1,9 +1,10 @@
 """Files: one comes with a message and can be downloaded, one is uploaded and sent."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from crm_fakes.receiver import WebhookReceiver
+from crm_fakes.receiver import ReceivedRequest, WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.simulator import JPEG
 
@@ -57,3 +58,27 @@ class TestMedia:
         [sending] = waha.sent.values()
         assert sending.media
         assert sending.media.content == PICTURE + b"!"
+
+    async def test_a_profile_picture_is_shown_with_contact_and_conversation(
+        self, tenant: Tenant, waha: WahaSimulator, receiver: WebhookReceiver
+    ) -> None:
+        await tenant.endpoint(receiver, "contact.updated")
+        channel = await tenant.channel(waha)
+        waha.show_picture(PHONE, PICTURE)
+        await waha.receive_text(channel.waha_session, PHONE, "Oi")
+
+        def has_picture(request: ReceivedRequest) -> bool:
+            return bool(request.json["data"]["contact"]["profile_picture_url"])
+
+        told = await receiver.wait_for(has_picture)
+        contact = await tenant.get(f"/contacts/{told.json['data']['contact']['id']}")
+
+        async def conversation() -> Any:
+            [shown] = (await tenant.get("/conversations"))["data"]
+            return shown["contact"] if shown["contact"]["profile_picture_url"] else None
+
+        conversing = await eventually(conversation, "conversation with a picture")
+        async with httpx.AsyncClient() as anybody:
+            for shown in (told.json["data"]["contact"], contact, conversing):
+                answer = await anybody.get(shown["profile_picture_url"])
+                assert (answer.status_code, answer.content) == (200, PICTURE)

@@ -99,12 +99,40 @@ class TestContacts:
         assert (await shop.call("GET", path + "5500"))[1] == {"numberExists": False}
         assert (await shop.call("GET", path + PERSON))[1]["chatId"] == f"{PERSON}@c.us"
 
-    async def test_profile_picture_is_null_unless_given(self, shop: Any) -> None:
+    async def test_profile_picture_is_null_unless_shown_and_kept_for_a_day(self, shop: Any) -> None:
         await shop.open()
         path = f"/api/contacts/profile-picture?session=loja&contactId={PERSON}%40c.us"
         assert (await shop.call("GET", path))[1] == {"profilePictureURL": None}
-        shop.waha.pictures[f"{PERSON}@c.us"] = "https://example.com/maria.jpg"
-        assert (await shop.call("GET", path))[1]["profilePictureURL"].endswith("maria.jpg")
+        url = "https://example.com/maria.jpg"
+        shop.waha.pictures[f"{PERSON}@c.us"] = url
+        assert (await shop.call("GET", path))[1] == {"profilePictureURL": None}
+        assert (await shop.call("GET", path + "&refresh=true"))[1] == {"profilePictureURL": url}
+        assert [chat for _, chat, _ in shop.waha.picture_looks] == [f"{PERSON}@c.us"] * 3
+
+    async def test_profile_picture_is_there_for_everybody_until_another_is_shown(
+        self, shop: Any
+    ) -> None:
+        await shop.open()
+        path = f"/api/contacts/profile-picture?session=loja&contactId={PERSON}%40c.us"
+        shop.waha.show_picture(PERSON, b"one")
+        first = (await shop.call("GET", path))[1]["profilePictureURL"]
+        async with shop.http.get(first, headers={"X-Api-Key": "wrong"}) as response:
+            assert (response.status, await response.read()) == (200, b"one")
+        shop.waha.show_picture(PERSON, b"two")
+        async with shop.http.get(first) as response:
+            assert response.status == 403
+        assert (await shop.call("GET", path))[1]["profilePictureURL"] != first
+        shop.waha.show_picture(PERSON, None)
+        assert (await shop.call("GET", path))[1] == {"profilePictureURL": None}
+
+    async def test_profile_picture_fails_as_a_fault_or_the_session_has_it(self, shop: Any) -> None:
+        await shop.open()
+        path = f"/api/contacts/profile-picture?session=loja&contactId={PERSON}%40c.us"
+        shop.waha.faults.add("picture_error", times=1)
+        assert (await shop.call("GET", path))[0] == 500
+        assert (await shop.call("GET", path))[0] == 200
+        await shop.call("POST", "/api/sessions/loja/stop")
+        assert (await shop.call("GET", path))[0] == 422
 
 
 class TestFiles:

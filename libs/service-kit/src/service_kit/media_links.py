@@ -25,11 +25,13 @@ PATHS: dict[Linked, str] = {
     "media": "/api/v1/media/{id}/file",
     "subject-export": "/api/v1/subject-exports/{id}/file",
 }
-_REFERENCE = re.compile(rb'"((?:media_)?url)":"(media|subject-export):([0-9a-f-]{36})"')
+_REFERENCE = re.compile(
+    rb'"((?:media_|profile_picture_)?url)":"(media|subject-export):([0-9a-f-]{36})"'
+)
 
 
 def reference(linked_id: UUID, kind: Linked = "media") -> str:
-    """What `media_url`, or `url`, is within the platform, for a file or an archive of ours."""
+    """What `media_url`, `profile_picture_url` or `url` is within the platform, for what is ours."""
     return f"{kind}:{linked_id}"
 
 

@@ -78,10 +78,13 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
 def _topics(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterable[TopicRights]:
     for exchange in topology.EXCHANGES:
         mine = [queue for queue in queues if queue.exchange is exchange]
+        # What is told to an exchange may be told to those it feeds as well: they get it anyway, and
+        # the release before may tell it there while an update rolls.
         told = _exactly(
             event.event_type
             for event in EVENTS[service]
-            if topology.event_exchange(event.event_type) is exchange
+            if (first := topology.event_exchange(event.event_type)) is exchange
+            or first in [source for source, _ in exchange.sources]
         )
         heard = [_covered(key) for key in sorted({key for queue in mine for key in queue.keys})]
         may_tell_all = service is GATEWAY and exchange is topology.WAHA_EVENTS

@@ -21,7 +21,7 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, group, history, media, traffic
+from shared_events.channels import channel, group, history, media, profile_picture, traffic
 from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
@@ -259,15 +259,15 @@ MESSAGING_WORKFLOWS = EventQueue(
 CONTACTS_CHANNEL_EVENTS = EventQueue(
     "contacts.channel_events",
     DOMAIN_EVENTS,
-    _keys(traffic.ChannelMessageReceived),
+    _keys(traffic.ChannelMessageReceived, profile_picture.ChannelProfilePictureSeen),
     service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
 CONTACT_ENRICHMENT, CONTACT_WEBHOOK = (
-    EventQueue(name, CONTACT_EVENTS, ["contact.*"], service=service, ordered_by=_AGGREGATE)
-    for name, service in (
-        ("contact.events.enrichment", CONTACTS),
-        ("contact.events.webhook", WEBHOOKS),
+    EventQueue(name, CONTACT_EVENTS, keys, service=service, ordered_by=_AGGREGATE)
+    for name, keys, service in (
+        ("contact.events.enrichment", ["contact.*", "tracking.created"], CONTACTS),
+        ("contact.events.webhook", ["contact.*"], WEBHOOKS),
     )
 )
 CONTACTS_TIMELINE = EventQueue(
@@ -356,7 +356,7 @@ def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
 
 def event_exchange(event_type: str) -> TopicExchange:
     """The exchange an event is published to; contact.events feeds domain.events by binding."""
-    return CONTACT_EVENTS if event_type.startswith("contact.") else DOMAIN_EVENTS
+    return CONTACT_EVENTS if event_type.startswith(("contact.", "tracking.")) else DOMAIN_EVENTS
 
 
 WAHA_KEY_WORDS = frozenset(

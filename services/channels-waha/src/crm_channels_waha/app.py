@@ -5,7 +5,16 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import CHANNELS
 
-from crm_channels_waha import channels, erasures, history, inbound, journeys, media, outbound
+from crm_channels_waha import (
+    channels,
+    erasures,
+    history,
+    inbound,
+    journeys,
+    media,
+    outbound,
+    profile_pictures,
+)
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.outbound.distrusting import DISTRUST
@@ -24,6 +33,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     inbound.add_to(service, settings, connections, status)
     outbound.add_to(service, settings, connections, status)
     media.add_to(service, settings, connections)
+    profile_pictures.add_to(service, settings, connections)
     journeys.add_to(service)
     history.add_to(service, settings, connections)
     erasures.add_to(service, settings.media_store)

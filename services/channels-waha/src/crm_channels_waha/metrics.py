@@ -8,3 +8,4 @@ WAHA_STALLED = Gauge(
 )
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
 MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])
+PROFILE_PICTURES = Counter("crm_profile_pictures_total", "Looks at profile pictures", ["outcome"])

@@ -79,6 +79,18 @@ class ChannelsSettings(MediaStoreSettings):
     )
     media_video_max_bytes: int = Field(default=64 * 2**20, ge=1, description="of a video")
     media_document_max_bytes: int = Field(default=100 * 2**20, ge=1, description="of a document")
+    profile_picture_days: int = Field(
+        default=7,
+        ge=0,
+        description="who writes so long after their picture was looked at is looked at anew;"
+        " 0: nobody's is",
+    )
+    profile_picture_interval_seconds: float = Field(
+        default=2.0, gt=0, description="between two looks of a channel, by all processes together"
+    )
+    profile_picture_pause_seconds: float = Field(
+        default=300.0, gt=0, description="a channel looks at nobody after a look that failed"
+    )
     media_waha_link_seconds: int = Field(
         default=600,
         ge=1,

@@ -51,6 +51,13 @@ async def person(shop: Shop) -> None:
                 MARK,
             )
         await tx.execute(
+            "INSERT INTO profile_pictures (tenant_id, chat_id, channel_id)"
+            " SELECT $1, unnest($2::text[]), $3",
+            shop.id,
+            ["551188880001@c.us", HER[1].chat_id, SOMEBODY],
+            shop.channel_id,
+        )
+        await tx.execute(
             "INSERT INTO lid_refs (tenant_id, lid, phone, channel_id, lookups)"
             " VALUES ($1, $2, '551188880001', $3, 99)",
             shop.id,
@@ -186,6 +193,7 @@ class TestErasure:
             assert report["erased"]["outbound_messages_cancelled"] == 1
             assert report["erased"]["outbound_messages"] == 3
             assert report["erased"]["lid_refs"] == 1
+            assert report["erased"]["profile_pictures"] == 2
             assert report["erased"]["raw_events"] == 1
             assert report["erased"][letters] == 1
             assert str(conversation_id(channel["id"], HER[0].chat_id)) in report["aggregates"]

@@ -129,7 +129,7 @@ class Crowd:
                 if queued := [m for m in messages if isinstance(m, Event)]:
                     await on_message_queued(tx, queued)
                 if heard := [m for m in messages if not isinstance(m, Event)]:
-                    await WahaInbox(self.status).on_events(tx, heard)
+                    await WahaInbox(self.status, picture_days=7).on_events(tx, heard)
                 await tx.write_events()
 
     async def owe(self, tenants: Sequence[Tenant], sign: str = "") -> None:

@@ -5,11 +5,12 @@ from crm_contacts.contact_lists.models import ContactList
 from crm_contacts.custom_fields.models import CustomField
 from crm_contacts.pipelines import models
 from crm_contacts.tables import Base
+from crm_contacts.trackings.models import Tracking, TrackingEnrichment
 from crm_testing.limits import assert_columns_hold
 from crm_testing.schemas import Databases, assert_models_match, assert_tenants_apart
 from pydantic import BaseModel
 from service_kit.rows import Rows
-from shared_events.contacts import contact_list, custom_field, pipeline
+from shared_events.contacts import contact_list, custom_field, pipeline, tracking
 from shared_events.services import CONTACTS
 from sqlmodel import SQLModel
 
@@ -36,6 +37,8 @@ class TestColumns:
             (contact_list.CreateContactList, ContactList),
             (custom_field.CustomField, CustomField),
             (custom_field.CreateCustomField, CustomField),
+            (tracking.CreateTracking, Tracking),
+            (tracking.TrackingEnrichment, TrackingEnrichment),
         ],
     )
     def test_hold_what_the_contract_allows(

@@ -30,6 +30,11 @@ _HISTORY = """
 DELETE FROM history_chats WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM history_chats WHERE tenant_id = $1 AND chat_id = ANY($3::text[]) LIMIT $2))
 """
+PICTURES = """
+DELETE FROM profile_pictures WHERE tenant_id = $1 AND chat_id = ANY(ARRAY(
+    SELECT chat_id FROM profile_pictures
+    WHERE tenant_id = $1 AND chat_id = ANY($3::text[]) LIMIT $2))
+"""
 _LIDS = """
 DELETE FROM lid_refs WHERE tenant_id = $1 AND lid = ANY(ARRAY(
     SELECT lid FROM lid_refs

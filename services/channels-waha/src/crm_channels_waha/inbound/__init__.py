@@ -20,7 +20,7 @@ def add_to(
     service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
 ) -> None:
     """Both queues of WAHA's events, the look-up of hidden ids, what is kept raw and its end."""
-    inbox = WahaInbox(status)
+    inbox = WahaInbox(status, settings.profile_picture_days)
     for queue in (topology.WAHA_MESSAGES, topology.WAHA_NOTICES):
         service.consume(queue, read_waha_event, inbox.on_events, together=True)
     requests = RawEventRequests(inbox)

@@ -17,7 +17,7 @@ from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
-from shared_events.channels.traffic import Person
+from shared_events.channels.traffic import ChannelMessageReceived, Person
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import EventData
 from shared_events.identity import WhatsAppId, conversation_id
@@ -38,6 +38,8 @@ from crm_channels_waha.media.models import MediaRow
 from crm_channels_waha.outbound import changes
 from crm_channels_waha.outbound.changes import ChangeSeen
 from crm_channels_waha.outbound.echoes import Echo, Said, confirm
+from crm_channels_waha.profile_pictures import repository as pictures
+from crm_channels_waha.profile_pictures.repository import Writer
 from crm_channels_waha.waha.meaning import (
     Edited,
     GroupSeen,
@@ -121,8 +123,10 @@ class RawOutcome:
 class WahaInbox:
     """Applies raw events. Whose they are goes wherever they go: into every look-up and row."""
 
-    def __init__(self, status: StatusBook) -> None:
+    def __init__(self, status: StatusBook, picture_days: int) -> None:
+        """Pictures of who writes are looked at anew after so many days; 0: never."""
         self._status = status
+        self._picture_days = picture_days
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
@@ -171,6 +175,7 @@ class WahaInbox:
             tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
         )
         files: list[MediaRow] = []
+        writers: list[Writer] = []
         reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
         for place, one in enumerate(understood):
             if place in asked_for:
@@ -183,6 +188,8 @@ class WahaInbox:
                         server_url = rows[_channel(one.incoming)].waha_base_url
                         if file := file_of(message, one.tenant_id, server_url, one.incoming.cause):
                             files.append(file)
+                        if chat_id := _shown_with_a_picture(message):
+                            writers.append((one.tenant_id, chat_id, one.channel_id))
                 case Receipt(receipt, chat_id):
                     _tell(tx, one, receipt, chat_id)
                 case Revocation(revocation, chat_id):
@@ -196,6 +203,8 @@ class WahaInbox:
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
         await media.enter(tx, files)
+        if self._picture_days:
+            await pictures.enter(tx, writers, fresh_days=self._picture_days)
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
 
@@ -283,6 +292,14 @@ def _people(meaning: Translation) -> list[Person]:
         case GroupSeen(group, _):
             return [member.person for member in group.members]
     return []
+
+
+def _shown_with_a_picture(message: ChannelMessageReceived) -> str | None:
+    """The chat of the person a message shows; None where it shows a group, or ourselves in one."""
+    shown = message.person.identities[0]
+    if shown.kind == "group" or (message.is_group and message.direction == "outbound"):
+        return None
+    return WhatsAppId(shown.kind, shown.value).chat_id
 
 
 def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:

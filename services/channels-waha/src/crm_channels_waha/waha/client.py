@@ -191,6 +191,21 @@ class Waha:
         url = text(mapping(read_answer(answer).get("media")).get("url"))
         return reachable(url, self._base_url) if url else None
 
+    async def profile_picture(self, chat_id: str) -> str | None:
+        """A link to somebody's picture, as WAHA has it or asks WhatsApp; None where they show none.
+
+        WAHA keeps its answer for a day: asking it to look anew (`refresh`) may cost the number.
+        Raises WahaError when WAHA cannot say.
+        """
+        answer = await self._request(
+            "GET",
+            "/api/contacts/profile-picture",
+            params={"contactId": chat_id, "session": self.session},
+        )
+        _raise_unless_ok(answer)
+        url = text(read_answer(answer).get("profilePictureURL"))
+        return reachable(url, self._base_url) if url else None
+
     async def new_message_id(self) -> str | NotSent | Refused | None:
         """An id to send under, or None where the engine has no such thing; nothing is sent."""
         try:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels.history import ChannelHistoryRead
+from shared_events.channels.profile_picture import ChannelProfilePictureSeen
 from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts.contact import (
     CreateContact,
@@ -18,6 +19,7 @@ from shared_events.contacts.contact import (
 )
 
 from crm_contacts.contacts.consumers import on_history_read, on_message_received
+from crm_contacts.contacts.pictures import on_seen
 from crm_contacts.contacts.requests import ContactRequests
 from crm_contacts.settings import ContactsSettings
 
@@ -40,4 +42,6 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
         on_message_received,
         together=True,
     )
+    pictures = ChannelProfilePictureSeen
+    service.on(topology.CONTACTS_CHANNEL_EVENTS, pictures, on_seen, together=True)
     service.on(topology.CONTACTS_HISTORY, ChannelHistoryRead, on_history_read, together=True)

@@ -43,3 +43,29 @@ class Tracking(Base, table=True):
     utm_content: str | None = Field(default=None, max_length=255)
     conversion_data: dict[str, Any] = columns.document()
     created_at: datetime = columns.moment()
+
+
+class TrackingEnrichment(Base, table=True):
+    """What was read out of a tracking; it goes with it."""
+
+    __tablename__ = "tracking_enrichments"
+
+    tracking_id: UUID = Field(
+        primary_key=True, foreign_key="contacts.trackings.id", ondelete="CASCADE"
+    )
+    tenant_id: str = columns.tenant_id()
+    platform: str | None = Field(default=None, max_length=255)
+    click_id: str | None = Field(default=None, max_length=255)
+    click_kind: str | None = Field(default=None, max_length=50)
+    utm_source: str | None = Field(default=None, max_length=255)
+    utm_medium: str | None = Field(default=None, max_length=255)
+    utm_campaign: str | None = Field(default=None, max_length=255)
+    utm_term: str | None = Field(default=None, max_length=255)
+    utm_content: str | None = Field(default=None, max_length=255)
+    landing_host: str | None = Field(default=None, max_length=255)
+    landing_path: str | None = columns.maybe_text()
+    referrer_host: str | None = Field(default=None, max_length=255)
+    device: str | None = Field(default=None, max_length=255)
+    os: str | None = Field(default=None, max_length=255)
+    browser: str | None = Field(default=None, max_length=255)
+    enriched_at: datetime = columns.moment()

@@ -1,4 +1,4 @@
-"""Lookups: message history, hidden ids, contacts and files."""
+"""Lookups: message history, hidden ids, contacts with their pictures, and files."""
 
 import asyncio
 import time
@@ -38,6 +38,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.get("/api/contacts/check-exists", api.check_exists),
             web.get("/api/contacts/profile-picture", api.profile_picture),
             web.get("/api/files/{session}/{file}", api.file),
+            web.get("/_cdn/{picture}", api.picture),
         ]
     )
 
@@ -158,10 +159,31 @@ class LookupApi:
         return json_response({"numberExists": True, "chatId": chat_id(found)})
 
     async def profile_picture(self, request: web.Request) -> web.Response:
-        """Answer the url kept in `pictures` for a chat id, or null."""
-        self.waha.session(request.query.get("session", ""))
+        """Answer the url kept in `pictures` for a chat id, or null; 422 unless WORKING.
+
+        What was answered is answered for a day, unless `refresh` is asked for.
+        """
+        session = self.waha.session(request.query.get("session", ""))
         contact = chat_id(request.query.get("contactId", ""))
-        return json_response({"profilePictureURL": self.waha.pictures.get(contact)})
+        self.waha.picture_looks.append((session.name, contact, time.monotonic()))
+        if session.status != WORKING:
+            raise session_status(session.name, session.status, WORKING)
+        if self.waha.faults.strike("picture_error", session=session.name):
+            raise WahaError(500, {"statusCode": 500, "message": "rate-overlimit"})
+        key = session.name, contact
+        known = self.waha.pictures_cached
+        if key not in known or request.query.get("refresh") == "true":
+            known[key] = self.waha.pictures.get(contact)
+        return json_response({"profilePictureURL": known[key]})
+
+    async def picture(self, request: web.Request) -> web.Response:
+        """Answer a picture's bytes, as WhatsApp's CDN does: to whoever has the url."""
+        if self.waha.faults.strike("file_error"):
+            raise WahaError(500, {"statusCode": 500, "message": "Internal Server Error"})
+        content = self.waha.picture_files.get(request.match_info["picture"])
+        if content is None:
+            raise web.HTTPForbidden(text="URL signature expired")
+        return web.Response(body=content, content_type="image/jpeg")
 
     async def file(self, request: web.Request) -> web.Response:
         """Answer the bytes of a file until it expires."""

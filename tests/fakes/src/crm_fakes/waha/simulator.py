@@ -1,5 +1,6 @@
 """The WAHA simulator: the real server's HTTP API in front of a WhatsApp of our own."""
 
+import secrets
 import time
 from collections.abc import Iterable
 from typing import Any, Literal, TypedDict, Unpack
@@ -39,6 +40,7 @@ from crm_fakes.waha.whatsapp import Acks, Timing, WhatsApp
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + b"\x00" * 64 + b"\xff\xd9"
 OGG = b"OggS\x00\x02" + b"\x00" * 64
 PDF = b"%PDF-1.4\n%%EOF\n"
+_KEYLESS = ("/_control/", "/_page/", "/_cdn/")
 
 
 class Inbound(TypedDict, total=False):
@@ -112,7 +114,7 @@ class WahaSimulator(WhatsApp, LocalServer):
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
-            if request.path != "/" and not request.path.startswith(("/_control/", "/_page/")):
+            if request.path != "/" and not request.path.startswith(_KEYLESS):
                 key = request.headers.get("X-Api-Key") or request.query.get("x-api-key")
                 if key != self.api_key or self.faults.strike("unauthorized"):
                     raise unauthorized()
@@ -144,6 +146,20 @@ class WahaSimulator(WhatsApp, LocalServer):
         """Let a customer send a picture."""
         media = Media(mimetype, content)
         return self._receive(session, from_phone, "image", options, text=caption, media=media)
+
+    def show_picture(self, person: str, content: bytes | None) -> None:
+        """Let somebody, a phone or a chat id, show another profile picture, or none.
+
+        The url of the one before is dead, and a day has passed: WAHA asks WhatsApp again.
+        """
+        chat = chat_id(person)
+        self.pictures_cached.clear()
+        if before := self.pictures.pop(chat, None):
+            self.picture_files.pop(before.rpartition("/")[2], None)
+        if content is not None:
+            name = secrets.token_hex(8)
+            self.picture_files[name] = content
+            self.pictures[chat] = f"{self.url}/_cdn/{name}"
 
     async def receive_voice(
         self,

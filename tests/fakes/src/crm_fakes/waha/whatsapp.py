@@ -95,6 +95,9 @@ class WhatsApp:
         self.files: dict[tuple[str, str], StoredFile] = {}
         self.numbers: dict[str, str | None] = {}
         self.pictures: dict[str, str] = {}
+        self.pictures_cached: dict[tuple[str, str], str | None] = {}
+        self.picture_files: dict[str, bytes] = {}
+        self.picture_looks: deque[tuple[str, str, float]] = deque(maxlen=limit)
         self.poster = Deliveries(
             self.faults,
             time_scale=timing.time_scale,
