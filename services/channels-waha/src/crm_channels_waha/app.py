@@ -5,7 +5,16 @@ from service_kit.main import run_service
 from service_kit.service import Service
 from shared_events.services import CHANNELS
 
-from crm_channels_waha import channels, erasures, history, inbound, journeys, media, outbound
+from crm_channels_waha import (
+    channels,
+    erasures,
+    history,
+    inbound,
+    journeys,
+    liveness,
+    media,
+    outbound,
+)
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.settings import ChannelsSettings
@@ -25,6 +34,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     media.add_to(service, settings, connections)
     journeys.add_to(service)
     history.add_to(service, settings, connections)
+    liveness.add_to(service, settings, connections, status)
     erasures.add_to(service, settings.media_store)
     service.on_stop(http.aclose)
     return service
