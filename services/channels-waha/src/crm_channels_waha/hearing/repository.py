@@ -58,7 +58,7 @@ UPDATE hearings SET looked_at = now() WHERE channel_id IN (
             make_interval(secs => $3)) <= now()
         OR (h.unanswered_since + make_interval(secs => $4) <= now()
             AND coalesce(h.looked_at < h.unanswered_since + make_interval(secs => $4), true))
-        OR (h.gap_since IS NOT NULL AND c.status = 'connected'
+        OR (h.gap_since IS NOT NULL AND c.status IN ('connected', 'degraded')
             AND coalesce(h.looked_at + make_interval(secs => $4) <= now(), true)))
     ORDER BY h.looked_at NULLS FIRST LIMIT $1 FOR UPDATE OF h SKIP LOCKED)
 RETURNING *

@@ -107,13 +107,16 @@ class Watch:
             if now is None or hearing is None:
                 return "away"
             outcome = found.outcome(hearing.said_at, before)
-            changes: dict[str, Any] = {"outcome": outcome}
-            if outcome == "deaf":
-                changes["deaf_since"] = hearing.deaf_since or hearing.said_at
-            elif outcome == "away":
+            changes: dict[str, Any] = {}
+            if outcome == "away":
                 changes["gap_since"] = hearing.gap_since or hearing.said_at
-            elif outcome == "heard" and await self._recovers(tx, now, hearing):
-                changes["gap_since"] = None
+            elif outcome != "not_working" and await self._recovers(tx, now, hearing):
+                newest = max(hearing.said_at, found.newest or hearing.said_at)
+                changes, outcome = {"gap_since": None, "said_at": newest}, "heard"
+            elif outcome == "deaf":
+                changes["deaf_since"] = hearing.deaf_since or hearing.said_at
+                changes["gap_since"] = hearing.gap_since or hearing.said_at
+            changes["outcome"] = outcome
             await repository.note(tx, hearing.model_copy(update=changes))
             if outcome == "deaf" and now.status == "connected":
                 await self.status.declare(tx, channel.id, "degraded", DEAF)
@@ -122,7 +125,7 @@ class Watch:
         return outcome
 
     async def _recovers(self, tx: Transaction, channel: ChannelRow, hearing: Hearing) -> bool:
-        """Whether what was missed is being read now."""
+        """Whether what was missed is being read from now on: then nothing is missing."""
         return hearing.gap_since is not None and await begin(
             tx, channel, since=hearing.gap_since, settle_seconds=self.settle_seconds
         )
@@ -132,7 +135,7 @@ class Watch:
             await self.status.answered(tx, channel, session)
 
     async def _repair(self, channel: ChannelRow, found: Probe, waha: Waha) -> None:
-        """Restart the session, unless that was just tried, and read what it missed."""
+        """Restart the session, unless that was just tried. The next look reads what it missed."""
         key = channel.tenant_id, channel.id
         now = datetime.now(UTC)
         async with self.database.tenant(channel.tenant_id) as tx:
@@ -152,13 +155,6 @@ class Watch:
             return
         async with self.database.tenant(channel.tenant_id) as tx:
             await self.status.answered(tx, channel, session)
-            hearing = await repository.find(tx, key, lock=True)
-            if hearing is not None and found.newest is not None:
-                since = hearing.gap_since or hearing.said_at
-                begun = await begin(tx, channel, since=since, settle_seconds=self.settle_seconds)
-                newest = max(hearing.said_at, found.newest)  # accounted for: it is being read
-                gap = {"said_at": newest, "gap_since": None} if begun else {"gap_since": since}
-                await repository.note(tx, hearing.model_copy(update=gap))
 
     def _is_too_soon(self, hearing: Hearing, now: datetime) -> bool:
         pause = timedelta(seconds=self.patience.pause(hearing.repairs))
