@@ -11,6 +11,7 @@ from crm_channels_waha import (
     history,
     inbound,
     journeys,
+    liveness,
     media,
     outbound,
     profile_pictures,
@@ -36,6 +37,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     profile_pictures.add_to(service, settings, connections)
     journeys.add_to(service)
     history.add_to(service, settings, connections)
+    liveness.add_to(service, settings, connections, status)
     erasures.add_to(service, settings.media_store)
     service.examines("media store", settings.media_store.examine)
     service.on_stop(http.aclose)

@@ -6,6 +6,12 @@ WAHA_EVENTS = Counter("crm_waha_events_total", "WAHA events by outcome", ["event
 WAHA_STALLED = Gauge(
     "crm_waha_stalled_messages", "Messages that WhatsApp has not got for long", ["channel", "state"]
 )
+WAHA_DEAF = Gauge(
+    "crm_waha_deaf_channels", "Channels that work by their own word and hear nothing", ["channel"]
+)
+WAHA_PROBES = Counter(
+    "crm_waha_probes_total", "Looks whether a channel misses messages, by outcome", ["outcome"]
+)
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
 MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])
 PROFILE_PICTURES = Counter("crm_profile_pictures_total", "Looks at profile pictures", ["outcome"])

@@ -57,6 +57,22 @@ class ChannelsSettings(MediaStoreSettings):
     waha_degraded_after_seconds: float = Field(
         default=60.0, description="of reconnecting before a channel is called degraded"
     )
+    waha_quiet_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="of silence, at least, before a channel is looked at: is it deaf?"
+        " Four times its usual pause between messages, within these two",
+    )
+    waha_quiet_max_seconds: float = Field(
+        default=900.0, gt=0, description="of silence at most; a deaf channel is found within it"
+    )
+    waha_deaf_grace_seconds: float = Field(
+        default=30.0, ge=0, description="a message may be on its way, before it counts as missed"
+    )
+    waha_repair_seconds: float = Field(
+        default=300.0, gt=0, description="between a deaf channel's first restarts; then ever longer"
+    )
+    waha_repair_max_seconds: float = Field(default=21_600.0, gt=0, description="longest such pause")
     waha_stop_grace_seconds: float = Field(
         default=5.0, description="a send under way may take to finish at a stop"
     )

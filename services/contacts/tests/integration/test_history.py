@@ -53,6 +53,16 @@ class TestHistory:
         await read(company, page(1))
         assert await company.contacts() == []
 
+    async def test_what_was_missed_is_as_if_it_had_come_live(self, company: Shop) -> None:
+        missed = page(0, notify=True, push_name="Ana").model_copy(update={"recovered": True})
+        await read(company, missed)
+        (created,) = await company.told("contact.created")
+        assert (created["contact"]["name"], created["quiet"]) == ("Ana", False)
+        renamed = page(5, notify=True, push_name="Aninha").model_copy(update={"recovered": True})
+        await read(company, renamed)
+        (row,) = await company.rows("SELECT push_name FROM contacts")
+        assert row["push_name"] == "Aninha"  # history would teach no name
+
     async def test_of_an_erased_person_makes_none(self, company: Shop) -> None:
         identity = (company.id, WhatsAppId("phone", PERSON[1]).key)
         async with company.database.tenant(company.id) as tx:

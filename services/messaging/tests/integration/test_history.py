@@ -262,3 +262,67 @@ async def test_pages_go_on_where_two_meet(database: Database) -> None:
     assert [content for _, content in await order(scene)] == [
         str(n) for n in range(-3, PAGE_MESSAGES)
     ]
+
+
+class TestRecovered:
+    """What was missed while a channel was deaf: in its place, and news all the same."""
+
+    async def test_is_unread_told_and_in_the_session(self, scene: Scene) -> None:
+        await recovered(scene, 1, 2)
+        assert await order(scene) == [(1, "1"), (2, "2")]
+        row = await conversation(scene)
+        assert (row["seq"], row["unread_count"], row["status"]) == (2, 2, "active")
+        assert row["last_message_at"] > at(60 * 24)
+        started, *told = [event["payload"] for event in await scene.outbox()]
+        assert [(t["message"]["content"], t["message"]["historical"]) for t in told] == [
+            ("1", False),
+            ("2", False),
+        ]
+        assert all(t["message"]["metadata"]["recovered"] for t in told)
+        assert {t["session"]["id"] for t in told} == {started["session"]["id"]}
+        assert await scene.told() == ["session.started", *["message.received"] * 2]
+
+    async def test_stands_before_what_came_live_since_and_once(self, scene: Scene) -> None:
+        await live(scene, 10, 40)
+        await recovered(scene, 30, 40, 50)
+        await recovered(scene, 5, 20, 30)  # an older page, that overlaps
+        await live(scene, 20, 60)
+        texts = ("5", "10", "20", "30", "40", "50", "60")
+        assert await order(scene) == list(enumerate(texts, start=1))
+        row = await conversation(scene)
+        assert (row["seq"], row["unread_count"]) == (7, 7)
+        sessions = await scene.rows("SELECT total_messages FROM sessions")
+        assert [session["total_messages"] for session in sessions] == [7]
+
+    async def test_what_the_company_wrote_answers_what_was_before(self, scene: Scene) -> None:
+        answer = said(scene, 20, direction="outbound", origin="phone")
+        pages = [said(scene, 30), answer, said(scene, 10)]
+        told = ChannelHistoryRead(import_id=uuid4(), notify=True, recovered=True, messages=pages)
+        await scene.apply(on_history_read, told)
+        row = await conversation(scene)
+        assert (row["unread_count"], row["read_seq"]) == (1, 2)
+        assert (await scene.told()).count("message.sent") == 1
+
+    async def test_in_a_group_the_group_has_the_session(self, scene: Scene) -> None:
+        group = "120363000000000001@g.us"
+        await recovered(scene, 1, 2, chat_id=group, is_group=True)
+        (session,) = await scene.rows("SELECT * FROM sessions")
+        assert session["chat_id"] == group
+        row = await conversation(scene)
+        assert (row["is_group"], row["unread_count"], row["session_id"]) == (
+            True,
+            2,
+            session["id"],
+        )
+        assert len(await scene.rows("SELECT 1 FROM conversation_participants")) == 1
+
+    async def test_beside_an_import_in_one_batch(self, scene: Scene) -> None:
+        missed = page(scene, 20, notify=True).model_copy(update={"recovered": True})
+        await scene.apply(on_history_read, missed, page(scene, 10))
+        assert await order(scene) == [(0, "10"), (1, "20")]
+        assert (await conversation(scene))["unread_count"] == 1
+
+
+async def recovered(scene: Scene, *minutes: float, **more: Any) -> None:
+    missed = page(scene, *minutes, notify=True, **more)
+    await scene.apply(on_history_read, missed.model_copy(update={"recovered": True}))

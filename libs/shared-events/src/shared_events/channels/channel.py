@@ -86,6 +86,42 @@ class GetChannel(Query[Channel], key="channels.channel.get"):
     channel_id: UUID
 
 
+class ChannelProbe(Contract):
+    """A look whether WAHA holds messages that it never told us of.
+
+    `outcome`: `heard` (nothing is missing), `deaf`, `away` (WAHA did not answer), `not_working`
+    (its session is in another status).
+    """
+
+    at: datetime
+    outcome: bounds.Word
+
+
+class ChannelHealth(Contract):
+    """Whether a channel hears what is said, rather than says that it works.
+
+    `last_message_at` is the time of the newest message it heard. From `missing_since` on messages
+    may be missing that nobody reads yet. `repairs` are restarts in a row.
+    """
+
+    status: ChannelStatus
+    status_reason: bounds.Reason | None = None
+    waha_status: Annotated[str, StringConstraints(max_length=100)] | None = None
+    last_message_at: datetime | None = None
+    last_heard_at: datetime | None = None
+    deaf_since: datetime | None = None
+    missing_since: datetime | None = None
+    last_probe: ChannelProbe | None = None
+    repairs: int = 0
+    last_repair_at: datetime | None = None
+
+
+class GetChannelHealth(Query[ChannelHealth], key="channels.channel.health"):
+    """Whether a channel hears what is said; what was last seen of that, and done about it."""
+
+    channel_id: UUID
+
+
 class ListChannels(ListQuery[Channel], key="channels.channel.list"):
     """All channels, newest first."""
 

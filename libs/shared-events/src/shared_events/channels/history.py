@@ -21,13 +21,15 @@ class HistoryImport(Job):
     """The history of a channel's chats. `done` and `total` count chats, `messages` what was told.
 
     `errors` are messages that could not be read. Messages that are known already are told as well,
-    and stored once.
+    and stored once. One that is `recovered` was not asked for: it reads what the channel missed
+    while it was deaf or away.
     """
 
     channel_id: UUID
     days: Days | None = None
     messages_per_chat: Depth | None = None
     notify: bool = False
+    recovered: bool = False
     messages: int = 0
 
 
@@ -64,10 +66,14 @@ class HistoryProgressed(EventData, type="history.progressed", aggregate="history
 
 
 class ChannelHistoryRead(EventData, type="channel.history_read", aggregate="conversation"):
-    """Messages of one chat from its history, newest first; some may be known already."""
+    """Messages of one chat from its history, newest first; some may be known already.
+
+    Those that are `recovered` were missed: but for their place they are as if they had come live.
+    """
 
     import_id: UUID
     notify: bool = False
+    recovered: bool = False
     messages: list[ChannelMessageReceived] = Field(min_length=1, max_length=PAGE_MESSAGES)
 
 

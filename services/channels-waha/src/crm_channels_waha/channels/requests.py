@@ -29,6 +29,7 @@ from crm_channels_waha.channels import repository, rules
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS
+from crm_channels_waha.hearing import repository as hearing
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
 
@@ -103,6 +104,7 @@ class ChannelRequests:
         written = await repository.update(tx, row.model_copy(update=named))
         if (written.waha_base_url, written.waha_session) != (row.waha_base_url, row.waha_session):
             written = await repository.begin_again(tx, request.channel_id)
+            await hearing.forget(tx, (written.tenant_id, written.id))
             if row.status != "created":
                 tx.outbox.add(
                     ChannelStatusChanged(

@@ -11,11 +11,15 @@ from crm_channels_waha.channels import repository
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS, ChannelKey
+from crm_channels_waha.hearing import repository as hearing
 from crm_channels_waha.waha.client import WahaSession
 from crm_channels_waha.waha.meaning import SessionReport
 
 KEY_REFUSED = "waha_key_refused"
 """The status_reason that holds a channel's sends back until WAHA takes its key again."""
+
+DEAF = "deaf"
+"""The status_reason of a channel whose session works and tells us nothing."""
 
 _LOOK_EVERY_SECONDS = 5.0
 
@@ -25,6 +29,9 @@ _MEANING: dict[str, ChannelStatus] = {
     "WORKING": "connected",
     "FAILED": "failed",
 }
+
+_HEARING = frozenset({"connected", "degraded"})
+"""Leaving these, a channel begins to miss what is said."""
 
 _APPLY = """
 UPDATE channels SET
@@ -124,6 +131,8 @@ class StatusBook:
             report.waha_status if report else None,
             report.at if report else None,
         )
+        if written is not None:
+            await _note_hearing(tx, row, written)
         if written is not None and status != row.status:
             tx.outbox.add(
                 ChannelStatusChanged(
@@ -158,6 +167,19 @@ class StatusBook:
                     "STARTING",
                 ):
                     await self.declare(tx, row.id, "degraded", "waha_reconnecting")
+
+
+async def _note_hearing(tx: Transaction, before: ChannelRow, after: ChannelRow) -> None:
+    """What one number missed is read when it is back; another number begins anew."""
+    key = after.tenant_id, after.id
+    if before.phone not in (None, after.phone):
+        await hearing.forget(tx, key)
+    if after.status == before.status:
+        return
+    if before.status in _HEARING and after.status != "connected":
+        await hearing.leave_gap(tx, key)
+    elif after.status == "connected":
+        await hearing.listen(tx, key)
 
 
 def meaning(waha_status: str) -> ChannelStatus | None:

@@ -17,7 +17,7 @@ class HistoryImportRow(Base, table=True):
     `phone` is the number it was asked of: what another number said is not its history. What was
     said since `until` comes by itself. `chats_offset` is where the list of chats goes on, and
     `empty_pages` how many pages in a row had nothing. At `due_at` somebody looks whether it is
-    still being worked on.
+    still being worked on. One that is `recovered` nobody asked for: it reads what was missed.
     """
 
     __tablename__ = "history_imports"
@@ -44,6 +44,7 @@ class HistoryImportRow(Base, table=True):
     days: int | None = None
     messages_per_chat: int | None = None
     notify: bool
+    recovered: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     since: datetime | None = columns.maybe_moment()
     until: datetime = columns.moment()
     done: int = 0

@@ -21,6 +21,9 @@ from crm_channels_waha.inbound.consumers import (
     listener_of,
     recognise,
 )
+from crm_channels_waha.media import repository as media
+from crm_channels_waha.media.arriving import row_of, with_file
+from crm_channels_waha.media.models import MediaRow
 from crm_channels_waha.outbound.echoes import confirm
 from crm_channels_waha.waha.meaning import Heard, Kept
 from crm_channels_waha.waha.reading import Json
@@ -37,6 +40,7 @@ class Page:
 
     job: HistoryImportRow
     channel_id: UUID
+    server_url: str
     understood: Sequence[Understood]
     errors: int
 
@@ -45,16 +49,27 @@ class Page:
         understood = await recognise(tx, self.understood)
         ours = await confirm(tx, [echo for one in understood if (echo := echo_of(one))])
         told = [
-            one.meaning.message
+            with_file(one.meaning.message) if self.job.recovered else one.meaning.message
             for one in understood
             if isinstance(one.meaning, Heard)
             and (one.tenant_id, one.channel_id, one.meaning.message.external_id) not in ours
         ]
         if told:
             job = self.job
-            event = ChannelHistoryRead(import_id=job.id, notify=job.notify, messages=told)
+            event = ChannelHistoryRead(
+                import_id=job.id, notify=job.notify, recovered=job.recovered, messages=told
+            )
             tx.outbox.add(event, conversation_id(self.channel_id, told[0].chat_id))
+            await media.enter(tx, self._files(told))
         return len(told)
+
+    def _files(self, told: Sequence[ChannelMessageReceived]) -> list[MediaRow]:
+        """What there is to fetch: WAHA still has the files of what was missed, as a rule."""
+        if not self.job.recovered:
+            return []
+        cause = Cause(self.job.correlation_id)
+        files = (row_of(one, self.job.tenant_id, self.server_url, cause) for one in told)
+        return [file for file in files if file]
 
 
 def read(job: HistoryImportRow, channel: ChannelRow, rows: Sequence[Json], cause: Cause) -> Page:
@@ -82,10 +97,12 @@ def read(job: HistoryImportRow, channel: ChannelRow, rows: Sequence[Json], cause
                 latest = min(latest, message.sent_at)
                 event = WahaEvent(channel.id, _EVENT, job.until, b"")
                 incoming = Incoming(uuid4(), job.tenant_id, event, {}, cause)
-                understood.append(Understood(incoming, Heard(_without_file(message))))
+                if not job.recovered:
+                    message = _without_file(message)
+                understood.append(Understood(incoming, Heard(message)))
             case Kept("unhandled", _):
                 errors += 1
-    return Page(job, channel.id, understood, errors)
+    return Page(job, channel.id, channel.waha_base_url, understood, errors)
 
 
 def _without_file(message: ChannelMessageReceived) -> ChannelMessageReceived:

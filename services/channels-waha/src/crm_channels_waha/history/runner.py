@@ -33,7 +33,7 @@ from crm_channels_waha.waha.client import (
 )
 from crm_channels_waha.waha.context import chat_of
 from crm_channels_waha.waha.meaning import Kept
-from crm_channels_waha.waha.reading import Json, mapping, text
+from crm_channels_waha.waha.reading import Json, mapping, number, text
 
 log = structlog.get_logger()
 
@@ -135,8 +135,9 @@ class Runner:
             if error.waits_for_session:
                 raise _NotNowError from None
             raise _NeverError("waha_rejected", str(error)) from None
-        ids = _conversations(rows, channel)
-        empty = 0 if rows else job.empty_pages + 1
+        wanted = [row for row in rows if not _is_before(row, job)]
+        ids = _conversations(wanted, channel)
+        empty = 0 if wanted else job.empty_pages + 1
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
             now = await repository.lock(tx, job.id)
             if now is None or now.state != QUEUED:
@@ -255,6 +256,13 @@ class Runner:
             job = await repository.lock(tx, ref.id)
             if job is not None and job.state not in ENDED:
                 await progress.save(tx, job, progress.failed(job, code, detail))
+
+
+def _is_before(row: Json, job: HistoryImportRow) -> bool:
+    """Whether nothing was said in a chat since what is to be recovered; chats come newest first."""
+    said_at = number(mapping(row.get("lastMessage")).get("timestamp"))
+    window = job.since.timestamp() if job.recovered and job.since else 0.0
+    return said_at is not None and 0 < said_at < int(window)
 
 
 def _conversations(rows: Sequence[Json], channel: ChannelRow) -> list[str]:

@@ -28,6 +28,7 @@ from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import ChannelKey
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.hearing import repository as hearing
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
@@ -144,6 +145,7 @@ class WahaInbox:
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
         await self._apply(tx, understood, rows)
+        await _note_hearing(tx, understood)
 
     async def replay(
         self, tx: Transaction, channel: ChannelRow, events: Sequence[Incoming[WahaEvent]]
@@ -207,6 +209,21 @@ class WahaInbox:
             await pictures.enter(tx, writers, fresh_days=self._picture_days)
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
+
+
+async def _note_hearing(tx: Transaction, understood: Sequence[Understood]) -> None:
+    """Note of channels how new what they heard is: who hears nothing newer may be deaf."""
+    newest: dict[ChannelKey, datetime] = {}
+    spoke: set[ChannelKey] = set()
+    for one in understood:
+        channel = _channel(one.incoming)
+        match one.meaning:
+            case Heard(message):
+                newest[channel] = max(message.sent_at, newest.get(channel, message.sent_at))
+            case SessionReport():
+                spoke.add(channel)
+    await hearing.heard(tx, newest)
+    await hearing.spoke(tx, sorted(spoke - newest.keys()))
 
 
 async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[Understood]:

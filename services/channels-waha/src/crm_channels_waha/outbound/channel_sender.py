@@ -19,6 +19,7 @@ from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
+from crm_channels_waha.hearing.repository import await_echo
 from crm_channels_waha.media.sending import with_file
 from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.asking import ask
@@ -229,6 +230,7 @@ class ChannelSender:
                     )
                 case Accepted(external_id):
                     await ledger.mark_sent(tx, message_id, external_id)
+                    await await_echo(tx, (self._tenant_id, self._channel_id))
                 case Rejected(code, reason):
                     await ledger.mark_failed(tx, message_id, code, reason)
                 case Refused(reason):

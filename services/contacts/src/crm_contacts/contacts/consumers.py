@@ -5,7 +5,7 @@ somebody new to its company (identity rule, docs/architecture.md, "Identity"); w
 write again costs one row in one UPDATE.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -95,17 +95,23 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
     """Create the contacts of what was said before; who is known only gets earlier and later.
 
-    Raises as `on_message_received`.
+    What was missed is as if it had come live. Raises as `on_message_received`.
     """
     for notify in (False, True):
-        told = [
-            Event(event.id, event.tenant_id, envelope, event.headers, event.cause)
-            for event in events
-            if event.data.notify is notify
-            for envelope in as_received(event.body)
-        ]
+        told = _told(e for e in events if e.data.notify is notify and not e.data.recovered)
         if told:
             await _apply(tx, told, _Learning(live=False, quiet=not notify))
+    missed = _told(event for event in events if event.data.recovered)
+    if missed:
+        await on_message_received(tx, missed)
+
+
+def _told(pages: Iterable[Event[ChannelHistoryRead]]) -> list[Received]:
+    return [
+        Event(page.id, page.tenant_id, envelope, page.headers, page.cause)
+        for page in pages
+        for envelope in as_received(page.body)
+    ]
 
 
 async def _apply(

@@ -298,6 +298,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/channels/{channel_id}", "channels.read", channel.GetChannel),
     Row("PUT", "/channels/{channel_id}", "channels.manage", channel.UpdateChannel),
     Row("DELETE", "/channels/{channel_id}", "channels.manage", channel.DeleteChannel, 204),
+    Row("GET", "/channels/{channel_id}/health", "channels.read", channel.GetChannelHealth),
     Row("GET", "/channels/{channel_id}/qr", "channels.manage", channel.GetQrCode),
     *(
         Row(

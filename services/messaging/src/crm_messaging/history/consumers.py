@@ -1,7 +1,8 @@
 """History joins its conversations: each message once, at the place its time belongs to.
 
-Nothing else is touched: no session is opened or goes on, nothing becomes unread, and nobody is told
-unless whoever imports asks for it (docs/adr/0024-history.md).
+But for what was missed (`recovery.py`) nothing else is touched: no session is opened or goes on,
+nothing becomes unread, and nobody is told unless whoever imports asks for it
+(docs/adr/0024-history.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.channels.history import ChannelHistoryRead, as_received
 from shared_events.identity import WhatsAppId
+from shared_events.messaging.message import Message
 from shared_events.messaging.session import Session, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary
 
-from crm_messaging.history import repository
+from crm_messaging.history import recovery, repository
 from crm_messaging.history.numbering import Numbers, number
 from crm_messaging.history.repository import ConversationKey, Interval, Joining
 from crm_messaging.messages import repository as messages
@@ -33,17 +35,28 @@ from crm_messaging.sessions.repository import SessionKey
 
 
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
-    """Store what is not known yet of these pages."""
+    """Store what is not known yet of these pages; what was missed is as if it had come live."""
+    for recovered in (False, True):
+        pages = [event for event in events if event.data.recovered is recovered]
+        if pages:
+            await _read(tx, pages, recovered=recovered)
+
+
+async def _read(
+    tx: Transaction, events: Sequence[Event[ChannelHistoryRead]], *, recovered: bool
+) -> None:
     told = await _not_forgotten(tx, [r for event in events for r in _received(event)])
     asked = {r.id for r in events if r.data.notify}
     persons = await people.resolve(tx, [sender_of(received) for received in told])
+    among = await recovery.groups(tx, told) if recovered else {}
     known = await messages.find_ids(tx, mentioned(told))
     arrivals: dict[MessageKey, Arrival] = {}
     loud: set[MessageKey] = set()
     for received, person in zip(told, persons, strict=True):
         if person is None:  # told of somebody who was erased since
             continue
-        arrival = Arrival(received.tenant_id, received.data, person, received.cause)
+        group = among.get((received.tenant_id, received.data.channel.id, received.data.chat_id))
+        arrival = Arrival(received.tenant_id, received.data, person, received.cause, group)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
             if received.id in asked:
@@ -55,9 +68,14 @@ async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistory
     )
     now = datetime.now(UTC)
     said = sorted(arrivals.values(), key=lambda a: placed_at(a.data.sent_at, now))
-    intervals = await repository.intervals(tx, _intervals(said))
-    places = await _places(tx, said, now)
-    await _store(tx, said, intervals, places, known, loud)
+    if recovered:
+        sessions = await recovery.join(tx, said)
+    else:
+        sessions = await repository.intervals(tx, _intervals(said))
+    places = await _places(tx, said, now, recovered=recovered)
+    await _store(tx, said, sessions, places, known, loud, recovered=recovered)
+    if recovered:
+        await recovery.surface(tx, said, sessions, places)
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
@@ -104,7 +122,9 @@ def _intervals(said: Sequence[Arrival]) -> list[Interval]:
     ]
 
 
-async def _places(tx: Transaction, said: Sequence[Arrival], now: datetime) -> dict[MessageKey, int]:
+async def _places(
+    tx: Transaction, said: Sequence[Arrival], now: datetime, *, recovered: bool
+) -> dict[MessageKey, int]:
     """The places of messages, oldest first; their conversations are locked, and have made room."""
     grouped: dict[ConversationKey, list[Arrival]] = {}
     for arrival in said:
@@ -126,6 +146,7 @@ async def _places(tx: Transaction, said: Sequence[Arrival], now: datetime) -> di
             head=theirs[0].head if theirs[0] else None,
             tail=conversation.seq,
             read_seq=conversation.read_seq,
+            recovered=recovered,
         )
     await repository.make_room(tx, numbers)
     return {
@@ -145,21 +166,27 @@ def _joining(key: ConversationKey, newest: Arrival, now: datetime) -> Joining:
     )
 
 
+def _historical(message: Message) -> Message:
+    return message.model_copy(update={"historical": True})
+
+
 async def _store(
     tx: Transaction,
     said: Sequence[Arrival],
-    intervals: Mapping[SessionKey, Session],
+    sessions: Mapping[SessionKey, Session],
     places: Mapping[MessageKey, int],
     known: dict[MessageKey, UUID],
     loud: set[MessageKey],
+    *,
+    recovered: bool,
 ) -> None:
     parked = await messages.take_parked(tx, places)
     stored: list[Said] = []
     members = Members()
     for arrival in said:
-        session = intervals[arrival.session_key]
+        session = sessions[arrival.session_key]
         message = message_of(arrival, session.id, places[arrival.key], known)
-        message = message.model_copy(update={"historical": True})
+        message = recovery.marked(message) if recovered else _historical(message)
         known[arrival.key] = message.id
         if arrival.key in loud:
             channel = ChannelSummary(id=arrival.data.channel.id, name=arrival.data.channel.name)

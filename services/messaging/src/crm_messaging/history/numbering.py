@@ -30,13 +30,22 @@ class Numbers:
     """How many of them stand before what was read last."""
 
 
-def number(befores: Sequence[int | None], *, head: int | None, tail: int, read_seq: int) -> Numbers:
+def number(
+    befores: Sequence[int | None],
+    *,
+    head: int | None,
+    tail: int,
+    read_seq: int,
+    recovered: bool = False,
+) -> Numbers:
     """Places for messages that are given oldest first.
 
     `befores` are the places of the first message that is not older than each, None where all are.
     `head` is the place of the first message there is, None where there is none, `tail` the last's.
+    What was `recovered` is no history, and never stands in front of the first number.
     """
     fronts = len(befores) if head is None else sum(before == head for before in befores)
+    fronts = 0 if recovered else fronts
     first = tail + 1 if head is None else head
     places = [first - fronts + n for n in range(fronts)]
     inserted = [tail + 1 if before is None else before for before in befores[fronts:]]

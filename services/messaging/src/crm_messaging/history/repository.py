@@ -73,6 +73,15 @@ UPDATE conversations SET seq = seq + $3, read_seq = read_seq + $4, updated_at = 
 WHERE tenant_id = $1 AND id = $2
 """
 
+_SURFACE = """
+UPDATE conversations c SET session_id = $3, status = $4, assigned_agent_id = $5,
+    read_seq = greatest(read_seq, $6), last_message_at = greatest(last_message_at, now()),
+    updated_at = now(), unread_count = (SELECT count(*) FROM messages
+        WHERE conversation_id = $2 AND tenant_id = $1 AND seq > greatest(c.read_seq, $6)
+            AND direction = 'inbound' AND NOT historical)
+WHERE tenant_id = $1 AND id = $2
+"""
+
 ConversationKey = tuple[str, UUID]
 """Tenant and conversation."""
 
@@ -97,6 +106,15 @@ class Joining:
     contact_id: UUID | None
     chat_id: str | None
     newest_at: datetime
+
+
+@dataclass(slots=True)
+class Surfacing:
+    """A conversation that messages joined which nobody has seen; `answered` is the last of ours."""
+
+    key: ConversationKey
+    session: Session
+    answered: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +195,12 @@ async def make_room(tx: Transaction, numbers: Mapping[ConversationKey, Numbers])
     grown = [(*key, n.inserted, n.read) for key, n in numbers.items() if n.inserted]
     if grown:
         await tx.connection.executemany(_GROW, grown)
+
+
+async def surface(tx: Transaction, found: Sequence[Surfacing]) -> None:
+    """Show conversations, whose locks are held, with their sessions, and count what is unread."""
+    rows = [
+        (*one.key, one.session.id, one.session.status, one.session.assigned_agent_id, one.answered)
+        for one in found
+    ]
+    await tx.connection.executemany(_SURFACE, rows)

@@ -77,7 +77,7 @@ class Arrival:
 
 async def on_message_received(tx: Transaction, events: Sequence[Received]) -> None:
     """Store what arrived, each message once, in the contact's active session, and say so."""
-    groups = {event.id: shown for event in events if (shown := _group_of(event))}
+    groups = {event.id: shown for event in events if (shown := group_of(event))}
     resolved = await people.resolve(tx, [*map(sender_of, events), *groups.values()])
     persons, among = (
         resolved[: len(events)],
@@ -98,16 +98,21 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     )
     parked = await repository.take_parked(tx, arrivals)
     arrived = list(arrivals.values())
-    joined = await sessions.join(tx, _openings(arrived))
+    joined = await sessions.join(tx, openings(arrived))
     said = await conversations.say(tx, _turns(arrived, joined))
-    if seen := [one for arrival in arrived if (one := _seen(arrival))]:
-        await participants.note(tx, seen)
+    await note_members(tx, arrived)
     await _store(tx, arrived, joined, said, known, parked)
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
 
 
+async def note_members(tx: Transaction, arrived: Sequence[Arrival]) -> None:
+    """Whoever writes in a group is in it."""
+    if seen := [one for arrival in arrived if (one := _seen(arrival))]:
+        await participants.note(tx, seen)
+
+
 def _seen(arrival: Arrival) -> tuple[Group, Told, Cause] | None:
-    """Whoever writes in a group is in it; what the company itself wrote there shows nobody."""
+    """Who shows themselves in a group; what the company itself wrote there shows nobody."""
     shown = [WhatsAppId(i.kind, i.value) for i in arrival.data.person.identities]
     if not arrival.group or arrival.data.direction == "outbound" or shown[0].kind == "group":
         return None
@@ -134,13 +139,14 @@ def sender_of(event: Received) -> people.Sender:
     return people.Sender(event.tenant_id, identities, event.body.occurred_at, name)
 
 
-def _group_of(event: Received) -> people.Sender | None:
+def group_of(event: Received) -> people.Sender | None:
     """The group a message was said in: it is what has the session (docs/adr/0026-groups.md)."""
     who = parse_whatsapp_id(event.data.chat_id) if event.data.is_group else None
     return people.Sender(event.tenant_id, (who,), event.body.occurred_at) if who else None
 
 
-def _openings(arrivals: Sequence[Arrival]) -> list[sessions.Opening]:
+def openings(arrivals: Sequence[Arrival]) -> list[sessions.Opening]:
+    """The sessions that messages join, each with what it gets, in their order."""
     now = datetime.now(UTC)
     grouped: dict[sessions.SessionKey, list[Arrival]] = {}
     for arrival in arrivals:

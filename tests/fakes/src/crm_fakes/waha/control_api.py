@@ -27,6 +27,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/status", api.status),
             web.post(f"{one}/receive", api.receive),
             web.post(f"{one}/phone", api.sent_from_phone),
+            web.post(f"{one}/deafen", api.deafen),
             web.post(f"{one}/ack", api.ack),
             web.post(f"{one}/edit", api.edit),
             web.post(f"{one}/revoke", api.revoke),
@@ -99,6 +100,11 @@ class ControlApi:
         """Let our people answer on the phone; `{to, text}`."""
         message = await self._called(self.waha.sent_from_phone, request)
         return json_response(_message(message), 201)
+
+    async def deafen(self, request: web.Request) -> web.Response:
+        """Let a session tell nothing until it was restarted `{restarts?=1}` times."""
+        await self._called(self.waha.deafen, request)
+        return json_response(self.waha.session(request.match_info["session"]).described())
 
     async def ack(self, request: web.Request) -> web.Response:
         """Acknowledge `{bare_id, level, participant?, error?}`."""

@@ -61,7 +61,10 @@ def checked_config(value: Any) -> dict[str, Any]:
 
 @dataclass
 class WahaSession:
-    """One session. `messages` is what WhatsApp holds of its chats, by bare id."""
+    """One session. `messages` is what WhatsApp holds of its chats, by bare id.
+
+    While it is `deaf` for so many restarts it works by its own word, and tells nothing.
+    """
 
     name: str
     engine: Engine
@@ -74,6 +77,7 @@ class WahaSession:
     messages: dict[str, Message] = field(default_factory=dict)
     lids: dict[str, str] = field(default_factory=dict)
     activity: int = 0
+    deaf: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

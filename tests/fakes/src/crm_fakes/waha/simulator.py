@@ -258,6 +258,10 @@ class WahaSimulator(WhatsApp, LocalServer):
             self.publish(ours, message)
         return message
 
+    async def deafen(self, session: str, *, restarts: int = 1) -> None:
+        """Let a session keep what is said, and tell nobody, until it was restarted so often."""
+        self.session(session).deaf = restarts
+
     async def ack(
         self,
         session: str,

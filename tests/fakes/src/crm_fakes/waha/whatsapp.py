@@ -141,6 +141,7 @@ class WhatsApp:
         """Go STARTING, then WORKING if paired or else SCAN_QR_CODE. Idempotent."""
         if session.status in (STARTING, SCAN_QR_CODE, WORKING):
             return
+        session.deaf = max(session.deaf - 1, 0)
         self.enter(session, STARTING)
         self.poster.spawn(self._come_up(session, session.changed))
 
@@ -205,7 +206,7 @@ class WhatsApp:
     ) -> list[Delivery]:
         """Post an event to the webhooks that subscribe to it (`forced`: to all of them)."""
         hooks = (session.config.get("webhooks") or []) if forced else session.hooks(event)
-        if not hooks:
+        if not hooks or session.deaf:
             return []
         session.activity = int(time.time() * 1000)
         envelope: dict[str, Any] = {

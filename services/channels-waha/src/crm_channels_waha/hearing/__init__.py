@@ -1,0 +1,1 @@
+"""What channels heard, and when: by it the deaf are known (`liveness`)."""

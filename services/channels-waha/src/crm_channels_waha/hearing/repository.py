@@ -1,0 +1,158 @@
+"""What channels heard, in the database. A row is locked after its channel's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service_kit.database import Transaction
+from service_kit.rows import Rows, Shape
+
+from crm_channels_waha.channels.repository import ChannelKey
+from crm_channels_waha.hearing.models import Hearing
+
+SCOPE = "liveness"
+HEARINGS = Rows(Hearing)
+
+# The first words of a channel are no gap: what it says before is its history. Each gap counts for
+# a fifth, so that the nights are forgotten by noon.
+_HEAR = """
+INSERT INTO hearings AS h (channel_id, tenant_id, said_at, heard_at)
+SELECT t.channel_id, t.tenant_id, least(coalesce(t.said_at, now()), now()), now()
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS t(tenant_id, channel_id, said_at)
+ORDER BY t.channel_id
+ON CONFLICT (channel_id) DO UPDATE SET
+    said_at = CASE WHEN $4 THEN greatest(h.said_at, excluded.said_at) ELSE h.said_at END,
+    heard_at = now(),
+    usual_gap_seconds = CASE WHEN $4
+        THEN 0.8 * coalesce(h.usual_gap_seconds, extract(epoch FROM now() - h.heard_at))
+            + 0.2 * extract(epoch FROM now() - h.heard_at)
+        ELSE h.usual_gap_seconds END,
+    unanswered_since = CASE WHEN $4 THEN NULL ELSE h.unanswered_since END,
+    deaf_since = NULL
+WHERE h.tenant_id = excluded.tenant_id
+"""
+_AWAIT_ECHO = """
+UPDATE hearings SET unanswered_since = now()
+WHERE tenant_id = $1 AND channel_id = $2 AND unanswered_since IS NULL
+"""
+_LEAVE_GAP = """
+UPDATE hearings SET gap_since = coalesce(gap_since, said_at)
+WHERE tenant_id = $1 AND channel_id = $2
+"""
+_LISTEN = """
+INSERT INTO hearings (channel_id, tenant_id, said_at, heard_at) VALUES ($2, $1, now(), now())
+ON CONFLICT (channel_id) DO NOTHING
+"""
+_FORGET = "DELETE FROM hearings WHERE tenant_id = $1 AND channel_id = $2"
+# Who is silent longer than its habit is looked at, and the longer it is, the more rarely; and so is
+# who left a gap or has no echo. Taken by saying when it was looked at: a process that dies looking
+# costs a delay.
+_CLAIM = """
+UPDATE hearings SET looked_at = now() WHERE channel_id IN (
+    SELECT h.channel_id FROM hearings h JOIN channels c ON c.id = h.channel_id
+    WHERE c.deleted_at IS NULL AND c.status <> 'created' AND (
+        greatest(h.heard_at, h.looked_at) + least(
+            greatest(make_interval(secs => coalesce(4 * h.usual_gap_seconds, $3)),
+                make_interval(secs => $2), h.looked_at - h.heard_at),
+            make_interval(secs => $3)) <= now()
+        OR (h.unanswered_since + make_interval(secs => $4) <= now()
+            AND coalesce(h.looked_at < h.unanswered_since + make_interval(secs => $4), true))
+        OR (h.gap_since IS NOT NULL AND c.status IN ('connected', 'degraded')
+            AND coalesce(h.looked_at + make_interval(secs => $4) <= now(), true)))
+    ORDER BY h.looked_at NULLS FIRST LIMIT $1 FOR UPDATE OF h SKIP LOCKED)
+RETURNING *
+"""
+_FIND = "SELECT * FROM hearings WHERE tenant_id = $1 AND channel_id = $2"
+_DEAF = "SELECT channel_id FROM hearings WHERE deaf_since IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: how long silence may be at least and at most, and how long news may be on its way.
+
+    `repair` is the pause after a first restart; each next is twice as long, up to `repair_max`.
+    """
+
+    quiet: float
+    quiet_max: float
+    grace: float
+    repair: float
+    repair_max: float
+
+    def pause(self, repairs: int) -> float:
+        """The pause after so many restarts in a row."""
+        return float(min(self.repair * 2 ** min(max(repairs - 1, 0), 20), self.repair_max))
+
+
+@dataclass(frozen=True, slots=True)
+class _Deaf:
+    channel_id: UUID
+
+
+_DEAF_ONES = Shape(_Deaf)
+
+
+async def heard(tx: Transaction, newest: Mapping[ChannelKey, datetime]) -> None:
+    """These channels heard messages, said at these times at the latest."""
+    await _hear(tx, newest, list(newest.values()), messages=True)
+
+
+async def spoke(tx: Transaction, channels: Sequence[ChannelKey]) -> None:
+    """WAHA told us something else of these channels: it has our address, and uses it."""
+    await _hear(tx, dict.fromkeys(channels), [None] * len(set(channels)), messages=False)
+
+
+async def _hear(
+    tx: Transaction,
+    keys: Mapping[ChannelKey, datetime | None],
+    times: Sequence[datetime | None],
+    *,
+    messages: bool,
+) -> None:
+    if keys:
+        tenant_ids, ids = [tenant_id for tenant_id, _ in keys], [id_ for _, id_ in keys]
+        await tx.execute(_HEAR, tenant_ids, ids, times, messages)
+
+
+async def await_echo(tx: Transaction, channel: ChannelKey) -> None:
+    """A message of ours went out: it comes back, or something is wrong."""
+    await tx.execute(_AWAIT_ECHO, *channel)
+
+
+async def leave_gap(tx: Transaction, channel: ChannelKey) -> None:
+    """From the last message heard on, some may be missing."""
+    await tx.execute(_LEAVE_GAP, *channel)
+
+
+async def listen(tx: Transaction, channel: ChannelKey) -> None:
+    """A channel is connected: from now on it should hear; what was said before is its history."""
+    await tx.execute(_LISTEN, *channel)
+
+
+async def forget(tx: Transaction, channel: ChannelKey) -> None:
+    """The channel has another number: what the other one missed is none of its business."""
+    await tx.execute(_FORGET, *channel)
+
+
+async def claim(tx: Transaction, patience: Patience, limit: int) -> list[Hearing]:
+    """Channels of all tenants to look at now, each given to one caller."""
+    return await HEARINGS.find(
+        tx, _CLAIM, limit, patience.quiet, patience.quiet_max, patience.grace
+    )
+
+
+async def find(tx: Transaction, channel: ChannelKey, *, lock: bool = False) -> Hearing | None:
+    """What a channel heard; None for one that never was connected."""
+    return await HEARINGS.first(tx, f"{_FIND} FOR UPDATE" if lock else _FIND, *channel)
+
+
+async def note(tx: Transaction, hearing: Hearing) -> None:
+    """Write what a look came to; the caller holds the row's lock."""
+    looked = ("said_at", "gap_since", "deaf_since", "outcome", "repairs", "repaired_at")
+    await HEARINGS.update(tx, [hearing], *looked)
+
+
+async def deaf(tx: Transaction) -> list[UUID]:
+    """The channels of all tenants that are deaf."""
+    return [one.channel_id for one in await _DEAF_ONES.find(tx, _DEAF)]
