@@ -29,6 +29,7 @@ from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.company import schemas as company
+from crm_gateway.custom_roles import schemas as custom_roles
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
@@ -287,6 +288,11 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
     Row("POST", "/agents/{agent_id}/resend-invitation", "agents.manage", agents.ResendInvitation),
     Row("DELETE", _SECOND_FACTOR, "agents.manage", two_factor.ResetTwoFactor, 204),
+    Row("GET", "/roles", "roles.read", custom_roles.ListRoles),
+    Row("POST", "/roles", "roles.manage", custom_roles.CreateRole, 201),
+    Row("GET", "/roles/{role_id}", "roles.read", custom_roles.GetRole),
+    Row("PATCH", "/roles/{role_id}", "roles.manage", custom_roles.PatchRole),
+    Row("DELETE", "/roles/{role_id}", "roles.manage", custom_roles.DeleteRole, 204),
     Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
     Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
     Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
