@@ -19,6 +19,7 @@ PERMISSIONS = frozenset(
         "erasures.manage",
         "messages.read",
         "messages.send",
+        "messages.send_bulk",
         "sessions.read",
         "sessions.update",
         "notes.read",
