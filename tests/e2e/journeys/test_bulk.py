@@ -48,8 +48,9 @@ class TestBulkSend:
             "PUT", f"/contacts/{ids[0]}/opt-outs/all", 200, json={"reason": "asked"}
         )
         body = {"channel_id": channel.id, "list_id": listed["id"], "content": "Abrimos sábado."}
-        begun = await tenant.post("/messages/send-bulk", body, **{"Idempotency-Key": "once"})
-        again = await tenant.post("/messages/send-bulk", body, **{"Idempotency-Key": "once"})
+        once = {"headers": {"Idempotency-Key": "once"}}
+        begun = await tenant.request("POST", "/messages/send-bulk", 201, json=body, **once)
+        again = await tenant.request("POST", "/messages/send-bulk", 201, json=body, **once)
         assert again == begun
         path = f"/bulk-sends/{begun['id']}"
         for service, done in (("messaging", 5), ("channels-waha", 15)):
@@ -66,8 +67,9 @@ class TestBulkSend:
 
         await eventually(over, "end of the bulk send")
         assert (ended["total"], ended["errors"]) == (PEOPLE, 1)
-        sent = [message.chat_id for message in waha.sent.values()]
+        sent = [message.chat for message in waha.sent.values()]
         assert len(sent) == len(set(sent)) == PEOPLE - 1
+        assert {message.times for message in waha.sent.values()} == {1}
         rows = await tenant.rows(f"{path}/recipients")
         refused = [row for row in rows if row["status"] == "refused"]
         assert [(row["contact_id"], row["code"]) for row in refused] == [

@@ -27,10 +27,11 @@ async def _page(tx: Transaction, wanted: BulkRecipientsWanted) -> ContactListRea
     request = ListListed.model_construct(
         list_id=wanted.list_id, limit=PAGE_CONTACTS, cursor=wanted.cursor, offset=0
     )
+    await tx.execute("SAVEPOINT page")
     try:
-        async with tx.connection.transaction():  # a filter that takes too long ends no more
-            contact_ids, next_cursor = await members.read_ids(tx, request)
+        contact_ids, next_cursor = await members.read_ids(tx, request)
     except ProblemError as error:
+        await tx.execute("ROLLBACK TO SAVEPOINT page")  # a filter that takes too long ends no more
         why = Failure(code=error.problem.code, detail=error.problem.detail)
         return page.model_copy(update={"failure": why})
     return page.model_copy(update={"contact_ids": contact_ids, "next_cursor": next_cursor})
