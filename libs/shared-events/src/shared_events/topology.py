@@ -22,11 +22,11 @@ from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, group, history, media, profile_picture, traffic
-from shared_events.contacts import contact, erasure, merge, opt_out, subject_export
+from shared_events.contacts import contact, erasure, list_page, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
 from shared_events.keys import topic_matches
-from shared_events.messaging import message, session
+from shared_events.messaging import bulk_send, message, session
 from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
@@ -240,6 +240,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(channel.ChannelStatusChanged, channel.ChannelDeleted),
         *(agent.AgentCreated, agent.AgentUpdated, company.SettingsUpdated, erasure.ErasureStarted),
         *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
+        list_page.ContactListRead,
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -283,6 +284,8 @@ DOMAIN_EVENTS_ALL = EventQueue(
 CONTACTS_SUBJECT_EXPORTS = EventQueue(
     "contacts.subject_exports", DOMAIN_EVENTS, _keys(SubjectMessagesGathered), service=CONTACTS
 )
+_WANTED = _keys(bulk_send.BulkRecipientsWanted)
+CONTACTS_BULK_SENDS = EventQueue("contacts.bulk_sends", DOMAIN_EVENTS, _WANTED, service=CONTACTS)
 CONTACTS_ERASURES = EventQueue("contacts.erasures", DOMAIN_EVENTS, ["erasure.*"], service=CONTACTS)
 CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
     EventQueue(f"{s.noun}.erasures", DOMAIN_EVENTS, _keys(erasure.ErasureStarted), service=s)
@@ -297,7 +300,7 @@ QUEUES = (
     *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
     *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL, CONTACTS_SUBJECT_EXPORTS),
     *(CONTACTS_SETTINGS, CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES),
-    GATEWAY_ERASURES,
+    *(GATEWAY_ERASURES, CONTACTS_BULK_SENDS),
 )
 
 

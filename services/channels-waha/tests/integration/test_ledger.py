@@ -2,15 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from crm_channels_waha.outbound import channel_sender, ledger
+from crm_channels_waha.outbound.consumers import on_message_queued
 from crm_channels_waha.outbound.echoes import Echo, confirm
 from crm_fakes.waha import WahaSimulator
-from crm_testing.scenes.channels import Shop
-from crm_testing.services import eventually
+from crm_testing.scenes.channels import Shop, queued_message
+from crm_testing.services import event_of, eventually
 from service_kit.cause import Cause
+from service_kit.incoming import Event
 
 LOCKS = """
 SELECT count(*) FROM pg_locks
@@ -53,6 +55,26 @@ class TestMarks:
             assert not await ledger.mark_sending(tx, UUID(int=0), None)
             assert not await ledger.mark_sent(tx, message_id, None)
             assert not await ledger.may_have_left(tx, message_id)
+
+
+class TestTurns:
+    async def test_what_people_write_goes_before_what_is_sent_in_bulk(self, company: Shop) -> None:
+        """Except in one chat: there the order stays."""
+        channel_id, turns = uuid4(), []
+        said = [("1@c.us", True), ("2@c.us", True), ("3@c.us", False), ("1@c.us", False)]
+        queued = [
+            queued_message(channel_id, str(n), to=to).model_copy(update={"bulk": bulk})
+            for n, (to, bulk) in enumerate(said)
+        ]
+        async with company.database.tenant(company.id) as tx:
+            for one in queued:
+                envelope = event_of(company.id, one)
+                event = Event(envelope.event_id, company.id, envelope, {}, Cause("request-1"))
+                await on_message_queued(tx, [event])
+            while (following := await ledger.next_message(tx, channel_id)) is not None:
+                turns.append(following.message.content)
+                await ledger.mark_failed(tx, following.message.message_id, "no", "No.")
+        assert turns == ["2", "0", "3", "1"]
 
 
 class TestSender:

@@ -6,6 +6,7 @@ from shared_events.services import CONTACTS
 
 from crm_contacts import (
     board,
+    bulk,
     contact_lists,
     contacts,
     custom_fields,
@@ -27,6 +28,7 @@ def create_service(settings: ContactsSettings) -> Service:
     """The service with everything it hears and answers; nothing runs yet."""
     service = Service(CONTACTS, settings)
     contacts.add_to(service, settings)
+    bulk.add_to(service, settings)
     deletions.add_to(service, settings)
     merging.add_to(service)
     pipelines.add_to(service)

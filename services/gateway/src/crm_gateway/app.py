@@ -30,6 +30,7 @@ from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.company.service import Company
+from crm_gateway.custom_roles.service import CustomRoles
 from crm_gateway.erasures.command import ERASE
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
@@ -97,6 +98,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
     ).add_to(own)
     Agents(passwords, standings, Invitations(guards, post, letters)).add_to(own)
+    CustomRoles(standings).add_to(own)
     ApiKeys(standings).add_to(own)
     Company(standings).add_to(own)
     audit.add_to(own)

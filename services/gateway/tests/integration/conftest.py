@@ -259,3 +259,10 @@ async def contacts(gateway: Service) -> AsyncIterator[Contacts]:
     contacts = Contacts()
     async with answering(contacts.server(gateway.database), gateway.settings.amqp_url):
         yield contacts
+
+
+async def own_only(client: httpx.AsyncClient, contacts: Contacts, who: dict[str, str]) -> bool:
+    """Whether services are told that this caller sees only their own."""
+    before = len(contacts.calls)
+    assert (await client.get("/contacts", headers=who)).status_code == 200
+    return contacts.calls[before][1].principal.own_only

@@ -13,6 +13,7 @@ from services.gateway.tests.integration.conftest import (
     Contacts,
     RunGateway,
     http_client,
+    own_only,
     register,
     until,
 )
@@ -33,13 +34,6 @@ async def patch(
 ) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return await client.patch("/settings", json=body, headers={**account.bearer, **named})
-
-
-async def own_only(client: httpx.AsyncClient, contacts: Contacts, who: dict[str, str]) -> bool:
-    """Whether services are told that this caller sees only their own."""
-    before = len(contacts.calls)
-    assert (await client.get("/contacts", headers=who)).status_code == 200
-    return contacts.calls[before][1].principal.own_only
 
 
 class TestSettings:

@@ -5,6 +5,7 @@ from service_kit.service import Service
 from shared_events.services import MESSAGING
 
 from crm_messaging import (
+    bulk_sends,
     consent,
     conversations,
     erasures,
@@ -28,6 +29,7 @@ def create_service(settings: MessagingSettings) -> Service:
     consent.add_to(service)
     messages.add_to(service, settings)
     groups.add_to(service)
+    bulk_sends.add_to(service, settings)
     history.add_to(service)
     conversations.add_to(service)
     sessions.add_to(service, settings)

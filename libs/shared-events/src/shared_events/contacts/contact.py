@@ -62,7 +62,9 @@ Email = Annotated[EmailStr, Field(max_length=255)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 
 
-class _About(Given):
+class About(Given):
+    """What a request may say of a contact, beside name and phone."""
+
     email: Email | None = None
     language: str | None = Field(default=None, max_length=35)
     timezone: str | None = Field(default=None, max_length=64)
@@ -70,7 +72,7 @@ class _About(Given):
     pipeline_status_id: UUID | None = None
 
 
-class _Details(_About):
+class _Details(About):
     phone: Phone | None = None
 
 
@@ -91,7 +93,7 @@ class ReplaceContact(_Details, Command[Contact], key="contacts.contact.replace")
     custom_fields: bounds.Document = Field(default_factory=dict)
 
 
-class UpsertContact(_About, Command[Contact], key="contacts.contact.upsert"):
+class UpsertContact(About, Command[Contact], key="contacts.contact.upsert"):
     """Replace the contact that has an identity, or add one: what is left out becomes empty.
 
     Its phone stays, but for a contact that has none and is known by one.

@@ -10,13 +10,21 @@ from shared_events.envelope import Contract, EventData
 Role = Literal["admin", "supervisor", "agent"]
 
 
+class CustomRole(Contract):
+    """A role a company made for itself, as an agent has it."""
+
+    id: UUID
+    name: bounds.Word
+
+
 class Agent(Contract):
-    """A person who works in a tenant."""
+    """A person who works in a tenant. Who has a custom role counts as an `agent` beside it."""
 
     id: UUID
     name: bounds.Name
     email: bounds.Email
     role: Role
+    custom_role: CustomRole | None = None
     active: bool
     version: int
     created_at: datetime

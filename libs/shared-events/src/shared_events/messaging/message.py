@@ -11,7 +11,7 @@ from shared_events.envelope import Contract, EventData
 from shared_events.messaging.content import Card, Location, Mentioned, Poll
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
-from shared_events.requests import Command, ListQuery, Moment, Nothing, Query
+from shared_events.requests import Command, Given, ListQuery, Moment, Nothing, Query
 
 Direction = Literal["inbound", "outbound"]
 SentType = Literal[
@@ -138,7 +138,22 @@ NOBODY = UUID(int=0)
 """The contact of a request that names none: where an id was asked for, null never was one."""
 
 
-class SendMessage(Command[Message], key="messaging.message.send"):
+class MessageContent(Given):
+    """What a message to be sent says."""
+
+    content_type: SentType = "text"
+    content: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
+    media_id: UUID | None = None
+    media_mime_type: str | None = Field(default=None, max_length=255)
+    location: Location | None = None
+    contact: Card | None = None
+    poll: Poll | None = None
+    mentions: list[Mentioned] = Field(default_factory=list, max_length=50)
+    metadata: bounds.Document = Field(default_factory=dict)
+
+
+class SendMessage(MessageContent, Command[Message], key="messaging.message.send"):
     """Queue a message to a contact, or by `conversation_id` into a group: one of both is given.
 
     Text needs `content`; media needs `media_url` or `media_id`.
@@ -153,17 +168,7 @@ class SendMessage(Command[Message], key="messaging.message.send"):
     contact_id: UUID = Field(default_factory=lambda: NOBODY)
     conversation_id: UUID | None = None
     channel_id: UUID
-    content_type: SentType = "text"
-    content: Annotated[str, StringConstraints(max_length=4096)] | None = None
-    media_url: Annotated[HttpUrl, Field(max_length=2048)] | None = None
-    media_id: UUID | None = None
-    media_mime_type: str | None = Field(default=None, max_length=255)
-    location: Location | None = None
-    contact: Card | None = None
-    poll: Poll | None = None
-    mentions: list[Mentioned] = Field(default_factory=list, max_length=50)
     reply_to_id: UUID | None = None
-    metadata: bounds.Document = Field(default_factory=dict)
     send_at: Moment | None = None
     expires_at: Moment | None = None
     fail_if_offline: bool = False
@@ -286,9 +291,13 @@ class MessageReceived(MessageEvent, type="message.received", public=True):
 
 
 class MessageQueued(MessageEvent, type="message.queued", public=True):
-    """A message to a customer was accepted for sending. `to` is the WhatsApp chat id."""
+    """A message to a customer was accepted for sending. `to` is the WhatsApp chat id.
+
+    What is sent in `bulk` lets what people write go first.
+    """
 
     to: bounds.ChatId
+    bulk: bool = False
     reply_to_external_id: bounds.ExternalId | None = None
 
 

@@ -33,6 +33,7 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
             media_url=_storable(event.data.message.media_url),
             media_mime_type=event.data.message.media_mime_type,
             details=_details(event.data.message),
+            bulk=event.data.bulk,
             message_version=event.data.message.version,
             expires_at=event.data.message.expires_at,
             reply_to_external_id=event.data.reply_to_external_id,

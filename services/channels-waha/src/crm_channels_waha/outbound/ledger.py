@@ -36,14 +36,14 @@ WHERE message_id = $1 AND (state = ANY($3::text[]) OR (state = 'sent' AND extern
 RETURNING *
 """
 # The oldest open message of each chat, then the first of these to be due: those that are due now
-# in order of their arrival, before those that wait.
+# in order of their arrival, what people wrote before what is sent in bulk, before those that wait.
 _NEXT = """
 SELECT *, greatest(extract(epoch FROM next_attempt_at - now()), 0)::float8 AS due_in FROM (
     SELECT DISTINCT ON (chat_id) * FROM outbound_messages
     WHERE channel_id = $1 AND state IN ('pending', 'sending', 'unknown')
     ORDER BY chat_id, seq
 ) AS head
-ORDER BY greatest(next_attempt_at, now()), seq
+ORDER BY greatest(next_attempt_at, now()), bulk, seq
 LIMIT 1
 """
 _CANCEL = """

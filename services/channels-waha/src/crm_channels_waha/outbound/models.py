@@ -19,6 +19,7 @@ class OutboundMessage(Base, table=True):
     set before sending where WAHA lets us choose it. `failures` counts sends proven lost. `details`
     hold what is neither text nor file: a `location`, `contacts`, a `poll`, whom it `mentions`.
     `message_version` is the message's when it was queued: one that failed may be queued once more.
+    What is sent in `bulk` lets the rest go first.
 
     A change to a message that is there is an entry too, in its chat's order: `content_type` is
     `edit`, `revoke` or `reaction`, `message_id` the request's and `target_id` our message's. It has
@@ -87,6 +88,7 @@ class OutboundMessage(Base, table=True):
     attempts: int = Field(
         default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))
     )
+    bulk: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     message_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     failures: int = Field(
         default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0"))

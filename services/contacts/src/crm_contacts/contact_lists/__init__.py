@@ -2,8 +2,10 @@
 
 from service_kit.service import Service
 from shared_events.contacts import contact_list
+from shared_events.messaging.bulk_send import BulkRecipientsWanted
+from shared_events.topology import CONTACTS_BULK_SENDS
 
-from crm_contacts.contact_lists import members, requests
+from crm_contacts.contact_lists import members, requests, telling
 
 
 def add_to(service: Service) -> None:
@@ -19,3 +21,4 @@ def add_to(service: Service) -> None:
     service.answer(contact_list.ListListed, members.list_contacts)
     service.answer(contact_list.PutOnList, members.put)
     service.answer(contact_list.TakeOffList, members.take)
+    service.on(CONTACTS_BULK_SENDS, BulkRecipientsWanted, telling.on_recipients_wanted)

@@ -79,6 +79,14 @@ async def list_contacts(tx: Transaction, request: ListListed, call: Call) -> Pag
     )
 
 
+async def read_ids(tx: Transaction, request: ListListed) -> tuple[list[UUID], str | None]:
+    """Their ids alone, and where the list goes on; raises as `list_contacts`."""
+    statement, order = _contacts_of(tx, await found(tx, request.list_id))
+    async with _bounded(tx):
+        rows, next_cursor = await order.found(tx, statement, request, CONTACTS)
+    return [row.id for row in rows], next_cursor
+
+
 async def put(tx: Transaction, request: PutOnList, call: Call) -> Put:
     """Put contacts on a static list, all or none.
 

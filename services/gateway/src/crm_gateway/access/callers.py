@@ -7,7 +7,6 @@ from service_kit.errors import ForbiddenError, MalformedError, UnauthenticatedEr
 from shared_events.requests import Principal
 from starlette.requests import HTTPConnection
 
-from crm_gateway.access.roles import permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.mail.languages import Language, preferred
@@ -61,7 +60,7 @@ class KnownCallers:
             tenant_id=proof.tenant_id,
             user_id=proof.user_id,
             roles=(found.role,),
-            permissions=permissions_of((found.role,)),
+            permissions=found.permissions,
             own_only=found.own_only,
         )
 

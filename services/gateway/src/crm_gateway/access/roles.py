@@ -1,7 +1,11 @@
-"""Who may do what: the roles and their permissions. Deny by default."""
+"""Who may do what: the roles every company has, and their permissions. Deny by default.
+
+Companies make roles of their own beside them (`custom_roles/`).
+"""
 
 from collections.abc import Iterable
 
+from service_kit.errors import ForbiddenError
 from shared_events.permissions import permits
 
 PERMISSIONS = frozenset(
@@ -15,6 +19,7 @@ PERMISSIONS = frozenset(
         "erasures.manage",
         "messages.read",
         "messages.send",
+        "messages.send_bulk",
         "sessions.read",
         "sessions.update",
         "notes.read",
@@ -36,6 +41,8 @@ PERMISSIONS = frozenset(
         "audit.read",
         "settings.read",
         "settings.manage",
+        "roles.read",
+        "roles.manage",
     }
 )
 """Every permission there is. A route that needs another one does not start."""
@@ -77,6 +84,13 @@ def covers(granted: Iterable[str], wanted: Iterable[str]) -> bool:
     not."""
     have = tuple(granted)
     return all(permits(have, each) for each in wanted)
+
+
+def check_covers(granted: Iterable[str], wanted: Iterable[str]) -> None:
+    """Who manages roles and people makes nobody of more power than their own, and unmakes nobody of
+    more; raises ForbiddenError."""
+    if not covers(granted, wanted):
+        raise ForbiddenError("role_exceeds_caller", "That role may do more than you may.")
 
 
 def is_grantable(pattern: str) -> bool:

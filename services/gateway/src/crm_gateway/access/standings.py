@@ -14,10 +14,10 @@ from uuid import UUID
 
 from service_kit.database import Database, Transaction
 from service_kit.rows import Shape
-from shared_events.gateway.agent import Role
 from shared_events.gateway.company import AgentsSee
 
 from crm_gateway.access.remembered import Remembered
+from crm_gateway.access.roles import permissions_of
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.api_keys.models import ApiKeyRow
 from crm_gateway.problems.errors import judged
@@ -29,8 +29,10 @@ _CHANGED = "access_changed"
 _LOOK_SECONDS = 5.0
 
 _PERSON = """
-SELECT a.role, a.active, u.token_version, p.agents_see FROM agents a
-JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
+SELECT coalesce(r.name, a.role) AS role, r.permissions AS granted, a.active, u.token_version,
+    coalesce(r.sees, CASE a.role WHEN 'agent' THEN p.agents_see ELSE 'all' END) AS sees
+FROM agents a JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
+LEFT JOIN roles r ON r.tenant_id = a.tenant_id AND r.id = a.role_id AND a.role = 'agent'
 WHERE a.tenant_id = $1 AND a.id = $2
 """
 _OTHER_ADMIN = """
@@ -42,15 +44,21 @@ SELECT true FROM agents WHERE tenant_id = $1 AND role = 'admin' AND active AND i
 class Person:
     """A person's place in the company; tokens of another version are worth nothing."""
 
-    role: Role
+    role: str
+    granted: list[str] | None
     active: bool
     token_version: int
-    agents_see: AgentsSee
+    sees: AgentsSee
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What this person may do, by a role of the company's own or one that all have."""
+        return permissions_of((self.role,)) if self.granted is None else tuple(self.granted)
 
     @property
     def own_only(self) -> bool:
         """Whether of sessions this person sees only their own, and those nobody has."""
-        return self.role == "agent" and self.agents_see == "own"
+        return self.sees == "own"
 
 
 _PEOPLE = Shape(Person)

@@ -11,14 +11,17 @@ from service_kit.errors import ConflictError
 from service_kit.ids import uuid7
 from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
-from shared_events.gateway.agent import Agent, AgentCreated, Role
+from shared_events.gateway.agent import Agent, AgentCreated
 from shared_events.requests import Page
+from sqlalchemy import and_, case, func
 from sqlmodel import col, select
 
 from crm_gateway.agents.models import AgentRow
+from crm_gateway.agents.places import Place, place_of
 from crm_gateway.agents.schemas import ListAgents
 from crm_gateway.auth.models import User
 from crm_gateway.auth.repository import USERS
+from crm_gateway.custom_roles.models import RoleRow
 from crm_gateway.mail.languages import Language
 
 _AGENTS = Rows(AgentRow)
@@ -35,8 +38,16 @@ class Inviter:
 
 
 _INVITER = Shape(Inviter)
-_JOINED = select(AgentRow, col(User.name), col(User.email)).join(
-    User, col(User.id) == col(AgentRow.id)
+_CUSTOM_ROLE = case(
+    (
+        col(RoleRow.id).is_not(None),
+        func.jsonb_build_object("id", col(RoleRow.id), "name", col(RoleRow.name)),
+    )
+).label("custom_role")
+_JOINED = (
+    select(AgentRow, col(User.name), col(User.email), _CUSTOM_ROLE)
+    .join(User, col(User.id) == col(AgentRow.id))
+    .outerjoin(RoleRow, and_(col(RoleRow.id) == _A.role_id, _A.role == "agent"))
 )
 _SAVE_USER = """
 UPDATE users SET name = $3, email = $4::text, updated_at = now(),
@@ -58,7 +69,7 @@ async def add(
     *,
     name: str,
     email: str,
-    role: Role,
+    place: Place,
     password_hash: str | None = None,
     invitation_hash: str | None = None,
     invitation_expires_at: datetime | None = None,
@@ -77,7 +88,8 @@ async def add(
     )
     if not await USERS.insert(tx, [user], unless="(email)"):
         return None
-    await _AGENTS.insert(tx, [AgentRow(id=user.id, tenant_id=tx.tenant_id, role=role)])
+    row = AgentRow(id=user.id, tenant_id=tx.tenant_id, role=place.role, role_id=_custom_id(place))
+    await _AGENTS.insert(tx, [row])
     agent = await get(tx, user.id)
     if agent is not None:
         tx.outbox.add(AgentCreated(agent=agent), agent.id)
@@ -96,7 +108,10 @@ async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
     if request.active is not None:
         query = query.where(_A.active == request.active)
     if request.role is not None:
-        query = query.where(_A.role == request.role)
+        place = await place_of(tx, request.role, lock=False)
+        query = query.where(
+            _A.role == place.role, _A.role_id.is_not_distinct_from(_custom_id(place))
+        )
     return await _AS_THEY_JOINED.page(tx, query, request, _AGENT, lambda agent: agent)
 
 
@@ -127,12 +142,17 @@ async def save(tx: Transaction, agent: Agent) -> Agent:
         raise ConflictError("email_taken", "Another account has this e-mail.") from None
     row = await _AGENTS.first(
         tx,
-        "UPDATE agents SET role = $2, active = $3, version = version + 1, updated_at = now()"
-        " WHERE id = $1 RETURNING *",
+        "UPDATE agents SET role = $2, role_id = $3, active = $4, version = version + 1,"
+        " updated_at = now() WHERE id = $1 RETURNING *",
         agent.id,
         agent.role,
+        _custom_id(agent),
         agent.active,
     )
     if row is None:
         raise LookupError("the agent vanished while locked")
     return agent.model_copy(update={"version": row.version, "updated_at": row.updated_at})
+
+
+def _custom_id(who: Agent | Place) -> UUID | None:
+    return who.custom_role.id if who.custom_role else None

@@ -1,11 +1,18 @@
 """What the agent routes take and give."""
 
+from typing import Annotated
 from uuid import UUID
 
-from shared_events.gateway.agent import Agent, Role
+from pydantic import StringConstraints
+from shared_events.gateway.agent import Agent
 from shared_events.requests import Command, ListQuery, Query
 
 from crm_gateway.auth.schemas import Email, Name, NewPassword, WithPassword
+
+RoleReference = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)
+]
+"""`admin`, `supervisor`, `agent`, or the name or id of a role the company made for itself."""
 
 
 class NewAgent(Agent):
@@ -23,7 +30,7 @@ class CreateAgent(Command[NewAgent], WithPassword, key="gateway.agent.create"):
 
     name: Name
     email: Email
-    role: Role
+    role: RoleReference
     password: NewPassword | None = None
 
 
@@ -36,7 +43,7 @@ class UpdateAgent(Command[Agent], key="gateway.agent.update"):
     agent_id: UUID
     name: Name | None = None
     email: Email | None = None
-    role: Role | None = None
+    role: RoleReference | None = None
     active: bool | None = None
 
 
@@ -56,4 +63,4 @@ class ListAgents(ListQuery[Agent], key="gateway.agent.list"):
     """All agents, in the order they joined."""
 
     active: bool | None = None
-    role: Role | None = None
+    role: RoleReference | None = None

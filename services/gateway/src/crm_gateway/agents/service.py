@@ -4,17 +4,16 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,
-    ForbiddenError,
     NotFoundError,
     PreconditionFailedError,
 )
-from shared_events.gateway.agent import Agent, AgentUpdated, Role
+from shared_events.gateway.agent import Agent, AgentUpdated
 from shared_events.requests import Page
 
-from crm_gateway.access.roles import covers, permissions_of
 from crm_gateway.access.standings import Standings
 from crm_gateway.agents import repository
 from crm_gateway.agents.invitations import Invitation, Invitations
+from crm_gateway.agents.places import check_may_act_on, place_of
 from crm_gateway.agents.schemas import (
     CreateAgent,
     GetAgent,
@@ -52,17 +51,18 @@ class Agents:
         self, request: CreateAgent, call: OwnCall
     ) -> OwnHandler[CreateAgent, NewAgent]:
         """Add a person; an e-mail that has an account is a conflict."""
-        check_may_act_on(call, request.role)
         given = request.password
         hashed = None if given is None else await self._passwords.hash(given.get_secret_value())
 
         async def add(tx: Transaction, request: CreateAgent, call: OwnCall) -> NewAgent:
+            place = await place_of(tx, request.role)
+            await check_may_act_on(tx, call, place)
             invitation = Invitation() if hashed is None else None
             agent = await repository.add(
                 tx,
                 name=request.name,
                 email=request.email,
-                role=request.role,
+                place=place,
                 password_hash=hashed,
                 invitation_hash=token_hash(invitation.token) if invitation else None,
                 invitation_expires_at=invitation.expires_at if invitation else None,
@@ -85,9 +85,12 @@ class Agents:
         if agent is None:
             raise NotFoundError("agent")
         PreconditionFailedError.check(call.expected_version, agent.version)
-        wanted = request.model_dump(exclude={"agent_id"}, exclude_none=True)
+        wanted = request.model_dump(exclude={"agent_id", "role"}, exclude_none=True)
+        if request.role is not None:
+            place = await place_of(tx, request.role)
+            wanted |= {"role": place.role, "custom_role": place.custom_role}
         changed = agent.model_copy(update=wanted)
-        check_may_act_on(call, agent.role, changed.role)
+        await check_may_act_on(tx, call, agent, changed)
         if changed == agent:
             return agent
         stays_admin = changed.role == "admin" and changed.active
@@ -112,7 +115,7 @@ class Agents:
         if agent is None:
             raise NotFoundError("agent")
         PreconditionFailedError.check(call.expected_version, agent.version)
-        check_may_act_on(call, agent.role)
+        await check_may_act_on(tx, call, agent)
         if not agent.active:
             raise ConflictError("agent_inactive", "The person is deactivated.")
         invitation = Invitation()
@@ -134,9 +137,3 @@ class Agents:
         """A page of people."""
         del call
         return await repository.page(tx, request)
-
-
-def check_may_act_on(call: OwnCall, *roles: Role) -> None:
-    """Who manages agents makes nobody of more power than their own, and unmakes nobody of more."""
-    if not covers(call.principal.permissions, permissions_of(roles)):
-        raise ForbiddenError("role_exceeds_caller", "That role may do more than you may.")

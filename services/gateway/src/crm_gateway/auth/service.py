@@ -12,6 +12,7 @@ from shared_events.requests import Nothing
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
+from crm_gateway.agents.places import Place
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
@@ -86,7 +87,7 @@ class Accounts:
                 tx,
                 name=request.name,
                 email=request.email,
-                role="admin",
+                place=Place("admin"),
                 password_hash=hashed,
                 language=visitor.language,
             )

@@ -3,8 +3,12 @@
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from shared_events.channels import channel, history, media, raw_event
 from shared_events.contacts import (
+    bulk,
     contact,
     contact_export,
     contact_import,
@@ -20,8 +24,9 @@ from shared_events.contacts import (
     timeline,
     tracking,
 )
-from shared_events.messaging import conversation, message, report, scheduled, session
+from shared_events.messaging import bulk_send, conversation, message, report, scheduled, session
 from shared_events.messaging.subject_export import ReadSubjectMessages
+from shared_events.requests import Request
 from shared_events.webhooks import delivery, endpoint, event, recovery
 
 from crm_gateway.agents import schemas as agents
@@ -29,11 +34,13 @@ from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.audit import schemas as audit
 from crm_gateway.auth import schemas as auth
 from crm_gateway.company import schemas as company
+from crm_gateway.custom_roles import schemas as custom_roles
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
 
+_BULK_SEND = "/bulk-sends/{bulk_send_id}"
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
 _HISTORY = "/history-imports/{history_import_id}"
@@ -44,6 +51,18 @@ _RAW_EVENTS = "/channels/{channel_id}/raw-events"
 _SECOND_FACTOR = "/agents/{agent_id}/two-factor"
 _SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
+_OF_CHANNELS = ("start", "stop", "restart", "logout")
+_OF_JOBS = ("pause", "resume", "cancel")
+
+
+def _acts(
+    path: str, permission: str, request: type[Request[Any]], *actions: str, audited: bool = False
+) -> Iterator[Row]:
+    """A route for each of these values of the request's `action`."""
+    for action in actions:
+        fixed = {"action": action}
+        yield Row("POST", f"{path}/{action}", permission, request, fixed=fixed, audited=audited)
+
 
 ROUTES: tuple[Row, ...] = (
     Row("POST", "/auth/register", PUBLIC, auth.Register, 201, location="/auth/me"),
@@ -63,6 +82,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
+    Row("POST", "/contacts/bulk", "contacts.update", bulk.BulkContacts),
     Row("GET", "/contacts/deleted", "contacts.delete", contact.ListDeletedContacts),
     Row("GET", "/contacts/{contact_id}", "contacts.read", contact.GetContact),
     Row("PUT", "/contacts/{contact_id}", "contacts.update", contact.ReplaceContact),
@@ -158,16 +178,7 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row("GET", _IMPORT, "contacts.create", contact_import.GetImport),
     Row("GET", f"{_IMPORT}/errors", "contacts.create", contact_import.ReadImportErrors),
-    *(
-        Row(
-            "POST",
-            f"{_IMPORT}/{action}",
-            "contacts.create",
-            contact_import.DriveImport,
-            fixed={"action": action},
-        )
-        for action in ("pause", "resume", "cancel")
-    ),
+    *_acts(_IMPORT, "contacts.create", contact_import.DriveImport, *_OF_JOBS),
     Row("POST", "/exports", "contacts.read", contact_export.CreateExport, 201, audited=True),
     Row("GET", _EXPORT, "contacts.read", contact_export.GetExport),
     Row("GET", f"{_EXPORT}/file", "contacts.read", contact_export.ReadExport),
@@ -198,6 +209,18 @@ ROUTES: tuple[Row, ...] = (
         201,
         location="/messages/{id}",
     ),
+    Row(
+        "POST",
+        "/messages/send-bulk",
+        "messages.send_bulk",
+        bulk_send.SendInBulk,
+        201,
+        location="/bulk-sends/{id}",
+        audited=True,
+    ),
+    Row("GET", _BULK_SEND, "messages.send_bulk", bulk_send.GetBulkSend),
+    Row("GET", f"{_BULK_SEND}/recipients", "messages.send_bulk", bulk_send.ListBulkRecipients),
+    *_acts(_BULK_SEND, "messages.send_bulk", bulk_send.DriveBulkSend, *_OF_JOBS, audited=True),
     Row("GET", "/messages/scheduled", "messages.send", scheduled.ListScheduledMessages),
     Row(
         "DELETE",
@@ -287,6 +310,11 @@ ROUTES: tuple[Row, ...] = (
     Row("PUT", "/agents/{agent_id}", "agents.manage", agents.UpdateAgent),
     Row("POST", "/agents/{agent_id}/resend-invitation", "agents.manage", agents.ResendInvitation),
     Row("DELETE", _SECOND_FACTOR, "agents.manage", two_factor.ResetTwoFactor, 204),
+    Row("GET", "/roles", "roles.read", custom_roles.ListRoles),
+    Row("POST", "/roles", "roles.manage", custom_roles.CreateRole, 201),
+    Row("GET", "/roles/{role_id}", "roles.read", custom_roles.GetRole),
+    Row("PATCH", "/roles/{role_id}", "roles.manage", custom_roles.PatchRole),
+    Row("DELETE", "/roles/{role_id}", "roles.manage", custom_roles.DeleteRole, 204),
     Row("GET", "/api-keys", "api_keys.read", api_keys.ListApiKeys),
     Row("POST", "/api-keys", "api_keys.manage", api_keys.CreateApiKey, 201),
     Row("GET", "/api-keys/{api_key_id}", "api_keys.read", api_keys.GetApiKey),
@@ -300,16 +328,7 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/channels/{channel_id}", "channels.manage", channel.DeleteChannel, 204),
     Row("GET", "/channels/{channel_id}/health", "channels.read", channel.GetChannelHealth),
     Row("GET", "/channels/{channel_id}/qr", "channels.manage", channel.GetQrCode),
-    *(
-        Row(
-            "POST",
-            f"/channels/{{channel_id}}/{action}",
-            "channels.manage",
-            channel.DriveChannel,
-            fixed={"action": action},
-        )
-        for action in ("start", "stop", "restart", "logout")
-    ),
+    *_acts("/channels/{channel_id}", "channels.manage", channel.DriveChannel, *_OF_CHANNELS),
     Row("GET", _RAW_EVENTS, "channels.manage", raw_event.ListRawEvents),
     Row("POST", f"{_RAW_EVENTS}/replay", "channels.manage", raw_event.ReplayRawEvents),
     Row("GET", f"{_RAW_EVENTS}/{{event_id}}", "channels.manage", raw_event.GetRawEvent),
@@ -323,16 +342,7 @@ ROUTES: tuple[Row, ...] = (
         location="/history-imports/{id}",
     ),
     Row("GET", _HISTORY, "channels.read", history.GetHistoryImport),
-    *(
-        Row(
-            "POST",
-            f"{_HISTORY}/{action}",
-            "channels.manage",
-            history.DriveHistoryImport,
-            fixed={"action": action},
-        )
-        for action in ("pause", "resume", "cancel")
-    ),
+    *_acts(_HISTORY, "channels.manage", history.DriveHistoryImport, *_OF_JOBS),
     Row("GET", "/webhook-endpoints", "webhooks.read", endpoint.ListEndpoints),
     Row("POST", "/webhook-endpoints", "webhooks.manage", endpoint.CreateEndpoint, 201),
     Row("GET", "/webhook-endpoints/{endpoint_id}", "webhooks.read", endpoint.GetEndpoint),

@@ -17,7 +17,7 @@ from service_kit.sealing import Seal, WrongKeyError
 from shared_events.requests import Nothing
 
 from crm_gateway.agents import repository as agents
-from crm_gateway.agents.service import check_may_act_on
+from crm_gateway.agents.places import check_may_act_on
 from crm_gateway.audit.repository import record
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
@@ -207,7 +207,7 @@ async def reset(tx: Transaction, request: ResetTwoFactor, call: OwnCall) -> Noth
     if agent is None:
         raise NotFoundError("agent")
     PreconditionFailedError.check(call.expected_version, agent.version)
-    check_may_act_on(call, agent.role)
+    await check_may_act_on(tx, call, agent)
     if await repository.remove(tx, agent.id):
         await record(tx, call, "agent.reset_two_factor", agent.id)
     return Nothing()

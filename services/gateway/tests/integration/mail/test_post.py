@@ -12,6 +12,7 @@ import httpx
 import pytest
 from crm_fakes.mail import DROP, MailServer
 from crm_gateway.agents import repository as agents
+from crm_gateway.agents.places import Place
 from crm_gateway.mail.letters import Letter
 from crm_gateway.mail.mailer import SmtpMailer
 from crm_gateway.mail.post import Post
@@ -134,7 +135,7 @@ class TestOutages:
             async with mailing.database.tenant(account.tenant_id) as tx:
                 for _ in range(12):
                     email = f"{uuid4().hex}@example.com"
-                    agent = await agents.add(tx, name="Bia", email=email, role="agent")
+                    agent = await agents.add(tx, name="Bia", email=email, place=Place("agent"))
                     assert agent is not None
                     await one.put(tx, agent.id, Letter(email, "Oi", "earlier"), expires_at)
                     letter = Letter(email, "Oi", account.tenant_id)

@@ -41,6 +41,11 @@ DELETE FROM scheduled_messages WHERE tenant_id = $1 AND id = ANY(ARRAY(
     SELECT id FROM scheduled_messages
     WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+_BULK_RECIPIENTS = """
+DELETE FROM bulk_recipients WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM bulk_recipients
+    WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
 _SESSIONS = """
 UPDATE sessions SET chat_id = NULL, custom_fields = '{}', version = version + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = ANY(ARRAY(
@@ -113,6 +118,7 @@ async def erase(one: Pass) -> None:
     await one.erase("subject_export_parts", _EXPORT_PARTS, everybody)
     await one.erase("subject_exports", _EXPORTS, everybody)
     await one.erase("scheduled_messages", _SCHEDULED, everybody)
+    await one.erase("bulk_recipients", _BULK_RECIPIENTS, everybody)
     for table in ("message_versions", "message_reactions", "message_receipts"):
         await one.erase(table, _BESIDE_MESSAGES.format(table=table), everybody)
     await one.erase("message_reactions", _REACTIONS, one.chats)

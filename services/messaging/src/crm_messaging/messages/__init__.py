@@ -1,6 +1,5 @@
 """Chat messages: arriving, being sent, and what WhatsApp reports of them."""
 
-from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.channels import media as channel_media
 from shared_events.channels import traffic
@@ -29,10 +28,7 @@ def add_to(service: Service, settings: MessagingSettings) -> None:
     scheduled.add_to(service)
     service.background("scheduled", DueMessages(service.database).run)
     service.background("strays", Strays(service.database, settings.sweep_seconds).run)
-    egress = Egress.by_setting(
-        settings.media_allowed_networks, is_production=settings.is_production
-    )
-    sending = requests.Sending(egress, plain_http=not settings.is_production)
+    sending = requests.Sending.by_settings(settings)
     service.answer(message.SendMessage, sending.send_message)
     service.answer(message.RetryMessage, retrying.retry_message)
     service.answer(message.GetMessage, requests.get_message)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from service_kit.errors import ConflictError, InvalidError
 from shared_events.messaging.content import Card, Location, Poll
-from shared_events.messaging.message import Message, SendMessage
+from shared_events.messaging.message import Message, MessageContent
 
 from crm_messaging.messages.receipts import RECEIPTS
 
@@ -30,7 +30,7 @@ _BELONGS = {
 """The content types that take a field."""
 
 
-def check(request: SendMessage) -> None:
+def check(request: MessageContent) -> None:
     """Raises InvalidError for what does not fit together, or cannot be stored."""
     _check_metadata(request)
     kind = request.content_type
@@ -68,7 +68,7 @@ def _check_mentions(text: str | None, mentions: Sequence[str]) -> None:
             )
 
 
-def _check_metadata(request: SendMessage) -> None:
+def _check_metadata(request: MessageContent) -> None:
     try:
         orjson.dumps(request.metadata)
     except orjson.JSONEncodeError:
@@ -78,7 +78,7 @@ def _check_metadata(request: SendMessage) -> None:
             raise InvalidError.field(f"metadata/{key}", "reserved_key", "This key is ours.")
 
 
-def _check_file(request: SendMessage) -> None:
+def _check_file(request: MessageContent) -> None:
     if request.media_url is None and request.media_id is None:
         raise InvalidError.field(
             "media_url", "missing", "A media message needs media_url or media_id."
@@ -96,12 +96,12 @@ def _check_caption(text: str) -> None:
         )
 
 
-def text_of(request: SendMessage) -> str | None:
+def text_of(request: MessageContent) -> str | None:
     """What is shown as the message's content: of a poll, its question."""
     return request.poll.question if request.poll is not None else request.content
 
 
-def details_of(request: SendMessage) -> dict[str, Any]:
+def details_of(request: MessageContent) -> dict[str, Any]:
     """What has no column, under the metadata's keys that messages of customers have it under."""
     details: dict[str, Any] = {}
     if request.location is not None:

@@ -43,17 +43,17 @@ async def send(
     contact_id = conversation.contact_id if conversation else request.to_contact
     if contact_id is None:
         return await _into_group(tx, request, sent_by, conversation)
-    draft = _draft(request, contact_id, sent_by)
+    message = draft(request, contact_id, sent_by)
     if request.send_at is None:
-        return await queue(tx, draft, fail_if_offline=request.fail_if_offline)
-    person = await people.get_contact(tx, draft.contact_id)
-    await replicas.get_channel(tx, draft.channel_id)
-    await consent.check(tx, person.contact_id, draft.channel_id)
-    await _replied(tx, draft, person.contact_id)
+        return await queue(tx, message, fail_if_offline=request.fail_if_offline)
+    person = await people.get_contact(tx, message.contact_id)
+    await replicas.get_channel(tx, message.channel_id)
+    await consent.check(tx, person.contact_id, message.channel_id)
+    await _replied(tx, message, person.contact_id)
     await scheduled.insert(
-        tx, draft, fail_if_offline=request.fail_if_offline, correlation_id=correlation_id
+        tx, message, fail_if_offline=request.fail_if_offline, correlation_id=correlation_id
     )
-    return draft
+    return message
 
 
 async def _into_group(
@@ -66,15 +66,17 @@ async def _into_group(
         raise ConflictError("conversation_unreachable", "The conversation has no contact.")
     channel = await _open_channel(tx, request.channel_id, fail_if_offline=request.fail_if_offline)
     recipient = await recipients.group(tx, conversation, channel)
-    draft = _draft(request, recipient.whose.contact_id, sent_by)
-    return await _queue(tx, draft, channel, recipient)
+    message = draft(request, recipient.whose.contact_id, sent_by)
+    return await _queue(tx, message, channel, recipient)
 
 
-def _draft(request: SendMessage, contact_id: UUID, sent_by: UUID | None) -> Message:
+def draft(
+    request: SendMessage, contact_id: UUID, sent_by: UUID | None, message_id: UUID | None = None
+) -> Message:
     """The message, without what it gets when it is queued: session, place and time."""
     now = datetime.now(UTC)
     return Message(
-        id=uuid7(),
+        id=message_id or uuid7(),
         contact_id=contact_id,
         channel_id=request.channel_id,
         direction="outbound",
@@ -96,8 +98,12 @@ def _draft(request: SendMessage, contact_id: UUID, sent_by: UUID | None) -> Mess
     )
 
 
-async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Message:
+async def queue(
+    tx: Transaction, draft: Message, *, fail_if_offline: bool, bulk: bool = False
+) -> Message:
     """Queue a message: stored and told of in one transaction; nobody waits for WhatsApp.
+
+    One of a `bulk` send lets what people write go first.
 
     Raises InvalidError for an answer to what is not in the conversation, NotFoundError for a
     missing contact or channel, and ConflictError: `expired`, `contact_opted_out`,
@@ -107,7 +113,8 @@ async def queue(tx: Transaction, draft: Message, *, fail_if_offline: bool) -> Me
     if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
         raise ConflictError("expired", "It was not sent before its expires_at.")
     channel = await _open_channel(tx, draft.channel_id, fail_if_offline=fail_if_offline)
-    return await _queue(tx, draft, channel, await recipients.person(tx, draft.contact_id, channel))
+    recipient = await recipients.person(tx, draft.contact_id, channel)
+    return await _queue(tx, draft, channel, recipient, bulk=bulk)
 
 
 async def _open_channel(
@@ -120,7 +127,12 @@ async def _open_channel(
 
 
 async def _queue(
-    tx: Transaction, draft: Message, channel: KnownChannel, recipient: Recipient
+    tx: Transaction,
+    draft: Message,
+    channel: KnownChannel,
+    recipient: Recipient,
+    *,
+    bulk: bool = False,
 ) -> Message:
     contact, chat_id = replicas.summary(recipient.whose), recipient.chat_id
     replied = await _replied(tx, draft, contact.id, recipient)
@@ -171,6 +183,7 @@ async def _queue(
         session=SessionSummary(id=session.id, status=session.status),
         channel=channel.summary,
         to=chat_id,
+        bulk=bulk,
         reply_to_external_id=replied.external_id if replied else None,
     )
     tx.outbox.add(queued, session.id)
