@@ -9,7 +9,7 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
-.PHONY: help up down status logs stop start demo test browser rabbitmq bench soak upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser rabbitmq bench soak fuzz upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -61,6 +61,7 @@ check: bootstrap ## Lint, format, types, import rules, contracts, lock
 	@for tests in $(TESTS); do $(BIN)/mypy $$tests || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared_events.contracts --check
+	$(BIN)/python -m crm_gateway.surface docs/openapi.json --check
 	@$(MAKE) lock
 lock: ## Check that uv.lock fits every pyproject.toml
 	$(UV) lock --check
@@ -68,10 +69,13 @@ bench: bootstrap ## Measure throughput and latency on this machine: [CONTACTS=10
 	@$(BIN)/python -m bench
 soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
+fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, for an hour or so
+	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
 upgrade: bootstrap ## Prove that a release before gives way to this one under load: FROM=<revision>
 	@$(BIN)/python -m bench.upgrade $(or $(FROM),$(error say what runs before: FROM=v0.1.0))
-contracts: bootstrap ## Write contract.json and topology.json anew
+contracts: bootstrap ## Write contract.json, topology.json and docs/openapi.json anew
 	@$(BIN)/python -m shared_events.contracts
+	@$(BIN)/python -m crm_gateway.surface docs/openapi.json
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"

@@ -33,6 +33,15 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
+def answers(openapi: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """The answers of an operation by status, shared ones put in their places."""
+    shared = openapi["components"]["responses"]
+    return {
+        status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        for status, answer in openapi["paths"][PREFIX + path][method]["responses"].items()
+    }
+
+
 class TestDocument:
     def test_is_openapi_3_1(self, openapi: dict[str, Any]) -> None:
         OpenAPIV31SpecValidator(openapi).validate()
@@ -42,20 +51,20 @@ class TestDocument:
         assert openapi["paths"].keys() - served == {f"{PREFIX}/webhooks/waha/{{channel_token}}"}
 
     def test_refusals_are_problem_documents(self, openapi: dict[str, Any]) -> None:
-        for path in openapi["paths"].values():
-            for operation in path.values():
-                for status, response in operation["responses"].items():
+        for path, methods in openapi["paths"].items():
+            for method in methods:
+                for status, answer in answers(openapi, method, path[len(PREFIX) :]).items():
                     if status >= "400":
-                        assert response["content"].keys() == {"application/problem+json"}
+                        assert answer["content"].keys() == {"application/problem+json"}
 
     def test_answers_name_their_headers(self, openapi: dict[str, Any]) -> None:
-        created = openapi["paths"][PREFIX + "/contacts"]["post"]["responses"]
+        created = answers(openapi, "post", "/contacts")
         assert created["201"]["headers"].keys() >= {"ETag", "Location", "Idempotent-Replayed"}
         assert "Retry-After" in created["503"]["headers"]
         assert "Retry-After" in created["504"]["headers"]
         assert {"Retry-After", "RateLimit"} <= created["429"]["headers"].keys()
         assert "WWW-Authenticate" in created["401"]["headers"]
-        read = openapi["paths"][PREFIX + "/contacts/{contact_id}"]["get"]["responses"]
+        read = answers(openapi, "get", "/contacts/{contact_id}")
         assert "ETag" in read["200"]["headers"]
         assert "304" in read
 
@@ -79,8 +88,61 @@ class TestDocument:
             expected = None if row.permission == PUBLIC else [{"bearer": scopes}, {"api_key": []}]
             assert operation.get("security") == expected
 
+    @pytest.mark.parametrize(
+        ("method", "path", "refusals"),
+        [
+            ("get", "/media/{media_id}/file", {"403", "404"}),  # a link that proves nothing
+            ("get", "/contacts/{contact_id}", {"404", "410"}),
+            ("post", "/messages/send", {"404", "410"}),  # of a contact nobody knows
+            ("put", "/contacts/{contact_id}", {"404", "410", "412"}),
+            ("patch", "/settings", {"412"}),
+            ("post", "/custom-fields", set()),
+            ("get", "/messages", set()),  # of a contact nobody knows there are none
+        ],
+    )
+    def test_refusals_are_those_of_the_route(
+        self, openapi: dict[str, Any], method: str, path: str, refusals: set[str]
+    ) -> None:
+        named = {"404", "410", "412"} | ({"403"} if path.startswith("/media") else set())
+        assert answers(openapi, method, path).keys() & named == refusals
+
+    def test_what_is_made_or_listed_links_to_what_can_be_asked_of_it(
+        self, openapi: dict[str, Any]
+    ) -> None:
+        created = answers(openapi, "post", "/pipelines/{pipeline_id}/statuses")["201"]["links"]
+        assert created["contacts_status_patch"]["parameters"] == {
+            "pipeline_id": "$request.path.pipeline_id",
+            "status_id": "$response.body#/id",
+        }
+        listed = answers(openapi, "get", "/conversations")["200"]["links"]
+        assert listed["messaging_conversation_read"]["parameters"] == {
+            "conversation_id": "$response.body#/data/0/id"
+        }
+        assert "links" not in answers(openapi, "post", "/auth/register")["201"]
+
+    def test_links_lead_to_operations_and_their_parameters(self, openapi: dict[str, Any]) -> None:
+        operations = {
+            operation["operationId"]: {p["name"] for p in operation.get("parameters", ())}
+            for path in openapi["paths"].values()
+            for operation in path.values()
+        }
+        links = [
+            link
+            for path in openapi["paths"].values()
+            for operation in path.values()
+            for answer in operation["responses"].values()
+            for link in answer.get("links", {}).values()
+        ]
+        assert len(links) > 100
+        for link in links:
+            assert link["parameters"].keys() <= operations[link["operationId"]]
+
     def test_every_reference_leads_somewhere(self, openapi: dict[str, Any]) -> None:
-        known = {f"#/components/schemas/{name}" for name in openapi["components"]["schemas"]}
+        known = {
+            f"#/components/{kind}/{name}"
+            for kind, shared in openapi["components"].items()
+            for name in shared
+        }
         assert set(references(openapi)) <= known
 
     def test_every_schema_is_a_json_schema(self, openapi: dict[str, Any]) -> None:

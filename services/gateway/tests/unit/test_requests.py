@@ -271,6 +271,7 @@ class TestBody:
             ({"name": "Zé", "custom_fields": {"a": {"b": "\0"}}}, "/custom_fields/a/b"),
             ({"name": "Zé", "custom_fields": {"\0": 1}}, "/custom_fields"),
             ({"name": "Zé", "custom_fields": {"a/b~1": ["\0"]}}, "/custom_fields/a~1b~01/0"),
+            ({"custom_fields": {"n": 1.5, "b": True, "t": "\0"}}, "/custom_fields/t"),
         ],
     )
     async def test_a_nul_character_is_invalid(

@@ -23,9 +23,19 @@ def contract_findings(old: Schema, new: Schema) -> list[str]:
         if after is None:
             found.append(f"{path}: the contract is gone; keep it until nobody uses it")
         else:
-            changes = _Comparison(old, new, asked=asked).compare("", before, after)
+            changes = schema_changes(old, new, before, after, asked=asked)
             found += [f"{path}: {change}; give it a new version" for change in changes]
     return list(dict.fromkeys(found))
+
+
+def schema_changes(
+    old: Schema, new: Schema, before: Schema, after: Schema, *, asked: bool
+) -> Iterator[str]:
+    """What one schema of the old document loses as it becomes another of the new one.
+
+    References lead into the `$defs` of each. `asked`: it says what is asked of others, not told them.
+    """
+    return _Comparison(old, new, asked=asked).compare("", before, after)
 
 
 def topology_findings(old: Schema, new: Schema) -> list[str]:

@@ -81,7 +81,7 @@ def add_to(
         (ends if of_path[0].parameters else router.routes).append(end)
     router.routes.extend(ends)
     # In front and not included: an included router is matched twice, by every request.
-    app.router.routes[:0] = [*router.routes, *docs_routes(openapi.document(router.routes))]
+    app.router.routes[:0] = [*router.routes, *docs_routes(openapi.document(router.routes, rows))]
     app.router.redirect_slashes = False  # `/contacts/` is no route of ours
     app.add_exception_handler(RequestValidationError, _invalid)
 

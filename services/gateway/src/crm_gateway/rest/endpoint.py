@@ -264,10 +264,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)
         found.append(("idempotency_key", str | None, key))
-    # What has no path of its own to tell it from others can be changed, but not made.
-    if row.permission != PUBLIC and (
-        row.method == "PATCH" or (row.method != "GET" and row.from_path)
-    ):
+    if row.takes_version:
         about = "Refuse unless this is still the version."
         match = Header(default=None, alias="If-Match", description=about)
         found.append(("if_match", str | None, match))

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from shared_events.envelope import Contract
-from shared_events.requests import FieldError
+from shared_events.requests import FieldError, Page
 from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
@@ -34,14 +34,13 @@ class ProblemDocument(Contract):
 def operation(row: Row) -> dict[str, Any]:
     """How a row is described: the arguments of `add_api_route` beside path, method, endpoint."""
     summary, _, more = (row.request.__doc__ or "").strip().partition("\n")
-    fixed = "".join(f"_{value}" for value in row.fixed.values())
     has_no_model = row.status == 204 or row.gives_file or row.live
     shapes: dict[str, Any] = {}
     if row.pieces is not None and row.file is None:
         shapes["openapi_extra"] = upload.described(row)
     return {
         **shapes,
-        "operation_id": row.request.key.replace(".", "_") + fixed,
+        "operation_id": _operation_id(row),
         "tags": [row.path.split("/")[1]],
         "summary": summary,
         "description": f"{more.strip()}\n\n{_who(row)}".strip(),
@@ -52,8 +51,8 @@ def operation(row: Row) -> dict[str, Any]:
     }
 
 
-def document(routes: Sequence[BaseRoute]) -> Schema:
-    """The OpenAPI 3.1 document of these routes and of the ingress before them."""
+def document(routes: Sequence[BaseRoute], rows: Sequence[Row]) -> Schema:
+    """The OpenAPI 3.1 document of these rows' routes and of the ingress before them."""
     found = get_openapi(
         title="Ventros CRM",
         version="1",
@@ -63,6 +62,12 @@ def document(routes: Sequence[BaseRoute]) -> Schema:
     found["paths"][f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
     components = found["components"]
     components["securitySchemes"]["api_key"] = _API_KEY
+    components["headers"] = _HEADERS
+    components["responses"] = {f"Problem{status}": _problem(status) for status in _REFUSALS}
+    for row in rows:
+        described = found["paths"][PREFIX + row.path][row.method.lower()]
+        if links := _links(row, rows):
+            described["responses"][str(row.status)]["links"] = links
     for path in found["paths"].values():
         for described in path.values():
             if _FORM in (body := described.get("requestBody", {}).get("content", {})):
@@ -88,64 +93,124 @@ def _who(row: Row) -> str:
     return f"Permission: `{row.permission}`."
 
 
-def _success(row: Row) -> Schema:
-    headers = {"X-Request-Id": _said("The request's id, in events and webhooks as well.")}
-    has_version = row.status != 204 and "version" in row.request.reply_model().model_fields
-    if has_version:
-        headers["ETag"] = _said("The version, for If-Match and If-None-Match.")
+def _operation_id(row: Row) -> str:
+    return "_".join([row.request.key.replace(".", "_"), *row.fixed.values()])
+
+
+def _links(row: Row, rows: Sequence[Row]) -> Schema:
+    """What can be asked about what this makes, or about the first one it lists, by operation id."""
     if row.status == 201:
-        headers["Location"] = _said("Where the new one is found.")
+        place, found = row.location or row.path + "/{id}", "$response.body#/id"
+    elif issubclass(row.request.reply_model(), Page):
+        place, found = row.path + "/{id}", "$response.body#/data/0/id"
+    else:
+        return {}
+    below, has_id, _ = place.partition("{id}")
+    known = {name: f"$request.path.{name}" for name in row.parameters if name in below}
+    links = {}
+    for other in rows if has_id else ():
+        if other.path.startswith(below + "{"):
+            named = other.parameters[below.count("{")]
+            links[_operation_id(other)] = {
+                "operationId": _operation_id(other),
+                "parameters": {**known, named: found},
+            }
+    return links
+
+
+def _success(row: Row) -> Schema:
+    headers = ["X-Request-Id"]
+    if row.status != 204 and "version" in row.request.reply_model().model_fields:
+        headers.append("ETag")
+    if row.status == 201:
+        headers.append("Location")
     if row.permission != PUBLIC:
-        headers |= _QUOTA
+        headers += _QUOTA
     if row.method != "GET" and row.permission != PUBLIC:
-        headers["Idempotent-Replayed"] = _said("`true`: the stored answer of an equal request.")
+        headers.append("Idempotent-Replayed")
+    if row.gives_file and not row.live:
+        headers.append("Content-Disposition")
+    told = {"description": "Done.", "headers": _with(*headers)}
     if row.live:
-        return {"description": "Events, one after the other.", "headers": headers, **_STREAM}
+        return {**told, "description": "Events, one after the other.", **_STREAM}
+    if row.file == "archive":
+        return {**told, "description": "The archive.", "content": _ZIP}
     if row.gives_file:
-        headers["Content-Disposition"] = _said("The file's name.")
-        if row.file == "archive":
-            return {"description": "The archive.", "headers": headers, "content": _ZIP}
         file = {"schema": {"type": "string"}}
         content = {"text/csv": file, "application/jsonl": file}
-        return {"description": "The file.", "headers": headers, "content": content}
-    return {"description": "Done.", "headers": headers}
+        return {**told, "description": "The file.", "content": content}
+    return told
+
+
+_REFUSALS = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 429, 500, 503, 504)
 
 
 def _refusals(row: Row) -> dict[int | str, Schema]:
-    statuses = {400, 500}
+    statuses = {400, 422, 500, 503, 504}
     if row.method != "GET":
-        statuses |= {408, 409, 413, 415}
+        statuses |= {408, 413, 415}
+    if row.method != "GET" or row.from_path:
+        statuses |= {
+            409
+        }  # not as it is now: a contact that is another by now, a code nobody waits for
     statuses |= {401, 429} if row.permission == PUBLIC else {401, 403, 429}
-    if row.from_path:
-        statuses |= {404} if row.method == "GET" else {404, 412}
-    statuses |= {422, 503, 504}
-    found: dict[int | str, Schema] = {status: _problem(status) for status in sorted(statuses)}
+    if row.file in ("out", "archive"):
+        statuses |= {403}  # a link that is not ours, or too old
+    named = row.from_path if row.by_query else row.request.model_fields
+    if any(name.endswith("_id") for name in named) or row.from_path:
+        statuses |= {404}
+    if "contact_id" in named:
+        statuses |= {410}  # everything about it was erased
+    if row.takes_version:
+        statuses |= {412}
+    found: dict[int | str, Schema] = {status: _refused(status) for status in sorted(statuses)}
     if row.method == "GET" and "version" in row.request.reply_model().model_fields:
         found[304] = {"description": "If-None-Match names the version it has."}
     return found
 
 
+def _refused(status: int) -> Schema:
+    return {"$ref": f"#/components/responses/Problem{status}"}
+
+
 def _problem(status: int) -> Schema:
-    told: Schema = {
+    headers = ["X-Request-Id"]
+    if status in (429, 503, 504):
+        headers.append("Retry-After")
+    if status == 429:
+        headers += _QUOTA
+    if status == 401:
+        headers.append("WWW-Authenticate")
+    return {
         "description": HttpError(status, "", "").title,
+        "headers": _with(*headers),
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
-    if status in (429, 503, 504):
-        told["headers"] = {"Retry-After": _said("Seconds to wait.", kind="integer")}
-    if status == 429:
-        told["headers"] |= _QUOTA
-    if status == 401:
-        told["headers"] = {"WWW-Authenticate": _said("`Bearer`.")}
-    return told
 
 
 _PROBLEM = ProblemDocument.__name__
+
+
+def _with(*headers: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
 def _said(description: str, kind: str = "string") -> Schema:
     return {"description": description, "schema": {"type": kind}}
 
 
+_QUOTA = ("RateLimit-Policy", "RateLimit")
+_HEADERS: Schema = {
+    "Content-Disposition": _said("The file's name."),
+    "ETag": _said("The version, for If-Match and If-None-Match."),
+    "Idempotent-Replayed": _said("`true`: the stored answer of an equal request."),
+    "Location": _said("Where the new one is found."),
+    "RateLimit": _said("What is left of each limit, and for how many seconds."),
+    "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
+    "Retry-After": _said("Seconds to wait.", kind="integer"),
+    "WWW-Authenticate": _said("`Bearer`."),
+    "X-Request-Id": _said("The request's id, in events and webhooks as well."),
+}
 _STREAM: Schema = {
     "content": {
         "text/event-stream": {
@@ -153,10 +218,6 @@ _STREAM: Schema = {
             "example": 'id: 1068\ndata: {"id": "...", "type": "message.received", ...}\n\n',
         }
     }
-}
-_QUOTA = {
-    "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
-    "RateLimit": _said("What is left of each, and for how many seconds."),
 }
 
 
@@ -218,6 +279,6 @@ _INGRESS: Schema = {
                 }
             },
         },
-        **{str(status): _problem(status) for status in (400, 401, 408, 413, 503)},
+        **{str(status): _refused(status) for status in (400, 401, 408, 413, 503)},
     },
 }

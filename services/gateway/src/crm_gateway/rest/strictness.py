@@ -106,8 +106,9 @@ def _place_of_nul(value: Any, *place: object) -> tuple[object, ...] | None:
     """The names and indexes that lead to the first NUL; None without one."""
     if isinstance(value, str):
         return place if "\0" in value else None
-    inside = value.items() if isinstance(value, dict) else enumerate(value or ())
-    for key, item in inside if isinstance(value, dict | list) else ():
+    if not isinstance(value, dict | list):
+        return None
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if "\0" in str(key):
             return place
         found = _place_of_nul(item, *place, key)

@@ -57,6 +57,16 @@ class Row:
         return self.method in ("GET", "DELETE")
 
     @property
+    def takes_version(self) -> bool:
+        """Whether If-Match may name the version that is changed.
+
+        What has no path of its own to tell it from others can be changed, but not made.
+        """
+        if self.permission == PUBLIC or self.method == "GET":
+            return False
+        return self.method == "PATCH" or bool(self.from_path)
+
+    @property
     def gives_file(self) -> bool:
         """Whether the answer is a file."""
         return issubclass(self.request.reply_model(), FilePart)

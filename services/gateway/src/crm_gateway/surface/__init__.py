@@ -1,0 +1,1 @@
+"""What the REST API promises its callers, and whether a change keeps it."""
