@@ -13,7 +13,7 @@ import pytest
 from shared_events import services
 from shared_events.rights import rights_of
 
-from deploy import rules
+from deploy import rules, scalers
 from deploy.manifests import (
     DEPLOYED,
     KUBERNETES,
@@ -293,12 +293,12 @@ def misname(manifests: Manifests) -> None:
         (hurry_shutdown, rules.grace_covers_shutdown),
         (scale_past_the_database, rules.connections_fit_the_database),
         (scale_autoscaled_past_the_database, rules.connections_fit_the_database),
-        (say_how_many_twice, rules.scalers_have_no_rival),
-        (scale_twice, rules.scalers_have_no_rival),
-        (scale_nobody, rules.scalers_have_no_rival),
-        (scale_to_nothing, rules.scalers_have_no_rival),
-        (scale_by_dead_letters, rules.scalers_know_the_queues),
-        (scale_past_the_partitions, rules.scalers_know_the_queues),
+        (say_how_many_twice, scalers.scalers_have_no_rival),
+        (scale_twice, scalers.scalers_have_no_rival),
+        (scale_nobody, scalers.scalers_have_no_rival),
+        (scale_to_nothing, scalers.scalers_have_no_rival),
+        (scale_by_dead_letters, scalers.scalers_know_the_queues),
+        (scale_past_the_partitions, scalers.scalers_know_the_queues),
         (forget_the_scalers_secret, rules.references_exist),
         (cut_off_temporal, rules.network_allows_what_settings_need),
         (forget_temporal, rules.every_server_knows_temporal),
