@@ -62,7 +62,7 @@ class TestSlices:
         await answering
         assert seen == list(range(60))
         assert {25, 50} <= set(ran)
-        assert [some async for some in pace.slices([])] == []
+        assert [some async for some in pace.slices(list[int]())] == []
 
 
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:

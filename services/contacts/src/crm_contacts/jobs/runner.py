@@ -4,9 +4,11 @@ A batch and how far the job is with it are one transaction under the job's lock.
 dies in the middle leaves nothing half done, and two that work on one job do nothing twice.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 import structlog
@@ -23,6 +25,18 @@ from crm_contacts.jobs.models import Job
 from crm_contacts.jobs.progress import Tell, failed
 
 log = structlog.get_logger()
+
+
+_RELAY_SECONDS = 0.05
+"""After so long the relay may have caught up."""
+
+
+class _Went(Enum):
+    """What came of trying to do a batch."""
+
+    FURTHER = auto()
+    NOWHERE = auto()
+    TO_THE_END = auto()
 
 
 class Kind(Protocol):
@@ -67,9 +81,13 @@ class Runner:
             cause = Cause(job.correlation_id)
             while time.monotonic() < until and not is_over():
                 began = time.monotonic()
-                if not await self._batch(ref, kind, cause):
-                    return False
-                await pace.give_way(time.monotonic() - began)
+                match await self._batch(ref, kind, cause):
+                    case _Went.FURTHER:
+                        await pace.give_way(time.monotonic() - began)
+                    case _Went.NOWHERE:
+                        await asyncio.sleep(_RELAY_SECONDS)
+                    case _Went.TO_THE_END:
+                        return False
         except Exception as error:
             if is_infrastructure(error) or is_busy(error) or isinstance(error, TimeoutError):
                 raise
@@ -89,19 +107,22 @@ class Runner:
         async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
             return await repository.find(tx, ref.kind, ref.id)
 
-    async def _batch(self, ref: JobRef, kind: Kind, cause: Cause) -> bool:
-        """Do a batch, unless the job was held or ended meanwhile; whether there is more to do."""
+    async def _batch(self, ref: JobRef, kind: Kind, cause: Cause) -> _Went:
+        """Do a batch, unless the job was held or ended meanwhile, or goes faster than its events.
+
+        The bus is everybody's.
+        """
         async with self.database.tenant(ref.tenant_id, cause=cause) as tx:
             job = await repository.lock(tx, ref.kind, ref.id)
             if job is None or job.state != RUNNING:
-                return False
-            if await repository.is_ahead(tx):  # the bus is everybody's
-                return True
+                return _Went.TO_THE_END
+            if await repository.is_ahead(tx):
+                return _Went.NOWHERE
             done = await kind.batch(tx, job)
             if done is job:
-                return False
+                return _Went.TO_THE_END
             after = await progress.save(tx, job, done, kind.tell)
-        return after.state == RUNNING
+        return _Went.FURTHER if after.state == RUNNING else _Went.TO_THE_END
 
     async def _give_up(self, ref: JobRef, tell: Tell, error: Exception) -> None:
         if isinstance(error, ProblemError):
