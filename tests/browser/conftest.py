@@ -14,7 +14,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from browser.people import Company
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """No journey measures the machine it runs on."""
 
 

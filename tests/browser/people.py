@@ -94,7 +94,8 @@ class Company:
     async def phone(self, number: str, name: str) -> Page:
         """Somebody's phone: the simulator's page."""
         page = await self.page()
-        who = {"session": self.session, "phone": number, "name": name}
+        chat = f"{number}@c.us"
+        who = {"session": self.session, "phone": number, "name": name, "chat": chat}
         await page.goto(f"{self.simulator}/?{urlencode(who)}")
         return page
 

@@ -51,7 +51,7 @@ async def test_whatever_is_said_is_shown(company: Company) -> None:
 async def test_an_agent_answers_reacts_edits_and_deletes(company: Company) -> None:
     here = f"/conversations/{await company.written_by(MARIA, 'Maria', 'Entregam hoje?')}"
     desk, phone = await company.desk(path=here), await company.phone(MARIA, "Maria")
-    question = bubble(desk, "Entregam hoje?")
+    question = desk.locator("article.inbound")
     await question.get_by_label("Reply to this message").click()
     await expect(desk.locator(".composer blockquote")).to_contain_text("Entregam hoje?")
     await write(desk, "Hoje nao")
@@ -104,7 +104,7 @@ async def test_a_group_is_taken_answered_closed_and_reopened(company: Company) -
     await desk.get_by_role("button", name="Take it").click()
     await expect(bia.locator("#head")).to_contain_text("Ana Souza has it")
     await write(desk, "Oi, gente")
-    await expect(bubble(bia, "Oi, gente").locator(".ticks.delivered")).to_be_visible()
+    await expect(bubble(bia, "Oi, gente").locator(".ticks.sent")).to_be_visible()
     await desk.get_by_role("button", name="Close", exact=True).click()
     await expect(bia.locator("#head")).to_contain_text("Closed")
     await bia.reload()  # whoever comes later finds it closed, and can open it

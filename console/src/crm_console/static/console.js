@@ -13,6 +13,9 @@ if (fromHash && token) {
   history.replaceState(null, "", location.pathname);
 }
 
+// On a phone the bar shows a part of the sections: the one where we are.
+document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   // Enter sends, Shift and Enter begins a line; while a word is being composed it is neither.
