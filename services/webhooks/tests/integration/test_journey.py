@@ -107,6 +107,8 @@ class TestRetries:
         got = await receiver.wait_for_count(4)
         assert {r.id for r in got} == {event_id}
         assert all(r.signature_valid for r in got)
+        for one in got:  # each is signed when it leaves
+            assert abs(int(one.headers["webhook-timestamp"]) - one.arrived_at) < 30
         delivery = await tenant.settled(endpoint)
         assert [a["status_code"] for a in delivery["attempt_log"]] == [500, 404, 302, 200]
         assert [a["error"] for a in delivery["attempt_log"]] == [
@@ -209,11 +211,19 @@ class TestRetries:
         shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
         assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
         assert shown["url"] == receiver.url_for("gone?token=t-123")
+        (held,) = await tenant.contact_created()
 
+        async def both_owed() -> bool:
+            owed = await tenant.deliveries(endpoint)
+            return [one["event_id"] for one in owed] == [held, event_id]
+
+        await eventually(both_owed)
+        assert [r.id for r in receiver.requests if r.path == "/gone"] == [event_id]
         enabled = await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=True))
         assert enabled["disabled_reason"] is None
         again = await receiver.wait_for(lambda r: r.path == "/gone" and r.answered == 200)
         assert again.id == event_id
+        await receiver.wait_for(lambda r: r.path == "/gone" and r.id == held)
 
 
 class TestUnreadable:
@@ -262,6 +272,22 @@ class TestEdits:
         await receiver.wait_for_count(1)
         await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], url=receiver.url_for("new")))
         await receiver.wait_for(lambda r: r.path == "/new")
+
+    @pytest.mark.parametrize("status", [410, 429])
+    async def test_what_the_old_url_says_late_is_no_word_of_the_new_one(
+        self, tenant: Tenant, receiver: WebhookReceiver, status: int
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url_for("old"), event_types=["contact.*"])
+        late = Answer(status, delay=0.5, headers={"Retry-After": "3600"})
+        receiver.answer(late, path="old")
+        await tenant.contact_created()
+        await receiver.wait_for_count(1)
+        await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], url=receiver.url_for("new")))
+        await tenant.settled(endpoint, "retrying")
+        (later,) = await tenant.contact_created()
+        await receiver.wait_for(lambda r: r.path == "/new" and r.id == later)
+        shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
+        assert (shown["enabled"], shown["disabled_reason"]) == (True, None)
 
     async def test_deleting_cancels(self, tenant: Tenant, receiver: WebhookReceiver) -> None:
         endpoint = await tenant.endpoint(receiver.url)

@@ -131,7 +131,8 @@ class TestYoungTable:
         place = await new_place()
         await never_analyse(place.database)
         admin = await asyncpg.connect(place.database.admin_url)
-        async with place.running(), place.asking() as make:
+        patient = {"webhook_timeout_seconds": 30.0, "webhook_lease_seconds": 120.0}
+        async with place.running(**patient), place.asking() as make:
             tenants: list[Tenant] = [make() for _ in range(20)]
             for tenant in tenants:
                 await tenant.endpoint(receiver.url)

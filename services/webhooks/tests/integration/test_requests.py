@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.services import eventually
@@ -72,20 +73,23 @@ class TestEndpoints:
         )
         assert stale.kind == "precondition_failed"
 
-    async def test_of_some_channels_get_what_happens_on_those_and_on_none(
-        self, tenants: MakeTenant, receiver: WebhookReceiver
+    @pytest.mark.parametrize("kind", ["channel", "session"])
+    async def test_of_some_places_get_what_happens_there_and_nowhere(
+        self, tenants: MakeTenant, receiver: WebhookReceiver, kind: str
     ) -> None:
+        by = f"{kind}_ids"
         tenant, neighbour = tenants(), tenants()
         sales, support = uuid4(), uuid4()
-        some = await tenant.endpoint(receiver.url_for("some"), channel_ids=[str(sales)])
+        some = await tenant.endpoint(receiver.url_for("some"), **{by: [str(sales)]})
         every = await tenant.endpoint(receiver.url_for("every"))
-        theirs = await neighbour.endpoint(receiver.url_for("theirs"), channel_ids=[str(sales)])
-        assert (some["channel_ids"], every["channel_ids"]) == ([str(sales)], [])
+        theirs = await neighbour.endpoint(receiver.url_for("theirs"), **{by: [str(sales)]})
+        assert (some[by], every[by]) == ([str(sales)], [])
 
-        async def happens(whose: Tenant, channel_id: UUID) -> str:
+        async def happens(whose: Tenant, there: UUID) -> str:
             data = examples.load("session.started")["data"]
-            session = {**data["session"], "channel_id": str(channel_id)}
-            channel = {**data["channel"], "id": str(channel_id)}
+            ids = {"channel": str(uuid4()), "session": str(uuid4()), kind: str(there)}
+            session = {**data["session"], "id": ids["session"], "channel_id": ids["channel"]}
+            channel = {**data["channel"], "id": ids["channel"]}
             told = {**data, "session": session, "channel": channel}
             return await whose.publish_anything(SessionStarted, told)
 
@@ -104,10 +108,10 @@ class TestEndpoints:
 
         most = [str(uuid4()) for _ in range(99)] + [str(support)]
         for asked in (most, []):
-            patch = PatchEndpoint.model_validate({"endpoint_id": some["id"], "channel_ids": asked})
-            assert (await tenant.value(patch))["channel_ids"] == asked
+            patch = PatchEndpoint.model_validate({"endpoint_id": some["id"], by: asked})
+            assert (await tenant.value(patch))[by] == asked
         kept = await tenant.value(PatchEndpoint(endpoint_id=some["id"], description="x"))
-        assert kept["channel_ids"] == []
+        assert kept[by] == []
         again = await happens(tenant, support)
         await are_owed(some, tenant, sold, created, again)
 

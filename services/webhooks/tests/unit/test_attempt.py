@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import aiohttp
@@ -67,10 +68,15 @@ class TestPost:
         ("status", "error"),
         [
             (200, None),
+            (201, None),
             (204, None),
             (299, None),
             (301, "http_3xx"),
+            (302, "http_3xx"),
             (304, "http_3xx"),
+            (307, "http_3xx"),
+            (308, "http_3xx"),
+            (400, "http_4xx"),
             (404, "http_4xx"),
             (410, "http_4xx"),
             (500, "http_5xx"),
@@ -128,6 +134,16 @@ class TestPost:
         async with hostile(saying()) as url:
             pass
         assert (await post(url)).error == "connect"
+
+
+class TestResult:
+    @pytest.mark.parametrize(
+        ("status", "pause"),
+        [(429, 5.0), (502, 5.0), (503, 5.0), (504, 5.0), (500, None), (404, None), (200, None)],
+    )
+    def test_only_who_is_overrun_is_left_alone(self, status: int, pause: float | None) -> None:
+        result = attempt.Result(datetime.now(UTC), 0.1, status, "x", retry_after=5.0)
+        assert result.pause == pause
 
 
 class TestSignedHeaders:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
 from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
 
 A, B, C = (UUID(int=n) for n in (1, 2, 3))
@@ -38,7 +39,7 @@ def start_all(given: Lanes) -> list[tuple[Lane, Owed]]:
 
 def prove(given: Lanes, *endpoints: UUID) -> None:
     for endpoint in endpoints:
-        given[endpoint].remember(slow=False, timed_out=False, delivered=True)
+        given[endpoint].remember(0.0, slow=False, timed_out=False, delivered=True)
 
 
 class TestOrder:
@@ -96,7 +97,7 @@ class TestSlowLanes:
         for endpoint in (A, B, C):
             prove(given, endpoint)
         for endpoint in (A, B):
-            given[endpoint].remember(slow=True, timed_out=False, delivered=True)
+            given[endpoint].remember(0.0, slow=True, timed_out=False, delivered=True)
         for endpoint in (A, A, A, B, B, B, C, C, C):
             given.add(owed(endpoint))
         started = [one.endpoint_id for _, one in start_all(given)]
@@ -117,7 +118,7 @@ class TestSlowLanes:
     def test_only_timeouts_leave_one_probe(self) -> None:
         given = lanes(slots=100)
         for _ in range(5):
-            given[A].remember(slow=True, timed_out=True, delivered=False)
+            given[A].remember(0.0, slow=True, timed_out=True, delivered=False)
         for _ in range(5):
             given.add(owed(A))
         assert len(start_all(given)) == 1
@@ -125,7 +126,7 @@ class TestSlowLanes:
 
     def test_recover_after_quick_successes(self) -> None:
         given = lanes()
-        given[A].remember(slow=True, timed_out=True, delivered=False)
+        given[A].remember(0.0, slow=True, timed_out=True, delivered=False)
         assert given[A].slow
         for _ in range(10):
             prove(given, A)
@@ -137,8 +138,34 @@ class TestRoom:
         given = lanes(backlog=10)
         for _ in range(5):
             given.add(owed(A))
+        prove(given, A)
         assert given.room_for(A, now=0.0) == 0
-        assert given.room_for(B, now=0.0) == given.room == 5
+        assert given.room == 5
+        assert given.room_for(B, now=0.0) == 4
+
+    def test_of_an_endpoint_nobody_knows_is_a_fiftieth(self) -> None:
+        given = lanes(backlog=2000)
+        assert given.room_for(A, now=0.0) == given.room_for_new == 40
+        given.add(owed(A))
+        assert given.room_for(A, now=0.0) == 39
+        assert given.rooms(0.0) == {A: 39}
+
+    @pytest.mark.parametrize(("seconds", "most"), [(0.0, 1000), (0.4, 1000), (0.5, 8), (1.9, 8)])
+    def test_of_one_that_is_not_quick_is_for_two_rounds(self, seconds: float, most: int) -> None:
+        given = lanes(backlog=2000)
+        for _ in range(10):
+            given[A].remember(seconds, slow=False, timed_out=False, delivered=True)
+        assert given.room_for(A, now=0.0) == most
+
+    def test_is_given_up_by_who_became_slower(self) -> None:
+        given = lanes(backlog=2000)
+        prove(given, A)
+        for _ in range(500):
+            given.add(owed(A))
+        assert not given.overfull(given[A])
+        for _ in range(20):
+            given[A].remember(1.9, slow=False, timed_out=False, delivered=True)
+        assert given.overfull(given[A])
 
     def test_there_is_none_while_paused(self) -> None:
         given = lanes()

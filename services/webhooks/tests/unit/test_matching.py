@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import pytest
-from crm_webhooks.deliveries.matching import channel_of, concerns, wants
+from crm_webhooks.deliveries.matching import channel_of, concerns, session_of, wants
 from shared_events import examples
 from shared_events.registry import PUBLIC
 
@@ -25,6 +25,7 @@ class TestWants:
 
 
 OF_NO_CHANNEL = {"agent", "note", "tracking", "webhook", "export", "import", "subject"}
+OF_A_SESSION = {"message", "session"}
 OF_A_CHANNEL = {"channel", "conversation", "history", "message", "session"}
 
 
@@ -39,7 +40,7 @@ class TestConcerns:
             (["a"], None, True),
         ],
     )
-    def test_what_happens_on_a_channel(
+    def test_what_happens_where_it_was_asked_for(
         self, asked: list[str], happened: str | None, wanted: bool
     ) -> None:
         assert concerns(asked, happened) is wanted
@@ -54,6 +55,16 @@ class TestConcerns:
             else:
                 assert noun in OF_NO_CHANNEL | {"contact"}
                 assert channel is None, event.event_type
+
+    def test_every_public_event_of_a_session_tells_which(self) -> None:
+        for event in PUBLIC:
+            noun = event.event_type.partition(".")[0]
+            session = session_of(examples.load(event.event_type)["data"])
+            if noun in OF_A_SESSION:
+                assert session, event.event_type
+                assert str(UUID(session)) == session
+            else:
+                assert session is None or noun in ("note", "tracking"), event.event_type
 
     @pytest.mark.parametrize(("named", "found"), [("c1", "c1"), ("all", None)])
     def test_an_opt_out_is_of_a_channel_or_of_all(self, named: str, found: str | None) -> None:

@@ -21,7 +21,8 @@ class WebhookEndpoint(Contract):
     With a `public_key` (`whpk_` and base64 of 32 bytes) its newest key is ed25519, and no secret.
 
     With `channel_ids`, of what happens on a channel only those of these are sent; what happens on
-    none (a contact is created) is sent all the same. Which of both, `event_types` says.
+    none (a contact is created) is sent all the same. Which of both, `event_types` says. So it is
+    with `session_ids`, and with both an event must be of one of each.
     """
 
     id: UUID
@@ -29,6 +30,7 @@ class WebhookEndpoint(Contract):
     description: Annotated[str, StringConstraints(max_length=500)] | None = None
     event_types: list[str]
     channel_ids: list[UUID] = Field(default_factory=list)
+    session_ids: list[UUID] = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
     enabled: bool
     disabled_reason: bounds.Word | None = None
@@ -45,6 +47,7 @@ EventPattern = Annotated[
 ]
 EventPatterns = Annotated[list[EventPattern], Field(min_length=1, max_length=100)]
 ChannelIds = Annotated[list[UUID], Field(max_length=100)]
+SessionIds = Annotated[list[UUID], Field(max_length=100)]
 Headers = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=20)
 ]
@@ -61,6 +64,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     description: str | None = Field(default=None, max_length=500)
     event_types: EventPatterns = Field(default_factory=lambda: ["*"])
     channel_ids: ChannelIds = Field(default_factory=list)
+    session_ids: SessionIds = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
     enabled: bool = True
     signing: Signing = "hmac"
@@ -74,6 +78,7 @@ class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     description: str | None = Field(default=None, max_length=500)
     event_types: EventPatterns | None = None
     channel_ids: ChannelIds | None = None
+    session_ids: SessionIds | None = None
     headers: Headers | None = None
     enabled: bool | None = None
 

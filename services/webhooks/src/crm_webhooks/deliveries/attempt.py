@@ -23,7 +23,7 @@ log = structlog.get_logger()
 USER_AGENT = "Ventros-Webhooks/1.0"
 
 GONE = 410
-THROTTLED = frozenset({429, 503})
+THROTTLED = frozenset({429, 502, 503, 504})
 _CERTIFICATE_FAULTS = {  # X509_V_ERR_* of OpenSSL
     9: "tls_expired",  # not yet valid
     10: "tls_expired",

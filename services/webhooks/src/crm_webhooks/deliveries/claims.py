@@ -7,6 +7,7 @@ in one pair of hands; claiming is quick, so nobody waits long.
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,13 +30,18 @@ CHANNEL = "webhook_endpoints"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
 # Per endpoint the oldest due ones, so that an endpoint with a million debts costs as much as one
-# with ten. Rows whose ordering key another process has in hand wait for it; that is looked up for
-# each (see ingest).
+# with ten. Endpoints have their turn: where memory was full, the next look begins behind the last
+# one that got something. Rows whose ordering key another process has in hand wait for it; that is
+# looked up for each (see ingest).
 _CLAIM = """
 WITH due AS (
     SELECT d.id, e.version
-    FROM webhook_endpoints e
-    LEFT JOIN unnest($3::uuid[], $4::int[]) AS r(endpoint_id, room) ON r.endpoint_id = e.id
+    FROM (
+        SELECT e.id, e.version, least(coalesce(r.room, $7), $5) AS room FROM webhook_endpoints e
+        LEFT JOIN unnest($3::uuid[], $4::int[]) AS r(endpoint_id, room) ON r.endpoint_id = e.id
+        WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
+        ORDER BY e.id <= $8, e.id OFFSET 0
+    ) e
     CROSS JOIN LATERAL (
         SELECT d.id FROM webhook_deliveries d
         LEFT JOIN LATERAL (
@@ -49,10 +55,9 @@ WITH due AS (
             AND (d.lease_until IS NULL OR d.lease_until <= now())
             AND o.elsewhere IS NULL
         ORDER BY d.next_attempt_at, d.seq
-        LIMIT least(coalesce(r.room, $5), $5)
+        LIMIT e.room
         FOR UPDATE OF d SKIP LOCKED
     ) d
-    WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
     LIMIT $6
 ), claimed AS (
     UPDATE webhook_deliveries d
@@ -96,6 +101,7 @@ class Claims:
         self._sender = sender
         self._lease_seconds = lease_seconds
         self._wake = asyncio.Event()
+        self._served = UUID(int=0)
 
     def wake(self) -> None:
         """Look now."""
@@ -135,7 +141,7 @@ class Claims:
         if most == 0:
             return False
         lease_ends = loop.time() + self._lease_seconds
-        room = self._sender.lanes.short_of_room(loop.time(), HELPING)
+        room, room_for_new = self._sender.lanes.rooms(loop.time()), self._sender.lanes.room_for_new
         async with connection.transaction():
             await connection.execute(_ONE_AT_A_TIME)
             rows = await connection.fetch(
@@ -146,14 +152,22 @@ class Claims:
                 list(room.values()),
                 HELPING,
                 most,
+                room_for_new,
+                self._served,
             )
         claimed = [_CLAIMED.value(row) for row in rows]
         taken = Counter(one.endpoint_id for one in claimed)
         for endpoint_id, count in taken.items():
-            if count >= min(room.get(endpoint_id, HELPING), HELPING):
+            if count >= min(room.get(endpoint_id, room_for_new), HELPING):
                 self._sender.lanes[endpoint_id].more = True
+        full = len(claimed) == most
+        self._served = _last_in_turn(taken, self._served) if full else UUID(int=0)
         self._sender.accept([_owed(one, lease_ends) for one in claimed])
-        return len(claimed) == most
+        return full
+
+
+def _last_in_turn(served: Iterable[UUID], before: UUID) -> UUID:
+    return max(served, key=lambda endpoint_id: (endpoint_id <= before, endpoint_id))
 
 
 def _owed(claimed: _Claimed, lease_ends: float) -> Owed:

@@ -22,12 +22,12 @@ from service_kit.rows import Rows, Shape
 from crm_webhooks.deliveries import models
 from crm_webhooks.deliveries.body import write_body
 from crm_webhooks.deliveries.lanes import Owed
-from crm_webhooks.deliveries.matching import channel_of, concerns, wants
+from crm_webhooks.deliveries.matching import channel_of, concerns, session_of, wants
 from crm_webhooks.deliveries.sender import Sender
 from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
-SELECT e.id, e.tenant_id, e.event_types, e.channel_ids, e.version,
+SELECT e.id, e.tenant_id, e.event_types, e.channel_ids, e.session_ids, e.version,
     NOT e.enabled OR coalesce(e.paused_until > now(), false) AS held
 FROM unnest($1::text[]) AS k(tenant_id)
 CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
@@ -72,6 +72,7 @@ class _Taker:
     version: int
     event_types: list[str]
     channel_ids: list[str]
+    session_ids: list[str]
     held: bool
 
 
@@ -96,6 +97,7 @@ class _Outbound:
     event_type: str
     ordering_key: UUID
     channel_id: str | None
+    session_id: str | None
     occurred_at: datetime
     body: bytes
     trace: Mapping[str, str]
@@ -120,6 +122,7 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
             envelope["event_type"],
             UUID(envelope["aggregate_id"]),
             channel_of(envelope["data"]),
+            session_of(envelope["data"]),
             occurred_at,
             body,
             trace_headers(
@@ -153,6 +156,7 @@ class Ingest:
                 for e in theirs
                 if wants(e.event_types, event.event_type)
                 and concerns(e.channel_ids, event.channel_id)
+                and concerns(e.session_ids, event.session_id)
             ]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:

@@ -4,7 +4,7 @@ Pure bookkeeping in memory, without a clock or a task of its own. The rules:
 
 - deliveries of one (endpoint, ordering key) are never in flight together and start in order;
 - a lane has at most `per_lane` in flight, two until its first success, one while it only times out;
-- lanes take turns;
+- lanes take turns; who is not quick, or not known, holds little, so that none fills the memory;
 - slow lanes share a quarter of the slots, and an attempt that turns out slow stops counting against
   the others, so endpoints that hang together cannot take all of them.
 """
@@ -19,6 +19,9 @@ SLOW_SHARE = 0.25
 _REMEMBERED = 10
 _UNPROVEN_LIMIT = 2
 _PROBE_AFTER_TIMEOUTS = 5
+_QUICK_SECONDS = 0.5
+_ROUNDS = 2
+_SHARE_OF_QUICK, _SHARE_OF_NEW = 2, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Owed:
 class Lane:
     """One endpoint's deliveries in hand and what is remembered of its recent attempts.
 
-    `more` says that PostgreSQL holds further ones that did not fit.
+    `more` says that PostgreSQL holds further ones that did not fit. `changes` counts how often the
+    endpoint was edited, enabled or disabled, as far as this process has heard.
     """
 
     endpoint_id: UUID
@@ -53,6 +57,8 @@ class Lane:
     proven: bool = False
     timeouts_in_a_row: int = 0
     paused_until: float = 0.0
+    changes: int = 0
+    _seconds: float = 0.0
     _recent_slow: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _waiting: dict[UUID, deque[Owed]] = field(default_factory=dict)
     _free_keys: deque[UUID] = field(default_factory=deque)
@@ -72,6 +78,20 @@ class Lane:
         if self.probing:
             return 1
         return per_lane if self.proven else min(per_lane, _UNPROVEN_LIMIT)
+
+    def most_in_hand(self, per_lane: int, backlog: int) -> int:
+        """How many it may hold of a backlog: plenty when it is quick, what can start when not.
+
+        One that is neither quick nor slow holds what starts within a second.
+        """
+        limit = self.limit(per_lane)
+        if self.slow or self.probing:
+            return limit
+        if not self._recent_slow:
+            return max(_ROUNDS * limit, backlog // _SHARE_OF_NEW)
+        if self._seconds < _QUICK_SECONDS:
+            return backlog // _SHARE_OF_QUICK
+        return max(_ROUNDS * limit, int(limit / self._seconds))
 
     def add(self, owed: Owed) -> None:
         """Queue behind whatever has the same ordering key."""
@@ -102,8 +122,9 @@ class Lane:
         else:
             del self._waiting[key]
 
-    def remember(self, *, slow: bool, timed_out: bool, delivered: bool) -> None:
-        """Learn from a finished attempt."""
+    def remember(self, seconds: float, *, slow: bool, timed_out: bool, delivered: bool) -> None:
+        """Learn from a finished attempt, and how long it took."""
+        self._seconds += (seconds - self._seconds) / _REMEMBERED if self._recent_slow else seconds
         self._recent_slow.append(slow)
         self.timeouts_in_a_row = self.timeouts_in_a_row + 1 if timed_out else 0
         self.proven = delivered
@@ -146,24 +167,31 @@ class Lanes:
         """How many deliveries more fit into memory."""
         return max(0, self._backlog - self.size)
 
+    @property
+    def room_for_new(self) -> int:
+        """How many of an endpoint nothing is known of yet."""
+        return min(self.room, Lane(UUID(int=0)).most_in_hand(self._per_lane, self._backlog))
+
     def room_for(self, endpoint_id: UUID, now: float) -> int:
-        """How many more of this endpoint: plenty when it is quick, what can start when it is not.
+        """How many more of this endpoint.
 
         What does not fit stays in PostgreSQL, where its lease cannot lapse.
         """
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            return self.room
+            return self.room_for_new
         if lane.paused_until > now:
             return 0
-        slow = lane.slow or lane.probing
-        most = lane.limit(self._per_lane) if slow else self._backlog // 2
+        most = lane.most_in_hand(self._per_lane, self._backlog)
         return max(0, min(self.room, most - lane.size))
 
-    def short_of_room(self, now: float, helping: int) -> dict[UUID, int]:
-        """The endpoints that cannot take a full helping now, with what they can take."""
-        rooms = {key: self.room_for(key, now) for key in self._lanes}
-        return {key: room for key, room in rooms.items() if room < helping}
+    def overfull(self, lane: Lane) -> bool:
+        """Whether it became so much slower that it holds what others could have in hand."""
+        return lane.size > _ROUNDS * lane.most_in_hand(self._per_lane, self._backlog)
+
+    def rooms(self, now: float) -> dict[UUID, int]:
+        """What each endpoint that is known can take now."""
+        return {key: self.room_for(key, now) for key in self._lanes}
 
     def add(self, owed: Owed) -> None:
         """Take a delivery in hand."""

@@ -10,9 +10,9 @@ def wants(patterns: Iterable[str], event_type: str) -> bool:
     return any(pattern in ("*", family, event_type) for pattern in patterns)
 
 
-def concerns(channel_ids: Container[str], channel_id: str | None) -> bool:
-    """Whether what happened on this channel, or on none, is for who asked for these; none: all."""
-    return not channel_ids or channel_id is None or channel_id in channel_ids
+def concerns(asked: Container[str], happened: str | None) -> bool:
+    """Whether what happened here, or nowhere of the kind, is for who asked for these; none: all."""
+    return not asked or happened is None or happened in asked
 
 
 def channel_of(data: Mapping[str, Any]) -> str | None:
@@ -20,11 +20,20 @@ def channel_of(data: Mapping[str, Any]) -> str | None:
 
     None for what concerns no channel, or all of them (`all`, of an opt-out).
     """
-    channel = data.get("channel")
-    if isinstance(channel, Mapping):
-        return str(channel["id"])
+    named = _named(data, "channel")
+    return None if named == "all" else named
+
+
+def session_of(data: Mapping[str, Any]) -> str | None:
+    """In which session something happened, as the event says, or what it tells of."""
+    return _named(data, "session")
+
+
+def _named(data: Mapping[str, Any], thing: str) -> str | None:
+    whole = data.get(thing)
+    if isinstance(whole, Mapping):
+        return str(whole["id"])
     for told in (data, *data.values()):
-        if isinstance(told, Mapping) and told.get("channel_id"):
-            named = str(told["channel_id"])
-            return None if named == "all" else named
+        if isinstance(told, Mapping) and told.get(f"{thing}_id"):
+            return str(told[f"{thing}_id"])
     return None

@@ -65,14 +65,15 @@ _SUCCEEDED = """
 UPDATE webhook_endpoints SET failing_since = NULL, failed_deliveries = 0
 WHERE id = ANY($1::uuid[]) AND failing_since IS NOT NULL
 """
-# A delivery counts once, by its first attempt.
+# A delivery counts once, by its first attempt. What a receiver said before its endpoint was edited
+# is no word of the one there is now.
 _FAILED = """
 UPDATE webhook_endpoints e SET
     failing_since = coalesce(failing_since, now()),
     failed_deliveries = failed_deliveries + f.deliveries,
     paused_until = greatest(paused_until, now() + make_interval(secs => f.pause))
-FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS f(id, deliveries, pause)
-WHERE e.id = f.id
+FROM unnest($1::uuid[], $2::int[], $3::float8[], $6::int[]) AS f(id, deliveries, pause, version)
+WHERE e.id = f.id AND e.version = coalesce(f.version, e.version)
 RETURNING e.id, e.tenant_id,
     e.enabled AND e.failed_deliveries >= $4
         AND e.failing_since <= now() - make_interval(secs => $5) AS hopeless
@@ -93,12 +94,16 @@ _JUDGED = Shape(_Judged)
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """An attempt as its row, and the state its delivery is left in."""
+    """An attempt as its row, and the state its delivery is left in.
+
+    `version` is that of the endpoint it was made to, None when it came to none.
+    """
 
     owed: Owed
     result: Result
     status: str
     delay: float | None
+    version: int | None
 
 
 class Results:
@@ -121,15 +126,15 @@ class Results:
         self._finishing = False
         self.on_due: Callable[[float], None] = lambda _: None
 
-    def add(self, owed: Owed, result: Result) -> None:
-        """An attempt was made."""
+    def add(self, owed: Owed, result: Result, version: int | None) -> None:
+        """An attempt was made, to this version of the endpoint."""
         status, delay = "delivered", None
         if not result.delivered:
             delay = schedule.retry_delay(
                 self._delays, owed.attempts + 1, at_least=result.retry_after or 0.0
             )
             status = "retrying" if delay is not None else "exhausted"
-        self._attempted.append(_Written(owed, result, status, delay))
+        self._attempted.append(_Written(owed, result, status, delay, version))
         self._wake.set()
 
     def release(self, owed: Iterable[Owed]) -> None:
@@ -215,9 +220,13 @@ class Results:
         if succeeded:
             await tx.execute(_SUCCEEDED, list(succeeded))
         failed: dict[UUID, list[_Written]] = defaultdict(list)
+        newest = {
+            w.owed.endpoint_id: w.version for w in sorted(attempted, key=lambda w: w.version or 0)
+        }
         for written in attempted:
-            if not written.result.delivered:
-                failed[written.owed.endpoint_id].append(written)
+            endpoint_id = written.owed.endpoint_id
+            if not written.result.delivered and written.version == newest[endpoint_id]:
+                failed[endpoint_id].append(written)
         if not failed:
             return
         judged = await _JUDGED.find(
@@ -228,6 +237,7 @@ class Results:
             [max((w.result.pause or 0.0) for w in each) or None for each in failed.values()],
             schedule.DISABLE_AFTER_FAILED_DELIVERIES,
             schedule.DISABLE_AFTER_FAILING_SECONDS,
+            [newest[endpoint_id] for endpoint_id in failed],
         )
         for endpoint in judged:
             gone = any(w.result.status == GONE for w in failed[endpoint.id])

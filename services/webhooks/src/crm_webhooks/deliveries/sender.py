@@ -29,11 +29,16 @@ _UNTIL_WRITTEN_SECONDS = 0.5
 
 @dataclass(slots=True)
 class _Flight:
-    """An attempt under way and the kind of slot it holds."""
+    """An attempt under way and the kind of slot it holds.
+
+    `changes` are those of the lane when it began, `version` is that of the endpoint it was made to.
+    """
 
     lane: Lane
     owed: Owed
     slow: bool
+    changes: int
+    version: int | None = None
 
 
 class Sender:
@@ -108,12 +113,15 @@ class Sender:
     def changed(self, endpoint_id: UUID) -> None:
         """The endpoint was edited, enabled or disabled."""
         self._destinations.forget(endpoint_id)
-        self.lanes[endpoint_id].paused_until = 0.0
+        lane = self.lanes[endpoint_id]
+        lane.paused_until = 0.0
+        lane.changes += 1
 
     def _start_what_can(self) -> None:
         while self._session is not None and (started := self.lanes.next()):
             lane, owed = started
-            task = asyncio.create_task(self._carry(_Flight(lane, owed, lane.slow), self._session))
+            flight = _Flight(lane, owed, lane.slow, lane.changes)
+            task = asyncio.create_task(self._carry(flight, self._session))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         metrics.IN_HAND.set(self.lanes.size)
@@ -127,8 +135,8 @@ class Sender:
             if result is None:
                 self._give_back(lane, owed)
             else:
-                self._learn(lane, result)
-                self._results.add(owed, result)
+                self._learn(flight, result)
+                self._results.add(owed, result, flight.version)
         finally:
             self.lanes.finish(lane, owed, held_slow=flight.slow)
             if lane.more and lane.size <= self._settings.webhook_endpoint_concurrency:
@@ -158,6 +166,7 @@ class Sender:
         too_late = owed.lease_ends - loop.time() < self._settings.webhook_timeout_seconds
         if destination is None or too_late or lane.paused_until > loop.time():
             return None
+        flight.version = destination.version
         turning = loop.call_later(self._settings.webhook_slow_seconds, self._turn_slow, flight)
         try:
             return await self._attempt(session, destination, owed)
@@ -202,16 +211,21 @@ class Sender:
                 timeout=self._settings.webhook_timeout_seconds,
             )
 
-    def _learn(self, lane: Lane, result: Result) -> None:
+    def _learn(self, flight: _Flight, result: Result) -> None:
+        lane = flight.lane
         metrics.ATTEMPTS.labels(result.error or "delivered").inc()
         metrics.ATTEMPT_SECONDS.observe(result.duration)
         lane.remember(
+            result.duration,
             slow=result.duration > self._settings.webhook_slow_seconds,
             timed_out=result.error == "timeout",
             delivered=result.delivered,
         )
-        if result.pause is not None or result.status == attempt.GONE:
+        asked = result.pause is not None or result.status == attempt.GONE
+        if asked and flight.changes == lane.changes:
             self._give_back(lane, pause=result.pause or _UNTIL_WRITTEN_SECONDS)
+        elif self.lanes.overfull(lane):
+            self._give_back(lane)
 
     def _give_back(self, lane: Lane, *owed: Owed, pause: float = _UNTIL_WRITTEN_SECONDS) -> None:
         """Nothing can be sent to it now: what waits for it waits in PostgreSQL, in order.

@@ -30,6 +30,7 @@ class Endpoint(Base, table=True):
     description: str | None = columns.maybe_text()
     event_types: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     channel_ids: list[str] = columns.texts()
+    session_ids: list[str] = columns.texts()
     headers: bytes
     public_key: str | None = columns.maybe_text()
     enabled: bool

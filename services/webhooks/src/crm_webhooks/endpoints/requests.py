@@ -49,6 +49,7 @@ class EndpointRequests:
             description=without_nul(request.description),
             event_types=request.event_types,
             channel_ids=list(map(str, request.channel_ids)),
+            session_ids=list(map(str, request.session_ids)),
             headers=headers,
             disabled_reason=None if request.enabled else BY_USER,
             secret=secret,
@@ -92,6 +93,8 @@ class EndpointRequests:
             changes["event_types"] = request.event_types
         if request.channel_ids is not None:
             changes["channel_ids"] = list(map(str, request.channel_ids))
+        if request.session_ids is not None:
+            changes["session_ids"] = list(map(str, request.session_ids))
         if "description" in request.model_fields_set:
             changes["description"] = without_nul(request.description)
         if request.enabled is not None and request.enabled is not endpoint.enabled:

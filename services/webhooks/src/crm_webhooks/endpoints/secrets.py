@@ -19,7 +19,7 @@ SigningKey = bytes | Ed25519PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """32 bytes that sign: a shared secret, or the seed of a private key."""
+    """32 bytes that sign: a shared secret, or a private key."""
 
     signing: Signing
     material: bytes
