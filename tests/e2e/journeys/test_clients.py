@@ -89,6 +89,7 @@ class TestPython:
 
 
 class TestTypeScript:
+    @pytest.mark.timeout(900)  # npm fetches, and compilers take their time
     @pytest.mark.skipif(shutil.which("npm") is None, reason="NO TYPESCRIPT WAS TESTED: no npm")
     async def test_finds_who_wrote_and_answers(
         self, tenant: Tenant, told: Json, tmp_path: Path
