@@ -9,7 +9,7 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
-.PHONY: help up down status logs stop start demo test browser rabbitmq bench soak fuzz upgrade check lock contracts alerts asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser rabbitmq bench soak fuzz upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -76,6 +76,12 @@ upgrade: bootstrap ## Prove that a release before gives way to this one under lo
 contracts: bootstrap ## Write contract.json, topology.json and docs/openapi.json anew
 	@$(BIN)/python -m shared_events.contracts
 	@$(BIN)/python -m crm_gateway.surface docs/openapi.json
+clients: bootstrap ## Make the typed clients from docs/openapi.json, to be published or installed
+	@$(BIN)/openapi-python-client generate --path docs/openapi.json --meta uv --fail-on-warning \
+	    --config clients/python/generator.yml --output-path .dev/clients/python --overwrite
+	@if command -v npm >/dev/null; then npm ci --silent --prefix clients/typescript && \
+	    npm run --silent --prefix clients/typescript build; \
+	    else echo "NO TYPESCRIPT CLIENT WAS MADE: npm is missing" >&2; fi
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"

@@ -33,7 +33,7 @@ def schema_changes(
 ) -> Iterator[str]:
     """What one schema of the old document loses as it becomes another of the new one.
 
-    References lead into the `$defs` of each. `asked`: it says what is asked of others, not told them.
+    References lead into the `$defs` of each. `asked`: it is asked of others, and not told them.
     """
     return _Comparison(old, new, asked=asked).compare("", before, after)
 

@@ -1,0 +1,107 @@
+"""The typed clients, made from the document the platform serves, each in a journey of its own."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from crm_fakes.waha import WahaSimulator
+
+from e2e.crm import Json, Tenant
+from e2e.journeys.test_outbound import conversation, status_reached
+
+CLIENTS = Path(__file__).parents[3] / "clients"
+
+# A program of a customer's: what it is told comes in by the environment, what it sent goes out.
+PYTHON = """
+import os
+from uuid import UUID
+from ventros_crm import AuthenticatedClient
+from ventros_crm.api.contacts import contacts_contact_get, contacts_contact_list
+from ventros_crm.api.messages import messaging_message_send
+from ventros_crm.models import ProblemDocument, SendMessage
+
+with AuthenticatedClient(os.environ["URL"], os.environ["KEY"], "", "X-Api-Key") as crm:
+    [found] = contacts_contact_list.sync(client=crm, search="joao").data
+    assert (found.name, found.identities[0].kind) == ("João", "phone"), found
+    missing = contacts_contact_get.sync(UUID(int=7), client=crm)
+    assert isinstance(missing, ProblemDocument) and missing.code == "contact_not_found"
+    body = SendMessage(contact_id=found.id, channel_id=UUID(os.environ["CHANNEL"]), content="Oi!")
+    print(messaging_message_send.sync(client=crm, body=body).id)
+"""
+TYPESCRIPT = """
+import { crm } from "./index.js";
+
+declare const process: { env: Record<string, string> };
+const { URL, KEY, CHANNEL } = process.env;
+const api = crm(URL, KEY);
+const list = await api.GET("/api/v1/contacts", { params: { query: { search: "joao" } } });
+const contact = list.data!.data[0];
+if (contact.name !== "João") throw new Error(JSON.stringify(list));
+const nobody = { contact_id: "00000000-0000-0000-0000-000000000007" };
+const missing = await api.GET("/api/v1/contacts/{contact_id}", { params: { path: nobody } });
+if (missing.error?.code !== "contact_not_found") throw new Error(JSON.stringify(missing));
+const body = { contact_id: contact.id, channel_id: CHANNEL, content: "Oi!" };
+const sent = await api.POST("/api/v1/messages/send", { body });
+console.log(sent.data!.id);
+"""
+
+
+async def said(*command: str | Path, folder: Path, **environment: str) -> str:
+    """What a command says that ends well."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+@pytest.fixture
+async def told(tenant: Tenant, waha: WahaSimulator) -> AsyncIterator[Json]:
+    """What a customer's program is told: the address, a key, and the channel João wrote on."""
+    channel, _ = await conversation(tenant, waha)
+    key = (await tenant.post("/api-keys", {"name": "Programa"}))["key"]
+    url = f"{tenant.http.base_url.scheme}://{tenant.http.base_url.netloc.decode()}"
+    yield {"URL": url, "KEY": key, "CHANNEL": channel.id}
+
+
+class TestPython:
+    async def test_finds_who_wrote_and_answers(
+        self, tenant: Tenant, told: Json, tmp_path: Path
+    ) -> None:
+        await said(
+            Path(sys.executable).with_name("openapi-python-client"),
+            *("generate", "--url", f"{told['URL']}/openapi.json", "--meta", "none"),
+            *("--config", CLIENTS / "python" / "generator.yml", "--fail-on-warning"),
+            folder=tmp_path,
+        )
+        (tmp_path / "program.py").write_text(PYTHON)
+        message = await said(sys.executable, "-W", "error", "program.py", folder=tmp_path, **told)
+        await status_reached(tenant, message.strip(), "delivered")
+
+
+class TestTypeScript:
+    @pytest.mark.timeout(900)  # npm fetches, and compilers take their time
+    @pytest.mark.skipif(shutil.which("npm") is None, reason="NO TYPESCRIPT WAS TESTED: no npm")
+    async def test_finds_who_wrote_and_answers(
+        self, tenant: Tenant, told: Json, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "client"
+        shutil.copytree(
+            CLIENTS / "typescript", folder, ignore=shutil.ignore_patterns("node_modules")
+        )
+        (folder / "program.ts").write_text(TYPESCRIPT)
+        await said("npm", "ci", "--silent", folder=folder)
+        # The program is compiled with it: a field that is not there fails here.
+        document = {"OPENAPI": f"{told['URL']}/openapi.json"}
+        await said("npm", "run", "--silent", "build", folder=folder, **document)
+        message = await said("node", "program.js", folder=folder, **told)
+        await status_reached(tenant, message.strip(), "delivered")
