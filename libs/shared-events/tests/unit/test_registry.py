@@ -44,6 +44,8 @@ class TestEventTypes:
         assert ContactCreated in PUBLIC
         assert {e.event_type for e in ALL_EVENTS if not e.public} == {
             "agent.updated",
+            "bulk.recipients_wanted",
+            "list.page_read",
             "channel.change_failed",
             "channel.deleted",
             "channel.group_reported",
