@@ -62,5 +62,5 @@ async def test_is_found_restarted_and_hears_what_it_missed_once_and_in_order(
         return set(seen) >= {"2", "3", "4", "de outro"}
 
     await eventually(told, "webhooks of all that was missed")
-    changed = [r.json()["data"]["channel"] for r in receiver.of_type("channel.status_changed")]
+    changed = [r.json["data"]["channel"] for r in receiver.of_type("channel.status_changed")]
     assert "deaf" in {channel["status_reason"] for channel in changed}
