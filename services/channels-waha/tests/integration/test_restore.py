@@ -19,6 +19,8 @@ from crm_testing.services import Outside, eventually, running
 from pydantic import SecretStr
 from shared_events import topology
 
+pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
+
 TOOLS = Path(__file__).parents[4] / "deploy" / "backup"
 SCHEMA = "channels_waha"
 RECEIVED = "channel.message_received"

@@ -31,6 +31,8 @@ from services.gateway.tests.integration.conftest import (
 )
 from services.gateway.tests.integration.test_ingress import WahaSession, take
 
+pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
+
 _REST = "-secret-of-the-gateway-of-this-test-0123456789"
 OLD = {"jwt_secret": f"old{_REST}", "ingress_master_key": f"old-master{_REST}"}
 NEW = {"jwt_secret": f"new{_REST}", "ingress_master_key": f"new-master{_REST}"}
