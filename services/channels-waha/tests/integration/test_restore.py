@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
 from crm_dev.postgres import binaries
@@ -41,17 +44,20 @@ async def ran(tool: str, directory: Path, database: MigratedDatabase) -> str:
     return output.decode()
 
 
-async def told(amqp_url: str) -> list[str]:
-    """The ids of the messages that wait for messaging, oldest first; they are taken."""
-    found = []
+@asynccontextmanager
+async def hearing(amqp_url: str) -> AsyncIterator[list[str]]:
+    """The ids of the messages that messaging is told of, in its place, as they come."""
+    heard: list[str] = []
+
+    async def hear(message: AbstractIncomingMessage) -> None:
+        if message.headers["event_type"] == RECEIVED:
+            heard.append(str(message.headers["event_id"]))
+
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         for part in topology.MESSAGING_CHANNEL_EVENTS.partitions(topology.PARTITIONS):
-            queue = await channel.get_queue(part.name)
-            while (message := await queue.get(no_ack=True, fail=False)) is not None:
-                if message.headers["event_type"] == RECEIVED:
-                    found.append(str(message.headers["event_id"]))
-    return found
+            await (await channel.get_queue(part.name)).consume(hear, no_ack=True)
+        yield heard
 
 
 @pytest.fixture
@@ -125,14 +131,13 @@ async def test_what_was_told_is_told_again_and_nothing_is_sent_twice(
     async with (
         running(create_service(settings)) as service,
         Outside(settings.amqp_url) as outside,
+        hearing(settings.amqp_url) as heard,
     ):
         ingress.publisher = outside.publisher
         again = Shop(service.database, outside, waha=waha)
         again.id, again.channel_id = shop.id, shop.channel_id
-        heard: list[str] = []
 
         async def all_heard() -> bool:
-            heard.extend(await told(settings.amqp_url))
             return len(heard) >= len(ids)
 
         await eventually(all_heard)
