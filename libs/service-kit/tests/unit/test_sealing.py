@@ -23,6 +23,15 @@ class TestSeal:
         assert both.open(old) == b"before"
         assert seal(NEW).open(both.seal(b"after")) == b"after"
 
+    def test_what_an_older_key_sealed_is_renewed_and_nothing_else(self) -> None:
+        old, both = seal(OLD).seal_text("chave"), seal(NEW, OLD)
+        renewed = both.renewed(old)
+        assert seal(NEW).open_text(renewed) == "chave"
+        assert both.renewed(renewed) == renewed
+        assert seal(NEW).open(both.renewed(seal(OLD).seal(b"bytes"))) == b"bytes"
+        with pytest.raises(WrongKeyError):
+            seal(NEW).renewed(old)
+
     @pytest.mark.parametrize("sealed", [b"", b"plain", seal(OLD).seal(b"x")])
     def test_what_no_key_opens_is_named_without_being_shown(self, sealed: bytes) -> None:
         with pytest.raises(WrongKeyError, match="no ENCRYPTION_KEY opens this secret"):

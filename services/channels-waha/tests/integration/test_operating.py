@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
@@ -12,6 +13,8 @@ from cryptography.fernet import Fernet
 from shared_events.channels import ingress as paths
 
 NEW_MASTER = "another-master-key-of-this-test-run"
+pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
+
 TURNED = ["channels.waha_api_key_encrypted", "webhooks at WAHA"]
 
 
@@ -84,19 +87,34 @@ async def test_keys_turn_at_rest_and_at_waha(
         alone = {"ENCRYPTION_KEY": key, "INGRESS_MASTER_KEY": NEW_MASTER}
         said = await crm("channels-waha", "keys", "check", **environment(own_settings, **alone))
         assert (said.code, [found["current"] for found in said.documents]) == (0, [3, 2])
+        ingress.publisher = before
 
-        assert (await doctor(own_settings, **alone)).code == 0
+
+async def test_doctor_and_keys_name_servers_that_are_away(
+    own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
+) -> None:
+    before = ingress.publisher
+    async with (
+        running(create_service(own_settings)) as service,
+        Outside(own_settings.amqp_url) as outside,
+        WahaSimulator(api_key="its-own", time_scale=0.01) as elsewhere,
+    ):
+        ingress.publisher = outside.publisher
+        await Shop(service.database, outside, waha=waha).connect()
+        other = Shop(service.database, outside, waha=elsewhere)
+        await other.connect()
+        assert (await doctor(own_settings)).code == 0
         await elsewhere.stop()
-        said = await crm("channels-waha", "keys", "rotate", **environment(own_settings, **turning))
+        said = await crm("channels-waha", "keys", "rotate", **environment(own_settings))
         assert said.code == 1
         assert said.documents[1]["left"] == [str(other.channel_id)]
         assert said.documents[1]["current"] == 1
-        said = await doctor(own_settings, **alone)
+        said = await doctor(own_settings, WAHA_ALLOWED_NETWORKS="192.0.2.0/24")
         assert said.code == 1
+        assert said.out.count("name it in WAHA_ALLOWED_NETWORKS") == 2
+        said = await doctor(own_settings)
         (ill,) = (line for line in said.out.splitlines() if line.startswith("ILL"))
         assert f"WAHA: {elsewhere.url} of 1 channels" in ill
-        said = await doctor(own_settings, **alone, WAHA_ALLOWED_NETWORKS="192.0.2.0/24")
-        assert said.out.count("name it in WAHA_ALLOWED_NETWORKS") == 2
         ingress.publisher = before
 
 
@@ -104,4 +122,9 @@ async def test_doctor_tries_the_store_of_files(own_settings: ChannelsSettings) -
     assert "ok    media store" in (await doctor(own_settings)).out
     said = await doctor(own_settings, MEDIA_STORE_URL="file:///proc/nowhere")
     assert said.code == 1
-    assert "media store" in said.out
+    assert "files and directories that the settings name" in said.out
+    away = {"MEDIA_STORE_URL": "s3://files", "MEDIA_S3_ENDPOINT": "http://127.0.0.1:1"}
+    keys = {"MEDIA_S3_ACCESS_KEY_ID": "id", "MEDIA_S3_SECRET_ACCESS_KEY": "key"}
+    said = await doctor(own_settings, **away, **keys)
+    assert said.code == 1
+    assert "ILL   media store: " in said.out

@@ -19,6 +19,8 @@ from shared_events.topology import CONTACT_WEBHOOK
 
 from services.webhooks.tests.conftest import NewPlace, Place
 
+pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
+
 OLD, NEW, STRANGE = (Fernet.generate_key().decode() for _ in range(3))
 
 

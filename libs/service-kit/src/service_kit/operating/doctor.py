@@ -71,7 +71,12 @@ def _doctor(operated: Operated, asked: Namespace) -> Report:
 
 
 async def _examine(operated: Operated, *, process: bool) -> Report:
-    service, settings = operated.service(), operated.settings
+    settings = operated.settings
+    try:
+        service = operated.service()
+    except OSError as error:  # a directory that cannot be had
+        cure = "look at the files and directories that the settings name"
+        return Report((f"ILL   settings: {error}", f"      -> {cure}"), ok=False)
     program = f"crm-{operated.name.name}"
     migrate = _MIGRATE.format(program=program)
     examinations: dict[str, Examination] = {
