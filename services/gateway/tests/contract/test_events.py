@@ -11,6 +11,7 @@ from shared_events.envelope import Envelope, EventData
 from shared_events.gateway.agent import Agent, AgentCreated, AgentUpdated
 from shared_events.gateway.company import CompanySettings, SettingsUpdated
 from shared_events.registry import BY_KEY
+from shared_events.webhooks.subject_export import ListSubjectDeliveries
 
 AGENT = Agent(
     id=uuid4(),
@@ -60,6 +61,7 @@ class TestAsked:
         asked = {row.request.key: row.request for row in ROUTES if row.request.key in BY_KEY}
         asked |= {row.pieces.key: row.pieces for row in ROUTES if row.pieces is not None}
         asked |= {request.key: request for request in LEGS.values()}
+        asked[ListSubjectDeliveries.key] = ListSubjectDeliveries  # for archives
         assert asked == BY_KEY
         for key, request in asked.items():
             request.model_validate(examples.load_request(key))

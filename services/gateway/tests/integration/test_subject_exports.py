@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,8 +23,9 @@ from shared_events.contacts.subject_export import (
 )
 from shared_events.messaging.subject_export import ReadSubjectMessages
 from shared_events.requests import Principal, Problem, Reply
+from shared_events.webhooks.subject_export import ListSubjectDeliveries, SubjectDelivery
 
-EXPORT, CONTACT = uuid4(), uuid4()
+EXPORT, CONTACT, CONVERSATION = uuid4(), uuid4(), uuid4()
 PICTURE = b"\x89PNG" + bytes(range(256)) * 4096
 # All routes take seconds to build.
 ROWS = [row for row in ROUTES if "subject-export" in row.path]
@@ -35,13 +37,16 @@ class Services:
     def __init__(self) -> None:
         self.tenant_id = ""
         self.pieces: dict[str, list[str]] = {
-            "contact": ['{"name":"Ana\\nSouza"}\n'],
+            "contact": [f'{{"id":"{CONTACT}","name":"Ana\\nSouza"}}\n'],
+            "conversations": [f'{{"id":"{CONVERSATION}"}}\n'],
+            "sessions": [f'{{"id":"{uuid4()}"}}\n' * 60] * 2,
             "notes": ['{"n":1}\n{"n":2}\n', '{"n":3}\n'],
             "messages": ['{"text":"' + "ã" * 60_000 + '"}\n'] * 3,
             "media": [],
         }
         self.places: dict[UUID, dict[str, Any]] = {}
         self.gone: str | None = None
+        self.told_of: list[list[UUID]] = []
 
     async def call(self, request: Any, *, principal: Principal, **_: Any) -> Reply:
         """Answer as the services do."""
@@ -53,6 +58,9 @@ class Services:
         if isinstance(request, LocateMedia):
             place = self.places.get(request.media_id)
             return Reply(value=place) if place else self._missing("media")
+        if isinstance(request, ListSubjectDeliveries):
+            self.told_of.append(request.aggregate_ids)
+            return Reply(value=_deliveries(request))
         assert isinstance(request, ReadSubjectExport | ReadSubjectMessages)
         if request.file == self.gone:
             return self._missing("subject_export")
@@ -64,6 +72,23 @@ class Services:
     @staticmethod
     def _missing(noun: str) -> Reply:
         return Reply(problem=Problem(kind="not_found", code=f"{noun}_not_found", detail=""))
+
+
+def _deliveries(request: ListSubjectDeliveries) -> dict[str, Any]:
+    """Of the person: two pages, of one each. Of others: none."""
+    if CONTACT not in request.aggregate_ids:
+        return {"data": [], "next_cursor": None}
+    sent = SubjectDelivery(
+        event_id=uuid4(),
+        event_type="contact.created",
+        endpoint_host="example.com",
+        status="delivered",
+        attempts=request.cursor + 1,
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        updated_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    more = 1 if request.cursor == 0 else None
+    return {"data": [sent.model_dump(mode="json")], "next_cursor": more}
 
 
 @pytest.fixture
@@ -144,9 +169,17 @@ class TestArchive:
                 "sessions.json",
                 "scheduled.json",
             ),
-            *("messages.json", f"media/{picture}.png"),
+            *("messages.json", "deliveries.json", f"media/{picture}.png"),
         ]
-        assert json.loads(archive.read("contact.json")) == {"name": "Ana\nSouza"}
+        person = {"id": str(CONTACT), "name": "Ana\nSouza"}
+        assert json.loads(archive.read("contact.json")) == person
+        sent = json.loads(archive.read("deliveries.json"))
+        assert [(one["endpoint_host"], one["attempts"]) for one in sent] == [
+            ("example.com", 1),
+            ("example.com", 2),
+        ]
+        assert [len(some) for some in services.told_of] == [100, 100, 22]
+        assert services.told_of[0][:2] == [CONTACT, CONVERSATION]
         assert json.loads(archive.read("notes.json")) == [{"n": 1}, {"n": 2}, {"n": 3}]
         assert json.loads(archive.read("timeline.json")) == []
         assert len(json.loads(archive.read("messages.json"))) == 3

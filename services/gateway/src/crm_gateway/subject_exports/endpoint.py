@@ -10,6 +10,11 @@ from shared_events.contacts.subject_export import ReadSubjectExport, SubjectFile
 from shared_events.jobs import FilePart
 from shared_events.messaging.subject_export import ReadSubjectMessages, SubjectMessagesFile
 from shared_events.requests import Principal
+from shared_events.webhooks.subject_export import (
+    MOST_AGGREGATES,
+    ListSubjectDeliveries,
+    SubjectDeliveries,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,6 +25,8 @@ from crm_gateway.subject_exports.archive import Archive
 
 _PERSON: SubjectFile = "contact"
 _MEDIA: SubjectMessagesFile = "media"
+_TOLD_OF: tuple[SubjectMessagesFile, ...] = ("conversations", "sessions")
+"""What there are events of, beside the person."""
 _ZIP, _JSON = "application/zip", ".json"
 _GONE = (404, 410)
 
@@ -56,6 +63,7 @@ class _Reader:
     ) -> None:
         self._endpoint, self._http = endpoint, http
         self._export_id, self._principal = export_id, principal
+        self._aggregates: list[UUID] = []
 
     async def part(self, request: Reading) -> FilePart:
         """A piece of a file; HttpError for what keeps its service from giving it."""
@@ -76,9 +84,11 @@ class _Reader:
 
     async def _files(self, person: FilePart) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
         """The person, lists of all that is kept, and the files that these name."""
+        self._note(person.content.encode())
         yield f"{_PERSON}{_JSON}", _whole(person)
         for request in self._lists():
             yield f"{request.file}{_JSON}", _as_list(self._lines(request))
+        yield f"deliveries{_JSON}", _as_list(self._deliveries())
         media = ReadSubjectMessages(export_id=self._export_id, file=_MEDIA)
         async for lines in self._lines(media):
             for named in map(orjson.loads, lines.splitlines()):
@@ -100,8 +110,28 @@ class _Reader:
         while cursor is not None:
             part = await self.part(request.model_copy(update={"cursor": cursor}))
             if part.content:
-                yield part.content.encode()
+                content = part.content.encode()
+                if request.file in _TOLD_OF:
+                    self._note(content)
+                yield content
             cursor = part.next_cursor
+
+    def _note(self, lines: bytes) -> None:
+        """Remember what these are about: by it what was told of them is found."""
+        self._aggregates += [UUID(orjson.loads(line)["id"]) for line in lines.splitlines()]
+
+    async def _deliveries(self) -> AsyncIterator[bytes]:
+        """What was sent of the person, a line of JSON each."""
+        for start in range(0, len(self._aggregates), MOST_AGGREGATES):
+            some = self._aggregates[start : start + MOST_AGGREGATES]
+            cursor: int | None = 0
+            while cursor is not None:
+                request = ListSubjectDeliveries(aggregate_ids=some, cursor=cursor)
+                told = await self._endpoint.told(self._http, request, self._principal)
+                page = SubjectDeliveries.model_validate(told)
+                if page.data:
+                    yield b"".join(one.model_dump_json().encode() + b"\n" for one in page.data)
+                cursor = page.next_cursor
 
     async def _file(self, media_id: UUID) -> AsyncIterator[bytes] | None:
         """A file's bytes; None where it never came, or is gone."""

@@ -9,11 +9,13 @@ from service_kit.service import Service
 from shared_events import topology
 from shared_events.webhooks import event
 from shared_events.webhooks.journey import ListWebhookLegs
+from shared_events.webhooks.subject_export import ListSubjectDeliveries
 
 from crm_webhooks.event_log import requests
 from crm_webhooks.event_log.consumer import log_events
 from crm_webhooks.event_log.notices import Notices, spoken
 from crm_webhooks.event_log.retention import purge_forever
+from crm_webhooks.event_log.subject_exports import list_deliveries
 from crm_webhooks.settings import WebhooksSettings
 
 _LINGER_SECONDS = 0.25
@@ -37,6 +39,7 @@ def add_to(service: Service, settings: WebhooksSettings) -> None:
     service.answer(event.FollowEvents, requests.follow)
     service.answer(event.GetEvent, requests.get)
     service.answer(ListWebhookLegs, requests.list_legs)
+    service.answer(ListSubjectDeliveries, list_deliveries)
     service.background(
         "log_retention", lambda: purge_forever(service.database, settings.webhook_retention_days)
     )
