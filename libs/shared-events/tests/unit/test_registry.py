@@ -52,6 +52,7 @@ class TestEventTypes:
             "channel.media_failed",
             "channel.history_read",
             "channel.media_stored",
+            "channel.profile_picture_seen",
             "channel.message_edited",
             "channel.message_failed",
             "channel.message_received",

@@ -1,6 +1,7 @@
 """What search finds and what it reads for it, under row-level security and without a superuser."""
 
 import asyncio
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
@@ -24,6 +25,11 @@ SELECT gen_random_uuid(), $1, 'x', 'api', ' maria n' || i || CASE i WHEN 7 THEN 
     'x', CASE i WHEN 7 THEN '{vip}'::text[] ELSE '{}' END, 1, now() + i * interval '1 second', now()
 FROM generate_series(1, $2::integer) AS i
 """
+# One an hour, the last of all never.
+_WROTE = """
+UPDATE contacts SET last_interaction_at = created_at - extract(epoch FROM created_at - now())
+    * interval '1 hour' WHERE search_text NOT LIKE '%rara%'
+"""
 _READ = """
 SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::integer
 FROM pg_stat_xact_user_tables WHERE relname = 'contacts'
@@ -33,6 +39,11 @@ INSERT INTO contacts (id, tenant_id, name, phone, tags, custom_fields, source, s
     sort_name, version, created_at, updated_at)
 VALUES ($1, $2, $3, '+5511988880001', '{Ouro}', '{"cidade": "São Paulo", "idade": 41}', 'api',
     '', 'x', 1, now(), now())
+"""
+_EARLIER = """
+ALTER TABLE contacts DISABLE TRIGGER interacted;
+UPDATE contacts SET last_interaction_at = '2026-01-02T23:30:00-03:00', interacted_on = '1970-01-01';
+ALTER TABLE contacts ENABLE TRIGGER interacted
 """
 
 
@@ -166,6 +177,50 @@ class TestSearch:
         assert len(await company.contacts(search="recife")) == 1
 
 
+class TestByLastInteraction:
+    async def test_is_read_by_its_index_a_day_at_a_time(self, databases: Databases) -> None:
+        made = await databases.create()
+        async with made.connected(pool_size=1) as database:
+            for company in ("ours", "theirs"):
+                async with database.tenant(company) as tx:
+                    await tx.execute(_CROWD, company, CROWD)
+                    await tx.execute(_WROTE)
+                    await found(tx)  # the driver asks for types, the first time
+            await looked_after(made)
+            for sort in ("last_interaction_at", "-last_interaction_at"):
+                count, read, statements = await reads(database, "ours", sort=sort, limit=5)
+                assert (count, statements) == (5, 2)
+                assert read < 5 + 2 * 24 + 10
+            async with database.tenant("ours") as tx:
+                wanted = await tx.fetch(
+                    "SELECT id FROM contacts WHERE tenant_id = 'ours'"
+                    " ORDER BY last_interaction_at DESC NULLS LAST, id DESC LIMIT 90"
+                )
+                ids: list[UUID] = []
+                cursor = None
+                for _ in range(9):
+                    asked = ListContacts(sort="-last_interaction_at", limit=10, cursor=cursor)
+                    page = await listing.list_contacts(tx, asked)
+                    ids += [one.id for one in page.data]
+                    cursor = page.next_cursor
+            assert ids == [row["id"] for row in wanted]
+
+    async def test_follows_every_message_and_keeps_who_never_wrote_before_all(
+        self, company: Shop
+    ) -> None:
+        never = await company.value(CreateContact(name="Nunca"))
+        for phone in ("5511988880001", "5511988880002", "5511988880001"):
+            await company.receive(("phone", phone))
+        listed = await company.contacts(sort="-last_interaction_at")
+        assert [one["phone"] for one in listed] == ["+5511988880001", "+5511988880002", None]
+        assert listed[-1]["id"] == never["id"]
+        days = await company.rows(
+            "SELECT count(*) FROM contacts WHERE interacted_on <>"
+            " coalesce((last_interaction_at AT TIME ZONE 'UTC')::date, '1970-01-01')"
+        )
+        assert days == [{"count": 0}]
+
+
 class TestFilledDatabase:
     async def test_finds_contacts_of_before(self, databases: Databases) -> None:
         made = await databases.create()
@@ -175,6 +230,7 @@ class TestFilledDatabase:
         await admin.execute("UPDATE contacts.alembic_version SET version_num = '0019'")
         for company in ("ours", "theirs"):
             await admin.executemany(_SILENT, [(uuid4(), company, f"João {company}")])
+        await admin.execute(_EARLIER)
         await admin.close()
         await migrate(made, CONTACTS.package)
         async with made.connected() as database:
@@ -182,3 +238,7 @@ class TestFilledDatabase:
                 for search in ("joao", "11 8888 0001", "ouro", "paulo", "41"):
                     async with database.tenant(company) as tx:
                         assert len(await found(tx, search=search)) == 1, search
+                async with database.tenant(company) as tx:
+                    assert await tx.fetchval("SELECT interacted_on FROM contacts") == date(
+                        2026, 1, 3
+                    )

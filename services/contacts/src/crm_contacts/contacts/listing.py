@@ -1,7 +1,7 @@
 """Finding contacts: filters, search, order and pages (`GET /contacts` of the REST API)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_contacts.contacts import repository
-from crm_contacts.contacts.models import Contact
+from crm_contacts.contacts.models import NEVER, Contact
 from crm_contacts.contacts.search import tag_key
 
 _TABLE = repository.CONTACTS.table
@@ -43,20 +43,24 @@ LOOKS = 50
 
 def _wrote(contacts: FromClause) -> Label[datetime]:
     """Whoever never wrote is sorted before everybody who did."""
-    never = datetime(1970, 1, 1, tzinfo=UTC)
+    never = datetime.combine(NEVER, time(), UTC)
     return func.coalesce(contacts.c.last_interaction_at, never).label("wrote_at")
 
 
 def _orders(contacts: FromClause) -> dict[str, Order]:
-    keys: dict[str, tuple[ColumnElement[Any], Any]] = {
-        "created_at": (contacts.c.created_at, AwareDatetime),
-        "name": (contacts.c.sort_name, str),
-        "last_interaction_at": (_wrote(contacts), AwareDatetime),
+    keys: dict[str, list[tuple[ColumnElement[Any], Any]]] = {
+        "created_at": [(contacts.c.created_at, AwareDatetime)],
+        "name": [(contacts.c.sort_name, str)],
+        # By the day there is an index, and a day's are sorted.
+        "last_interaction_at": [
+            (contacts.c.interacted_on, date),
+            (_wrote(contacts), AwareDatetime),
+        ],
     }
     return {
         sort: Order(
             sort,
-            [keys[sort.removeprefix("-")], (contacts.c.id, UUID)],
+            [*keys[sort.removeprefix("-")], (contacts.c.id, UUID)],
             tenant=contacts.c.tenant_id,
             descending=sort.startswith("-"),
         )

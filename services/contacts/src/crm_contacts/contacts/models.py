@@ -1,14 +1,17 @@
 """Tables of contacts and of the identities they are known by."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import Column, Index, String, Text, text
+from sqlalchemy import Column, Date, Index, String, Text, text
 from sqlmodel import Field
 
 from crm_contacts.tables import Base
+
+NEVER = date(1970, 1, 1)
+"""When whoever never wrote did so: before everybody who did."""
 
 _LIVE = text("deleted_at IS NULL")
 _DELETED = text("deleted_at IS NOT NULL AND merged_into IS NULL AND erased_at IS NULL")
@@ -26,6 +29,9 @@ class Contact(Base, table=True):
     __tablename__ = "contacts"
     __table_args__ = (
         Index("idx_contacts_tenant", "tenant_id", "created_at", "id", postgresql_where=_LIVE),
+        Index(
+            "idx_contacts_interacted", "tenant_id", "interacted_on", "id", postgresql_where=_LIVE
+        ),
         Index("idx_contacts_name", "tenant_id", "sort_name", "id", postgresql_where=_LIVE),
         Index("idx_contacts_phone", "phone"),
         Index(
@@ -102,6 +108,14 @@ class Contact(Base, table=True):
     push_name: str | None = Field(default=None, max_length=255)
     first_interaction_at: datetime | None = columns.maybe_moment()
     last_interaction_at: datetime | None = columns.maybe_moment()
+    interacted_on: date = Field(
+        default=NEVER,
+        sa_column=Column(Date, nullable=False, server_default=text(f"'{NEVER}'")),
+    )
+    """The day of `last_interaction_at`, written by a trigger: the order by it has an index of that.
+
+    An index of the moment itself would be written for every message, and all others with it.
+    """
     search_text: str = Field(default="", sa_column=Column(Text(collation="C"), nullable=False))
     sort_name: str = Field(default="", sa_column=Column(String(64, collation="C"), nullable=False))
     tag_keys: list[str] = columns.texts()

@@ -27,5 +27,6 @@ def upgrade() -> None:
         sa.Column("click_kind", sa.String(50)),
         sa.Column("landing_path", sa.Text),
         sa.Column("enriched_at", sa.DateTime(timezone=True), nullable=False),
+        if_not_exists=True,
     )
     protect("tracking_enrichments")
