@@ -138,6 +138,8 @@ async def test_a_group_goes_on_after_its_end(browser: Browser, double: Double) -
     double.documents[f"sessions/{session}"] = {"id": session, "status": "expired"}
     head = await browser.read(f"{path}/head")
     assert "Ended by silence" in head.get_text()
+    newest = {"limit": "1", "direction": "backward"}
+    assert ("GET", f"{path[1:]}/messages", newest) in double.asked
     again = form_of(head, "form[action$=reopen]")
     await browser.post(f"{path}/reopen", data=again, headers=HTMX)
     acts = [a[1] for a in double.asked if a[0] == "POST"]
