@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).relative_to(ROOT)
 GENERATED = {"uv.lock", "contract.json", "topology.json"}
 CITED = re.compile(
-    r"(?<![\w/.])(?P<page>docs/(?:[\w-]+/)*[\w-]+(?:\.(?:md|png))?)"
+    r"(?<![\w/.])(?P<page>docs/(?:[\w-]+/)*[\w-]+(?:\.(?:md|png|json))?)"
     r"(?:, \"(?P<heading>[^\"]+)\"|#(?P<anchor>[\w-]+))?"
 )
 LINKED = re.compile(r"\]\((?P<target>[^)\s]+)\)")

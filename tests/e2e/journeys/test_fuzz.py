@@ -13,7 +13,7 @@ from e2e.journeys.test_outbound import conversation
 from e2e.stack import Platform
 
 SETTINGS = Path(__file__).parents[1] / "schemathesis.toml"
-BOUNDED = ("--phases", "examples,fuzzing", "--max-examples", "4")
+BOUNDED = ("--phases", "examples,fuzzing", "--max-examples", "3")
 AT_LENGTH = ("--max-examples", "100")
 
 
