@@ -20,7 +20,7 @@ from service_kit.calls import Call
 from shared_events.requests import Principal
 from shared_events.services import CONTACTS
 
-ROWS = 3000
+ROWS = 1000
 PATIENCE_SECONDS = 180.0
 """A process takes its time to begin, and finds jobs that stand still 15 s later."""
 FILE = "nome,telefone,email,tags\n" + "".join(
