@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from crm_contacts.imports.job import KIND, UPLOAD
 from crm_contacts.imports.requests import told
 from crm_contacts.jobs import progress, repository
@@ -87,6 +88,7 @@ async def killed_once_done(
 
 
 class TestKills:
+    @pytest.mark.timeout(900)  # three processes begin, one after the other
     async def test_in_the_middle_lose_and_double_no_row_of_two_companies(
         self, databases: Databases, rabbitmq_server: RabbitServer
     ) -> None:
