@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from crm_contacts.imports.job import KIND, UPLOAD
 from crm_contacts.imports.requests import told
 from crm_contacts.jobs import progress, repository
@@ -20,7 +21,7 @@ from service_kit.calls import Call
 from shared_events.requests import Principal
 from shared_events.services import CONTACTS
 
-ROWS = 3000
+ROWS = 1000
 PATIENCE_SECONDS = 180.0
 """A process takes its time to begin, and finds jobs that stand still 15 s later."""
 FILE = "nome,telefone,email,tags\n" + "".join(
@@ -87,6 +88,7 @@ async def killed_once_done(
 
 
 class TestKills:
+    @pytest.mark.timeout(900)  # three processes begin, one after the other
     async def test_in_the_middle_lose_and_double_no_row_of_two_companies(
         self, databases: Databases, rabbitmq_server: RabbitServer
     ) -> None:
