@@ -55,9 +55,7 @@ async def test_is_found_restarted_and_hears_what_it_missed_once_and_in_order(
     assert sorted(c["unread_count"] for c in conversations) == [1, 4]
 
     async def told() -> bool:
-        seen = [
-            r.json()["data"]["message"]["content"] for r in receiver.of_type("message.received")
-        ]
+        seen = [r.json["data"]["message"]["content"] for r in receiver.of_type("message.received")]
         assert len(seen) == len(set(seen))
         return set(seen) >= {"2", "3", "4", "de outro"}
 

@@ -294,6 +294,13 @@ class TestRecovered:
         sessions = await scene.rows("SELECT total_messages FROM sessions")
         assert [session["total_messages"] for session in sessions] == [7]
 
+    async def test_of_one_second_it_stands_behind_what_was_heard(self, scene: Scene) -> None:
+        await live(scene, 1)
+        pages = [said(scene, 1, "c"), said(scene, 1, "b")]
+        told = ChannelHistoryRead(import_id=uuid4(), notify=True, recovered=True, messages=pages)
+        await scene.apply(on_history_read, told)
+        assert await order(scene) == [(1, "1"), (2, "b"), (3, "c")]
+
     async def test_what_the_company_wrote_answers_what_was_before(self, scene: Scene) -> None:
         answer = said(scene, 20, direction="outbound", origin="phone")
         pages = [said(scene, 30), answer, said(scene, 10)]

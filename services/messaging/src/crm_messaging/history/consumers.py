@@ -6,7 +6,7 @@ nothing becomes unread, and nobody is told unless whoever imports asks for it
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service_kit import forgotten
@@ -133,8 +133,10 @@ async def _places(
         tx, [_joining(key, group[-1], now) for key, group in grouped.items()]
     )
     ordered = [(key, arrival) for key, group in grouped.items() for arrival in group]
+    # Of one second, history stands in front of what was heard, and what was missed behind it.
+    behind = timedelta(seconds=int(recovered))
     among = await repository.among(
-        tx, [(key, placed_at(arrival.data.sent_at, now)) for key, arrival in ordered]
+        tx, [(key, placed_at(arrival.data.sent_at, now) + behind) for key, arrival in ordered]
     )
     found = {arrival.key: among.get(n) for n, (_, arrival) in enumerate(ordered)}
     numbers: dict[ConversationKey, Numbers] = {}

@@ -115,7 +115,9 @@ class LookupApi:
         except ValueError as error:
             raise bad_request(str(error)) from error
         rows = self._history(session, request.match_info["chat"])
-        rows.sort(key=lambda m: m.timestamp, reverse=query.get("sortOrder", "desc") != "asc")
+        rows.sort(key=lambda m: m.timestamp)
+        if query.get("sortOrder", "desc") != "asc":
+            rows.reverse()  # within a second, too
         mine, ack = query.get("filter.fromMe"), query.get("filter.ack")
         return json_response(
             [
