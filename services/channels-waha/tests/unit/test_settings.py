@@ -16,7 +16,7 @@ from shared_events.requests import Principal
 
 def make(**changes: object) -> ChannelsSettings:
     values: dict[str, object] = {
-        "ingress_master_key": SecretStr("k" * 40),
+        "ingress_master_key": SecretStr("kqzwmtbx" * 5),
         "encryption_key": SecretStr(Fernet.generate_key().decode()),
         "public_base_url": "https://crm.test",
         **changes,
