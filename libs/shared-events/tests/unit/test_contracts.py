@@ -78,6 +78,12 @@ def _widen(document: Schema) -> None:
     document["$defs"]["Identity"]["properties"]["kind"]["enum"].append("username")
 
 
+def _take_any_word(document: Schema) -> None:
+    kind = document["$defs"]["Identity"]["properties"]["kind"]
+    del kind["enum"]
+    kind.update(type="string", minLength=1, maxLength=64)
+
+
 def _describe(document: Schema) -> None:
     _contact(document)["description"] = "Said better."
 
@@ -151,7 +157,9 @@ class TestContractFindings:
         found = contract_findings(CONTRACT, _changed(change))
         assert f"{where}: {finding}; give it a new version" in found
 
-    @pytest.mark.parametrize("change", [_add_optional, _widen, _describe, _ask_for_less])
+    @pytest.mark.parametrize(
+        "change", [_add_optional, _widen, _take_any_word, _describe, _ask_for_less]
+    )
     def test_pass_what_breaks_nobody(self, change: Callable[[Schema], None]) -> None:
         assert contract_findings(CONTRACT, _changed(change)) == []
 

@@ -10,7 +10,6 @@ import pytest
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.hearing.repository import Patience
-from crm_channels_waha.liveness import ears
 from crm_channels_waha.liveness.watch import Watch
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
@@ -20,7 +19,6 @@ from crm_testing.scenes.channels import Shop
 from crm_testing.services import eventually
 from service_kit.egress import Egress
 from service_kit.service import Service
-from shared_events import topology
 from shared_events.channels.channel import (
     DriveChannel,
     GetChannel,
@@ -375,25 +373,11 @@ class TestBack:
 
 
 class TestEars:
-    async def test_we_hear_while_nothing_gathers(
-        self, service: Service, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        queues = [part.name for part in topology.WAHA_MESSAGES.partitions(topology.PARTITIONS)]
-        assert await ears.listening(service, queues)
-        assert not await ears.listening(service, ["no.such.queue"])
-        with monkeypatch.context() as patch:
-            patch.setattr(ears, "_MOST_WAITING", -1)
-            assert not await ears.listening(service, queues)
-        with monkeypatch.context() as patch:
-            patch.setattr(service.health, "draining", True)
-            assert not await ears.listening(service, queues)
-
     async def test_nobody_is_looked_at_before_we_have_heard_for_a_while(
         self, company: Shop, watch: Watch
     ) -> None:
         await connected_before(company)
-        answers = iter([True, False, False])
-        asked = 0
+        answers, asked = iter([True, False, False]), 0
 
         async def hears_again() -> bool:
             nonlocal asked

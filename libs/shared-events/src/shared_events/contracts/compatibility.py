@@ -147,6 +147,8 @@ def _narrowed(path: str, old: Schema, new: Schema) -> Iterator[str]:
     if after is not None and (before is None or before - after):
         lost = "any value" if before is None else ", ".join(sorted(before - after))
         yield f"{path or '/'}: narrower enum, without {lost}"
+    if before:
+        old = {"minLength": min(map(len, before)), "maxLength": max(map(len, before)), **old}
     for keyword in ("pattern", "multipleOf", "uniqueItems"):
         if new.get(keyword) not in (None, False, old.get(keyword)):
             yield f"{path or '/'}: another {keyword}"
