@@ -1,4 +1,4 @@
-"""What the search of messages finds, and what it reads for it (docs/adr/0035)."""
+"""What the search of messages finds, and what it reads for it (docs/adr/0027)."""
 
 import asyncio
 from collections.abc import Sequence

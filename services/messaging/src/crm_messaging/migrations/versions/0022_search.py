@@ -1,4 +1,4 @@
-r"""Messages are searched by their words (docs/adr/0035), and listed by channel, status and type.
+r"""Messages are searched by their words (docs/adr/0027), and listed by channel, status and type.
 
 Nothing is stored for it: the index is of what a function makes of the text, which the release
 before writes as well. `\M` is the end of a word, and the first pattern what NFKD leaves of accents.
