@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -32,12 +33,20 @@ def kept(document: Schema, file: Path, *, check: bool) -> list[str]:
     What nobody was ever given may be broken: delete its path from the file first.
     """
     problems = findings(json.loads(file.read_text()), document) if file.exists() else []
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    text = _written(document) + "\n"
     if check and not (file.exists() and file.read_text() == text):
         problems.append(f"{file.name}: not up to date; run `make contracts` and commit")
     elif not check and not problems:
         file.write_text(text)
     return problems
+
+
+def _written(value: Any, depth: int = 3) -> str:
+    """JSON with a line for each operation and each schema: a change is seen where it is."""
+    if depth == 0 or not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    lines = (f"{json.dumps(key)}: {_written(held, depth - 1)}" for key, held in value.items())
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def served() -> Schema:
