@@ -58,7 +58,10 @@ class Double(LocalServer):
         self.messages: list[Json] = []
         self.files: dict[str, Json] = {}
         self.me = str(uuid4())
-        self.documents: dict[str, Json] = {"sessions": {"data": []}, "messages/scheduled": rows()}
+        self.documents: dict[str, Json] = {
+            "sessions": {"data": []},
+            **dict.fromkeys(("messages/scheduled", "roles"), rows()),
+        }
         """What other paths answer, whatever is done or one method (`POST agents`)."""
         self.refusal: tuple[int, str] | None = None
         self.streams: list[asyncio.Queue[bytes]] = []

@@ -13,7 +13,8 @@ from crm_console.words import Words
 
 router = APIRouter(prefix="/settings")
 ROLES = ("agent", "supervisor", "admin")
-Role = Annotated[Literal["agent", "supervisor", "admin"], Form()]
+Role = Annotated[Literal["agent", "supervisor", "admin"] | UUID, Form()]
+"""One that everybody has, or the id of one that the company made."""
 Version = Annotated[int, Form(ge=0, lt=2**31)]
 
 
@@ -35,7 +36,7 @@ async def invite(
     role: Role,
 ) -> Response:
     """Invite somebody; the invitation's token is shown here, and never again."""
-    body = {"name": name, "email": email, "role": role}
+    body = {"name": name, "email": email, "role": str(role)}
     invited = await crm.post("/agents", body, key=str(key))
     return await _team(request, crm, me, said, invited)
 
@@ -51,7 +52,7 @@ async def give_role(
     version: Version,
 ) -> Response:
     """Let somebody do more, or less; refused if they are no longer what was shown."""
-    await crm.put(f"/agents/{agent_id}", {"role": role}, version=version)
+    await crm.put(f"/agents/{agent_id}", {"role": str(role)}, version=version)
     return pages.done(request, await _team(request, crm, me, said), "/settings")
 
 
@@ -74,6 +75,8 @@ async def _team(
     request: Request, crm: Caller, me: Me, said: Words, invited: Json | None = None
 ) -> Response:
     agents = await crm.listed("/agents", 20)
+    made = (await crm.listed("/roles")).rows if me.may("roles.read") else []
+    had = [one["custom_role"] for one in agents.rows if one["custom_role"]]
     return pages.either(
         request,
         ("team.html", "_team.html"),
@@ -82,5 +85,6 @@ async def _team(
         agents=agents.rows,
         invited=invited,
         roles=ROLES,
+        custom_roles={role["id"]: role["name"] for role in (*had, *made)},
         key=uuid4(),
     )

@@ -29,6 +29,7 @@ def an_agent(**shown: Any) -> Json:
         "name": NAME,
         "email": "bia@example.com",
         "role": "agent",
+        "custom_role": None,
         "active": True,
         "version": 4,
         **shown,
@@ -39,7 +40,9 @@ async def test_people_are_invited_given_roles_and_deactivated(
     browser: Browser, double: Double
 ) -> None:
     bia, ana = an_agent(), an_agent(id=double.me, name="Ana", role="admin")
+    ours_alone = {"id": str(uuid4()), "name": "Qualidade & " + "q" * 38}
     double.documents |= {"agents": rows(ana, bia), f"agents/{bia['id']}": bia}
+    double.documents["roles"] = rows(ours_alone)
     assert "Settings" not in (await browser.read("/")).get_text()
     double.permissions = ("agents.read",)
     page = await browser.read("/settings")
@@ -58,6 +61,17 @@ async def test_people_are_invited_given_roles_and_deactivated(
     part = await browser.post(act, data={"role": "supervisor", "version": "4"}, headers=HTMX)
     assert part.status_code == 200 and part.text.startswith('<div id="team"')
     assert last_act(double) == ("PUT", f"agents/{bia['id']}", {"role": "supervisor"})
+    given = await browser.post(act, data={"role": ours_alone["id"], "version": "4"}, headers=HTMX)
+    assert given.status_code == 200
+    assert last_act(double) == ("PUT", f"agents/{bia['id']}", {"role": ours_alone["id"]})
+    bia["custom_role"] = ours_alone
+    page = await browser.read("/settings")
+    assert attribute(page, f"{ours} option[selected]", "value") == ours_alone["id"]
+    double.permissions = ("agents.*",)
+    page = await browser.read("/settings")
+    assert attribute(page, f"{ours} option[selected]", "value") == ours_alone["id"]
+    double.permissions = ("*",)
+    assert ours_alone["name"] in [each.get_text() for each in page.select(f"{ours} .state")]
     stale = await browser.post(act, data={"role": "admin", "version": "3"}, headers=HTMX)
     assert stale.status_code == 412 and "Somebody changed it" in stale.text
     act = attribute(page, f"{ours} form[action$=active]", "action")
