@@ -76,6 +76,19 @@ class TestWords:
         for search in ("percam orçamento", "rçamento", "\u0301", "?!", "👍", "' | zz:*", "x" * 200):
             assert await found(scene, search) == [], search
 
+    async def test_with_signs_in_them_are_found_to_the_letter(self, scene: Scene) -> None:
+        await say(scene, ["100% de desconto", "1000 de desconto", "Promoção_2 (100%)", "oi👍 %"])
+        for search, texts in (
+            ("100%", ["100% de desconto", "Promoção_2 (100%)"]),
+            ("DESCONTO, 100%!", ["100% de desconto"]),
+            ("promocao_2", ["Promoção_2 (100%)"]),
+            ("promocao-2", []),
+            ("100_", []),
+            ("OI👍", ["oi👍 %"]),
+            ("%", []),
+        ):
+            assert await found(scene, search) == texts, search
+
     async def test_all_of_them_are_wanted(self, scene: Scene) -> None:
         words = [f"w{n}x" for n in range(8)]
         await say(scene, [" ".join(words), " ".join(words[:-1])])

@@ -59,6 +59,8 @@ _NUMBERED = {
 }
 _FILTERS = ("session_id", "channel_id", "direction", "content_type")
 
+_AT_ENDS = ".,;:!?\"'()[]{}"
+
 LOOKS = 10
 """Messages of the list to look through for each that is asked for, before an index is."""
 
@@ -95,15 +97,25 @@ async def _searched(
 
     Nobody can know which it is, and a wrong guess reads all of a large company (docs/adr/0025).
     """
+    exactly = [
+        func.strpos(func.plain(_C.content), func.plain(word)) > 0 for word in _to_the_letter(search)
+    ]
     looks: ColumnClause[int] = literal_column(str(LOOKS * (request.limit + 1)))
     first = order.behind(tx, query, request).limit(looks)
     wanted = select(func.searched(search)).scalar_subquery()
-    walked = select(_MESSAGES).where(func.words_of(_C.content).op("@@")(wanted))
+    walked = select(_MESSAGES).where(func.words_of(_C.content).op("@@")(wanted), *exactly)
     page = await _page(tx, order, walked.add_cte(first.cte(_MESSAGES.name)), request)
     if page.has_more:
         return page
     by_index: Select[Any] = select(literal_column("*")).select_from(func.messages_found(search))
+    query = query.where(*exactly)
     return await _page(tx, order, query.add_cte(by_index.cte(_MESSAGES.name)), request)
+
+
+def _to_the_letter(search: str) -> list[str]:
+    """Words with signs in them, such as `100%`: their letters alone would find 1000 as well."""
+    words = (word.strip(_AT_ENDS) for word in search.split())
+    return [word for word in words if not word.isalnum() and any(map(str.isalnum, word))]
 
 
 async def _said_as(tx: Transaction, contact_id: UUID) -> ColumnElement[bool]:

@@ -15,11 +15,14 @@ down_revision = "0021"
 
 _FUNCTIONS = (
     r"""
+CREATE OR REPLACE FUNCTION plain(said text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN regexp_replace(normalize(lower(left(said, 10000)), NFKD), '[\u0300-\u036f]', '', 'g')
+""",
+    r"""
 CREATE OR REPLACE FUNCTION folded(said text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN regexp_replace(
-    regexp_replace(normalize(lower(left(said, 10000)), NFKD), '[\u0300-\u036f]', '', 'g'),
-    '[!-/:-@[-`{-~]+', ' ', 'g')
+RETURN regexp_replace(plain(said), '[!-/:-@[-`{-~]+', ' ', 'g')
 """,
     # The stemmer knows plurals by their accents, which many do not write.
     r"""
