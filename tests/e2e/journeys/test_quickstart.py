@@ -32,7 +32,7 @@ async def typed(platform: Platform, *commands: str) -> str:
         "bash", "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     said, complained = await process.communicate()
-    assert process.returncode == 0, complained.decode()
+    assert process.returncode == 0, (said + complained).decode()
     return said.decode()
 
 
