@@ -145,6 +145,7 @@ MAY_USE = {
     ("GET", "/channels/{channel_id}"): ADMIN,
     ("PUT", "/channels/{channel_id}"): ADMIN,
     ("DELETE", "/channels/{channel_id}"): ADMIN,
+    ("GET", "/channels/{channel_id}/health"): ADMIN,
     ("GET", "/channels/{channel_id}/qr"): ADMIN,
     ("GET", "/channels/{channel_id}/raw-events"): ADMIN,
     ("POST", "/channels/{channel_id}/raw-events/replay"): ADMIN,

@@ -74,7 +74,8 @@ def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise _refused("unreadable_file", f"Line {line} cannot be read: {error}.") from None
     finally:
-        lines.detach()  # or it would close the file with itself
+        if not file.closed:
+            lines.detach()  # or it would close the file with itself
 
 
 def _encoding(file: BinaryIO) -> str:
