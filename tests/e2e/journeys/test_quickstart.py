@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import httpx
+from crm_dev import company
 
 from e2e.crm import Json, eventually
 from e2e.stack import Platform
@@ -42,6 +43,7 @@ class TestQuickStart:
     ) -> None:
         start, *others = commands("docs/quickstart.md")
         assert (start, len(others)) == ("make up\n", 4)
+        assert company.EMAIL not in others[0]  # `make up` has registered her
         assert '"status":"queued"' in await typed(platform, *others)
 
         async def answered() -> Json | None:

@@ -213,7 +213,7 @@ class TestCost:
             await crowd.apply([raw for t in tenants for raw in t.hears()])
             asked[count] = (writing, list(crowd.trips))
         assert asked[60] == asked[2]
-        assert [len(trips) for trips in asked[60]] == [2, 12]
+        assert [len(trips) for trips in asked[60]] == [2, 13]
 
 
 class TestSameAsOneByOne:
