@@ -110,6 +110,11 @@ def importing(rows: int) -> Work:
     return work
 
 
+def sorted_by(sort: str) -> Work:
+    request = ListContacts.model_validate({"sort": sort, "limit": 100})
+    return lambda tx, _: listing.list_contacts(tx, request)
+
+
 class TestStatements:
     async def test_of_lists_and_exports_are_few_however_many_are_shown(
         self, company: Shop, other_company: Shop
@@ -127,12 +132,7 @@ class TestStatements:
             listed = job_of(who.id, EXPORT | {"contact_list_id": static}, count)
             sorts = ("-created_at", "name", "-last_interaction_at")
             works: dict[str, Work] = {
-                **{
-                    f"by {sort}": lambda tx, _, s=sort: listing.list_contacts(  # type: ignore[misc]
-                        tx, ListContacts.model_validate({"sort": s, "limit": 100})
-                    )
-                    for sort in sorts
-                },
+                **{f"by {sort}": sorted_by(sort) for sort in sorts},
                 "search": lambda tx, _: listing.list_contacts(tx, ListContacts(search="ana")),
                 "tags": lambda tx, _: listing.list_contacts(tx, ListContacts(tags=["VIP"])),
                 "deleted": lambda tx, c: Deleted(KEPT).page(tx, ListDeletedContacts(), c),

@@ -95,7 +95,7 @@ class TestReading:
     def test_tells_utf8_wherever_a_letter_is_cut(self) -> None:
         for before in range(3):
             for encoding in ("utf-8", "cp1252"):
-                text = "a" * (reading._SNIFFED - before) + "€é"
+                text = "a" * (reading.SNIFFED - before) + "€é"
                 cells = [text[at : at + 9000] for at in range(0, len(text), 9000)]
                 assert rows_of(",".join(cells).encode(encoding)) == [Row(1, cells)]
         assert rows_of("a,é".encode()[:-1]) == [Row(1, ["a", "Ã"])]

@@ -1,11 +1,12 @@
 """From a domain event to a signed POST, on real components."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_fakes.receiver import Answer, ReceivedRequest, WebhookReceiver
 from crm_fakes.signatures import legacy_valid
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.services import eventually
@@ -20,6 +21,11 @@ from shared_events.webhooks.endpoint import (
     PatchEndpoint,
 )
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+
+def taken_at_last(event_id: str) -> Callable[[ReceivedRequest], bool]:
+    """An event that an endpoint takes which was gone before."""
+    return lambda r: (r.path, r.id, r.answered) == ("/gone", event_id, 200)
 
 
 class TestJourney:
@@ -222,9 +228,7 @@ class TestRetries:
         enabled = await tenant.value(PatchEndpoint(endpoint_id=endpoint["id"], enabled=True))
         assert enabled["disabled_reason"] is None
         for owed in (event_id, held):
-            await receiver.wait_for(
-                lambda r, owed=owed: (r.path, r.id, r.answered) == ("/gone", owed, 200)  # type: ignore[misc]
-            )
+            await receiver.wait_for(taken_at_last(owed))
 
 
 class TestUnreadable:

@@ -9,12 +9,12 @@ from service_kit.database import Transaction
 
 Item = TypeVar("Item")
 
-_SLICE = 25
+SLICE = 25
 """Of rows: a millisecond or two of the process' time, which an answer may come to wait for."""
-_LOOK_SECONDS = 0.01
-_PROMPT_SECONDS = 0.003
+LOOK_SECONDS = 0.01
+PROMPT_SECONDS = 0.003
 """Who is called so little after the time had the process, and the processor, for himself."""
-_MOST_SECONDS = 2.0
+MOST_SECONDS = 2.0
 
 # Of one company: the table's policy sees to it that nobody else's are counted.
 _WAITING = """
@@ -35,8 +35,8 @@ async def slices(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
 
     A thread would not do as well: whoever is called meanwhile gets its turn after 5 ms only.
     """
-    for start in range(0, len(items), _SLICE):
-        yield items[start : start + _SLICE]
+    for start in range(0, len(items), SLICE):
+        yield items[start : start + SLICE]
         await asyncio.sleep(0)
 
 
@@ -46,10 +46,10 @@ async def give_way(seconds: float) -> None:
     A moment when nobody is in the way: who sleeps for a short time and is called in time had no
     company. Among others it is as long as the work took, so that half of the time is theirs.
     """
-    until = time.monotonic() + min(seconds, _MOST_SECONDS)
+    until = time.monotonic() + min(seconds, MOST_SECONDS)
     is_late = True
     while is_late:
         began = time.monotonic()
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
         ended = time.monotonic()
-        is_late = ended - began > _LOOK_SECONDS + _PROMPT_SECONDS and ended < until
+        is_late = ended - began > LOOK_SECONDS + PROMPT_SECONDS and ended < until

@@ -27,7 +27,7 @@ _MAX_BESIDE_ROWS = 100 * 1024 * 1024
 """So much of it may be no sheet: texts that cells share are in memory while the rows are read."""
 _SHEETS = "xl/worksheets/"
 _SEPARATORS = ";,\t"
-_SNIFFED = 64 * 1024
+SNIFFED = 64 * 1024
 _ZIP = b"PK\x03\x04"
 _FORMULA = ("=", "+", "-", "@")
 
@@ -62,7 +62,7 @@ def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file, decoded as they are read."""
     encoding = _encoding(file)
     file.seek(0)
-    beginning = file.read(_SNIFFED).decode(encoding, errors="replace")
+    beginning = file.read(SNIFFED).decode(encoding, errors="replace")
     file.seek(0)
     lines = io.TextIOWrapper(file, encoding, errors="replace", newline="")
     reader = csv.reader(lines, delimiter=_separator(beginning))
@@ -82,7 +82,7 @@ def _encoding(file: BinaryIO) -> str:
     """UTF-8, else what Windows makes of Latin-1, in which anything is some text."""
     file.seek(0)
     decoder, is_utf8 = codecs.getincrementaldecoder("utf-8")(), True
-    while piece := file.read(_SNIFFED):
+    while piece := file.read(SNIFFED):
         if b"\0" in piece:
             raise _refused("unreadable_file", "This is neither CSV nor XLSX.")
         is_utf8 = is_utf8 and _goes_on(decoder, piece)
