@@ -146,6 +146,7 @@ async def lived_in(company: Company, receiver: WebhookReceiver) -> dict[str, str
         "journey": f"{console}/messages/{sent['id']}/journey",
         "journeys": f"{console}/contacts/{whom['contact_id']}/journey",
         "channels": f"{console}/channels",
+        "channel": f"{console}/channels/{company.channel['id']}",
         "webhooks": f"{console}/webhooks",
         "endpoint": f"{console}/webhooks/{endpoint['id']}",
         "delivery": f"{console}/webhooks/deliveries/{delivery}",

@@ -16,6 +16,8 @@ from crm_console.words import Words
 
 router = APIRouter(prefix="/channels")
 ACTIONS = ("start", "stop", "restart", "logout")
+MOMENTS = ("last_message_at", "last_heard_at", "deaf_since", "missing_since", "last_repair_at")
+"""Of a number's health."""
 _PICTURES = {"image/png", "image/jpeg", "image/webp"}
 
 
@@ -30,6 +32,14 @@ async def show(crm: Crm, me: Myself, said: Said) -> Response:
 async def refresh(crm: Crm, me: Myself, said: Said) -> Response:
     """All numbers, as they are now."""
     return await _list(crm, me, said)
+
+
+@router.get("/{channel_id}")
+async def hears(crm: Crm, me: Myself, said: Said, channel_id: UUID) -> Response:
+    """Whether a number hears what is said, and what was done about it."""
+    channel = await crm.get(f"/channels/{channel_id}")
+    health = await crm.get(f"/channels/{channel_id}/health")
+    return pages.page("channel.html", said, me, channel=channel, health=health, moments=MOMENTS)
 
 
 @router.get("/{channel_id}/qr")

@@ -27,6 +27,7 @@ async def test_numbers_are_paired_started_and_stopped(browser: Browser, double: 
     assert "Numbers" not in (await browser.read("/")).get_text()
     double.permissions = ("channels.read",)
     page = await browser.read("/channels")
+    assert attribute(page, "#channels h2 a", "href") == f"/channels/{name}"
     assert "Numbers" in page.get_text() and "Vendas <3" in page.get_text()
     assert "Waiting to be paired" in page.get_text() and page.select("#channels form, .qr") == []
 
@@ -45,6 +46,40 @@ async def test_numbers_are_paired_started_and_stopped(browser: Browser, double: 
     assert ("POST", f"channels/{name}/start", {}) in double.asked
     assert (await browser.post(actions[1])).headers["location"] == "/channels"
     assert (await browser.post(f"/channels/{name}/delete")).status_code == 422
+
+
+async def test_a_number_tells_whether_it_hears(browser: Browser, double: Double) -> None:
+    name = str(uuid4())
+    health = {
+        "status": "connected",
+        "status_reason": None,
+        "last_message_at": NOW,
+        "last_heard_at": None,
+        "deaf_since": None,
+        "missing_since": None,
+        "last_probe": {"at": NOW, "outcome": "heard"},
+        "repairs": 0,
+        "last_repair_at": None,
+    }
+    double.documents[f"channels/{name}"] = {"id": name, "name": "Vendas <3", "phone": None}
+    double.documents[f"channels/{name}/health"] = health
+    double.permissions = ("channels.read",)
+    page = await browser.read(f"/channels/{name}")
+    assert "Vendas <3" in page.get_text() and "It hears what is said." in page.get_text()
+    assert [th.get_text() for th in page.select("th")] == [
+        *("Newest message", "Looked at last", "Restarts in a row")
+    ]
+    assert "nothing is missing" in page.get_text()
+    health |= {"missing_since": NOW}
+    assert "being read" in (await browser.read(f"/channels/{name}")).get_text()
+    health |= {"status": "degraded", "status_reason": "deaf", "deaf_since": NOW, "repairs": 2}
+    health |= {"last_repair_at": NOW, "last_heard_at": NOW, "last_probe": None}
+    page = await browser.read(f"/channels/{name}")
+    assert "hears nothing" in page.get_text() and "Unstable" in page.get_text()
+    assert [th.get_text() for th in page.select("th")] == [
+        *("Newest message", "Heard last", "Deaf since", "May miss messages since"),
+        *("Restarted last", "Restarts in a row"),
+    ]
 
 
 async def test_a_webhook_is_followed_to_its_attempts_and_delivered_again(
