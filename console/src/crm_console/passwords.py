@@ -57,7 +57,6 @@ async def reset(request: Request, said: Said, token: Token, password: Password) 
         )
     except RefusedError as refusal:
         return _form(said, "reset-password", refusal, token)
-    request.state.login = None
     return pages.to_login(request)
 
 

@@ -15,6 +15,7 @@ from service_kit.database import Transaction
 
 from crm_gateway.problems.errors import too_many_attempts
 
+# Of attempts at once one may have begun before the window did.
 _TAKE = """
 INSERT INTO tallies AS t (subject, count, ends_at)
 SELECT subject, 1, now() + make_interval(secs => $2)
@@ -22,7 +23,7 @@ FROM unnest($1::text[]) AS subject ORDER BY subject
 ON CONFLICT (subject) DO UPDATE SET
     count = CASE WHEN t.ends_at > now() THEN t.count + 1 ELSE 1 END,
     ends_at = CASE WHEN t.ends_at > now() THEN t.ends_at ELSE excluded.ends_at END
-RETURNING t.subject, t.count, ceil(extract(epoch FROM t.ends_at - now()))::int
+RETURNING t.subject, t.count, least(ceil(extract(epoch FROM t.ends_at - now())), $2)::int
 """
 _GIVE_BACK = """
 UPDATE tallies SET count = count - 1
