@@ -32,14 +32,14 @@ async def test_is_found_restarted_and_hears_what_it_missed_once_and_in_order(
 ) -> None:
     channel = await tenant.channel(waha)
     await tenant.endpoint(receiver, "message.received", "channel.status_changed")
-    # Seconds are all that WhatsApp tells: what follows within one would seem heard.
-    before = int(time.time()) - 5
-    await waha.receive_text(channel.waha_session, MARIA, "1", timestamp=before)
+    await waha.receive_text(channel.waha_session, MARIA, "1")
     await tenant.message_count(1)
     await waha.deafen(channel.waha_session)
+    # Seconds are all that WhatsApp tells: what is said within one that was heard seems heard.
+    then = int(time.time()) + 1
     for text in ("2", "3"):
-        await waha.receive_text(channel.waha_session, MARIA, text)
-    await waha.receive_text(channel.waha_session, JOAO, "de outro")
+        await waha.receive_text(channel.waha_session, MARIA, text, timestamp=then)
+    await waha.receive_text(channel.waha_session, JOAO, "de outro", timestamp=then)
 
     async def repaired() -> Any:
         health = await tenant.get(f"/channels/{channel.id}/health")
