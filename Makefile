@@ -73,9 +73,10 @@ fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, f
 	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
 upgrade: bootstrap ## Prove that a release before gives way to this one under load: FROM=<revision>
 	@$(BIN)/python -m bench.upgrade $(or $(FROM),$(error say what runs before: FROM=v0.1.0))
-contracts: bootstrap ## Write contract.json, topology.json and docs/openapi.json anew
+contracts: bootstrap ## Write contract.json, topology.json, docs/openapi.json and the broker's rights anew
 	@$(BIN)/python -m shared_events.contracts
 	@$(BIN)/python -m crm_gateway.surface docs/openapi.json
+	@cd deploy/k8s/infrastructure && $(CURDIR)/$(BIN)/python make-rights >rights.yaml
 clients: bootstrap ## Make the typed clients from docs/openapi.json, to be published or installed
 	@$(BIN)/openapi-python-client generate --path docs/openapi.json --meta uv --fail-on-warning \
 	    --config clients/python/generator.yml --output-path .dev/clients/python --overwrite

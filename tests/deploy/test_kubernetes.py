@@ -85,7 +85,7 @@ class TestInfrastructure:
         written = subprocess.run(
             [sys.executable, folder / "make-rights"], capture_output=True, text=True, check=True
         )
-        assert written.stdout == (folder / "rights.yaml").read_text()
+        assert written.stdout == (folder / "rights.yaml").read_text(), "run `make contracts`"
         assert infrastructure().names("User") == set(SERVICES)
         for permission in infrastructure().of("Permission"):
             spec = permission["spec"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crm_dev import company, control, credentials, logs, screen
+from crm_dev import company, control, credentials, logs, screen, waiting
 from crm_dev.process import end_leftover, launched
 from crm_dev.state import StackState
 
@@ -73,8 +73,7 @@ def down(directory: Path) -> int:
     except OSError:
         with suppress(ProcessLookupError):
             os.kill(state.supervisor_pid, signal.SIGTERM)
-    while state.supervised:
-        time.sleep(0.02)
+    waiting.until(lambda: not state.supervised)
     out.print(f"Stopped in {time.monotonic() - began:.1f} s")
     return 0
 

@@ -4,11 +4,11 @@ Its number is connected to the simulator, which forgets its sessions when it sto
 pairs it anew. What people changed since, the password too, is theirs.
 """
 
-import time
 from typing import Any
 
 import httpx
 
+from crm_dev import waiting
 from crm_dev.state import Addresses
 
 EMAIL = "ana@loja.example"
@@ -43,21 +43,24 @@ def _connect(crm: httpx.Client, waha: str) -> bool:
     channel = _channel(crm, waha)
     path, scan = f"/channels/{channel['id']}", f"{waha}/_control/sessions/{SESSION}/scan"
     crm.post(f"{path}/start").raise_for_status()
-    patient_until = time.monotonic() + _CONNECT_SECONDS
-    while time.monotonic() < patient_until:
-        paired = httpx.post(scan, json={})  # there is no session until the channel has begun one
-        now = crm.get(path).raise_for_status().json()
-        if paired.is_success and now["status"] == "connected":
-            return True
-        time.sleep(0.2)
-    return False
+
+    def connected() -> bool:
+        # There is no session until the channel has begun one, and what it was says nothing.
+        if httpx.post(scan, json={}).is_error:
+            return False
+        now: str = crm.get(path).raise_for_status().json()["status"]
+        return now == "connected"
+
+    return waiting.until(connected, _CONNECT_SECONDS)
 
 
 def _channel(crm: httpx.Client, waha: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = crm.get("/channels").raise_for_status().json()["data"]
-    if found:
-        return found[0]
-    where = {"base_url": waha, "api_key": _WAHA_KEY, "session": SESSION}
-    new = {"name": "Vendas", "type": "waha", "waha": where}
+    """The channel of the simulator's session, whatever others people added since."""
+    where = {"base_url": waha, "session": SESSION}
+    found = crm.get("/channels", params={"limit": 100}).raise_for_status().json()["data"]
+    ours: list[dict[str, Any]] = [channel for channel in found if channel["waha"] == where]
+    if ours:
+        return ours[0]
+    new = {"name": "Vendas", "type": "waha", "waha": where | {"api_key": _WAHA_KEY}}
     made: dict[str, Any] = crm.post("/channels", json=new).raise_for_status().json()
     return made

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from crm_dev import waiting
 from crm_dev.piece import Piece
 
 NOBODY = 65534
@@ -149,11 +150,8 @@ def end_leftover(pid: int, born: int, patience: float = 10.0) -> bool:
     """
     if birth(pid) != born:
         return False
-    deadline = time.monotonic() + patience
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    while birth(pid) == born and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if birth(pid) == born:
+    if not waiting.until(lambda: birth(pid) != born, patience):
         kill_group(pid)
     return True

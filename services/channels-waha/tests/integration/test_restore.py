@@ -1,7 +1,5 @@
 """A backup taken at work, restored beside a broker that never saw any of it."""
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,9 +10,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from crm_channels_waha.app import create_service
 from crm_channels_waha.settings import ChannelsSettings
-from crm_dev.postgres import binaries
 from crm_fakes.waha import WahaSimulator
-from crm_testing.commands import crm
+from crm_testing.commands import backup, crm
 from crm_testing.scenes.channels import CUSTOMER, Ingress, Shop
 from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.servers import RabbitServer
@@ -24,24 +21,8 @@ from shared_events import topology
 
 pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
 
-TOOLS = Path(__file__).parents[4] / "deploy" / "backup"
 SCHEMA = "channels_waha"
 RECEIVED = "channel.message_received"
-
-
-async def ran(tool: str, directory: Path, database: MigratedDatabase) -> str:
-    """What one of the tools printed, which must go well."""
-    process = await asyncio.create_subprocess_exec(
-        TOOLS / tool,
-        directory,
-        SCHEMA,
-        env={**os.environ, "DATABASE_ADMIN_URL": database.admin_url, "PG_BIN": str(binaries())},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
 
 
 @asynccontextmanager
@@ -101,7 +82,8 @@ async def test_what_was_told_is_told_again_and_nothing_is_sent_twice(
 
         await eventually(all_published)
         ids = [str(row["event_id"]) for row in await shop.outbox(RECEIVED)]
-        assert await ran("dump", tmp_path, lost) == f"{SCHEMA}\n"
+        said = await backup("dump", tmp_path, lost.admin_url, SCHEMA)
+        assert (said.code, said.out) == (0, f"{SCHEMA}\n")
         waha.faults.clear()
         await shop.until_state(owed, "sent")
 
@@ -111,9 +93,9 @@ async def test_what_was_told_is_told_again_and_nothing_is_sent_twice(
             "rabbitmq_url": SecretStr(await rabbitmq_server.create_vhost("fresh")),
         }
     )
-    assert datetime.fromisoformat((await ran("restore", tmp_path, fresh)).strip()) >= begun.replace(
-        microsecond=0
-    )
+    said = await backup("restore", tmp_path, fresh.admin_url)
+    assert said.code == 0, said.err
+    assert datetime.fromisoformat(said.out.strip()) >= begun.replace(microsecond=0)
     environment = {
         "CRM_ENV": "test",
         "DATABASE_URL": fresh.url,

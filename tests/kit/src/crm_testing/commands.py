@@ -1,4 +1,4 @@
-"""The operator's command `crm`, run as an operator runs it: a process with an environment."""
+"""What operators type, run as they run it: processes with an environment."""
 
 import asyncio
 import json
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crm_dev.postgres import binaries
+
 _OURS = ("PATH", "HOME", "LANG", "TMPDIR")
 _PROGRAM = Path(sys.executable).with_name("crm")
+_BACKUP = Path(__file__).parents[4] / "deploy" / "backup"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,18 @@ class Said:
 
 async def crm(*words: str, **environment: str) -> Said:
     """Run `crm <words>` with these settings and no others, to its end."""
+    return await _ran(_PROGRAM, *words, **environment)
+
+
+async def backup(tool: str, directory: Path, admin_url: str, *schemas: str) -> Said:
+    """Run a tool of `deploy/backup`, `dump` or `restore`, to its end."""
+    where = {"DATABASE_ADMIN_URL": admin_url, "PG_BIN": str(binaries())}
+    return await _ran(_BACKUP / tool, str(directory), *schemas, **where)
+
+
+async def _ran(program: Path, *words: str, **environment: str) -> Said:
     process = await asyncio.create_subprocess_exec(
-        _PROGRAM,
+        program,
         *words,
         env={name: os.environ[name] for name in _OURS if name in os.environ} | environment,
         stdin=asyncio.subprocess.DEVNULL,

@@ -86,18 +86,20 @@ class Databases:
     async def create(self) -> MigratedDatabase:
         """A database of one's own, empty and migrated."""
         if self._template is None:
-            template = self._named(
-                await self._server.create_database(f"{self.service.schema}_template")
+            template = database_of(
+                self.service, await self._server.create_database(f"{self.service.schema}_template")
             )
             await migrate(template, self.service.package)
             self._template = urlsplit(template.url).path.removeprefix("/")
-        return self._named(await self._server.create_database(self.service.schema, self._template))
+        copied = await self._server.create_database(self.service.schema, self._template)
+        return database_of(self.service, copied)
 
-    def _named(self, admin_url: str) -> MigratedDatabase:
-        parts = urlsplit(admin_url)
-        schema = self.service.schema
-        runtime = f"crm_{schema}_app:only-for-tests@{parts.hostname}:{parts.port}"
-        return MigratedDatabase(admin_url, urlunsplit(parts._replace(netloc=runtime)), schema)
+
+def database_of(service: ServiceName, admin_url: str) -> MigratedDatabase:
+    """The database at an administrator's address, as this service is given it by `migrate`."""
+    parts = urlsplit(admin_url)
+    runtime = f"crm_{service.schema}_app:only-for-tests@{parts.hostname}:{parts.port}"
+    return MigratedDatabase(admin_url, urlunsplit(parts._replace(netloc=runtime)), service.schema)
 
 
 async def migrate(database: MigratedDatabase, package: str, revision: str = "head") -> None:

@@ -56,7 +56,7 @@ def _takes_since(parser: ArgumentParser) -> None:
         type=datetime.fromisoformat,
         required=True,
         metavar="TIME",
-        help="when the backup was begun, such as 2026-01-31T03:00:00+00:00",
+        help="when the backup was begun or before, such as 2026-01-31T03:00:00+00:00",
     )
 
 

@@ -1,0 +1,17 @@
+"""Waiting for what another process does and tells nobody of."""
+
+import time
+from collections.abc import Callable
+from math import inf
+
+_LOOK_SECONDS = 0.05
+
+
+def until(met: Callable[[], bool], seconds: float = inf) -> bool:
+    """Look again and again until it is met or `seconds` have passed; returns whether it is."""
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
