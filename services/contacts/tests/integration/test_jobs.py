@@ -9,6 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from crm_contacts.contacts import many
 from crm_contacts.imports import requests, upsert
 from crm_contacts.imports.job import BATCH_ROWS, ERRORS, KIND, Imports
 from crm_contacts.jobs import progress, repository
@@ -91,14 +92,14 @@ class TestInterruptions:
         assert await runner.advance(ref, is_over=after(1))
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)
 
-        write = upsert.write
+        write = many.write
 
         async def writes_and_breaks(*args: Any) -> None:
             await write(*args)
             await breaks()
 
         with monkeypatch.context() as patch:  # in the middle of a batch
-            patch.setattr(upsert, "write", writes_and_breaks)
+            patch.setattr(many, "write", writes_and_breaks)
             with pytest.raises(ConnectionError):
                 await runner.advance(ref)
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)
