@@ -44,6 +44,12 @@ class TestReading:
             Row(3, ["João", "x\ny", "=1"]),
         ]
 
+    def test_takes_headers_behind_lines_of_nothing(self) -> None:
+        assert rows_of(b"\r\n  \r\nNome,Fone\r\nEva,1\r\n") == [
+            Row(3, ["Nome", "Fone"]),
+            Row(4, ["Eva", "1"]),
+        ]
+
     def test_takes_spreadsheets_as_they_are_typed(self) -> None:
         rows = rows_of(workbook(["fone", None, "b"], [], [5511988880001, 1.5, True, NOW.date()]))
         assert rows == [

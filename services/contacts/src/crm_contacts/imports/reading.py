@@ -98,8 +98,9 @@ def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = 
 
 
 def _separator(beginning: str) -> str:
-    """The one that the first line has most of, what stands in quotes aside."""
-    outside = "".join(beginning.splitlines()[0].split('"')[::2]) if beginning.strip() else ""
+    """The one that the headers have most of, what stands in quotes aside."""
+    headers = next((line for line in beginning.splitlines() if line.strip()), "")
+    outside = "".join(headers.split('"')[::2])
     return max(_SEPARATORS, key=outside.count)
 
 
