@@ -1,7 +1,10 @@
 """What a migration calls: the plumbing tables, and row-level security."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from alembic import op
-from sqlalchemy import MetaData, text
+from sqlalchemy import ColumnElement, MetaData, TextClause, text
 
 from service_kit.tables import erased_identities, erasure_tasks, plumbing
 
@@ -79,3 +82,23 @@ def trust_owner(table: str) -> None:
     """
     op.execute(f"DROP POLICY IF EXISTS owner ON {table}")
     op.execute(f"CREATE POLICY owner ON {table} FOR SELECT TO CURRENT_USER USING (true)")
+
+
+def build_index(
+    name: str,
+    table: str,
+    columns: Sequence[str | TextClause | ColumnElement[Any]],
+    **options: Any,
+) -> None:
+    """Build an index while others write; to be called in an autocommit block.
+
+    Anew where there is one: a build that was broken off leaves it behind, of no use to anybody.
+    """
+    op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+    op.create_index(name, table, columns, postgresql_concurrently=True, **options)
+
+
+def run(statement: str, **values: object) -> Sequence[Any]:
+    """Run a statement of those that fill in rows of before; returns the rows it gives, if any."""
+    result = op.get_bind().execute(text(statement), values)
+    return result.all() if result.returns_rows else ()

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +15,56 @@ import orjson
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 from shared_events.requests import Item, ListQuery, Page
-from sqlalchemy import ColumnElement, tuple_
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    FromClause,
+    Table,
+    TableClause,
+    column,
+    literal_column,
+    select,
+    table,
+    tuple_,
+)
 
 from service_kit.database import Transaction
 from service_kit.errors import MalformedError
 from service_kit.rows import AnySelect, Found, Reader
+
+
+def by_bare_name(of: Table) -> TableClause:
+    """The table by its bare name: a query that stands before another by it stands for the table."""
+    return table(of.name, *(column(each.name, each.type) for each in of.c))
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What of a list of `among` (see `by_bare_name`) is searched for (docs/adr/0025).
+
+    `matching` are its conditions on a row, and `index` is the owner's function that gives out all
+    rows that meet them; `exactly` are conditions that the function knows nothing of. For each row
+    that is asked for, `looks` of the list are looked through before the function is asked.
+    """
+
+    among: TableClause
+    matching: Sequence[ColumnElement[bool]]
+    index: FromClause
+    looks: int
+    exactly: Sequence[ColumnElement[bool]] = ()
+
+    def walking(self, query: AnySelect, listed: AnySelect, wanted: int) -> AnySelect:
+        """What of the first rows of a list is wanted; `query` is what the list itself shows."""
+        # Spelled out: the planner is to know how few they are.
+        looks: ColumnClause[int] = literal_column(str(self.looks * wanted))
+        first = listed.limit(looks).cte(self.among.name)
+        walked = select(*query.selected_columns).where(*self.matching, *self.exactly)
+        return walked.add_cte(first)
+
+    def by_index(self, query: AnySelect) -> AnySelect:
+        """What the query finds of all that the function gives out."""
+        given = select(literal_column("*")).select_from(self.index).cte(self.among.name)
+        return query.where(*self.exactly).add_cte(given)
 
 
 class Order:
@@ -69,9 +115,10 @@ class Order:
         request: ListQuery[Any],
         rows: Reader[Found],
         resource: Callable[[Found], Item],
+        search: Search | None = None,
     ) -> Page[Item]:
-        """One page of the query's rows, in this order, as resources."""
-        found, next_cursor = await self.found(tx, query, request, rows)
+        """One page of the query's rows, in this order, as resources; see `found`."""
+        found, next_cursor = await self.found(tx, query, request, rows, search)
         return Page(
             data=[resource(row) for row in found],
             has_more=next_cursor is not None,
@@ -79,10 +126,32 @@ class Order:
         )
 
     async def found(
+        self,
+        tx: Transaction,
+        query: AnySelect,
+        request: ListQuery[Any],
+        rows: Reader[Found],
+        search: Search | None = None,
+    ) -> tuple[list[Found], str | None]:
+        """One page's rows, and the cursor of what follows; None when nothing does.
+
+        Nobody can know whether what is searched for is rare, and a wrong guess reads all of a large
+        company. So the list itself is walked a little first: of a common word that has a page
+        full. Else there are few, and the search's own index has them all.
+        """
+        if search is None:
+            return await self._found(tx, query, request, rows)
+        listed = self._behind(tx, query, request)
+        walked = search.walking(query, listed, request.limit + 1)
+        found, next_cursor = await self._found(tx, walked, request, rows)
+        if next_cursor is None:
+            found, next_cursor = await self._found(tx, search.by_index(query), request, rows)
+        return found, next_cursor
+
+    async def _found(
         self, tx: Transaction, query: AnySelect, request: ListQuery[Any], rows: Reader[Found]
     ) -> tuple[list[Found], str | None]:
-        """One page's rows, and the cursor of what follows; None when nothing does."""
-        query = self.behind(tx, query, request)
+        query = self._behind(tx, query, request)
         if request.cursor is None:
             query = query.offset(request.offset)
         found = await tx.fetch(query.limit(request.limit + 1))
@@ -91,7 +160,7 @@ class Order:
         of = list_of(tx.tenant_id, request)
         return [rows.value(record) for record in page], self.cursor(page[-1], of) if more else None
 
-    def behind(self, tx: Transaction, query: AnySelect, request: ListQuery[Any]) -> AnySelect:
+    def _behind(self, tx: Transaction, query: AnySelect, request: ListQuery[Any]) -> AnySelect:
         """The company's rows of the query in this order, from the request's cursor on."""
         # The policies see to it as well, but where they allow a scope no index serves them.
         query = query.where(self._tenant == tx.tenant_id)

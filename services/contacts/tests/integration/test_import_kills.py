@@ -1,10 +1,8 @@
 """An import in a process that is killed: the next goes on with it, and each row counts once."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -12,6 +10,7 @@ import pytest
 from crm_contacts.imports.job import KIND, UPLOAD
 from crm_contacts.imports.requests import told
 from crm_contacts.jobs import progress, repository
+from crm_testing.processes import process_of
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.files import ENDED
 from crm_testing.schemas import Databases, MigratedDatabase
@@ -41,31 +40,11 @@ async def put_by(company: Shop) -> UUID:
     return import_id
 
 
-@asynccontextmanager
-async def process_of(
-    database: MigratedDatabase, amqp_url: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The service as an operator runs it; at the end it is killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from crm_contacts.app import main; main()",
-        "run",
-        env={
-            **os.environ,
-            "CRM_ENV": "test",
-            "SERVER_HOST": "127.0.0.1",
-            "SERVER_PORT": "0",
-            "LOG_LEVEL": "error",
-            "DATABASE_URL": database.url,
-            "RABBITMQ_URL": amqp_url,
-        },
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
+def working(
+    place: MigratedDatabase, amqp_url: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """A process of the service."""
+    return process_of(CONTACTS, DATABASE_URL=place.url, RABBITMQ_URL=amqp_url)
 
 
 async def done(companies: Sequence[Shop]) -> int:
@@ -82,7 +61,7 @@ async def killed_once_done(
     async def are_done() -> bool:
         return await done(companies) >= rows
 
-    async with process_of(place, amqp_url):
+    async with working(place, amqp_url):
         await eventually(are_done, seconds=PATIENCE_SECONDS)
     return await done(companies)
 
@@ -101,7 +80,7 @@ class TestKills:
             first = await killed_once_done(place, amqp_url, companies, rows=1)
             second = await killed_once_done(place, amqp_url, companies, rows=first + ROWS // 2)
             assert 0 < first < second < 2 * ROWS
-            async with process_of(place, amqp_url), process_of(place, amqp_url):
+            async with working(place, amqp_url), working(place, amqp_url):
                 for company, import_id in zip(companies, ids, strict=True):
                     await self.has_each_row_once(company, import_id)
 

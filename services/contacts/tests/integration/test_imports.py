@@ -1,10 +1,16 @@
 """Imports over the bus: files become contacts, a batch at a time."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from asyncpg import SerializationError
+from crm_contacts.contacts.phone import parse_phone
+from crm_contacts.imports import lookups, upsert
 from crm_contacts.imports.job import BATCH_ROWS
+from crm_contacts.imports.wanted import Reader, Wanted
 from crm_testing.scenes.contacts import Shop
 from crm_testing.scenes.files import (
     begin,
@@ -18,6 +24,7 @@ from crm_testing.scenes.files import (
 from shared_events.contacts.contact import CreateContact, DeleteContact
 from shared_events.contacts.contact_import import DriveImport, GetImport, PutImportPart
 from shared_events.contacts.custom_field import CreateCustomField
+from shared_events.contacts.erasure import ApproveErasure, RequestErasure
 
 MARIA, JOAO = "+5511988880001", "+5511988880002"
 
@@ -104,6 +111,40 @@ class TestRows:
         assert found[JOAO]["name"] == "João" and len(found) == 2
         identity = "SELECT proved FROM contact_identities WHERE canonical = '5511988880002'"
         assert await company.rows(identity) == [{"proved": True}]
+
+    @pytest.mark.parametrize("upsert_key", ["phone", "email"])
+    async def test_of_who_was_erased_become_whom_a_message_would_make(
+        self, company: Shop, upsert_key: str
+    ) -> None:
+        made = await company.value(CreateContact(name="Maria", phone=MARIA))
+        asked = await company.value(RequestErasure(contact_id=UUID(made["id"])))
+        another = replace(company, user_id=uuid4())
+        await another.value(ApproveErasure(erasure_id=asked["id"]))
+        job = await imported(
+            company, f"name,phone,email\nNova,{MARIA},n@example.com\n", upsert_key=upsert_key
+        )
+        assert (job["state"], counts(job)) == ("completed", (1, 0, 0, 0, 1, 1)), job
+        (started,) = await company.told("erasure.started")
+        (identity,) = started["identities"]
+        assert str((await by_phone(company))[MARIA]["id"]) == identity["next_contact_id"]
+
+    async def test_leave_whoever_is_erased_meanwhile_be(
+        self, company: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = await company.value(CreateContact(name="Maria", email="m@example.com"))
+        asked = await company.value(RequestErasure(contact_id=UUID(made["id"])))
+        another = replace(company, user_id=uuid4())
+        await another.value(ApproveErasure(erasure_id=asked["id"]))
+
+        async def seen_before(*_: Any) -> dict[str, list[UUID]]:
+            return {"m@example.com": [UUID(made["id"])]}
+
+        monkeypatch.setattr(lookups, "by_email", seen_before)
+        reader = Reader(["email"], ["email"], {}, partial(parse_phone, region="BR"))
+        with pytest.raises(SerializationError):
+            async with company.database.tenant(company.id) as tx:
+                rows = [Wanted(2, {"email": "m@example.com"})]
+                await upsert.apply(tx, rows, reader, "email", dry_run=False)
 
     async def test_by_email_take_no_phone_from_anybody(self, company: Shop) -> None:
         for name, phone, email in (

@@ -9,12 +9,13 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from crm_contacts.contacts import many
 from crm_contacts.imports import requests, upsert
 from crm_contacts.imports.job import BATCH_ROWS, ERRORS, KIND, Imports
 from crm_contacts.jobs import progress, repository
 from crm_contacts.jobs.runner import Runner
 from crm_testing.scenes.contacts import Shop
-from crm_testing.scenes.files import bring, ended
+from crm_testing.scenes.files import bring, ended, errors_of
 from crm_testing.servers import TemporalServer
 from crm_testing.services import eventually
 from service_kit.calls import Call
@@ -42,9 +43,9 @@ def runner(service: Service) -> Runner:
     return Runner(service.database, {KIND: Imports("BR", KEPT)})
 
 
-async def put_by(company: Shop) -> JobRef:
+async def put_by(company: Shop, file: str = FILE) -> JobRef:
     """An import that nobody but the test works on."""
-    import_id = await bring(company, FILE.encode())
+    import_id = await bring(company, file.encode())
     options = {"filename": "c.csv", "upsert_key": "phone", "mapping": None, "dry_run": False}
     call = Call(Principal(tenant_id=company.id), "req-import")
     async with company.database.tenant(company.id) as tx:
@@ -91,14 +92,14 @@ class TestInterruptions:
         assert await runner.advance(ref, is_over=after(1))
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)
 
-        write = upsert.write
+        write = many.write
 
         async def writes_and_breaks(*args: Any) -> None:
             await write(*args)
             await breaks()
 
         with monkeypatch.context() as patch:  # in the middle of a batch
-            patch.setattr(upsert, "write", writes_and_breaks)
+            patch.setattr(many, "write", writes_and_breaks)
             with pytest.raises(ConnectionError):
                 await runner.advance(ref)
         assert await state(company) == ("running", BATCH_ROWS, BATCH_ROWS)
@@ -245,6 +246,22 @@ class TestPurge:
             async with company.database.system("jobs") as tx:
                 await repository.purge(tx, timedelta(days=days))
             assert len(await company.rows("SELECT * FROM jobs")) == left
+
+    async def test_keeps_what_was_wrong_with_rows_until_a_job_that_was_held_is_gone(
+        self, company: Shop, service: Service
+    ) -> None:
+        kept = timedelta(days=1)
+        runner = Runner(service.database, {KIND: Imports("BR", kept)})
+        ref = await put_by(company, "telefone\n" + "1\n" * (BATCH_ROWS + 1))
+        assert await runner.advance(ref, is_over=after(1))
+        await company.rows(
+            "UPDATE job_parts SET expires_at = expires_at - interval '29 days' RETURNING job_id"
+        )
+        async with company.database.system("jobs") as tx:
+            await repository.purge(tx, kept)
+        assert not await runner.advance(ref)
+        assert (await company.value(GetImport(import_id=ref.id)))["errors"] == BATCH_ROWS + 1
+        assert len(await errors_of(company, ref.id)) == 1 + BATCH_ROWS + 1
 
 
 def test_ids_of_workflows_are_of_one_job() -> None:

@@ -46,6 +46,12 @@ UPDATE contacts SET last_interaction_at = '2026-01-02T23:30:00-03:00', interacte
 ALTER TABLE contacts ENABLE TRIGGER interacted
 """
 
+_BROKEN_OFF = """
+UPDATE pg_index SET indisvalid = false
+WHERE indexrelid IN ('idx_contacts_interacted'::regclass, 'idx_contacts_tenant_tags'::regclass)
+"""
+_OF_NO_USE = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+
 
 @pytest.fixture
 async def managed(databases: Databases) -> MigratedDatabase:
@@ -222,7 +228,9 @@ class TestByLastInteraction:
 
 
 class TestFilledDatabase:
-    async def test_finds_contacts_of_before(self, databases: Databases) -> None:
+    async def test_finds_contacts_of_before_also_where_it_was_broken_off(
+        self, databases: Databases
+    ) -> None:
         made = await databases.create()
         admin = await asyncpg.connect(
             made.admin_url, server_settings={"search_path": "contacts, extensions"}
@@ -231,8 +239,10 @@ class TestFilledDatabase:
         for company in ("ours", "theirs"):
             await admin.executemany(_SILENT, [(uuid4(), company, f"João {company}")])
         await admin.execute(_EARLIER)
-        await admin.close()
+        await admin.execute(_BROKEN_OFF)
         await migrate(made, CONTACTS.package)
+        assert await admin.fetch(_OF_NO_USE) == []
+        await admin.close()
         async with made.connected() as database:
             for company in ("ours", "theirs"):
                 for search in ("joao", "11 8888 0001", "ouro", "paulo", "41"):

@@ -1,13 +1,13 @@
 """The process as it runs: told to stop, it says so before it refuses connections."""
 
 import asyncio
-import os
 import signal
-import sys
 
 import httpx
 from crm_dev.ports import free_ports
+from crm_testing.processes import process_of
 from crm_testing.services import eventually
+from shared_events.services import CONTACTS
 
 NOWHERE = {
     "CRM_ENV": "development",
@@ -19,16 +19,8 @@ NOWHERE = {
 class TestDrain:
     async def test_is_seen_while_it_serves_on(self) -> None:
         (port,) = free_ports(1)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "from crm_contacts.app import main; main()",
-            "run",
-            env={**os.environ, **NOWHERE, "SERVER_PORT": str(port), "DRAIN_SECONDS": "3"},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
+        at = {**NOWHERE, "SERVER_PORT": str(port), "DRAIN_SECONDS": "3"}
+        async with process_of(CONTACTS, **at) as process:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
 
                 async def draining() -> bool:
@@ -49,7 +41,4 @@ class TestDrain:
                 await eventually(draining)
                 assert await alive()
             await asyncio.wait_for(process.wait(), 60)
-        finally:
-            if process.returncode is None:
-                process.kill()
         assert process.returncode in (0, -signal.SIGTERM)

@@ -18,6 +18,7 @@ from crm_contacts.imports.wanted import Reader, RowError, Wanted
 from crm_contacts.jobs import csv_text
 from crm_testing.scenes.files import workbook
 from openpyxl import Workbook
+from openpyxl.xml.constants import SHARED_STRINGS
 from service_kit.errors import InvalidError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -33,6 +34,27 @@ def rows_of(content: bytes) -> list[Row]:
     return list(read(io.BytesIO(content)))
 
 
+def sharing(text: str, where: str) -> bytes:
+    """An XLSX file whose only cell shares a text that lies there."""
+    made, sheets = io.BytesIO(), 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    cell = '<sheetData><row r="1"><c r="A1" t="s"><v>0</v></c></row></sheetData>'
+    parts = {
+        "xl/worksheets/sheet1.xml": f"<worksheet {sheets}>{cell}</worksheet>",
+        where: f"<sst {sheets}><si><t>{text}</t></si></sst>",
+    }
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook(["fone"]))) as plain,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in {*plain.namelist()} - parts.keys() - {"xl/theme/theme1.xml"}:
+            told = plain.read(name).decode()
+            kind = f'<Override PartName="/{where}" ContentType="{SHARED_STRINGS}"/></Types>'
+            archive.writestr(name, told.replace("</Types>", kind))
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return made.getvalue()
+
+
 class TestReading:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
     @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -42,6 +64,12 @@ class TestReading:
         assert rows_of(text.encode(encoding)) == [
             Row(1, ["Nome", "a,b;c\td,", "É"]),
             Row(3, ["João", "x\ny", "=1"]),
+        ]
+
+    def test_takes_headers_behind_lines_of_nothing(self) -> None:
+        assert rows_of(b"\r\n  \r\nNome,Fone\r\nEva,1\r\n") == [
+            Row(3, ["Nome", "Fone"]),
+            Row(4, ["Eva", "1"]),
         ]
 
     def test_takes_spreadsheets_as_they_are_typed(self) -> None:
@@ -70,6 +98,18 @@ class TestReading:
         monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside)
         assert len(rows_of(content)) == 2
         monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", beside - 1)
+        with pytest.raises(InvalidError, match="file_too_large"):
+            rows_of(content)
+
+    @pytest.mark.parametrize("where", ["xl", "xl/worksheets"])
+    def test_refuses_them_wherever_they_lie(
+        self, monkeypatch: pytest.MonkeyPatch, where: str
+    ) -> None:
+        content = sharing("x" * 10_000, f"{where}/sharedStrings.xml")
+        assert rows_of(content) == [Row(1, ["x" * 10_000])]
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", 20_000)
+        assert rows_of(content) == [Row(1, ["x" * 10_000])]
+        monkeypatch.setattr(reading, "_MAX_BESIDE_ROWS", 10_000)
         with pytest.raises(InvalidError, match="file_too_large"):
             rows_of(content)
 

@@ -1,19 +1,18 @@
 """What is owed survives restarts, crashes and doubles; and no endpoint fails for ever."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from crm_fakes.receiver import Answer, WebhookReceiver
+from crm_testing.processes import process_of
 from crm_testing.scenes.webhooks import Tenant
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from shared_events.services import WEBHOOKS
 from shared_events.webhooks.endpoint import GetEndpoint
 
 
@@ -22,35 +21,18 @@ async def own_place(new_place: Any) -> Any:
     return await new_place()
 
 
-@asynccontextmanager
-async def process_of(place: Any) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The service as an operator runs it."""
+def working(place: Any) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """A process of the service."""
     settings = place.settings()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from crm_webhooks.app import main; main()",
-        "run",
-        env={
-            **os.environ,
-            "CRM_ENV": "test",
-            "SERVER_HOST": "127.0.0.1",
-            "SERVER_PORT": "0",
-            "LOG_LEVEL": "error",
-            "DATABASE_URL": settings.database_url.get_secret_value(),
-            "RABBITMQ_URL": settings.rabbitmq_url.get_secret_value(),
-            "ENCRYPTION_KEY": settings.encryption_key.get_secret_value(),
-            "RETRY_SCHEDULE_SECONDS": "0.1,0.2,0.3",
-            "WEBHOOK_TIMEOUT_SECONDS": "1",
-            "WEBHOOK_LEASE_SECONDS": "2",
-        },
+    return process_of(
+        WEBHOOKS,
+        DATABASE_URL=settings.database_url.get_secret_value(),
+        RABBITMQ_URL=settings.rabbitmq_url.get_secret_value(),
+        ENCRYPTION_KEY=settings.encryption_key.get_secret_value(),
+        RETRY_SCHEDULE_SECONDS="0.1,0.2,0.3",
+        WEBHOOK_TIMEOUT_SECONDS="1",
+        WEBHOOK_LEASE_SECONDS="2",
     )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 class TestRestart:
@@ -112,7 +94,7 @@ class TestCrash:
         self, own_place: Any, receiver: WebhookReceiver
     ) -> None:
         receiver.answer(*[Answer(hang=True)] * 50)
-        async with process_of(own_place) as process:
+        async with working(own_place) as process:
             async with own_place.asking() as tenants:
                 tenant = tenants()
                 endpoint = await tenant.endpoint(receiver.url)
@@ -136,7 +118,7 @@ class TestCrash:
         sent: dict[UUID, list[str]] = {contact: [] for contact in contacts}
         receiver.default = Answer(delay=0.01)
         async with (
-            process_of(own_place) as victim,
+            working(own_place) as victim,
             own_place.asking(),  # it answers, so it came first and is the one that consumes
             own_place.running(),
             own_place.asking() as tenants,

@@ -59,7 +59,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Phone = Annotated[str, StringConstraints(min_length=4, max_length=50)]
 Email = Annotated[EmailStr, Field(max_length=255)]
-Tags = Annotated[list[Tag], Field(max_length=50)]
+MAX_TAGS = 50
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 
 
 class About(Given):

@@ -7,29 +7,27 @@ from typing import Any
 from uuid import UUID
 
 from service_kit.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from service_kit.ids import uuid7
-from shared_events import identity
 from shared_events.contacts.bulk import CreateOne, DeleteOne, Operation, TagOne, UpdateOne
+from shared_events.contacts.contact import MAX_TAGS
 from shared_events.contacts.pipeline import Place
-from shared_events.identity import IdentityKey, WhatsAppId
+from shared_events.identity import WhatsAppId
 
 from crm_contacts.contacts import repository
 from crm_contacts.contacts.documents import check_custom_fields, distinct_tags, merge_patch
+from crm_contacts.contacts.many import People, Person
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import tag_key
 from crm_contacts.contacts.service import SOURCE_REST
 from crm_contacts.custom_fields import values
 from crm_contacts.custom_fields.models import CustomField
-from crm_contacts.imports.upsert import Person
 
-MAX_TAGS = 50
 _NO_COLUMNS = {"op", "contact_id", "version", "phone"}
 _WHERE_IT_IS = {"pipeline_id", "pipeline_status_id"}
 
 
 @dataclass(slots=True)
 class Batch:
-    """Who is who: contacts by their ids, the owners of phones, and who will be of whom was erased.
+    """All that operations are about, and what becomes of it.
 
     `moved` are those that come to another place, or leave theirs; `deleted` those to be deleted.
     """
@@ -37,9 +35,7 @@ class Batch:
     tenant_id: str
     definitions: Sequence[CustomField]
     read_phone: Callable[[str], WhatsAppId]
-    owners: dict[IdentityKey, UUID]
-    next_ids: dict[IdentityKey, UUID]
-    people: dict[UUID, Person]
+    people: People
     moved: dict[UUID, Place | None] = field(default_factory=dict)
     deleted: set[UUID] = field(default_factory=set)
 
@@ -63,7 +59,7 @@ class Batch:
         return ("updated" if self._change(person, fields, to) else "unchanged"), contact_id
 
     def _found(self, operation: UpdateOne | TagOne | DeleteOne) -> Person:
-        person = self.people.get(operation.contact_id)
+        person = self.people.by_id.get(operation.contact_id)
         contact = repository.live(person.contact if person else None)
         if person is None or contact.id in self.deleted:
             raise NotFoundError("contact")
@@ -79,8 +75,7 @@ class Batch:
             check_custom_fields(fields["custom_fields"]), self.definitions, self.read_phone
         )
         fields |= {"phone": phone.phone if phone else None, "deleted_at": None}
-        owner_id = self.owners.get(phone.key) if phone else None
-        owner = self.people.get(owner_id) if owner_id else None
+        owner = self.people.owner_of(phone)
         if owner is not None:
             self._check_gone(owner.contact)
             self._change(owner, fields, to)
@@ -88,25 +83,16 @@ class Batch:
         now = datetime.now(UTC)
         contact = Contact(
             **fields,
-            id=owner_id or self._first_id(phone),
+            id=self.people.first_id(self.tenant_id, phone),
             tenant_id=self.tenant_id,
             source=SOURCE_REST,
             created_at=now,
             updated_at=now,
         )
-        person = self.people[contact.id] = Person(contact, is_new=True)
-        if phone is not None:
-            self.owners[phone.key] = contact.id
-            person.typed.append(phone)
+        self.people.add(contact, phone)
         if contact.pipeline_id is not None:
             self.moved[contact.id] = to
         return contact.id
-
-    def _first_id(self, phone: WhatsAppId | None) -> UUID:
-        """The id that a message would give who has this phone."""
-        if phone is None:
-            return uuid7()
-        return self.next_ids.get(phone.key) or identity.contact_id(self.tenant_id, phone)
 
     def _check_gone(self, owner: Contact) -> None:
         """Raise ConflictError unless who has the phone was deleted."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from service_kit import forgotten
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ForbiddenError, InvalidError, ProblemError
@@ -29,10 +28,9 @@ from shared_events.identity import WhatsAppId
 from shared_events.permissions import permits
 
 from crm_contacts.bulk.applying import Batch
-from crm_contacts.contacts import identities, repository, service
+from crm_contacts.contacts import many, repository, service
 from crm_contacts.contacts.phone import parse_phone
 from crm_contacts.custom_fields import repository as definitions
-from crm_contacts.imports.upsert import Person, write
 from crm_contacts.pipelines import moves
 from crm_contacts.pipelines import service as pipelines
 from crm_contacts.pipelines.moves import Move
@@ -64,7 +62,7 @@ class BulkRequests:
         batch = await self._batch(tx, asked)
         done = [_applied(batch, one) for one in asked]
         await _write(tx, batch, call)
-        left = [p.contact for p in batch.people.values() if p.contact.id not in batch.deleted]
+        left = [p.contact for p in batch.people.by_id.values() if p.contact.id not in batch.deleted]
         shown = {contact.id: contact for contact in await repository.to_resources(tx, left)}
         items = [
             BulkItem(outcome="refused", problem=one.problem)
@@ -90,22 +88,14 @@ class BulkRequests:
         return _Asked(operation, phone, to)
 
     async def _batch(self, tx: Transaction, asked: Sequence[_Asked]) -> Batch:
-        """What is known of all they are about, locked: first phones, then contacts."""
-        keys = {(tx.tenant_id, one.phone.key) for one in asked if one.phone}
-        recorded = await identities.find_locked(tx, keys)
-        erased = await forgotten.find(tx, keys - recorded.keys())
-        owners = {key: owned.contact_id for (_, key), owned in recorded.items()}
+        """What is known of all they are about, locked."""
         operations = (one.operation for one in asked)
         named = {o.contact_id for o in operations if not isinstance(o, CreateOne)}
-        refs = {(tx.tenant_id, one) for one in (*owners.values(), *named)}
-        stored = await repository.find_for_update(tx, refs)
         return Batch(
             tenant_id=tx.tenant_id,
             definitions=await definitions.all_of(tx),
             read_phone=lambda typed: parse_phone(typed, self._region),
-            owners=owners,
-            next_ids={key: after.next_contact_id for (_, key), after in erased.items()},
-            people={ref[1]: Person(contact, is_new=False) for ref, contact in stored.items()},
+            people=await many.locked(tx, [one.phone for one in asked if one.phone], named),
         )
 
 
@@ -142,8 +132,8 @@ def _applied(batch: Batch, one: _Asked) -> tuple[str, UUID] | ProblemError:
 
 async def _write(tx: Transaction, batch: Batch, call: Call) -> None:
     """Write down and tell what became of them: changes, then moves, then deletions."""
-    await write(tx, batch.people.values())
-    moved = [batch.people[contact_id].contact for contact_id in batch.moved]
+    await many.write(tx, batch.people)
+    moved = [batch.people.by_id[contact_id].contact for contact_id in batch.moved]
     by_place: dict[Place | None, list[contract.Contact]] = {}
     for contact in await repository.to_resources(tx, moved):
         by_place.setdefault(batch.moved[contact.id], []).append(contact)
@@ -155,7 +145,7 @@ async def _write(tx: Transaction, batch: Batch, call: Call) -> None:
 
 async def _delete(tx: Transaction, batch: Batch, call: Call) -> None:
     """Whoever is to be deleted leaves its pipeline first."""
-    going = [batch.people[contact_id].contact for contact_id in sorted(batch.deleted)]
+    going = [batch.people.by_id[contact_id].contact for contact_id in sorted(batch.deleted)]
     if placed := [contact for contact in going if contact.pipeline_id is not None]:
         await service.move_all(tx, placed, Move(None, call.user_id))
         found = await repository.find_for_update(tx, [(c.tenant_id, c.id) for c in going])

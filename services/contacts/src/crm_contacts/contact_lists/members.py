@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError
 from service_kit.paging import Order
-from service_kit.rows import AnySelect
+from service_kit.rows import AnySelect, Shape
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact_filter import Filter
 from shared_events.contacts.contact_list import (
@@ -44,6 +45,16 @@ _NEWEST_FIRST = Order(
     tenant=_C.tenant_id,
     descending=True,
 )
+
+_IDS_AND_KEYS = {"id", "contact_id", "created_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class _OnList:
+    id: UUID
+
+
+_ON_LIST = Shape(_OnList)
 
 
 async def preview(tx: Transaction, request: PreviewContacts, call: Call) -> ContactPreview:
@@ -82,8 +93,11 @@ async def list_contacts(tx: Transaction, request: ListListed, call: Call) -> Pag
 async def read_ids(tx: Transaction, request: ListListed) -> tuple[list[UUID], str | None]:
     """Their ids alone, and where the list goes on; raises as `list_contacts`."""
     statement, order = _contacts_of(tx, await found(tx, request.list_id))
+    needed = [each for each in statement.selected_columns if each.name in _IDS_AND_KEYS]
     async with _bounded(tx):
-        rows, next_cursor = await order.found(tx, statement, request, CONTACTS)
+        rows, next_cursor = await order.found(
+            tx, statement.with_only_columns(*needed), request, _ON_LIST
+        )
     return [row.id for row in rows], next_cursor
 
 

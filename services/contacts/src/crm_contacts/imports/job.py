@@ -44,7 +44,7 @@ _HEADER = 255
 class Imports:
     """What is particular to imports.
 
-    Phones without country code are of `region`; what was wrong with rows is `kept` for so long.
+    Phones without country code are of `region`; a job that has ended is `kept` for so long.
     """
 
     def __init__(self, region: str, kept: timedelta) -> None:
@@ -98,8 +98,10 @@ class Imports:
         errors += outcome.errors
         if errors:
             text = csv_text.lines(_lines(errors)).encode()
+            # They go with the job: once it has ended, which is before its rows are gone.
+            kept = _HELD + self._kept
             await repository.put(
-                tx, [repository.part(tx, job.id, ERRORS, job.position, text, self._kept)]
+                tx, [repository.part(tx, job.id, ERRORS, job.position, text, kept)]
             )
         await repository.drop(tx, job.id, ROWS, job.position)
         done = job.done + len(rows)

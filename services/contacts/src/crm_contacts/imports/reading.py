@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.xml.constants import ARC_CONTENT_TYPES, WORKSHEET_TYPE
+from openpyxl.xml.functions import fromstring
 from service_kit.errors import InvalidError
 
 MAX_COLUMNS = 200
@@ -25,7 +27,8 @@ _MAX_UNPACKED = 400 * 1024 * 1024
 """An XLSX file is an archive: what it unpacks to is bounded by what it says of itself."""
 _MAX_BESIDE_ROWS = 100 * 1024 * 1024
 """So much of it may be no sheet: texts that cells share are in memory while the rows are read."""
-_SHEETS = "xl/worksheets/"
+_MAX_CONTENTS = 1024 * 1024
+"""So large may be its list of what is what."""
 _SEPARATORS = ";,\t"
 SNIFFED = 64 * 1024
 _ZIP = b"PK\x03\x04"
@@ -98,8 +101,9 @@ def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = 
 
 
 def _separator(beginning: str) -> str:
-    """The one that the first line has most of, what stands in quotes aside."""
-    outside = "".join(beginning.splitlines()[0].split('"')[::2]) if beginning.strip() else ""
+    """The one that the headers have most of, what stands in quotes aside."""
+    headers = next((line for line in beginning.splitlines() if line.strip()), "")
+    outside = "".join(headers.split('"')[::2])
     return max(_SEPARATORS, key=outside.count)
 
 
@@ -113,10 +117,7 @@ def _of_workbook(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """The rows of an XLSX file's first sheet."""
     try:
         with zipfile.ZipFile(file) as archive:
-            members = [(one.filename, one.file_size) for one in archive.infolist()]
-        beside = sum(size for name, size in members if not name.startswith(_SHEETS))
-        if sum(size for _, size in members) > _MAX_UNPACKED or beside > _MAX_BESIDE_ROWS:
-            raise _refused("file_too_large", "The file unpacks to too much.")
+            _check_size(archive)
         book = load_workbook(file, read_only=True, data_only=True)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # some writers lie about them
@@ -127,6 +128,21 @@ def _of_workbook(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     # What openpyxl meets in a file that is none may be any of these, and more.
     except (InvalidFileException, zipfile.BadZipFile, ValueError, *_OF_A_BROKEN_BOOK):
         raise _refused("unreadable_file", "This XLSX file cannot be read.") from None
+
+
+def _check_size(archive: zipfile.ZipFile) -> None:
+    sizes = {one.filename: one.file_size for one in archive.infolist()}
+    unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > _MAX_UNPACKED or sizes[ARC_CONTENT_TYPES] > _MAX_CONTENTS:
+        raise _refused("file_too_large", "The file unpacks to too much.")
+    # Where a part lies says nothing: a hostile file may have its texts among the sheets.
+    kinds: dict[str, set[str]] = {}
+    for part in fromstring(archive.read(ARC_CONTENT_TYPES)):
+        name = part.get("PartName", "").removeprefix("/")
+        kinds.setdefault(name, set()).add(part.get("ContentType", ""))
+    sheets = (name for name, of_part in kinds.items() if of_part == {WORKSHEET_TYPE})
+    if unpacked - sum(sizes.get(name, 0) for name in sheets) > _MAX_BESIDE_ROWS:
+        raise _refused("file_too_large", "The file unpacks to too much.")
 
 
 _OF_A_BROKEN_BOOK = (

@@ -12,38 +12,22 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import InvalidError
-from service_kit.ids import uuid7
 from service_kit.jobs import pace
-from shared_events import identity
-from shared_events.contacts import contact as contract
-from shared_events.contacts.contact import (
-    ContactCreated,
-    ContactIdentityLinked,
-)
-from shared_events.identity import IdentityKey, Owned, WhatsAppId, display_name
+from shared_events.contacts.contact import MAX_TAGS
+from shared_events.identity import WhatsAppId, display_name
 
-from crm_contacts.contacts import identities, repository
+from crm_contacts.contacts import many
 from crm_contacts.contacts.documents import check_custom_fields, distinct_tags
+from crm_contacts.contacts.many import People, Person
 from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.telling import told_of
 from crm_contacts.custom_fields import values
 from crm_contacts.imports import lookups
 from crm_contacts.imports.wanted import Reader, RowError, Wanted
 
 SOURCE = "import"
-MAX_TAGS = 50
-
-
-@dataclass(slots=True)
-class Person:
-    """A contact as the batch finds it, and what the batch makes of it."""
-
-    contact: Contact
-    is_new: bool
-    changed: set[str] = field(default_factory=set)
-    typed: list[WhatsAppId] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -68,22 +52,21 @@ async def apply(
 ) -> Outcome:
     """Create and change the contacts these rows are about, or only say what would become of them.
 
-    The caller sees to it that no other import of the company's does so at the same time.
+    The caller sees to it that no other import of the company's does so at the same time. Raises
+    SerializationError, which the batch is done again for, where one is erased or merged meanwhile.
     """
-    phones = {row.phone.key for row in rows if row.phone}
     emails = {row.fields["email"] for row in rows if "email" in row.fields}
-    recorded = await identities.find_locked(tx, {(tx.tenant_id, key) for key in phones})
     by_email = await lookups.by_email(tx, emails) if upsert_key == "email" else {}
-    owners = {key: owned.contact_id for (_, key), owned in recorded.items()}
-    ids = {*owners.values(), *(one for found in by_email.values() for one in found)}
-    stored = await repository.find_for_update(tx, {(tx.tenant_id, one) for one in ids})
-    batch = _Batch(tx.tenant_id, reader, upsert_key, owners, by_email)
-    batch.people = {ref[1]: Person(contact, is_new=False) for ref, contact in stored.items()}
-    outcome = Outcome()
+    phones = [row.phone for row in rows if row.phone]
+    people = await many.locked(tx, phones, {one for found in by_email.values() for one in found})
+    found = (person.contact for person in people.by_id.values())
+    if any(contact.erased_at or contact.merged_into for contact in found):
+        raise SerializationError("a contact was erased or merged meanwhile")
+    batch, outcome = _Batch(tx.tenant_id, reader, upsert_key, people, by_email), Outcome()
     async for some in pace.slices(rows):
         batch.take(some, outcome)
     if not dry_run:
-        await write(tx, batch.people.values())
+        await many.write(tx, people)
     return outcome
 
 
@@ -94,9 +77,8 @@ class _Batch:
     tenant_id: str
     reader: Reader
     upsert_key: str
-    owners: dict[IdentityKey, UUID]
+    people: People
     by_email: dict[str, list[UUID]]
-    people: dict[UUID, Person] = field(default_factory=dict)
     nobody: Contact = field(default_factory=Contact.model_construct)
 
     def take(self, rows: Iterable[Wanted], outcome: Outcome) -> None:
@@ -126,26 +108,26 @@ class _Batch:
             return "unchanged"
         person.contact = person.contact.model_copy(update=fields)
         person.changed |= changed
-        self._record(person, phone)
+        self.people.give(person, phone)
         return "updated"
 
     def _find(self, row: Wanted) -> Person | None:
         """The contact a row is about; None for a new one."""
-        owner_id = self.owners.get(row.phone.key) if row.phone else None
+        owner = self.people.owner_of(row.phone)
         if self.upsert_key == "phone":
             if row.phone is None:
                 raise _RefusedError("phone", "key_missing", "The row has no phone.")
-            return self.people.get(owner_id) if owner_id else None
+            return owner
         if "email" not in row.fields:
             raise _RefusedError("email", "key_missing", "The row has no e-mail.")
         found = self.by_email.get(row.fields["email"], [])
         if len(found) > 1:
             raise _RefusedError("email", "ambiguous_key", "Several contacts have this e-mail.")
         if found:
-            return self.people[found[0]]
-        if owner_id in self.people and self.people[owner_id].contact.deleted_at is None:
+            return self.people.by_id[found[0]]
+        if owner is not None and owner.contact.deleted_at is None:
             raise _RefusedError("phone", "contact_exists", "Another contact has this phone.")
-        return self.people.get(owner_id) if owner_id else None
+        return owner
 
     def _create(self, row: Wanted, deleted: Person | None) -> None:
         """Somebody new, or who was deleted and comes back: with the fields of the row alone."""
@@ -170,13 +152,11 @@ class _Batch:
             self._index(deleted.contact)
             return
         now = datetime.now(UTC)
-        owner_id = self.owners.get(phone.key) if phone else None
-        contact_id = owner_id or (identity.contact_id(self.tenant_id, phone) if phone else uuid7())
         # A copy: looking up the defaults of each would take longer than all else here.
         contact = self.nobody.model_copy(
             update={
                 **fields,
-                "id": contact_id,
+                "id": self.people.first_id(self.tenant_id, phone),
                 "tenant_id": self.tenant_id,
                 "source": SOURCE,
                 "version": 1,
@@ -184,10 +164,8 @@ class _Batch:
                 "updated_at": now,
             }
         )
-        person = Person(contact, is_new=True)
-        self.people[contact.id] = person
+        self.people.add(contact, phone)
         self._index(contact)
-        self._record(person, phone)
 
     def _index(self, contact: Contact) -> None:
         if self.upsert_key == "email" and contact.email:
@@ -214,48 +192,9 @@ class _Batch:
         if row.phone is None:
             return None
         contact = person.contact
-        owner_id = self.owners.get(row.phone.key)
+        owner_id = self.people.owners.get(row.phone.key)
         if owner_id not in (None, contact.id):
             raise _RefusedError("phone", "contact_exists", "Another contact has this phone.")
         if self.upsert_key != "phone" and contact.phone not in (None, row.phone.phone):
             raise _RefusedError("phone", "has_another_phone", "The contact has another phone.")
         return row.phone
-
-    def _record(self, person: Person, phone: WhatsAppId | None) -> None:
-        """The phone is this contact's from here on, if it is anybody's first."""
-        if phone is not None and phone.key not in self.owners:
-            self.owners[phone.key] = person.contact.id
-            person.typed.append(phone)
-
-
-async def write(tx: Transaction, people: Iterable[Person]) -> None:
-    """Write down who is new or changed, and tell of each."""
-    now = datetime.now(UTC)
-    new = [person for person in people if person.is_new]
-    changed = [person for person in people if person.changed and not person.is_new]
-    for person in changed:
-        version = {"version": person.contact.version + 1, "updated_at": now}
-        person.contact = person.contact.model_copy(update=version)
-    await repository.insert(tx, [person.contact for person in new])
-    await repository.update(tx, [person.contact for person in changed])
-    await identities.save(
-        tx,
-        {
-            (tx.tenant_id, phone.key): Owned(person.contact.id, phone.value, proved=False)
-            for person in (*new, *changed)
-            for phone in person.typed
-        },
-    )
-    written = [*new, *changed]
-    shown = await repository.to_resources(tx, [person.contact for person in written])
-    for person, resource in zip(written, shown, strict=True):
-        if person.is_new:
-            tx.outbox.add(ContactCreated(contact=resource), resource.id)
-            continue
-        for phone in person.typed:
-            linked = contract.ContactIdentity(kind=phone.kind, value=phone.value, proved=False)
-            tx.outbox.add(
-                ContactIdentityLinked(contact_id=resource.id, identity=linked), resource.id
-            )
-        for told in told_of(resource, person.changed):
-            tx.outbox.add(told, resource.id)

@@ -43,6 +43,9 @@ _PART_AT = """
 SELECT position, content FROM job_parts
 WHERE tenant_id = $1 AND job_id = $2 AND file = $3 AND position >= $4 ORDER BY position LIMIT 2
 """
+_TAKE = """
+SELECT content FROM job_parts WHERE tenant_id = $1 AND job_id = $2 AND file = $3 AND position = $4
+"""
 _DROP = """
 DELETE FROM job_parts
 WHERE tenant_id = $1 AND job_id = $2 AND file = $3 AND position = coalesce($4, position)
@@ -140,8 +143,8 @@ async def put(tx: Transaction, parts: Sequence[JobPart]) -> None:
 
 async def take(tx: Transaction, job_id: UUID, file: str, position: int) -> bytes | None:
     """The piece of a file at this position; None when there is none."""
-    found = await tx.fetchrow(_PART_AT, tx.tenant_id, job_id, file, position)
-    return bytes(found["content"]) if found and found["position"] == position else None
+    content: bytes | None = await tx.fetchval(_TAKE, tx.tenant_id, job_id, file, position)
+    return content
 
 
 async def read(tx: Transaction, job_id: UUID, file: str, cursor: int) -> FilePart:

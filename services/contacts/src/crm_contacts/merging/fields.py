@@ -8,12 +8,12 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from service_kit.errors import InvalidError
+from shared_events.contacts.contact import MAX_TAGS
 from shared_events.identity import display_name
 
 from crm_contacts.contacts.documents import check_custom_fields, distinct_tags
 from crm_contacts.contacts.models import Contact
 
-MAX_TAGS = 50
 _FILLED = ("phone", "email", "profile_picture_url", "language", "timezone", "push_name")
 
 

@@ -10,6 +10,7 @@ from service_kit.database import Transaction
 from service_kit.errors import InvalidError
 from service_kit.rows import Shape
 from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import MAX_TAGS
 from shared_events.contacts.tag import MAX_COUNTED, AddTags, ListTags, RemoveTag, TagCount
 from shared_events.requests import Nothing, Page
 
@@ -19,7 +20,6 @@ from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import tag_key
 from crm_contacts.pipelines.moves import Move
 
-MAX_TAGS = 50
 _COUNTS = Shape(TagCount)
 _COUNT = """
 SELECT tag, count(*) AS contacts FROM (

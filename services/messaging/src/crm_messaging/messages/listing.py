@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.paging import Order
+from service_kit.paging import Order, Search, by_bare_name
 from shared_events.messaging.conversation import ListConversationMessages
 from shared_events.messaging.message import (
     ListContactMessages,
@@ -16,20 +16,7 @@ from shared_events.messaging.message import (
     MessageSort,
 )
 from shared_events.requests import ListQuery, Page
-from sqlalchemy import (
-    ColumnClause,
-    ColumnElement,
-    Select,
-    Uuid,
-    any_,
-    column,
-    func,
-    literal,
-    literal_column,
-    select,
-    table,
-    text,
-)
+from sqlalchemy import ColumnElement, Select, Uuid, any_, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_messaging import visibility
@@ -40,8 +27,7 @@ from crm_messaging.replicas import merged
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions import repository as sessions
 
-_MESSAGES = table(MESSAGES.table.name, *(column(c.name, c.type) for c in MESSAGES.table.c))
-"""The table by its bare name: a query that stands before another by it stands for the table."""
+_MESSAGES = by_bare_name(MESSAGES.table)
 _C = _MESSAGES.c
 _SEQ = (_C.seq, Annotated[int, Field(ge=-(2**31), lt=2**31)])
 _SAID = {
@@ -84,32 +70,22 @@ async def list_messages(tx: Transaction, request: ListMessages, call: Call) -> P
         query = query.where(_C.placed_at >= request.sent_at_gte)
     if request.sent_at_lt is not None:
         query = query.where(_C.placed_at < request.sent_at_lt)
-    order = _SAID[request.sort]
-    if request.search is not None:
-        return await _searched(tx, order, query, request, request.search)
-    return await _page(tx, order, query, request)
+    search = _search(request.search) if request.search is not None else None
+    return await _page(tx, _SAID[request.sort], query, request, search)
 
 
-async def _searched(
-    tx: Transaction, order: Order, query: Select[Any], request: ListMessages, search: str
-) -> Page[Message]:
-    """Of a common word the newest messages have a page full; of others the index has them all.
-
-    Nobody can know which it is, and a wrong guess reads all of a large company (docs/adr/0025).
-    """
-    exactly = [
-        func.strpos(func.plain(_C.content), func.plain(word)) > 0 for word in _to_the_letter(search)
-    ]
-    looks: ColumnClause[int] = literal_column(str(LOOKS * (request.limit + 1)))
-    first = order.behind(tx, query, request).limit(looks)
+def _search(search: str) -> Search:
     wanted = select(func.searched(search)).scalar_subquery()
-    walked = select(_MESSAGES).where(func.words_of(_C.content).op("@@")(wanted), *exactly)
-    page = await _page(tx, order, walked.add_cte(first.cte(_MESSAGES.name)), request)
-    if page.has_more:
-        return page
-    by_index: Select[Any] = select(literal_column("*")).select_from(func.messages_found(search))
-    query = query.where(*exactly)
-    return await _page(tx, order, query.add_cte(by_index.cte(_MESSAGES.name)), request)
+    return Search(
+        among=_MESSAGES,
+        matching=[func.words_of(_C.content).op("@@")(wanted)],
+        index=func.messages_found(search),
+        looks=LOOKS,
+        exactly=[
+            func.strpos(func.plain(_C.content), func.plain(word)) > 0
+            for word in _to_the_letter(search)
+        ],
+    )
 
 
 def _to_the_letter(search: str) -> list[str]:
@@ -161,6 +137,7 @@ async def _page(
     order: Order,
     query: Select[Any],
     request: ListQuery[Message],
+    search: Search | None = None,
 ) -> Page[Message]:
-    page = await order.page(tx, query, request, MESSAGES, repository.resource)
+    page = await order.page(tx, query, request, MESSAGES, repository.resource, search)
     return page.model_copy(update={"data": await repository.as_of_now(tx, page.data)})

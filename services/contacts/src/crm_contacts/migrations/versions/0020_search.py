@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.ddl import trust_owner
+from service_kit.ddl import build_index, run, trust_owner
 
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import search_text
@@ -57,34 +57,26 @@ def upgrade() -> None:
     op.execute(_FOUND)
     with op.get_context().autocommit_block():
         _fill()
-        op.drop_index(
-            "idx_contacts_tenant_tags", "contacts", if_exists=True, postgresql_concurrently=True
-        )
-        op.create_index(
+        build_index(
             "idx_contacts_tenant_tags",
             "contacts",
             ["tenant_id", "tag_keys"],
             postgresql_using="gin",
             postgresql_ops={"tenant_id": "extensions.varchar_ops"},
             postgresql_where=sa.text("deleted_at IS NULL"),
-            postgresql_concurrently=True,
         )
 
 
 def _fill() -> None:
     last = "00000000-0000-0000-0000-000000000000"
-    while rows := _ask(_NEXT, id=last):
+    while rows := run(_NEXT, id=last):
         last = str(rows[-1].id)
         texts = [search_text(Contact.model_construct(**_shown(row))) for row in rows]
-        _ask(_ACT, tenants=",".join(sorted({row.tenant_id for row in rows})))
-        values = {"ids": [row.id for row in rows], "versions": [row.version for row in rows]}
-        op.get_bind().execute(sa.text(_FILL), {**values, "texts": texts})
-    _ask(_ACT, tenants="")
+        run(_ACT, tenants=",".join(sorted({row.tenant_id for row in rows})))
+        ids, versions = [row.id for row in rows], [row.version for row in rows]
+        run(_FILL, ids=ids, versions=versions, texts=texts)
+    run(_ACT, tenants="")
 
 
 def _shown(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _SHOWN}
-
-
-def _ask(statement: str, **values: object) -> list[Any]:
-    return list(op.get_bind().execute(sa.text(statement), values))

@@ -5,10 +5,9 @@ are filled in a thousand at a time: each statement commits by itself and changes
 so it may be broken off and begun anew.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+from service_kit.ddl import build_index, run
 
 revision = "0022"
 down_revision = "0021"
@@ -44,24 +43,18 @@ def upgrade() -> None:
     op.execute(_WHENEVER)
     with op.get_context().autocommit_block():
         _fill()
-        op.create_index(
+        build_index(
             "idx_contacts_interacted",
             "contacts",
             ["tenant_id", "interacted_on", "id"],
-            if_not_exists=True,
             postgresql_where=sa.text("deleted_at IS NULL"),
-            postgresql_concurrently=True,
         )
 
 
 def _fill() -> None:
     last = "00000000-0000-0000-0000-000000000000"
-    while rows := _ask(_NEXT, id=last):
+    while rows := run(_NEXT, id=last):
         last = str(rows[-1].id)
-        _ask(_ACT, tenants=",".join(sorted({row.tenant_id for row in rows})))
-        op.get_bind().execute(sa.text(_FILL), {"ids": [row.id for row in rows]})
-    _ask(_ACT, tenants="")
-
-
-def _ask(statement: str, **values: object) -> list[Any]:
-    return list(op.get_bind().execute(sa.text(statement), values))
+        run(_ACT, tenants=",".join(sorted({row.tenant_id for row in rows})))
+        run(_FILL, ids=[row.id for row in rows])
+    run(_ACT, tenants="")

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from service_kit.ddl import build_index, run
 from service_kit.search import searchable
 from shared_events.identity import conversation_id
 
@@ -79,7 +80,6 @@ WHERE r.tenant_id = :tenant AND r.contact_id = k.contact_id AND r.search_text = 
 
 
 def upgrade() -> None:
-    """Indexes are made anew, too: one that was broken off is there, and of no use."""
     with op.get_context().autocommit_block():
         fill()
         _index("messages", "conversation", ["conversation_id", "seq"], unique=True)
@@ -103,32 +103,30 @@ def upgrade() -> None:
 
 
 def _index(table: str, name: str, columns: list[str], **options: Any) -> None:
-    name = f"idx_{table}_{name}"
-    op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
-    op.create_index(name, table, columns, postgresql_concurrently=True, **options)
+    build_index(f"idx_{table}_{name}", table, columns, **options)
 
 
 def fill() -> None:
     """Give every message that has none its conversation, and every name what it is found by."""
     tenant = ""
     while True:
-        _ask(_ACT, scope="sweep", tenant="")
-        found = _ask(_NEXT_TENANT, tenant=tenant)
+        run(_ACT, scope="sweep", tenant="")
+        found = run(_NEXT_TENANT, tenant=tenant)
         if not found:
             break
         ((tenant,),) = found
-        _ask(_ACT, scope="", tenant=tenant)
+        run(_ACT, scope="", tenant=tenant)
         _fill_tenant(tenant)
         _fill_names(tenant)
-    _ask(_ACT, scope="", tenant="")
+    run(_ACT, scope="", tenant="")
 
 
 def _fill_tenant(tenant: str) -> None:
     at, id_ = _FIRST
-    while sessions := _ask(_NEXT_SESSIONS, tenant=tenant, at=at, id=id_, limit=_SESSIONS):
+    while sessions := run(_NEXT_SESSIONS, tenant=tenant, at=at, id=id_, limit=_SESSIONS):
         id_, at = str(sessions[-1][0]), sessions[-1][1]
         ids = [session for session, _ in sessions]
-        chats = _ask(_CHATS, sessions=ids)
+        chats = run(_CHATS, sessions=ids)
         if not chats:
             continue
         keys = {
@@ -137,18 +135,13 @@ def _fill_tenant(tenant: str) -> None:
             "contacts": [of for _, of, _ in chats],
             "chats": [chat for _, _, chat in chats],
         }
-        op.get_bind().execute(sa.text(_OPEN), {"tenant": tenant, **keys})
-        op.get_bind().execute(sa.text(_NUMBER), {"sessions": ids, **keys})
+        run(_OPEN, tenant=tenant, **keys)
+        run(_NUMBER, sessions=ids, **keys)
 
 
 def _fill_names(tenant: str) -> None:
     id_ = _FIRST[1]
-    while contacts := _ask(_NEXT_CONTACTS, tenant=tenant, id=id_, limit=_SESSIONS):
+    while contacts := run(_NEXT_CONTACTS, tenant=tenant, id=id_, limit=_SESSIONS):
         id_ = str(contacts[-1][0])
         texts = [searchable(name, phone) for _, name, phone in contacts]
-        values = {"tenant": tenant, "ids": [contact for contact, _, _ in contacts], "texts": texts}
-        op.get_bind().execute(sa.text(_NAME), values)
-
-
-def _ask(statement: str, **values: object) -> list[Any]:
-    return list(op.get_bind().execute(sa.text(statement), values))
+        run(_NAME, tenant=tenant, ids=[contact for contact, _, _ in contacts], texts=texts)

@@ -2,14 +2,13 @@
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.ddl import allow_scope, protect
+from service_kit.ddl import allow_scope, build_index, protect
 
 revision = "0019"
 down_revision = "0018"
 
 
 def upgrade() -> None:
-    """Indexes of a large table are made while it is written; one left half-made is made anew."""
     with op.get_context().autocommit_block():
         _index("held", ["tenant_id", "assigned_agent_id"], "IS NOT NULL")
         _index("unassigned", ["tenant_id", "started_at", "id"], "IS NULL")
@@ -41,7 +40,4 @@ def upgrade() -> None:
 
 def _index(name: str, columns: list[str], whose: str) -> None:
     name, where = f"idx_sessions_{name}", f"status = 'active' AND assigned_agent_id {whose}"
-    op.drop_index(name, "sessions", if_exists=True, postgresql_concurrently=True)
-    op.create_index(
-        name, "sessions", columns, postgresql_where=sa.text(where), postgresql_concurrently=True
-    )
+    build_index(name, "sessions", columns, postgresql_where=sa.text(where))

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from service_kit.ddl import trust_owner
+from service_kit.ddl import build_index, trust_owner
 
 revision = "0022"
 down_revision = "0021"
@@ -99,6 +99,4 @@ def upgrade() -> None:
 
 
 def _index(name: str, columns: list[Any], **options: Any) -> None:
-    name = f"idx_messages_{name}"
-    op.drop_index(name, "messages", if_exists=True, postgresql_concurrently=True)
-    op.create_index(name, "messages", columns, postgresql_concurrently=True, **options)
+    build_index(f"idx_messages_{name}", "messages", columns, **options)
