@@ -98,7 +98,7 @@ class Runner:
     async def _step(self, ref: JobRef) -> bool:
         """Read a page, of the chats or of one chat; whether there is more to do."""
         async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
-            job = await repository.find(tx, ref.id)
+            job = await repository.IMPORTS.find(tx, ref.id)
             if job is None or job.state not in (QUEUED, RUNNING):
                 return False
             channel = await channels.find_if_any(tx, (ref.tenant_id, job.channel_id))
@@ -139,7 +139,7 @@ class Runner:
         ids = _conversations(wanted, channel)
         empty = 0 if wanted else job.empty_pages + 1
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is None or now.state != QUEUED:
                 return False
             if now.chats_offset != job.chats_offset:  # somebody else was here
@@ -228,7 +228,7 @@ class Runner:
     ) -> bool:
         """Tell a page and note where its chat goes on, unless the import was held meanwhile."""
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is None or now.state != RUNNING:
                 return False
             if not await repository.is_still(tx, chat):  # somebody else was here
@@ -246,14 +246,14 @@ class Runner:
 
     async def _complete(self, job: HistoryImportRow) -> bool:
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is not None and now.state == RUNNING:
                 await progress.save(tx, now, now.model_copy(update={"state": COMPLETED}))
         return False
 
     async def _give_up(self, ref: JobRef, code: str, detail: str) -> None:
         async with self.database.tenant(ref.tenant_id) as tx:
-            job = await repository.lock(tx, ref.id)
+            job = await repository.IMPORTS.lock(tx, ref.id)
             if job is not None and job.state not in ENDED:
                 await progress.save(tx, job, progress.failed(job, code, detail))
 

@@ -90,7 +90,7 @@ class Runner:
 
     async def _step(self, ref: JobRef) -> _Step:
         async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
-            job = await repository.find(tx, ref.id)
+            job = await repository.SENDS.find(tx, ref.id)
         if job is None:
             return _Step(more=False)
         cause = Cause(job.correlation_id)
@@ -105,7 +105,7 @@ class Runner:
 
 
 async def _go_on(tx: Transaction, bulk_send_id: UUID) -> _Step:
-    job = await repository.lock(tx, bulk_send_id)
+    job = await repository.SENDS.lock(tx, bulk_send_id)
     if job is None or job.state not in (QUEUED, RUNNING):
         return _Step(more=False)
     if job.send_at is not None and job.send_at > datetime.now(UTC):
@@ -169,7 +169,7 @@ async def _write_to(tx: Transaction, job: BulkSendRow, recipient: BulkRecipientR
 
 async def _refuse(tx: Transaction, refused: _RefusedError) -> _Step:
     """Note why a recipient gets no message, unless it was held or another was faster meanwhile."""
-    job = await repository.lock(tx, refused.recipient.bulk_send_id)
+    job = await repository.SENDS.lock(tx, refused.recipient.bulk_send_id)
     if job is None or job.state != RUNNING:
         return _Step(more=False)
     if await repository.next_recipient(tx, job) == refused.recipient:
