@@ -70,18 +70,22 @@ class Runner:
         """Work on an import for so long, or until `is_over`; whether there is more to do.
 
         Raises what the database raises while it is away: worth trying again. While WAHA is away the
-        import waits; whatever else goes wrong is its end.
+        import gives its place to others, and is looked at again once it is due; whatever else goes
+        wrong is its end.
         """
-        until, pause = time.monotonic() + seconds, _LEAST_PAUSE
+        until, pause, moved = time.monotonic() + seconds, _LEAST_PAUSE, False
         try:
             while time.monotonic() < until and not is_over():
                 began = time.monotonic()
                 try:
                     if not await self._step(ref):
                         return False
+                    moved = True
                     # As long a pause as the work took: live traffic comes first.
                     pause = min(max(time.monotonic() - began, _LEAST_PAUSE), _MOST_PAUSE)
                 except _NotNowError:
+                    if pause == _MOST_PAUSE:
+                        return moved
                     pause = min(pause * 2, _MOST_PAUSE)
                 await asyncio.sleep(pause)
         except _NeverError as error:
