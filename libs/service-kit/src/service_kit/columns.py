@@ -7,14 +7,20 @@
         created_at: datetime = columns.stamped()
 
 A `| None` in the annotation needs a column of its own here: NOT NULL and NULL never share a name.
+What describes columns that several tables have, such as `service_kit.jobs.models`, may use them as
+well: each table gets columns of its own.
 """
 
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Text
+from sqlalchemy import DateTime, Text
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
+
+# SQLModel takes a type with options, too, but says that it takes classes only.
+_MOMENT: Any = DateTime(timezone=True)
+_TEXTS: Any = ARRAY(Text)
 
 
 def tenant_id(*, primary_key: bool = False) -> Any:
@@ -24,40 +30,39 @@ def tenant_id(*, primary_key: bool = False) -> Any:
 
 def moment() -> Any:
     """A point in time, with its zone, that is always known."""
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    return Field(sa_type=_MOMENT, nullable=False)
 
 
 def maybe_moment() -> Any:
     """A point in time, with its zone, that may never come."""
-    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=True))
+    return Field(default=None, sa_type=_MOMENT, nullable=True)
 
 
 def stamped() -> Any:
     """When the row was written: the database says it unless the row does."""
-    now = sql("now()")
-    return Field(
-        default=None, sa_column=Column(DateTime(timezone=True), nullable=False, server_default=now)
-    )
+    by_default = {"server_default": sql("now()")}
+    return Field(default=None, sa_type=_MOMENT, nullable=False, sa_column_kwargs=by_default)
 
 
 def text() -> Any:
     """Text of any length, always there."""
-    return Field(sa_column=Column(Text, nullable=False))
+    return Field(sa_type=Text, nullable=False)
 
 
 def maybe_text() -> Any:
     """Text of any length, or none."""
-    return Field(default=None, sa_column=Column(Text, nullable=True))
+    return Field(default=None, sa_type=Text, nullable=True)
 
 
 def texts() -> Any:
     """A list of texts; empty by default."""
-    column: Column[Any] = Column(ARRAY(Text), nullable=False, server_default=sql("'{}'"))
-    return Field(default_factory=list, sa_column=column)
+    by_default = {"server_default": sql("'{}'")}
+    return Field(default_factory=list, sa_type=_TEXTS, nullable=False, sa_column_kwargs=by_default)
 
 
 def document(name: str | None = None) -> Any:
     """A JSON object; empty by default. `name`: the column's, where the attribute cannot have it."""
-    options: dict[str, Any] = {"nullable": False, "server_default": sql("'{}'::jsonb")}
-    column = Column(JSONB, **options) if name is None else Column(name, JSONB, **options)
-    return Field(default_factory=dict, sa_column=column)
+    options: dict[str, Any] = {"server_default": sql("'{}'::jsonb")}
+    if name is not None:
+        options["name"] = name
+    return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs=options)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from shared_events.bounds import CorrelationId, TenantId
+from shared_events.bounds import CorrelationId, Cursor, TenantId
 from shared_events.envelope import Contract
 
 Kind = Literal["query", "command"]
@@ -124,7 +124,7 @@ class ListQuery(Query[Page[Item]], Generic[Item]):
     """What every list takes. `cursor` is opaque; `offset` suits small pages only."""
 
     limit: int = Field(default=50, ge=1, le=100)
-    cursor: str | None = Field(default=None, max_length=500)
+    cursor: Cursor | None = None
     offset: int = Field(default=0, ge=0, le=10_000)
 
 

@@ -1,4 +1,4 @@
-"""History joins conversations at its own time, once, and touches nothing else."""
+"""History joins conversations at its own time, once; what was missed is news all the same."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

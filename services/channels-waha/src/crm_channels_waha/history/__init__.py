@@ -18,7 +18,7 @@ from crm_channels_waha.settings import ChannelsSettings
 def add_to(service: Service, settings: ChannelsSettings, connections: Connections) -> None:
     """What is asked about imports of history, and whoever works on them."""
     runner = Runner(service.database, connections)
-    dispatch = see_to(service, "history", repository.due, runner.advance)
+    dispatch = see_to(service, "history", repository.IMPORTS.due, runner.advance)
     requests = HistoryRequests(dispatch.wake, settings.history_settle)
     service.answer(CreateHistoryImport, requests.create)
     service.answer(GetHistoryImport, requests.get)

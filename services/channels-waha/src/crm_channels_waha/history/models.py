@@ -1,23 +1,23 @@
 """The tables of imports of history."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from service_kit import columns
+from service_kit.jobs.models import JobColumns, due_index
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from crm_channels_waha.tables import Base
 
 
-class HistoryImportRow(Base, table=True):
+class HistoryImportRow(JobColumns, Base, table=True):
     """An import of a channel's history, and how far it is.
 
     `phone` is the number it was asked of: what another number said is not its history. What was
     said since `until` comes by itself. `chats_offset` is where the list of chats goes on, and
-    `empty_pages` how many pages in a row had nothing. At `due_at` somebody looks whether it is
-    still being worked on. One that is `recovered` nobody asked for: it reads what was missed.
+    `empty_pages` how many pages in a row had nothing. One that is `recovered` nobody asked for: it
+    reads what was missed.
     """
 
     __tablename__ = "history_imports"
@@ -29,37 +29,20 @@ class HistoryImportRow(Base, table=True):
             unique=True,
             postgresql_where=text("state IN ('queued', 'running', 'paused')"),
         ),
-        Index(
-            "idx_history_imports_due",
-            "due_at",
-            postgresql_where=text("state IN ('queued', 'running')"),
-        ),
+        due_index("history_imports"),
     )
 
-    id: UUID = Field(primary_key=True)
-    tenant_id: str = columns.tenant_id()
     channel_id: UUID
     phone: str | None = Field(default=None, max_length=50)
-    state: str = Field(max_length=50)
     days: int | None = None
     messages_per_chat: int | None = None
     notify: bool
     recovered: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     since: datetime | None = columns.maybe_moment()
     until: datetime = columns.moment()
-    done: int = 0
-    total: int | None = None
-    errors: int = 0
     messages: int = 0
     chats_offset: int = 0
     empty_pages: int = 0
-    failure: dict[str, Any] = columns.document()
-    correlation_id: str = Field(max_length=255)
-    due_at: datetime = columns.moment()
-    version: int = 1
-    created_at: datetime = columns.moment()
-    updated_at: datetime = columns.moment()
-    finished_at: datetime | None = columns.maybe_moment()
 
 
 class HistoryChat(Base, table=True):

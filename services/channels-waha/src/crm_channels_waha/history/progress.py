@@ -32,7 +32,7 @@ async def save(
     nobody knows any more whose chats it read.
     """
     after = after.model_copy(update=stamps(before, after))
-    await repository.update(tx, after)
+    await repository.IMPORTS.update(tx, after)
     if after.state in ENDED:
         await repository.drop_chats(tx, after.id)
     if is_news(before, after):

@@ -69,7 +69,7 @@ class HistoryRequests:
     async def get(self, tx: Transaction, request: GetHistoryImport, call: Call) -> HistoryImport:
         """How far it is; raises NotFoundError."""
         del call
-        job = await repository.find(tx, request.history_import_id)
+        job = await repository.IMPORTS.find(tx, request.history_import_id)
         if job is None:
             raise NotFoundError(_NOUN)
         return progress.resource(job)
@@ -78,7 +78,7 @@ class HistoryRequests:
         self, tx: Transaction, request: DriveHistoryImport, call: Call
     ) -> HistoryImport:
         """Hold it, let it go on or end it; raises NotFoundError, and as `progress.drive`."""
-        job = await repository.lock(tx, request.history_import_id)
+        job = await repository.IMPORTS.lock(tx, request.history_import_id)
         if job is None:
             raise NotFoundError(_NOUN)
         job = await progress.drive(tx, job, request.action, call.expected_version)

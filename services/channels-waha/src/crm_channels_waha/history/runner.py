@@ -70,18 +70,22 @@ class Runner:
         """Work on an import for so long, or until `is_over`; whether there is more to do.
 
         Raises what the database raises while it is away: worth trying again. While WAHA is away the
-        import waits; whatever else goes wrong is its end.
+        import gives its place to others, and is looked at again once it is due; whatever else goes
+        wrong is its end.
         """
-        until, pause = time.monotonic() + seconds, _LEAST_PAUSE
+        until, pause, moved = time.monotonic() + seconds, _LEAST_PAUSE, False
         try:
             while time.monotonic() < until and not is_over():
                 began = time.monotonic()
                 try:
                     if not await self._step(ref):
                         return False
+                    moved = True
                     # As long a pause as the work took: live traffic comes first.
                     pause = min(max(time.monotonic() - began, _LEAST_PAUSE), _MOST_PAUSE)
                 except _NotNowError:
+                    if pause == _MOST_PAUSE:
+                        return moved
                     pause = min(pause * 2, _MOST_PAUSE)
                 await asyncio.sleep(pause)
         except _NeverError as error:
@@ -98,7 +102,7 @@ class Runner:
     async def _step(self, ref: JobRef) -> bool:
         """Read a page, of the chats or of one chat; whether there is more to do."""
         async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
-            job = await repository.find(tx, ref.id)
+            job = await repository.IMPORTS.find(tx, ref.id)
             if job is None or job.state not in (QUEUED, RUNNING):
                 return False
             channel = await channels.find_if_any(tx, (ref.tenant_id, job.channel_id))
@@ -139,7 +143,7 @@ class Runner:
         ids = _conversations(wanted, channel)
         empty = 0 if wanted else job.empty_pages + 1
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is None or now.state != QUEUED:
                 return False
             if now.chats_offset != job.chats_offset:  # somebody else was here
@@ -228,7 +232,7 @@ class Runner:
     ) -> bool:
         """Tell a page and note where its chat goes on, unless the import was held meanwhile."""
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is None or now.state != RUNNING:
                 return False
             if not await repository.is_still(tx, chat):  # somebody else was here
@@ -246,14 +250,14 @@ class Runner:
 
     async def _complete(self, job: HistoryImportRow) -> bool:
         async with self.database.tenant(job.tenant_id, cause=Cause(job.correlation_id)) as tx:
-            now = await repository.lock(tx, job.id)
+            now = await repository.IMPORTS.lock(tx, job.id)
             if now is not None and now.state == RUNNING:
                 await progress.save(tx, now, now.model_copy(update={"state": COMPLETED}))
         return False
 
     async def _give_up(self, ref: JobRef, code: str, detail: str) -> None:
         async with self.database.tenant(ref.tenant_id) as tx:
-            job = await repository.lock(tx, ref.id)
+            job = await repository.IMPORTS.lock(tx, ref.id)
             if job is not None and job.state not in ENDED:
                 await progress.save(tx, job, progress.failed(job, code, detail))
 

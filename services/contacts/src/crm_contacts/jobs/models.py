@@ -5,47 +5,32 @@ from typing import Any
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import Column, Index, LargeBinary, text
+from service_kit.jobs.models import JobColumns, due_index, finished_index
+from sqlalchemy import Column, Index, LargeBinary
 from sqlmodel import Field
 
 from crm_contacts.tables import Base
 
-_AT_WORK = text("state IN ('queued', 'running')")
 
-
-class Job(Base, table=True):
+class Job(JobColumns, Base, table=True):
     """An import or an export, and how far it is.
 
-    `position` is the next batch, `cursor` where an export's list goes on; at `due_at` somebody
-    looks whether the job is still being worked on.
+    `position` is the next batch, `cursor` where an export's list goes on.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index("idx_jobs_tenant", "tenant_id", "kind", "id"),
-        Index("idx_jobs_due", "due_at", postgresql_where=_AT_WORK),
-        Index("idx_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+        due_index("jobs"),
+        finished_index("jobs"),
     )
 
-    id: UUID = Field(primary_key=True)
-    tenant_id: str = columns.tenant_id()
     kind: str = Field(max_length=50)
-    state: str = Field(max_length=50)
     options: dict[str, Any] = columns.document()
-    done: int = 0
-    total: int | None = None
-    errors: int = 0
     counts: dict[str, Any] = columns.document()
     position: int = 0
     cursor: str | None = columns.maybe_text()
-    failure: dict[str, Any] = columns.document()
     created_by: UUID | None = None
-    correlation_id: str = Field(max_length=255)
-    due_at: datetime = columns.moment()
-    version: int = 1
-    created_at: datetime = columns.moment()
-    updated_at: datetime = columns.moment()
-    finished_at: datetime | None = columns.maybe_moment()
 
 
 class JobPart(Base, table=True):

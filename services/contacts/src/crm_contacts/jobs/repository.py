@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service_kit.database import Transaction
+from service_kit.jobs.models import Jobs
 from service_kit.jobs.pace import is_behind
 from service_kit.jobs.schemas import JobRef
-from service_kit.jobs.states import LOOK_AGAIN
 from service_kit.rows import Rows, Shape
 from shared_events.jobs import FilePart
 
@@ -18,22 +18,14 @@ MOST_WAITING = 500
 """Events of a company that may wait for the relay before its jobs wait for them."""
 _PURGED_AT_ONCE = 500
 
-_JOBS = Rows(Job)
+_JOBS = Jobs(Job)
 _PARTS = Rows(JobPart)
 
-_FIND = "SELECT * FROM jobs WHERE tenant_id = $1 AND kind = $2 AND id = $3"
 # LATERAL looks each job up by itself, and locks them in the order of the arrays.
 _LOCK_MANY = """
 SELECT j.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
 CROSS JOIN LATERAL (
     SELECT * FROM jobs WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1 FOR UPDATE) AS j
-"""
-# Taken in the order they are due, each by one process; a job somebody holds is being worked on.
-_DUE = """
-UPDATE jobs SET due_at = now() + $1 WHERE id IN (
-    SELECT id FROM jobs WHERE state IN ('queued', 'running') AND due_at <= now()
-    ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)
-RETURNING tenant_id, id, kind
 """
 _AT_WORK = """
 SELECT count(*) FROM jobs
@@ -79,20 +71,12 @@ class Sum:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    tenant_id: str
-    id: UUID
-    kind: str
-
-
 _SUMS = Shape(Sum)
-_DUES = Shape(_Due)
 
 
 async def insert(tx: Transaction, job: Job) -> bool:
     """Add a job; False when there is one of its id, whosever it is."""
-    return await _JOBS.insert(tx, [job], unless="(id)") == 1
+    return await _JOBS.insert(tx, job, unless="(id)")
 
 
 async def unfinished(tx: Transaction, kind: str) -> int:
@@ -108,12 +92,16 @@ async def is_ahead(tx: Transaction) -> bool:
 
 async def find(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
     """The job, unless it is missing, of another kind or another tenant's."""
-    return await _JOBS.first(tx, _FIND, tx.tenant_id, kind, job_id)
+    return _of(kind, await _JOBS.find(tx, job_id))
 
 
 async def lock(tx: Transaction, kind: str, job_id: UUID) -> Job | None:
     """As `find`, and nobody else works on it until the commit. To be taken before other locks."""
-    return await _JOBS.first(tx, f"{_FIND} FOR UPDATE", tx.tenant_id, kind, job_id)
+    return _of(kind, await _JOBS.lock(tx, job_id))
+
+
+def _of(kind: str, job: Job | None) -> Job | None:
+    return job if job is not None and job.kind == kind else None
 
 
 async def lock_many(
@@ -121,19 +109,20 @@ async def lock_many(
 ) -> dict[tuple[str, UUID], Job]:
     """These jobs, by tenant and id, locked in their order."""
     ordered = sorted(set(wanted))
-    rows = await _JOBS.find(tx, _LOCK_MANY, [t for t, _ in ordered], [id_ for _, id_ in ordered])
+    rows = await _JOBS.rows.find(
+        tx, _LOCK_MANY, [t for t, _ in ordered], [id_ for _, id_ in ordered]
+    )
     return {(job.tenant_id, job.id): job for job in rows}
 
 
 async def update(tx: Transaction, jobs: Sequence[Job]) -> None:
     """Write jobs back; the caller holds their locks."""
-    await _JOBS.update(tx, jobs)
+    await _JOBS.update(tx, *jobs)
 
 
 async def due(tx: Transaction) -> list[JobRef]:
     """Jobs of all tenants that somebody has to look after, each given to one caller."""
-    found = await _DUES.find(tx, _DUE, LOOK_AGAIN)
-    return [JobRef(tenant_id=one.tenant_id, id=one.id, kind=one.kind) for one in found]
+    return await _JOBS.due(tx)
 
 
 async def put(tx: Transaction, parts: Sequence[JobPart]) -> None:

@@ -19,7 +19,7 @@ from crm_messaging.settings import MessagingSettings
 
 def add_to(service: Service, settings: MessagingSettings) -> None:
     """What is asked about bulk sends, who is on their lists, and whoever works on them."""
-    dispatch = see_to(service, "bulk", repository.due, Runner(service.database).advance)
+    dispatch = see_to(service, "bulk", repository.SENDS.due, Runner(service.database).advance)
     requests = BulkSendRequests(Sending.by_settings(settings), dispatch.wake)
     service.answer(bulk_send.SendInBulk, requests.send)
     service.answer(bulk_send.GetBulkSend, requests.get)

@@ -32,7 +32,7 @@ class Gathering:
         """Note who is on a page, and ask for the next; what was not asked for means nothing."""
         for event in sorted(events, key=lambda e: (e.tenant_id, e.data.bulk_send_id)):
             page = event.data
-            job = await repository.lock(tx, page.bulk_send_id, tenant_id=event.tenant_id)
+            job = await repository.SENDS.lock(tx, page.bulk_send_id, tenant_id=event.tenant_id)
             if job is None or job.state in ENDED or job.total is not None:
                 continue
             if (job.asked, job.cursor) != (True, page.cursor):

@@ -5,56 +5,36 @@ from typing import Any
 from uuid import UUID
 
 from service_kit import columns
+from service_kit.jobs.models import JobColumns, due_index, finished_index
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from crm_messaging.tables import Base
 
 
-class BulkSendRow(Base, table=True):
+class BulkSendRow(JobColumns, Base, table=True):
     """A bulk send, and how far it is.
 
     `content` is what each message says, as it was asked for. While contacts is asked who is on the
     list, `asked` is true and `cursor` the page that was asked for; `total` is known once all were
-    told. At `due_at` somebody looks whether it is still being worked on.
+    told.
     """
 
     __tablename__ = "bulk_sends"
     __table_args__ = (
         Index("idx_bulk_sends_tenant", "tenant_id", "state"),
-        Index(
-            "idx_bulk_sends_due",
-            "due_at",
-            postgresql_where=text("state IN ('queued', 'running')"),
-        ),
-        Index(
-            "idx_bulk_sends_finished",
-            "finished_at",
-            postgresql_where=text("finished_at IS NOT NULL"),
-        ),
+        due_index("bulk_sends"),
+        finished_index("bulk_sends"),
     )
 
-    id: UUID = Field(primary_key=True)
-    tenant_id: str = columns.tenant_id()
     channel_id: UUID
     list_id: UUID | None = None
     content: dict[str, Any] = columns.document()
     content_type: str = Field(max_length=50)
-    state: str = Field(max_length=50)
     send_at: datetime | None = columns.maybe_moment()
     asked: bool = False
     cursor: str | None = columns.maybe_text()
-    done: int = 0
-    total: int | None = None
-    errors: int = 0
-    failure: dict[str, Any] = columns.document()
     created_by: UUID | None = None
-    correlation_id: str = Field(max_length=255)
-    due_at: datetime = columns.moment()
-    version: int = 1
-    created_at: datetime = columns.moment()
-    updated_at: datetime = columns.moment()
-    finished_at: datetime | None = columns.maybe_moment()
 
 
 class BulkRecipientRow(Base, table=True):

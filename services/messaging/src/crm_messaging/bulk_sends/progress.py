@@ -28,7 +28,7 @@ async def save(tx: Transaction, before: BulkSendRow, changes: dict[str, Any]) ->
     after = after.model_copy(update=stamps(before, after))
     if after.send_at is not None and after.send_at > datetime.now(UTC):
         after = after.model_copy(update={"due_at": after.send_at})
-    await repository.update(tx, after)
+    await repository.SENDS.update(tx, after)
     if is_news(before, after):
         tell(tx, after)
     return after

@@ -1,13 +1,11 @@
 """Bulk sends and their recipients in the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.jobs.schemas import JobRef
-from service_kit.jobs.states import LOOK_AGAIN
+from service_kit.jobs.models import Jobs
 from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
 from shared_events.messaging.bulk_send import BulkRecipient, ListBulkRecipients
@@ -23,21 +21,12 @@ KEPT = timedelta(days=30)
 """How long a bulk send that has ended is kept."""
 _PURGED_AT_ONCE = 5000
 
-_SENDS = Rows(BulkSendRow)
+SENDS = Jobs(BulkSendRow, kind=KIND)
 _RECIPIENTS = Rows(BulkRecipientRow)
 _R = _RECIPIENTS.table.c
 _M = MESSAGES.table.c
 _IN_TURN = Order("bulk_recipients", [(_R.position, int)], tenant=_R.tenant_id)
 
-_FIND = "SELECT * FROM bulk_sends WHERE tenant_id = $1 AND id = $2"
-_FIND_LOCKED = f"{_FIND} FOR UPDATE"
-# Taken in the order they are due, each by one process; one somebody holds is being worked on.
-_DUE = """
-UPDATE bulk_sends SET due_at = now() + $1 WHERE id IN (
-    SELECT id FROM bulk_sends WHERE state IN ('queued', 'running') AND due_at <= now()
-    ORDER BY due_at LIMIT 100 FOR UPDATE SKIP LOCKED)
-RETURNING tenant_id, id
-"""
 _UNFINISHED = """
 SELECT count(*) FROM bulk_sends
 WHERE tenant_id = $1 AND state NOT IN ('completed', 'cancelled', 'failed')
@@ -79,48 +68,13 @@ DELETE FROM bulk_sends AS s WHERE finished_at < now() - $1::interval AND NOT EXI
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    tenant_id: str
-    id: UUID
-
-
-_DUES = Shape(_Due)
 _SHOWN = Shape(BulkRecipient)
-
-
-async def insert(tx: Transaction, job: BulkSendRow) -> None:
-    """Add a bulk send."""
-    await _SENDS.insert(tx, [job])
 
 
 async def unfinished(tx: Transaction) -> int:
     """How many of the company's have not ended."""
     count: int = await tx.fetchval(_UNFINISHED, tx.tenant_id)
     return count
-
-
-async def find(tx: Transaction, bulk_send_id: UUID) -> BulkSendRow | None:
-    """The bulk send, unless it is missing or another tenant's."""
-    return await _SENDS.first(tx, _FIND, tx.tenant_id, bulk_send_id)
-
-
-async def lock(
-    tx: Transaction, bulk_send_id: UUID, *, tenant_id: str | None = None
-) -> BulkSendRow | None:
-    """As `find`, and nobody else works on it until the commit. To be taken before other locks."""
-    return await _SENDS.first(tx, _FIND_LOCKED, tenant_id or tx.tenant_id, bulk_send_id)
-
-
-async def update(tx: Transaction, job: BulkSendRow) -> None:
-    """Write a bulk send back; the caller holds its lock."""
-    await _SENDS.update(tx, [job])
-
-
-async def due(tx: Transaction) -> list[JobRef]:
-    """Bulk sends of all tenants that somebody has to look after, each given to one caller."""
-    found = await _DUES.find(tx, _DUE, LOOK_AGAIN)
-    return [JobRef(tenant_id=one.tenant_id, id=one.id, kind=KIND) for one in found]
 
 
 async def count_recipients(tx: Transaction, job: BulkSendRow) -> int:
@@ -194,6 +148,6 @@ async def page(tx: Transaction, request: ListBulkRecipients) -> Page[BulkRecipie
 
 async def purge(tx: Transaction) -> bool:
     """Remove what ended long ago, of all tenants; returns whether there may be more."""
-    gone = await tx.execute(_PURGE, _PURGED_AT_ONCE, KEPT)
-    await tx.execute(_PURGE_SENDS, KEPT)
-    return gone == _PURGED_AT_ONCE
+    recipients = await tx.execute(_PURGE, _PURGED_AT_ONCE, KEPT)
+    sends = await tx.execute(_PURGE_SENDS, KEPT)
+    return bool(recipients or sends)

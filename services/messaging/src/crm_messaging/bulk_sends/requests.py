@@ -78,7 +78,7 @@ class BulkSendRequests:
         if request.contact_ids:
             total = len(set(request.contact_ids))
             job = job.model_copy(update={"total": total})
-        await repository.insert(tx, job)
+        await repository.SENDS.insert(tx, job)
         await repository.add_recipients(tx, job, request.contact_ids)
         progress.tell(tx, job)
         tx.after_commit(self._wake)
@@ -87,14 +87,14 @@ class BulkSendRequests:
     async def get(self, tx: Transaction, request: GetBulkSend, call: Call) -> BulkSend:
         """How far it is; raises NotFoundError."""
         del call
-        return progress.resource(_found(await repository.find(tx, request.bulk_send_id)))
+        return progress.resource(_found(await repository.SENDS.find(tx, request.bulk_send_id)))
 
     async def drive(self, tx: Transaction, request: DriveBulkSend, call: Call) -> BulkSend:
         """Hold it, let it go on or end it.
 
         Raises NotFoundError, PreconditionFailedError, and ConflictError `job_ended`.
         """
-        job = _found(await repository.lock(tx, request.bulk_send_id))
+        job = _found(await repository.SENDS.lock(tx, request.bulk_send_id))
         PreconditionFailedError.check(call.expected_version, job.version)
         if changes := driven(job, request.action):
             job = await progress.save(tx, job, changes)
@@ -106,7 +106,7 @@ class BulkSendRequests:
     ) -> Page[BulkRecipient]:
         """What became of each; raises NotFoundError and MalformedError."""
         del call
-        _found(await repository.find(tx, request.bulk_send_id))
+        _found(await repository.SENDS.find(tx, request.bulk_send_id))
         return await repository.page(tx, request)
 
 

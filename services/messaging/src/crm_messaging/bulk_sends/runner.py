@@ -71,16 +71,24 @@ class Runner:
     ) -> bool:
         """Work on a bulk send for so long, or until `is_over`; whether there is more to do now.
 
-        When nothing moves for as long, it is looked at again once it is due. Raises what the
-        database raises while it is away: worth trying again.
+        One that does not move gives its place to others, and is looked at again once it is due:
+        what waits at a slow channel lasts longer. Raises what the database raises while it is away:
+        worth trying again.
         """
         until, pause, moved = time.monotonic() + seconds, _LEAST_PAUSE, False
+        async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
+            job = await repository.SENDS.find(tx, ref.id)
+        if job is None:
+            return False
+        cause = Cause(job.correlation_id)
         while time.monotonic() < until and not is_over():
             began = time.monotonic()
-            step = await self._step(ref)
+            step = await self._step(ref, cause)
             if not step.more:
                 return False
             moved |= step.moved
+            if not step.moved and pause == _MOST_PAUSE:
+                return moved
             # As long a pause as the work took: those who wait for an answer come first.
             took = time.monotonic() - began
             pause = max(took, _LEAST_PAUSE) if step.moved else pause * 2
@@ -88,12 +96,7 @@ class Runner:
             await asyncio.sleep(pause)
         return moved or is_over()
 
-    async def _step(self, ref: JobRef) -> _Step:
-        async with self.database.tenant(ref.tenant_id, read_only=True) as tx:
-            job = await repository.find(tx, ref.id)
-        if job is None:
-            return _Step(more=False)
-        cause = Cause(job.correlation_id)
+    async def _step(self, ref: JobRef, cause: Cause) -> _Step:
         try:
             async with self.database.tenant(ref.tenant_id, cause=cause) as tx:
                 return await _go_on(tx, ref.id)
@@ -105,7 +108,7 @@ class Runner:
 
 
 async def _go_on(tx: Transaction, bulk_send_id: UUID) -> _Step:
-    job = await repository.lock(tx, bulk_send_id)
+    job = await repository.SENDS.lock(tx, bulk_send_id)
     if job is None or job.state not in (QUEUED, RUNNING):
         return _Step(more=False)
     if job.send_at is not None and job.send_at > datetime.now(UTC):
@@ -169,7 +172,7 @@ async def _write_to(tx: Transaction, job: BulkSendRow, recipient: BulkRecipientR
 
 async def _refuse(tx: Transaction, refused: _RefusedError) -> _Step:
     """Note why a recipient gets no message, unless it was held or another was faster meanwhile."""
-    job = await repository.lock(tx, refused.recipient.bulk_send_id)
+    job = await repository.SENDS.lock(tx, refused.recipient.bulk_send_id)
     if job is None or job.state != RUNNING:
         return _Step(more=False)
     if await repository.next_recipient(tx, job) == refused.recipient:

@@ -1,4 +1,4 @@
-"""What was said before we listened: it joins its conversations, and touches nothing else."""
+"""What was said before we listened, or while a channel was deaf: it joins its conversations."""
 
 from service_kit.service import Service
 from shared_events.channels.history import ChannelHistoryRead
