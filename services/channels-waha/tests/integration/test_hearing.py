@@ -1,0 +1,43 @@
+"""What channels are taken to have heard."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from crm_fakes.waha import WahaSimulator
+from crm_testing.scenes.channels import Shop
+from shared_events.channels.channel import DriveChannel
+
+MARIA = "5511988880001"
+
+
+async def hearing(company: Shop) -> dict[str, Any]:
+    (row,) = await company.rows("SELECT * FROM hearings")
+    return dict(row)
+
+
+async def test_what_is_said_until_a_number_is_connected_is_its_history(
+    company: Shop, waha: WahaSimulator
+) -> None:
+    company.channel_id = UUID((await company.value(company.creation()))["id"])
+    await company.value(DriveChannel(channel_id=company.channel_id, action="start"))
+    await company.until_status("pairing")
+    assert await company.rows("SELECT * FROM hearings") == []
+    before = datetime.now(UTC)
+    waha.scan("loja")
+    await company.until_status("connected")
+    assert (await hearing(company))["said_at"] >= before
+
+
+async def test_a_clock_that_is_ahead_is_believed_for_a_day(
+    company: Shop, waha: WahaSimulator
+) -> None:
+    """WAHA holds its time too: by ours, what was heard would seem missed once that has come."""
+    await company.connect()
+    now = int(time.time())
+    for told, ahead in enumerate((600, 10 * 86_400), 1):
+        await waha.receive_text("loja", MARIA, "Oi", timestamp=now + ahead)
+        await company.until_told("channel.message_received", told)
+        said_at = (await hearing(company))["said_at"].timestamp()
+        assert now + min(ahead, 86_400) <= said_at <= now + ahead
