@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from crm_channels_waha.hearing import repository
 from crm_fakes.waha import WahaSimulator
 from crm_testing.scenes.channels import Shop
-from shared_events.channels.channel import DriveChannel
+from service_kit.service import Service
+from shared_events.channels.channel import DeleteChannel, DriveChannel
 
 MARIA = "5511988880001"
 
@@ -41,3 +43,20 @@ async def test_a_clock_that_is_ahead_is_believed_for_a_day(
         await company.until_told("channel.message_received", told)
         said_at = (await hearing(company))["said_at"].timestamp()
         assert now + min(ahead, 86_400) <= said_at <= now + ahead
+
+
+async def test_who_is_gone_is_deaf_no_more(service: Service, company: Shop) -> None:
+    await company.connect()
+    await company.rows("UPDATE hearings SET deaf_since = now()")
+
+    async def is_deaf() -> bool:
+        async with service.database.system("liveness") as tx:
+            return company.channel_id in await repository.deaf(tx)
+
+    assert await is_deaf()
+    await company.rows("UPDATE channels SET status = 'stopped'")
+    assert not await is_deaf()
+    await company.rows("UPDATE channels SET status = 'degraded'")
+    assert await is_deaf()
+    await company.value(DeleteChannel(channel_id=company.channel_id))
+    assert not await is_deaf()

@@ -85,7 +85,10 @@ UPDATE hearings SET looked_at = now() WHERE channel_id IN (
 RETURNING *
 """
 _FIND = "SELECT * FROM hearings WHERE tenant_id = $1 AND channel_id = $2"
-_DEAF = "SELECT channel_id FROM hearings WHERE deaf_since IS NOT NULL"
+_DEAF = """
+SELECT h.channel_id FROM hearings h JOIN channels c ON c.id = h.channel_id
+WHERE h.deaf_since IS NOT NULL AND c.deleted_at IS NULL AND c.status IN ('connected', 'degraded')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +202,5 @@ async def note(tx: Transaction, hearing: Hearing) -> None:
 
 
 async def deaf(tx: Transaction) -> list[UUID]:
-    """The channels of all tenants that are deaf."""
+    """The channels of all tenants that work, by their own word, and are deaf."""
     return [one.channel_id for one in await _DEAF_ONES.find(tx, _DEAF)]
