@@ -1,13 +1,18 @@
 """What channels are taken to have heard."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from crm_channels_waha.hearing import repository
+from crm_channels_waha.waha.answers import NotSent
+from crm_channels_waha.waha.client import Waha
 from crm_fakes.waha import WahaSimulator
 from crm_testing.scenes.channels import Shop
+from crm_testing.services import eventually
 from service_kit.service import Service
 from shared_events.channels.channel import DeleteChannel, DriveChannel
 
@@ -60,3 +65,32 @@ async def test_who_is_gone_is_deaf_no_more(service: Service, company: Shop) -> N
     assert await is_deaf()
     await company.value(DeleteChannel(channel_id=company.channel_id))
     assert not await is_deaf()
+
+
+async def test_a_message_that_is_back_before_waha_answers_is_not_awaited(
+    company: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await company.connect()
+    send, answered = Waha.send, asyncio.Event()
+
+    async def is_back() -> bool:
+        return bool(await company.rows("SELECT 1 FROM outbound_messages WHERE state = 'sent'"))
+
+    async def late(waha: Waha, *what: Any) -> Any:
+        if answered.is_set():
+            return NotSent("the one before is settled by now")
+        verdict = await send(waha, *what)
+        await eventually(is_back)
+        answered.set()
+        return verdict
+
+    monkeypatch.setattr(Waha, "send", late)
+    await company.write("Oi")
+    await asyncio.wait_for(answered.wait(), 60)
+    after = await company.write("E aí?")
+
+    async def tried() -> bool:
+        return bool((await company.ledger(after)).get("attempts"))
+
+    await eventually(tried)
+    assert (await hearing(company))["unanswered_since"] is None
