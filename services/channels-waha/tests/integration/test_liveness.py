@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from crm_channels_waha.hearing.repository import Patience
 from crm_channels_waha.history import runner
+from crm_channels_waha.liveness.probing import probe
 from crm_channels_waha.liveness.watch import Watch
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
@@ -192,6 +193,27 @@ class TestDeaf:
         await waha.receive_text("loja", MARIA, "dois")
         (told,) = await company.until_told("channel.message_received")
         assert told["content"] == "dois"
+
+    async def test_what_breaks_a_look_breaks_no_others(
+        self,
+        company: Shop,
+        other_company: Shop,
+        waha: WahaSimulator,
+        watch: Watch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for who, session in ((company, "loja"), (other_company, "outra")):
+            await connected_before(who, session=session)
+
+        async def breaks(waha: Any, channel: Any, before: datetime) -> Any:
+            if channel.id == company.channel_id:
+                raise ValueError("nobody foresaw it")
+            return await probe(waha, channel, before)
+
+        monkeypatch.setattr("crm_channels_waha.liveness.watch.probe", breaks)
+        assert await watch.look() == 2
+        assert (await health(company))["last_probe"] is None
+        assert (await health(other_company))["last_probe"]["outcome"] == "heard"
 
     async def test_each_company_by_itself(
         self, company: Shop, other_company: Shop, waha: WahaSimulator, watch: Watch
