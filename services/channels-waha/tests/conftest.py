@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from crm_channels_waha.app import create_service
+from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.hearing.repository import Patience
+from crm_channels_waha.liveness.watch import Watch
 from crm_channels_waha.settings import ChannelsSettings
+from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes.waha import WahaSimulator
 from crm_testing.scenes.channels import Ingress, Shop
 from crm_testing.schemas import Databases
@@ -15,6 +20,7 @@ from crm_testing.servers import PostgresServer, RabbitServer
 from crm_testing.services import Outside, running
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from service_kit.egress import Egress
 from service_kit.service import Service
 from shared_events.services import CHANNELS
 
@@ -59,7 +65,7 @@ async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFacto
             "media_max_bytes": 2**20,
             "profile_picture_days": 0,  # but where a test is about them
             "profile_picture_interval_seconds": 0.05,
-            "profile_picture_pause_seconds": 0.1,
+            "profile_picture_pause_seconds": 0.02,
             **changes,
         }
         return ChannelsSettings.model_validate(values)
@@ -119,3 +125,21 @@ async def own_settings(
     """Settings of a database and a virtual host of this test's own, to stop the service on."""
     database = await databases.create()
     return make_settings(database.url, await rabbitmq_server.create_vhost("channels-own"))
+
+
+@pytest.fixture
+async def watch(service: Service, settings: ChannelsSettings) -> AsyncIterator[Watch]:
+    """Looks whether channels are deaf when the test says so, and has no patience."""
+    async with service.database.system("liveness") as tx:
+        await tx.execute("DELETE FROM hearings")  # of the tests before
+    async with service.database.system("history") as tx:  # their WAHA is gone
+        await tx.execute("UPDATE history_imports SET state = 'cancelled'")
+    http = WahaHttp(Egress.by_setting(None, is_production=False))
+    connections = Connections(settings, http)
+    patience = Patience(quiet=0.0, quiet_max=0.0, grace=0.0, repair=3600.0, repair_max=7200.0)
+
+    async def hears() -> bool:
+        return True
+
+    yield Watch(service.database, connections, StatusBook(connections), patience, 0.0, hears)
+    await http.aclose()

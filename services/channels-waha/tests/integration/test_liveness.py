@@ -1,24 +1,21 @@
 """Deaf channels: found by what WAHA holds, restarted, and what they missed read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from crm_channels_waha.channels.connection import Connections
-from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.hearing.repository import Patience
+from crm_channels_waha.history import runner
+from crm_channels_waha.liveness.probing import probe
 from crm_channels_waha.liveness.watch import Watch
-from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
 from crm_testing.scenes.channels import Shop
 from crm_testing.services import eventually
-from service_kit.egress import Egress
-from service_kit.service import Service
+from service_kit.jobs import dispatch
 from shared_events.channels.channel import (
     DriveChannel,
     GetChannel,
@@ -29,22 +26,16 @@ from shared_events.channels.channel import (
 
 MARIA = "5511988880001"
 GROUP = "120363000000000001@g.us"
-PATIENCE = Patience(quiet=0.0, quiet_max=0.0, grace=0.0, repair=3600.0, repair_max=7200.0)
 
 
-async def hears() -> bool:
-    return True
-
-
-@pytest.fixture
-async def watch(service: Service, settings: ChannelsSettings) -> AsyncIterator[Watch]:
-    """Looks when the test says so, and has no patience."""
-    async with service.database.system("liveness") as tx:
-        await tx.execute("DELETE FROM hearings")  # of the tests before
-    http = WahaHttp(Egress.by_setting(None, is_production=False))
-    connections = Connections(settings, http)
-    yield Watch(service.database, connections, StatusBook(connections), PATIENCE, 0.0, hears)
-    await http.aclose()
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """What is to be read is found at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "LOOK_SECONDS", 0.05)
+        patch.setattr(runner, "_LEAST_PAUSE", 0.01)
+        patch.setattr(runner, "_MOST_PAUSE", 0.05)
+        yield
 
 
 async def hearing(company: Shop) -> dict[str, Any]:
@@ -149,7 +140,7 @@ class TestDeaf:
         await connected_before(company)
         await waha.deafen("loja")
         await waha.receive_text("loja", MARIA, "Oi")
-        patient = replace(watch, patience=replace(PATIENCE, grace=60.0))
+        patient = replace(watch, patience=replace(watch.patience, grace=60.0))
         assert await patient.look() == 1
         assert (await health(company))["last_probe"]["outcome"] == "heard"
         assert await watch.look() == 1
@@ -188,7 +179,7 @@ class TestDeaf:
             assert session.deaf == restarts
             await recovered(company, watch, *said)  # it is read all the same
             await repaired_before(watch.patience.pause(n) + 1)
-        assert [PATIENCE.pause(n) for n in range(5)] == [3600, 3600, 7200, 7200, 7200]
+        assert [watch.patience.pause(n) for n in range(5)] == [3600, 3600, 7200, 7200, 7200]
 
     async def test_a_webhook_that_somebody_took_away_is_put_back(
         self, company: Shop, waha: WahaSimulator, watch: Watch
@@ -202,6 +193,27 @@ class TestDeaf:
         await waha.receive_text("loja", MARIA, "dois")
         (told,) = await company.until_told("channel.message_received")
         assert told["content"] == "dois"
+
+    async def test_what_breaks_a_look_breaks_no_others(
+        self,
+        company: Shop,
+        other_company: Shop,
+        waha: WahaSimulator,
+        watch: Watch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for who, session in ((company, "loja"), (other_company, "outra")):
+            await connected_before(who, session=session)
+
+        async def breaks(waha: Any, channel: Any, before: datetime) -> Any:
+            if channel.id == company.channel_id:
+                raise ValueError("nobody foresaw it")
+            return await probe(waha, channel, before)
+
+        monkeypatch.setattr("crm_channels_waha.liveness.watch.probe", breaks)
+        assert await watch.look() == 2
+        assert (await health(company))["last_probe"] is None
+        assert (await health(other_company))["last_probe"]["outcome"] == "heard"
 
     async def test_each_company_by_itself(
         self, company: Shop, other_company: Shop, waha: WahaSimulator, watch: Watch
@@ -370,31 +382,3 @@ class TestBack:
         await watch.look()
         shown = await company.value(GetChannel(channel_id=company.channel_id))
         assert shown["status"] == "stopped"
-
-
-class TestEars:
-    async def test_nobody_is_looked_at_before_we_have_heard_for_a_while(
-        self, company: Shop, watch: Watch
-    ) -> None:
-        await connected_before(company)
-        answers, asked = iter([True, False, False]), 0
-
-        async def hears_again() -> bool:
-            nonlocal asked
-            asked += 1
-            if asked <= 4:  # once is not for a while
-                assert (await hearing(company))["looked_at"] is None
-            return next(answers, True)
-
-        patience = Patience(0.001, 0.01, 0.05, 3600, 7200)
-        looking = replace(watch, patience=patience, ears=hears_again)
-        task = asyncio.create_task(looking.run())
-        try:
-
-            async def looked_at() -> bool:
-                return (await hearing(company))["looked_at"] is not None
-
-            await eventually(looked_at)
-        finally:
-            task.cancel()
-        assert asked > 4

@@ -215,6 +215,24 @@ class TestCost:
         assert asked[60] == asked[2]
         assert [len(trips) for trips in asked[60]] == [2, 13]
 
+    async def test_a_second_that_was_noted_just_now_is_not_noted_again(self, crowd: Crowd) -> None:
+        tenant = Tenant()
+        await crowd.open([tenant])
+
+        async def noted(bare: str, set_before: str, **payload: Any) -> bool:
+            await crowd.rows(tenant, f"UPDATE hearings SET {set_before}")  # noqa: S608 - our own
+            await crowd.apply([tenant.says(bare, **payload)])
+            return any("INTO hearings" in statement for statement in crowd.trips)
+
+        now = "heard_at = now() + interval '1 hour'"  # for as long as this test takes
+        assert await noted("1", now)
+        assert not await noted("2", now)
+        assert await noted("3", now, timestamp=1_790_000_001)
+        assert not await noted("4", now)
+        assert await noted("5", f"{now}, unanswered_since = now()")
+        assert await noted("6", f"{now}, deaf_since = now()")
+        assert await noted("7", "heard_at = now() - interval '2 seconds'")
+
 
 class TestSameAsOneByOne:
     async def test_every_effect(self, crowd: Crowd, one_by_one: Crowd) -> None:
@@ -333,6 +351,25 @@ class TestLocks:
             both = asyncio.gather(crowd.apply(there), crowd.apply(back[::-1]))
             await self._refused(crowd, tenants[25], f"K{n}")
             await both
+
+    async def test_nor_do_those_that_hear_of_one_and_of_the_state_of_another(
+        self, crowd: Crowd
+    ) -> None:
+        tenants = [Tenant() for _ in range(50)]
+        await crowd.open(tenants)
+        await crowd.apply([t.says("first") for t in tenants])
+        for n in range(4):
+            word, second = ("FAILED", "WORKING")[n % 2], 1_790_000_001 + n
+            here, there = tenants[::2], tenants[1::2]
+            await asyncio.gather(
+                *(
+                    crowd.apply(
+                        [t.status(word, second * 1000) for t in states]
+                        + [t.says(f"{n}", timestamp=second) for t in hear]
+                    )
+                    for states, hear in ((here, there), (there, here))
+                )
+            )
 
     def _heard(self, tenant: Tenant, n: int, where: str, told: str, hidden: str) -> list[Raw]:
         """A round's events; of two people the phone of one is told, of the other it is not."""

@@ -1,6 +1,5 @@
 """Reading and writing channels."""
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -29,12 +28,6 @@ _REGISTERED = """
 SELECT * FROM channels WHERE deleted_at IS NULL AND waha_status IS NOT NULL ORDER BY id
 """
 _FIND_LOCKED = f"{_FIND} FOR UPDATE"
-_FIND_MANY = """
-SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
-CROSS JOIN LATERAL (
-    SELECT * FROM channels WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1) AS c
-WHERE c.deleted_at IS NULL
-"""
 
 ChannelKey = tuple[str, UUID]
 """Tenant and id: what is told of a channel is true of that company's alone."""
@@ -83,15 +76,6 @@ async def find_if_any(
     """A channel, unless it is deleted or none of that tenant's."""
     row = await CHANNELS.first(tx, _FIND_LOCKED if lock else _FIND, *channel)
     return row if row and row.deleted_at is None else None
-
-
-async def find_many(
-    tx: Transaction, channels: Collection[ChannelKey]
-) -> dict[ChannelKey, ChannelRow]:
-    """Those of the channels that exist and are not deleted."""
-    tenant_ids, ids = [tenant_id for tenant_id, _ in channels], [id_ for _, id_ in channels]
-    rows = await CHANNELS.find(tx, _FIND_MANY, tenant_ids, ids)
-    return {(row.tenant_id, row.id): row for row in rows}
 
 
 async def delete(tx: Transaction, channel_id: UUID) -> None:

@@ -174,12 +174,10 @@ async def _note_hearing(tx: Transaction, before: ChannelRow, after: ChannelRow) 
     key = after.tenant_id, after.id
     if before.phone not in (None, after.phone):
         await hearing.forget(tx, key)
-    if after.status == before.status:
-        return
-    if before.status in _HEARING and after.status != "connected":
-        await hearing.leave_gap(tx, key)
-    elif after.status == "connected":
+    if after.status == "connected":
         await hearing.listen(tx, key)
+    elif before.status in _HEARING and after.status != before.status:
+        await hearing.leave_gap(tx, key)
 
 
 def meaning(waha_status: str) -> ChannelStatus | None:

@@ -1,6 +1,6 @@
 """What channels heard, in the database. A row is locked after its channel's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,29 +8,50 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.rows import Rows, Shape
 
-from crm_channels_waha.channels.repository import ChannelKey
+from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import CHANNELS, ChannelKey
 from crm_channels_waha.hearing.models import Hearing
 
 SCOPE = "liveness"
 HEARINGS = Rows(Hearing)
 
-# The first words of a channel are no gap: what it says before is its history. Each gap counts for
-# a fifth, so that the nights are forgotten by noon.
+# By the keys alone, and whether a channel is deleted is looked at afterwards (`channels`' `_FIND`).
+_HEARERS = """
+SELECT c.*, h.no_news_until FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM channels WHERE tenant_id = k.tenant_id AND id = k.id LIMIT 1) AS c
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN heard_at > now() - interval '1 second'
+        AND unanswered_since IS NULL AND deaf_since IS NULL THEN said_at END AS no_news_until
+    FROM hearings WHERE tenant_id = k.tenant_id AND channel_id = k.id LIMIT 1) AS h ON true
+WHERE c.deleted_at IS NULL
+"""
+_LOCK_CHANNEL = "SELECT 1 FROM channels WHERE tenant_id = k.tenant_id AND id = k.id"
+_LOCK_HEARING = "SELECT 1 FROM hearings WHERE tenant_id = k.tenant_id AND channel_id = k.id"
+_LOCK = """
+SELECT 1 FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL ({} LIMIT 1 FOR UPDATE) AS l
+"""
+# Each gap counts for a fifth, so that the nights are forgotten by noon. A clock that is ahead, the
+# phone's or WhatsApp's of ours, is believed within a day: WAHA holds that time, too.
 _HEAR = """
 INSERT INTO hearings AS h (channel_id, tenant_id, said_at, heard_at)
-SELECT t.channel_id, t.tenant_id, least(coalesce(t.said_at, now()), now()), now()
+SELECT t.channel_id, t.tenant_id, least(t.said_at, now() + interval '1 day'), now()
 FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS t(tenant_id, channel_id, said_at)
-ORDER BY t.channel_id
+ORDER BY t.tenant_id, t.channel_id
 ON CONFLICT (channel_id) DO UPDATE SET
-    said_at = CASE WHEN $4 THEN greatest(h.said_at, excluded.said_at) ELSE h.said_at END,
+    said_at = greatest(h.said_at, excluded.said_at),
     heard_at = now(),
-    usual_gap_seconds = CASE WHEN $4
-        THEN 0.8 * coalesce(h.usual_gap_seconds, extract(epoch FROM now() - h.heard_at))
-            + 0.2 * extract(epoch FROM now() - h.heard_at)
-        ELSE h.usual_gap_seconds END,
-    unanswered_since = CASE WHEN $4 THEN NULL ELSE h.unanswered_since END,
+    usual_gap_seconds =
+        0.8 * coalesce(h.usual_gap_seconds, extract(epoch FROM now() - h.heard_at))
+        + 0.2 * extract(epoch FROM now() - h.heard_at),
+    unanswered_since = NULL,
     deaf_since = NULL
 WHERE h.tenant_id = excluded.tenant_id
+"""
+# Who never was connected is not listening yet: what is said until then is its history.
+_SPOKE = """
+UPDATE hearings SET heard_at = now(), deaf_since = NULL WHERE tenant_id = $1 AND channel_id = $2
 """
 _AWAIT_ECHO = """
 UPDATE hearings SET unanswered_since = now()
@@ -64,7 +85,10 @@ UPDATE hearings SET looked_at = now() WHERE channel_id IN (
 RETURNING *
 """
 _FIND = "SELECT * FROM hearings WHERE tenant_id = $1 AND channel_id = $2"
-_DEAF = "SELECT channel_id FROM hearings WHERE deaf_since IS NOT NULL"
+_DEAF = """
+SELECT h.channel_id FROM hearings h JOIN channels c ON c.id = h.channel_id
+WHERE h.deaf_since IS NOT NULL AND c.deleted_at IS NULL AND c.status IN ('connected', 'degraded')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +110,57 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Hearer:
+    """A channel. Of messages said until `no_news_until`, if any, nothing is to be noted."""
+
+    channel: ChannelRow
+    no_news_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _NoNews:
+    no_news_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Deaf:
     channel_id: UUID
 
 
+_NO_NEWS = Shape(_NoNews)
 _DEAF_ONES = Shape(_Deaf)
+
+
+async def hearers(tx: Transaction, keys: Collection[ChannelKey]) -> dict[ChannelKey, Hearer]:
+    """Those of the channels that exist and are not deleted, and what there is to note of them."""
+    tenant_ids, ids = [tenant_id for tenant_id, _ in keys], [id_ for _, id_ in keys]
+    records = await tx.fetch(_HEARERS, tenant_ids, ids)
+    found = [
+        Hearer(CHANNELS.value(record), _NO_NEWS.value(record).no_news_until) for record in records
+    ]
+    return {(one.channel.tenant_id, one.channel.id): one for one in found}
+
+
+async def lock(
+    tx: Transaction, channels: Collection[ChannelKey], heard: Collection[ChannelKey]
+) -> None:
+    """Lock channels, then what they and those others heard: whoever changes both waits in a row."""
+    for rows, keys in ((_LOCK_CHANNEL, channels), (_LOCK_HEARING, {*channels, *heard})):
+        ordered = sorted(keys)
+        tenant_ids, ids = [tenant_id for tenant_id, _ in ordered], [id_ for _, id_ in ordered]
+        await tx.fetch(_LOCK.format(rows), tenant_ids, ids)
 
 
 async def heard(tx: Transaction, newest: Mapping[ChannelKey, datetime]) -> None:
     """These channels heard messages, said at these times at the latest."""
-    await _hear(tx, newest, list(newest.values()), messages=True)
+    if newest:
+        tenant_ids, ids = [tenant_id for tenant_id, _ in newest], [id_ for _, id_ in newest]
+        await tx.execute(_HEAR, tenant_ids, ids, list(newest.values()))
 
 
-async def spoke(tx: Transaction, channels: Sequence[ChannelKey]) -> None:
-    """WAHA told us something else of these channels: it has our address, and uses it."""
-    await _hear(tx, dict.fromkeys(channels), [None] * len(set(channels)), messages=False)
-
-
-async def _hear(
-    tx: Transaction,
-    keys: Mapping[ChannelKey, datetime | None],
-    times: Sequence[datetime | None],
-    *,
-    messages: bool,
-) -> None:
-    if keys:
-        tenant_ids, ids = [tenant_id for tenant_id, _ in keys], [id_ for _, id_ in keys]
-        await tx.execute(_HEAR, tenant_ids, ids, times, messages)
+async def spoke(tx: Transaction, channel: ChannelKey) -> None:
+    """WAHA told us something else of a channel: it has our address, and uses it."""
+    await tx.execute(_SPOKE, *channel)
 
 
 async def await_echo(tx: Transaction, channel: ChannelKey) -> None:
@@ -154,5 +202,5 @@ async def note(tx: Transaction, hearing: Hearing) -> None:
 
 
 async def deaf(tx: Transaction) -> list[UUID]:
-    """The channels of all tenants that are deaf."""
+    """The channels of all tenants that work, by their own word, and are deaf."""
     return [one.channel_id for one in await _DEAF_ONES.find(tx, _DEAF)]

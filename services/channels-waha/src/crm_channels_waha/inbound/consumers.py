@@ -1,7 +1,7 @@
 """Raw WAHA events in, domain events out: a batch of many companies in one transaction.
 
-Locks are taken in one order everywhere: hidden ids, then the ledger, then channels; each by company
-and key.
+Locks are taken in one order everywhere: hidden ids, then the ledger, then channels, then what they
+heard; each by company and key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from shared_events.identity import WhatsAppId, conversation_id
 from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha import metrics
-from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import ChannelKey
 from crm_channels_waha.channels.status import StatusBook
 from crm_channels_waha.hearing import repository as hearing
+from crm_channels_waha.hearing.noting import note
 from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
@@ -57,6 +57,8 @@ from crm_channels_waha.waha.reading import UnreadableError, read_object
 from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
 
 log = structlog.get_logger()
+
+_Report = tuple[ChannelKey, SessionReport, Cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ class WahaInbox:
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
-        rows = await channels.find_many(tx, {_channel(e) for e in events})
+        hearers = await hearing.hearers(tx, {_channel(e) for e in events})
+        rows = {channel: hearer.channel for channel, hearer in hearers.items()}
         listeners = {channel: listener_of(row) for channel, row in rows.items()}
         understood: list[Understood] = []
         kept: list[RawEvent] = []
@@ -144,8 +147,9 @@ class WahaInbox:
                 understood.append(Understood(incoming, outcome))
                 _count(incoming.body.event, "handled")
         await repository.keep(tx, kept)
-        await self._apply(tx, understood, rows)
-        await _note_hearing(tx, understood)
+        reports = await self._apply(tx, understood, rows)
+        await note(tx, hearers, [(_channel(one.incoming), one.meaning) for one in understood])
+        await self._report(tx, reports)
 
     async def replay(
         self, tx: Transaction, channel: ChannelRow, events: Sequence[Incoming[WahaEvent]]
@@ -162,7 +166,8 @@ class WahaInbox:
             for incoming, outcome in zip(events, outcomes, strict=True)
             if not isinstance(outcome, RawOutcome)
         ]
-        await self._apply(tx, understood, {(channel.tenant_id, channel.id): channel})
+        reports = await self._apply(tx, understood, {(channel.tenant_id, channel.id): channel})
+        await self._report(tx, reports)
         return [outcome if isinstance(outcome, RawOutcome) else None for outcome in outcomes]
 
     async def _apply(
@@ -170,7 +175,8 @@ class WahaInbox:
         tx: Transaction,
         understood: Sequence[Understood],
         rows: Mapping[ChannelKey, ChannelRow],
-    ) -> None:
+    ) -> list[_Report]:
+        """Tell what happened; returns what WAHA says of its sessions, which is to be applied."""
         understood = await recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
@@ -178,7 +184,7 @@ class WahaInbox:
         )
         files: list[MediaRow] = []
         writers: list[Writer] = []
-        reports: list[tuple[ChannelKey, SessionReport, Cause]] = []
+        reports: list[_Report] = []
         for place, one in enumerate(understood):
             if place in asked_for:
                 continue
@@ -207,23 +213,11 @@ class WahaInbox:
         await media.enter(tx, files)
         if self._picture_days:
             await pictures.enter(tx, writers, fresh_days=self._picture_days)
+        return reports
+
+    async def _report(self, tx: Transaction, reports: Sequence[_Report]) -> None:
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
             await self._status.report(tx, channel, report, cause)
-
-
-async def _note_hearing(tx: Transaction, understood: Sequence[Understood]) -> None:
-    """Note of channels how new what they heard is: who hears nothing newer may be deaf."""
-    newest: dict[ChannelKey, datetime] = {}
-    spoke: set[ChannelKey] = set()
-    for one in understood:
-        channel = _channel(one.incoming)
-        match one.meaning:
-            case Heard(message):
-                newest[channel] = max(message.sent_at, newest.get(channel, message.sent_at))
-            case SessionReport():
-                spoke.add(channel)
-    await hearing.heard(tx, newest)
-    await hearing.spoke(tx, sorted(spoke - newest.keys()))
 
 
 async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[Understood]:

@@ -68,7 +68,10 @@ class Watch:
         """Look at those that are due now; returns how many those were."""
         async with self.database.system(repository.SCOPE) as tx:
             due = await repository.claim(tx, self.patience, _AT_ONCE)
-        await asyncio.gather(*(self._look_at(one) for one in due))
+        ended = await asyncio.gather(*map(self._look_at, due), return_exceptions=True)
+        for one, error in zip(due, ended, strict=True):
+            if isinstance(error, Exception):  # the others are looked at all the same
+                log.warning("channel_look_broke", channel_id=str(one.channel_id), error=repr(error))
         return len(due)
 
     async def _count(self) -> None:

@@ -229,8 +229,8 @@ class ChannelSender:
                         tx, message_id, "unknown", self._pace.unknown_wait, ACCEPTED_WITHOUT_ID
                     )
                 case Accepted(external_id):
-                    await ledger.mark_sent(tx, message_id, external_id)
-                    await await_echo(tx, (self._tenant_id, self._channel_id))
+                    if await ledger.mark_sent(tx, message_id, external_id):  # no echo proved it yet
+                        await await_echo(tx, (self._tenant_id, self._channel_id))
                 case Rejected(code, reason):
                     await ledger.mark_failed(tx, message_id, code, reason)
                 case Refused(reason):
