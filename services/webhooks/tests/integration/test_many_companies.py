@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
-from crm_fakes.receiver import WebhookReceiver
+from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_testing.costs import never_analyse, reads, statements
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.schemas import Databases, MigratedDatabase
@@ -153,3 +153,28 @@ class TestYoungTable:
         assert read.by_index < 40 * deliveries
         assert read.by_scan < 10 * deliveries
         assert Counter(r.id for r in receiver.requests).most_common(1)[0][1] == 1
+
+
+class TestClaims:
+    async def test_look_at_no_endpoint_that_is_owed_nothing(
+        self, new_place: Callable[[], Awaitable[Any]], receiver: WebhookReceiver
+    ) -> None:
+        place, many = await new_place(), 3000
+        admin = await asyncpg.connect(place.database.admin_url)
+        await admin.execute(
+            "INSERT INTO webhooks.webhook_endpoints"
+            " (id, tenant_id, url, event_types, headers, enabled)"
+            " SELECT gen_random_uuid(), 'idle-' || n, 'https://example.com', '{*}', '', true"
+            " FROM generate_series(1, $1) AS n",
+            many,
+        )
+        await admin.close()
+        receiver.answer(*[Answer(500)] * 3)
+        async with place.running(), place.asking() as make:
+            tenant: Tenant = make()
+            endpoint = await tenant.endpoint(receiver.url)
+            await tenant.contact_created()
+            delivery = await tenant.settled(endpoint)
+        assert len(delivery["attempt_log"]) == 4, "each but the first came by a claim"
+        read = await reads(place.database)
+        assert read.by_scan + read.by_index < 2 * many, "retention looks at them once as it starts"

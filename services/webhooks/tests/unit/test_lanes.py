@@ -167,6 +167,17 @@ class TestRoom:
             given[A].remember(1.9, slow=False, timed_out=False, delivered=True)
         assert given.overfull(given[A])
 
+    @pytest.mark.parametrize(("slow", "given_up"), [(False, False), (True, True)])
+    def test_that_anybody_new_has_is_given_up_by_the_slow_alone(
+        self, slow: bool, given_up: bool
+    ) -> None:
+        given = lanes(backlog=2000)
+        for _ in range(given.room_for_new):
+            given.add(owed(A))
+        given[A].remember(0.6, slow=slow, timed_out=False, delivered=True)
+        assert given.room_for(A, now=0.0) == 0
+        assert given.overfull(given[A]) is given_up
+
     def test_there_is_none_while_paused(self) -> None:
         given = lanes()
         given[A].paused_until = 5.0

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import Self
 
 from crm_fakes.journal import Journal
+from crm_fakes.serving import TcpServer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
@@ -138,7 +138,7 @@ BAD_CHUNKS = saying(
 NO_HTTP = saying(b"hello\r\n\r\n", close=True)
 
 
-class HostileReceiver:
+class HostileReceiver(TcpServer):
     """`async with HostileReceiver() as hostile: hostile.answer(ENDLESS_BODY)`.
 
     Each request takes the next fault, or else `default`. With `tls` it wants TLS; another context
@@ -154,7 +154,6 @@ class HostileReceiver:
         stall: bool = False,
     ) -> None:
         self.host = host
-        self.port = 0
         self.tls = tls
         self.stall = stall
         self.default: Fault = saying(EMPTY)
@@ -162,7 +161,6 @@ class HostileReceiver:
         self.connections = 0
         self._faults: deque[Fault] = deque()
         self._numbers = count(1)
-        self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
     @property
@@ -187,27 +185,15 @@ class HostileReceiver:
         """The most visits that arrived within any span of so many seconds."""
         return most_within((visit.arrived_at for visit in self.visits), seconds)
 
-    async def start(self) -> None:
-        """Listen; returns once connections are accepted."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+    async def listen(self) -> asyncio.Server:
+        """Open the port."""
+        return await asyncio.start_server(self._connected, self.host, self.port)
 
-    async def stop(self) -> None:
-        """Refuse connections and cut those there are. Idempotent."""
-        if self._server is None:
-            return
-        self._server.close()
+    async def cut(self) -> None:
+        """End the visits there are."""
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        self._server = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from crm_fakes.serving import TcpServer
 
 Stage = Literal["MAIL", "RCPT", "DATA"]
 DROP = "drop"
@@ -33,7 +35,7 @@ class Received:
 
 
 @dataclass
-class MailServer:
+class MailServer(TcpServer):
     """Takes mail like a provider's server; stopping and starting again keeps the port.
 
     With `tls` it wants STARTTLS, with `user` and `password` a login. `answer(stage, ...)` programs
@@ -48,7 +50,6 @@ class MailServer:
     received: list[Received] = field(default_factory=list, init=False)
     _answers: dict[str, deque[str]] = field(default_factory=dict, init=False)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
-    _server: asyncio.Server | None = field(default=None, init=False)
 
     def answer(self, stage: Stage, *answers: str) -> None:
         """Give these answers at that stage next, one after the other."""
@@ -66,25 +67,9 @@ class MailServer:
             await self._changed.wait_for(lambda: len(found()) >= count)
         return found()
 
-    async def start(self) -> None:
-        """Listen; returns once connections are accepted."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._serve, self.host, self.port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        """Refuse connections. Idempotent."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-            self._server = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+    async def listen(self) -> asyncio.Server:
+        """Open the port."""
+        return await asyncio.get_running_loop().create_server(self._serve, self.host, self.port)
 
     def _serve(self) -> SMTP:
         return SMTP(

@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback, started and stopped like a context manager."""
+"""Small servers on loopback, of HTTP and of anything, started and stopped like context managers."""
 
 import asyncio
 from typing import Self
@@ -6,7 +6,57 @@ from typing import Self
 from aiohttp import web
 
 
-class LocalServer:
+class _Startable:
+    """`async with` starts it and stops it."""
+
+    async def start(self) -> None:
+        """Listen; returns once connections are accepted."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Stop listening. Idempotent."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+class TcpServer(_Startable):
+    """Hears what `listen` opens; stopping and starting again keeps the port.
+
+    `port=0` takes a free one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    _server: asyncio.Server | None = None
+
+    async def listen(self) -> asyncio.Server:
+        """Open the port; called at each start."""
+        raise NotImplementedError
+
+    async def cut(self) -> None:
+        """End the connections there are; called at each stop, when no new ones come."""
+
+    async def start(self) -> None:
+        """Listen; returns once connections are accepted."""
+        self._server = await self.listen()
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Refuse connections, and cut those there are if it knows how. Idempotent."""
+        if self._server is not None:
+            self._server.close()
+            await self.cut()
+            await self._server.wait_closed()
+            self._server = None
+
+
+class LocalServer(_Startable):
     """Serves the application of `build_app`; stopping and starting again keeps the port.
 
     `port=0` takes a free one. Handlers are cancelled when their client hangs up.
@@ -56,10 +106,3 @@ class LocalServer:
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=500)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 from service_kit.database import Database
 from service_kit.rows import Shape
 
@@ -29,18 +30,30 @@ CHANNEL = "webhook_endpoints"
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
-# Per endpoint the oldest due ones, so that an endpoint with a million debts costs as much as one
-# with ten. Endpoints have their turn: where memory was full, the next look begins behind the last
-# one that got something. Rows whose ordering key another process has in hand wait for it; that is
-# looked up for each (see ingest).
+# From one endpoint that is owed something the index leads to the next, so those that are owed
+# nothing cost nothing (its whole order is asked for, or an index of all there ever was would do).
+# Of each the oldest due ones, so that one with a million debts costs as much as one with ten. Its
+# room is looked up in JSON: a join with all that are known is planned as a loop over both. They
+# have their turn: where memory was full, the next look begins behind the last one that got
+# something. Rows whose ordering key another process has in hand wait for it; that is looked up for
+# each (see ingest).
 _CLAIM = """
-WITH due AS (
+WITH RECURSIVE owed AS (
+    SELECT '00000000-0000-0000-0000-000000000000'::uuid AS endpoint_id
+    UNION ALL
+    SELECT n.endpoint_id FROM owed CROSS JOIN LATERAL (
+        SELECT d.endpoint_id FROM webhook_deliveries d
+        WHERE d.endpoint_id > owed.endpoint_id AND d.status IN ('pending', 'retrying')
+        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
+), due AS (
     SELECT d.id, e.version
     FROM (
-        SELECT e.id, e.version, least(coalesce(r.room, $7), $5) AS room FROM webhook_endpoints e
-        LEFT JOIN unnest($3::uuid[], $4::int[]) AS r(endpoint_id, room) ON r.endpoint_id = e.id
+        SELECT e.id, e.version,
+            least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4) AS room
+        FROM owed
+        CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints WHERE id = owed.endpoint_id OFFSET 0) e
         WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
-        ORDER BY e.id <= $8, e.id OFFSET 0
+        ORDER BY e.id <= $7, e.id OFFSET 0
     ) e
     CROSS JOIN LATERAL (
         SELECT d.id FROM webhook_deliveries d
@@ -58,7 +71,7 @@ WITH due AS (
         LIMIT e.room
         FOR UPDATE OF d SKIP LOCKED
     ) d
-    LIMIT $6
+    LIMIT $5
 ), claimed AS (
     UPDATE webhook_deliveries d
     SET lease_owner = $1, lease_until = now() + make_interval(secs => $2)
@@ -148,8 +161,7 @@ class Claims:
                 _CLAIM,
                 self._sender.owner,
                 self._lease_seconds,
-                list(room),
-                list(room.values()),
+                orjson.dumps(room, option=orjson.OPT_NON_STR_KEYS).decode(),
                 HELPING,
                 most,
                 room_for_new,

@@ -186,8 +186,15 @@ class Lanes:
         return max(0, min(self.room, most - lane.size))
 
     def overfull(self, lane: Lane) -> bool:
-        """Whether it became so much slower that it holds what others could have in hand."""
-        return lane.size > _ROUNDS * lane.most_in_hand(self._per_lane, self._backlog)
+        """Whether it became so much slower that it holds what others could have in hand.
+
+        Who is not slow may keep what anybody new holds: on a busy machine all are less than quick
+        at first, and what is given back is leased a second time.
+        """
+        most = _ROUNDS * lane.most_in_hand(self._per_lane, self._backlog)
+        if not (lane.slow or lane.probing):
+            most = max(most, self._backlog // _SHARE_OF_NEW)
+        return lane.size > most
 
     def rooms(self, now: float) -> dict[UUID, int]:
         """What each endpoint that is known can take now."""
