@@ -8,7 +8,8 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
     tests/browser
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
-PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
+# The longest first, so that it is not what the others are waited for with.
+PARTS := tests/e2e $(TESTS:%/tests=%) tests/deploy
 .PHONY: help up down status logs stop start demo test browser rabbitmq bench soak fuzz upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
@@ -38,11 +39,12 @@ env: ## Write .env with random secrets for docker compose, never overwriting
 	@deploy/docker/make-env
 
 ##@ Trust it
-test: bootstrap ## Run the whole test suite against real servers; ARGS=<pytest options>
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) --keep-going $(PARTS))
-# Each with servers of its own: what one leaves running or breaks is not the next one's.
+test: bootstrap ## Run the whole test suite against real servers, JOBS=2 parts at once; ARGS=<pytest options>
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(MAKE) -j$(or $(JOBS),2) -Oline --keep-going $(PARTS))
+# Each with servers of its own: what one leaves running or breaks is not another's.
 $(PARTS):
-	@echo "$@"; $(BIN)/pytest -q --tb=short $@
+	@echo "$@ ..."
+	@$(BIN)/pytest -q --tb=short $@ && echo "$@ passed"
 browser: bootstrap ## Use the console and the simulator in a real browser, or say why there is none
 	@if tools/chromium >/dev/null; then $(BIN)/pytest -q --tb=short tests/browser $(ARGS); \
 	    else echo "NOTHING WAS TESTED IN A BROWSER" >&2; fi
@@ -80,9 +82,8 @@ contracts: bootstrap ## Write contract.json, topology.json, docs/openapi.json an
 clients: bootstrap ## Make the typed clients from docs/openapi.json, to be published or installed
 	@$(BIN)/openapi-python-client generate --path docs/openapi.json --meta uv --fail-on-warning \
 	    --config clients/python/generator.yml --output-path .dev/clients/python --overwrite
-	@if command -v npm >/dev/null; then npm ci --silent --prefix clients/typescript && \
-	    npm run --silent --prefix clients/typescript build; \
-	    else echo "NO TYPESCRIPT CLIENT WAS MADE: npm is missing" >&2; fi
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; npm ci --silent --prefix clients/typescript && \
+	    npm run --silent --prefix clients/typescript build
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"
