@@ -11,7 +11,13 @@ from crm_dev.probes import answers_sql
 from crm_dev.process import own_directory, run_to_end
 
 # What a crash may cost is of no interest when the data dies with the test run.
-CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Shared memory is of files in its directory, or a server that is killed would leave it behind.
+CARELESS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "dynamic_shared_memory_type": "mmap",
+}
 
 
 def binaries() -> Path:

@@ -70,9 +70,11 @@ async def migrated_template(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-async def admin_url(postgres_server: PostgresServer, migrated_template: str) -> str:
+async def admin_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
     """A fresh copy of the migrated database, as its administrator reaches it."""
-    return await postgres_server.create_database("kit", template=migrated_template)
+    url = await postgres_server.create_database("kit", template=migrated_template)
+    yield url
+    await postgres_server.drop_database(url)
 
 
 @pytest.fixture
