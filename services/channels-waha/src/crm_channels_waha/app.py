@@ -15,6 +15,7 @@ from crm_channels_waha import (
     media,
     numbers,
     outbound,
+    presence,
     profile_pictures,
 )
 from crm_channels_waha.channels.connection import Connections
@@ -38,6 +39,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     known = Numbers(service.database, Freshness.of(settings))
     numbers.add_to(service, settings, connections, known)
     outbound.add_to(service, settings, connections, status, known)
+    presence.add_to(service, settings, connections)
     media.add_to(service, settings, connections)
     profile_pictures.add_to(service, settings, connections)
     journeys.add_to(service)

@@ -41,6 +41,9 @@ class ChannelsSettings(MediaStoreSettings):
     number_checks_per_day: int = Field(
         default=200, ge=0, description="numbers of a channel looked up by request; 0: none"
     )
+    typing_interval_seconds: float = Field(
+        default=3.0, ge=0, description="a process shows typing in a chat once in this time"
+    )
     waha_send_interval_seconds: float | None = Field(
         default=None,
         ge=0,

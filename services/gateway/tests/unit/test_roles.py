@@ -105,6 +105,7 @@ MAY_USE = {
     ("GET", "/conversations/{conversation_id}/messages"): ALL,
     ("GET", "/conversations/{conversation_id}/participants"): ALL,
     ("POST", "/conversations/{conversation_id}/read"): ALL,
+    ("POST", "/conversations/{conversation_id}/typing"): ALL,
     ("PATCH", "/messages/{message_id}"): ALL,
     ("DELETE", "/messages/{message_id}"): ALL,
     ("POST", "/messages/{message_id}/retry"): ALL,

@@ -131,6 +131,7 @@ class TestChat:
 
 class TestTypedNumber:
     async def test_is_looked_up_until_whatsapp_shows_it(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received(phone="5511988880009"))
         contact_id = uuid4()
         typed = [ContactIdentity(kind="phone", value=PHONE, proved=False)]
         contact = ana(contact_id, PHONE, []).model_copy(update={"identities": typed})

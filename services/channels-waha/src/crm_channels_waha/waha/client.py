@@ -144,6 +144,20 @@ class Waha:
                 return who.chat_id
         raise WahaAwayError("WAHA did not say whether the number exists")
 
+    async def send_seen(self, chat_id: str) -> None:
+        """Show that all that was said in a chat lately was read. Raises WahaError."""
+        await self._show("/api/sendSeen", chat_id)
+
+    async def show_typing(self, chat_id: str, *, typing: bool) -> None:
+        """Show in a chat that we type, or do no longer. Raises WahaError."""
+        await self._show("/api/startTyping" if typing else "/api/stopTyping", chat_id)
+
+    async def _show(self, path: str, chat_id: str) -> None:
+        answer = await self._request(
+            "POST", path, body={"session": self.session, "chatId": chat_id}
+        )
+        _raise_unless_ok(answer)
+
     async def text_of(self, chat_id: str, external_id: str) -> str | None:
         """What a message in the chat's history says. Raises WahaError when WAHA cannot say."""
         path = f"/api/{self.session}/chats/{quote(chat_id, '')}/messages/{quote(external_id, '')}"

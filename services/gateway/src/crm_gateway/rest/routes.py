@@ -37,10 +37,12 @@ from crm_gateway.company import schemas as company
 from crm_gateway.custom_roles import schemas as custom_roles
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
+from crm_gateway.presence import schemas as presence
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
 
 _BULK_SEND = "/bulk-sends/{bulk_send_id}"
+_CONVERSATION = "/conversations/{conversation_id}"
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
 _HISTORY = "/history-imports/{history_import_id}"
@@ -234,31 +236,16 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/media/{media_id}", "messages.read", media.GetMedia),
     Row("GET", "/media/{media_id}/file", PUBLIC, media.LocateMedia, file="out"),
     Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
+    Row("GET", _CONVERSATION, "sessions.read", conversation.GetConversation),
     Row(
         "GET",
-        "/conversations/{conversation_id}",
-        "sessions.read",
-        conversation.GetConversation,
-    ),
-    Row(
-        "GET",
-        "/conversations/{conversation_id}/messages",
+        f"{_CONVERSATION}/messages",
         "messages.read",
         conversation.ListConversationMessages,
     ),
-    Row(
-        "GET",
-        "/conversations/{conversation_id}/participants",
-        "sessions.read",
-        conversation.ListParticipants,
-    ),
-    Row(
-        "POST",
-        "/conversations/{conversation_id}/read",
-        "messages.read",
-        conversation.ReadConversation,
-        204,
-    ),
+    Row("GET", f"{_CONVERSATION}/participants", "sessions.read", conversation.ListParticipants),
+    Row("POST", f"{_CONVERSATION}/read", "messages.read", conversation.ReadConversation, 204),
+    Row("POST", f"{_CONVERSATION}/typing", "messages.send", presence.ShowTypingIn, 204),
     Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
     Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
     Row("POST", "/messages/{message_id}/retry", "messages.send", message.RetryMessage),
