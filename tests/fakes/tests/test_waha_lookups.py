@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from crm_fakes.waha import Engine
 
 PERSON = "5511988880001"
 HISTORY = f"/api/loja/chats/{PERSON}%40c.us/messages"
@@ -98,6 +99,30 @@ class TestContacts:
         }
         assert (await shop.call("GET", path + "5500"))[1] == {"numberExists": False}
         assert (await shop.call("GET", path + PERSON))[1]["chatId"] == f"{PERSON}@c.us"
+
+    @pytest.mark.parametrize("engine", ["GOWS", "NOWEB", "WEBJS"])
+    async def test_what_is_sent_to_another_spelling_never_arrives(
+        self, shop: Any, engine: Engine
+    ) -> None:
+        await shop.open(engine)
+        shop.waha.numbers = {"5519988887777": "551988887777"}
+        for chat in ("5519988887777@c.us", "551988887777@c.us"):
+            assert (await shop.send_text(chatId=chat))[0] == 201
+        await shop.receiver.wait_for(
+            lambda r: r.type == "message.ack" and r.json["payload"]["ack"] == 2
+        )
+        await shop.waha.settled()
+        assert [(m.chat, m.ack) for m in shop.waha.sent.values()] == [
+            ("5519988887777@c.us", 1),
+            ("551988887777@c.us", 2),
+        ]
+
+    async def test_nobody_is_looked_up_while_the_session_does_not_work(self, shop: Any) -> None:
+        session = await shop.open()
+        shop.waha.stop_session(session)
+        path = f"/api/contacts/check-exists?session=loja&phone={PERSON}"
+        status, body = await shop.call("GET", path)
+        assert (status, body["expected"]) == (422, ["WORKING"])
 
     async def test_profile_picture_is_null_unless_shown_and_kept_for_a_day(self, shop: Any) -> None:
         await shop.open()

@@ -18,7 +18,7 @@ import structlog
 from shared_events import topology
 from shared_events.contacts.erasure import ErasureStarted
 from shared_events.erasing import ErasureReport
-from shared_events.identity import WhatsAppId, spellings
+from shared_events.identity import WhatsAppId, chats_of, spellings
 
 from service_kit import dead_letters
 from service_kit.bus import BROKER_ERRORS
@@ -127,14 +127,7 @@ class Pass:
     @property
     def chats(self) -> list[str]:
         """The chats with the person, in any spelling."""
-        servers = {
-            identity.kind: identity.chat_id.partition("@")[2] for identity in self.identities
-        }
-        return sorted(
-            f"{one.partition('@')[0]}@{servers[identity.kind]}"
-            for identity in self.identities
-            for one in spellings(identity)
-        )
+        return sorted(chat for identity in self.identities for chat in chats_of(identity))
 
     @property
     def patterns(self) -> list[str]:

@@ -124,6 +124,15 @@ class PreconditionFailedError(ProblemError):
             )
 
 
+class ThrottledError(ProblemError):
+    """More than may be asked for in a time; `retry_after_seconds` says when to come back."""
+
+    kind = "throttled"
+
+    def __init__(self, code: str, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(code, detail, retry_after_seconds=retry_after_seconds)
+
+
 class UnavailableError(ProblemError):
     """A dependency is down; worth trying again."""
 

@@ -239,6 +239,11 @@ def spellings(identity: WhatsAppId) -> list[str]:
     return sorted(v if len(v) >= _TELLING else v + server for v in found)
 
 
+def chats_of(identity: WhatsAppId) -> list[str]:
+    """The ids a chat with somebody may have, in every spelling."""
+    return [f"{one.partition('@')[0]}@{_SUFFIX[identity.kind]}" for one in spellings(identity)]
+
+
 def owners(
     people: Iterable[tuple[str, Sequence[WhatsAppId]]],
     known: Mapping[TenantIdentity, Owned],

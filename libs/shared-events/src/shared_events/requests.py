@@ -19,6 +19,7 @@ ProblemKind = Literal[
     "gone",
     "conflict",
     "precondition_failed",
+    "throttled",
     "unavailable",
     "timeout",
     "internal",

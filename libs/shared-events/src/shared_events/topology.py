@@ -26,7 +26,7 @@ from shared_events.contacts import contact, erasure, list_page, merge, opt_out, 
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
 from shared_events.keys import topic_matches
-from shared_events.messaging import bulk_send, message, session
+from shared_events.messaging import bulk_send, conversation, message, session
 from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
@@ -200,7 +200,7 @@ WAHA_NOTICES = EventQueue(
 CHANNELS_OUTBOUND = EventQueue(
     "channels.outbound",
     DOMAIN_EVENTS,
-    _keys(message.MessageQueued, message.MessageChangeRequested),
+    _keys(message.MessageQueued, message.MessageChangeRequested, conversation.ConversationRead),
     service=CHANNELS,
     ordered_by=_AGGREGATE,
 )

@@ -13,11 +13,15 @@ from crm_channels_waha import (
     journeys,
     liveness,
     media,
+    numbers,
     outbound,
+    presence,
     profile_pictures,
 )
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.numbers.freshness import Freshness
+from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound.distrusting import DISTRUST
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
@@ -32,7 +36,10 @@ def create_service(settings: ChannelsSettings) -> Service:
     status = StatusBook(connections)
     channels.add_to(service, settings, connections, status, egress)
     inbound.add_to(service, settings, connections, status)
-    outbound.add_to(service, settings, connections, status)
+    known = Numbers(service.database, Freshness.of(settings))
+    numbers.add_to(service, settings, connections, known)
+    outbound.add_to(service, settings, connections, status, known)
+    presence.add_to(service, settings, connections)
     media.add_to(service, settings, connections)
     profile_pictures.add_to(service, settings, connections)
     journeys.add_to(service)

@@ -14,4 +14,5 @@ WAHA_PROBES = Counter(
 )
 WAHA_SENDS = Counter("crm_waha_sends_total", "Requests to send by outcome", ["outcome"])
 MEDIA = Counter("crm_media_fetches_total", "Attempts to fetch a message's file", ["outcome"])
+NUMBER_CHECKS = Counter("crm_number_checks_total", "Numbers asked of WAHA", ["outcome"])
 PROFILE_PICTURES = Counter("crm_profile_pictures_total", "Looks at profile pictures", ["outcome"])

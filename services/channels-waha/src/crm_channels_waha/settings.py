@@ -32,6 +32,18 @@ class ChannelsSettings(MediaStoreSettings):
         " outside production loopback unless set",
     )
 
+    number_there_days: float = Field(
+        default=30.0, gt=0, description="a number found on WhatsApp is not looked up again"
+    )
+    number_missing_hours: float = Field(
+        default=24.0, gt=0, description="a number not found there is not looked up again"
+    )
+    number_checks_per_day: int = Field(
+        default=200, ge=0, description="numbers of a channel looked up by request; 0: none"
+    )
+    typing_interval_seconds: float = Field(
+        default=3.0, ge=0, description="a process shows typing in a chat once in this time"
+    )
     waha_send_interval_seconds: float | None = Field(
         default=None,
         ge=0,

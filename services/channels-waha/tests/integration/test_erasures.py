@@ -58,6 +58,14 @@ async def person(shop: Shop) -> None:
             shop.channel_id,
         )
         await tx.execute(
+            "INSERT INTO number_checks (tenant_id, channel_id, phone, chat_id)"
+            " SELECT $1, $2, phone, phone || '@c.us' FROM unnest($3::text[]) AS phone",
+            shop.id,
+            shop.channel_id,
+            [*NUMBERS[:2], SOMEBODY.partition("@")[0]],
+        )
+        await tx.execute("UPDATE outbound_messages SET address = chat_id")
+        await tx.execute(
             "INSERT INTO lid_refs (tenant_id, lid, phone, channel_id, lookups)"
             " VALUES ($1, $2, '551188880001', $3, 99)",
             shop.id,
@@ -194,6 +202,7 @@ class TestErasure:
             assert report["erased"]["outbound_messages"] == 3
             assert report["erased"]["lid_refs"] == 1
             assert report["erased"]["profile_pictures"] == 2
+            assert report["erased"]["number_checks"] == 2
             assert report["erased"]["raw_events"] == 1
             assert report["erased"][letters] == 1
             assert str(conversation_id(channel["id"], HER[0].chat_id)) in report["aggregates"]

@@ -43,6 +43,7 @@ from crm_gateway.mail.letters import Letters
 from crm_gateway.mail.mailer import LoggingMailer, Mailer, SmtpMailer
 from crm_gateway.mail.post import Post
 from crm_gateway.media.files import Files
+from crm_gateway.presence.service import Presence
 from crm_gateway.problems import edge
 from crm_gateway.rest import api, table
 from crm_gateway.rest.endpoint import Backing
@@ -107,6 +108,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         settings.amqp_url, settings.signatures, timeout=settings.request_timeout_seconds
     )
     Journeys(bus).add_to(own)
+    Presence(bus).add_to(own)
     own.check(rows)
     # Without the broker ingress and own data still work: not to be taken out of service for it.
     for name in ("rabbitmq", "topology", "publishing", "consuming"):

@@ -5,6 +5,7 @@ from crm_gateway.problems.errors import STATUS, HttpError, of_error, of_problem,
 from service_kit.errors import (
     DeadlineError,
     NotFoundError,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -35,6 +36,8 @@ class TestOfProblem:
         assert of_error(UnauthenticatedError("c", "d")).headers == {"WWW-Authenticate": "Bearer"}
         assert of_error(UnavailableError("c", "d")).headers == {"Retry-After": "1"}
         assert of_error(DeadlineError("c", "d")).headers == {"Retry-After": "1"}
+        throttled = ThrottledError("c", "d", retry_after_seconds=7)
+        assert of_error(throttled).headers == {"Retry-After": "7"}
         assert too_many_attempts(0, most=5, seconds=900.0).headers == {
             "Retry-After": "1",
             "RateLimit-Policy": '"attempts";q=5;w=900',

@@ -129,6 +129,22 @@ class TestChat:
             await write_to(scene, contact_id)
 
 
+class TestTypedNumber:
+    async def test_is_looked_up_until_whatsapp_shows_it(self, scene: Scene) -> None:
+        await scene.apply(on_message_received, scene.received(phone="5511988880009"))
+        contact_id = uuid4()
+        typed = [ContactIdentity(kind="phone", value=PHONE, proved=False)]
+        contact = ana(contact_id, PHONE, []).model_copy(update={"identities": typed})
+        await scene.apply(consumers.on_contact_changed, ContactCreated(contact=contact))
+        for _ in range(2):  # the second into the session that the first one opened
+            assert await write_to(scene, contact_id) == f"{PHONE}@c.us"
+            assert (await scene.outbox())[-1]["payload"]["proved"] is False
+        without_nine = "551188880001"
+        await scene.apply(on_message_received, scene.received(phone=without_nine))
+        assert await write_to(scene, contact_id) == f"{without_nine}@c.us"
+        assert (await scene.outbox())[-1]["payload"]["proved"] is True
+
+
 class TestQuote:
     async def test_shows_nobody_what_another_customer_wrote(self, scene: Scene) -> None:
         contact_id = await ana_of(scene)

@@ -18,7 +18,9 @@ from service_kit.errors import MalformedError, NotFoundError
 from shared_events.channels.traffic import ChannelMessageRevoked, Person
 from shared_events.contacts.contact import Identity
 from shared_events.messaging.conversation import (
+    Chat,
     Conversation,
+    GetChat,
     GetConversation,
     ListConversations,
     ReadConversation,
@@ -63,6 +65,10 @@ class Inbox:
         async with self.company.database.tenant(self.company.tenant_id) as tx:
             request = GetConversation(conversation_id=conversation_id)
             return await requests.get_conversation(tx, request, self.call)
+
+    async def chat(self, conversation_id: UUID) -> Chat:
+        async with self.company.database.tenant(self.company.tenant_id) as tx:
+            return await requests.get_chat(tx, GetChat(conversation_id=conversation_id), self.call)
 
     async def read(self, conversation_id: UUID, up_to_seq: int) -> None:
         async with self.company.database.tenant(self.company.tenant_id) as tx:
@@ -183,11 +189,34 @@ class TestRead:
         assert [row["event_type"] for row in told] == ["conversation.read"] * 2
         assert told[0]["payload"]["unread_count"] == 1
         assert told[0]["payload"]["read_by"] == str(inbox.agent)
+        assert told[0]["payload"]["chat_id"] == f"{PHONES['Rui']}@c.us"
         await inbox.write("Rui", "mais")
         assert (await inbox.get(rui.id)).unread_count == 1
         with pytest.raises(NotFoundError):
             await other.read(rui.id, 4)
         assert (await other.of("Rui")).unread_count == 1
+
+
+class TestChat:
+    async def test_is_where_people_wrote_last(self, pair: tuple[Inbox, Inbox]) -> None:
+        inbox, other = pair
+        rui, zé = await inbox.of("Rui"), await inbox.of("Zé")
+        (group,) = [c for c in (await inbox.page()).data if c.is_group]
+        assert await inbox.chat(rui.id) == Chat(
+            channel_id=rui.channel_id, chat_id=f"{PHONES['Rui']}@c.us"
+        )
+        assert (await inbox.chat(zé.id)).chat_id == f"{PHONES['Zé']}@c.us"  # whose session is over
+        assert (await inbox.chat(group.id)).chat_id == GROUP
+        with pytest.raises(NotFoundError):
+            await other.chat(rui.id)
+
+    async def test_of_another_agent_is_not_shown(self, pair: tuple[Inbox, Inbox]) -> None:
+        inbox, _ = pair
+        rui = await inbox.of("Rui")
+        stranger = Principal(tenant_id=inbox.company.tenant_id, user_id=uuid4(), own_only=True)
+        inbox.call = Call(stranger, "request-1", None)
+        with pytest.raises(NotFoundError):
+            await inbox.chat(rui.id)
 
 
 MANY = 4000

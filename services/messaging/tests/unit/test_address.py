@@ -1,5 +1,5 @@
 import pytest
-from crm_messaging.messages.address import chat_id_for
+from crm_messaging.messages.address import chat_id_for, is_proved
 from shared_events.identity import WhatsAppId
 
 OLD = WhatsAppId("phone", "5511988880001")
@@ -33,3 +33,13 @@ class TestChatIdFor:
     def test_nothing_known_is_nowhere(self) -> None:
         assert chat_id_for(None, [], None) is None
         assert chat_id_for("+5511988880001", [], "5511988880001@c.us") is None
+
+
+class TestIsProved:
+    def test_goes_by_whose_chat_it_is_however_it_is_written(self) -> None:
+        identities = {OLD: True, NEW: False, LID: True}
+        assert is_proved(OLD.chat_id, identities)
+        assert is_proved("551188880001@c.us", identities)
+        assert not is_proved(NEW.chat_id, identities)
+        assert is_proved(LID.chat_id, identities)
+        assert not is_proved("5511999990009@c.us", identities)

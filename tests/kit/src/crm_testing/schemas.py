@@ -48,6 +48,7 @@ _ANYTHING = {
     "int4": "1",
     "int8": "1",
     "bool": "true",
+    "date": "current_date",
     "timestamptz": "now()",
     "jsonb": "'{}'",
     "bytea": "''",

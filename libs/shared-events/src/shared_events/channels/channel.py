@@ -23,7 +23,10 @@ class WahaConnection(Contract):
 
 
 class Channel(Contract):
-    """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation."""
+    """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
+
+    With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`).
+    """
 
     id: UUID
     name: bounds.Name
@@ -37,6 +40,7 @@ class Channel(Contract):
     session_timeout_minutes: float
     session_timeout_seconds: int
     allow_groups: bool
+    send_seen: bool = False
     version: int
     created_at: datetime
     updated_at: datetime
@@ -66,6 +70,7 @@ class CreateChannel(Command[Channel], key="channels.channel.create"):
     session_timeout_minutes: float | None = Field(default=None, ge=1, le=1440)
     session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
     allow_groups: bool = True
+    send_seen: bool = False
 
 
 class UpdateChannel(Command[Channel], key="channels.channel.update"):
@@ -78,6 +83,7 @@ class UpdateChannel(Command[Channel], key="channels.channel.update"):
     session_timeout_minutes: float | None = Field(default=None, ge=1, le=1440)
     session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
     allow_groups: bool | None = None
+    send_seen: bool | None = None
 
 
 class GetChannel(Query[Channel], key="channels.channel.get"):

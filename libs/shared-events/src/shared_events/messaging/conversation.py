@@ -125,6 +125,19 @@ class ReadConversation(Command[Nothing], key="messaging.conversation.read"):
     up_to_seq: int = Field(ge=0, lt=2**31)
 
 
+class Chat(Contract):
+    """The chat a conversation is held in now, and the channel it is on."""
+
+    channel_id: UUID
+    chat_id: bounds.ChatId
+
+
+class GetChat(Query[Chat], key="messaging.conversation.chat"):
+    """Where a conversation is held, for what is shown there and is no message."""
+
+    conversation_id: UUID
+
+
 class ListParticipants(ListQuery[Participant], key="messaging.conversation.list_participants"):
     """Who is in a group, and with `left` who has left it; nobody in a chat of two."""
 
@@ -133,10 +146,14 @@ class ListParticipants(ListQuery[Participant], key="messaging.conversation.list_
 
 
 class ConversationRead(EventData, type="conversation.read", aggregate="conversation", public=True):
-    """Somebody of the company has read a conversation up to `read_seq`."""
+    """Somebody of the company has read a conversation up to `read_seq`.
+
+    `chat_id` is where it is held, where somebody's asking read it.
+    """
 
     conversation_id: UUID
     channel_id: UUID
+    chat_id: bounds.ChatId | None = None
     contact_id: UUID | None = None
     read_seq: int
     unread_count: int

@@ -293,10 +293,12 @@ class MessageReceived(MessageEvent, type="message.received", public=True):
 class MessageQueued(MessageEvent, type="message.queued", public=True):
     """A message to a customer was accepted for sending. `to` is the WhatsApp chat id.
 
-    What is sent in `bulk` lets what people write go first.
+    `proved`: WhatsApp has shown it; else somebody typed the number, which is looked up first. What
+    is sent in `bulk` lets what people write go first.
     """
 
     to: bounds.ChatId
+    proved: bool = True
     bulk: bool = False
     reply_to_external_id: bounds.ExternalId | None = None
 

@@ -86,6 +86,7 @@ class Connections:
             session_timeout_minutes=row.session_timeout_seconds / 60,
             session_timeout_seconds=row.session_timeout_seconds,
             allow_groups=row.allow_groups,
+            send_seen=row.send_seen,
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,

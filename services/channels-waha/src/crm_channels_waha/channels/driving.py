@@ -1,27 +1,20 @@
 """Requests that talk to WAHA: drive its session, show its QR code."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from service_kit.calls import Call
 from service_kit.cause import Cause
 from service_kit.database import Database
-from service_kit.errors import ConflictError, NotFoundError, UnavailableError
+from service_kit.errors import NotFoundError
 from shared_events.channels.channel import Channel, DriveChannel, GetQrCode, QrCode
 
 from crm_channels_waha.channels import repository
+from crm_channels_waha.channels.asking import asking_waha
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
-from crm_channels_waha.waha.client import (
-    Waha,
-    WahaAwayError,
-    WahaForbiddenError,
-    WahaRefusedError,
-    WahaRejectedError,
-    WahaSession,
-)
+from crm_channels_waha.waha.client import Waha
 from crm_channels_waha.waha.configuration import Subscription
+from crm_channels_waha.waha.session import WahaSession
+
+_NOT_PAIRING = "not_pairing", "The WAHA session does not wait for a scan; start it first."
 
 
 class Driving:
@@ -47,7 +40,7 @@ class Driving:
             row = await repository.find(tx, request.channel_id)
             if request.action == "start":
                 await repository.require_own_session(tx, row)
-        async with self._asking_waha():
+        async with asking_waha(self._timeout):
             waha = self._connections.waha(row)
             if request.action == "start":
                 session = await _start(waha, self._connections.subscription(row))
@@ -65,35 +58,9 @@ class Driving:
         """The code to scan now; each lives 20 to 60 seconds."""
         async with self._database.tenant(call.principal.tenant_id, read_only=True) as tx:
             row = await repository.find(tx, request.channel_id)
-        async with self._asking_waha():
-            try:
-                mimetype, image = await self._connections.waha(row).qr_code()
-            except WahaRejectedError as error:
-                if not error.waits_for_session:
-                    raise
-                raise ConflictError(
-                    "not_pairing", "The WAHA session does not wait for a scan; start it first."
-                ) from None
+        async with asking_waha(self._timeout, waiting=_NOT_PAIRING):
+            mimetype, image = await self._connections.waha(row).qr_code()
         return QrCode(mimetype=mimetype, data=image)
-
-    @asynccontextmanager
-    async def _asking_waha(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except WahaForbiddenError:
-            raise ConflictError(
-                "waha_address_not_allowed",
-                "WAHA's address is not public, and the operator does not allow it.",
-            ) from None
-        except (WahaAwayError, TimeoutError):
-            raise UnavailableError(
-                "waha_unavailable", "WAHA cannot be reached; try again shortly."
-            ) from None
-        except WahaRefusedError:
-            raise ConflictError("waha_refused", "WAHA does not accept the API key.") from None
-        except WahaRejectedError as error:
-            raise ConflictError("waha_rejected", str(error)) from None
 
 
 async def _start(waha: Waha, subscription: Subscription) -> WahaSession:

@@ -68,6 +68,7 @@ class ChannelRequests:
                 waha_api_key_encrypted=self._sealed(request.waha),
                 session_timeout_seconds=timeout,
                 allow_groups=request.allow_groups,
+                send_seen=request.send_seen,
             ),
         )
         tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
@@ -93,6 +94,7 @@ class ChannelRequests:
             "name": request.name,
             "session_timeout_seconds": self._timeout(request),
             "allow_groups": request.allow_groups,
+            "send_seen": request.send_seen,
         }
         if request.waha is not None:
             changes |= {

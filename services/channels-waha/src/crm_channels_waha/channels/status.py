@@ -12,8 +12,8 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS, ChannelKey
 from crm_channels_waha.hearing import repository as hearing
-from crm_channels_waha.waha.client import WahaSession
 from crm_channels_waha.waha.meaning import SessionReport
+from crm_channels_waha.waha.session import WahaSession
 
 KEY_REFUSED = "waha_key_refused"
 """The status_reason that holds a channel's sends back until WAHA takes its key again."""

@@ -14,7 +14,7 @@ from crm_channels_waha.outbound import ledger
 
 # What is under way is left to the next pass: its sender still needs to know it.
 _LEDGER = """
-UPDATE outbound_messages SET chat_id = '', content = NULL, media_url = NULL,
+UPDATE outbound_messages SET chat_id = '', address = NULL, content = NULL, media_url = NULL,
     media_id = NULL, media_mime_type = NULL, details = '{}', target_participant = NULL,
     reason = NULL, updated_at = now()
 WHERE tenant_id = $1 AND seq > $2 AND seq <= $3 AND chat_id = ANY($4::text[])
@@ -40,6 +40,10 @@ DELETE FROM lid_refs WHERE tenant_id = $1 AND lid = ANY(ARRAY(
     SELECT lid FROM lid_refs
     WHERE tenant_id = $1 AND (lid = ANY($3::text[]) OR phone = ANY($3::text[])) LIMIT $2))
 """
+_NUMBERS = """
+DELETE FROM number_checks WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM number_checks WHERE tenant_id = $1 AND phone = ANY($3::text[]) LIMIT $2))
+"""
 
 
 async def erase(one: Pass) -> None:
@@ -50,7 +54,9 @@ async def erase(one: Pass) -> None:
     await one.walk("outbound_messages", "seq", _LEDGER, one.chats)
     await one.erase("raw_events", _RAW, [number.encode() for number in one.numbers])
     await one.erase("history_chats", _HISTORY, one.chats)
-    await one.erase("lid_refs", _LIDS, [chat.partition("@")[0] for chat in one.chats])
+    digits = [chat.partition("@")[0] for chat in one.chats]
+    await one.erase("lid_refs", _LIDS, digits)
+    await one.erase("number_checks", _NUMBERS, digits)
 
 
 async def conversations(tx: Transaction, one: Pass) -> Sequence[UUID]:

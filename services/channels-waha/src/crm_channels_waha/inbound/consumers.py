@@ -20,7 +20,7 @@ from service_kit.incoming import Incoming
 from shared_events.channels.traffic import ChannelMessageReceived, Person
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import EventData
-from shared_events.identity import WhatsAppId, conversation_id
+from shared_events.identity import WhatsAppId, chats_of, conversation_id
 from shared_events.messaging.message import ChangeKind
 
 from crm_channels_waha import metrics
@@ -355,11 +355,7 @@ def echo_of(one: Understood) -> Echo | None:
             # Sent to a phone, it may come back under the hidden id, or the other way round,
             # and a Brazilian number with its ninth digit or without.
             known = [WhatsAppId(p.kind, p.value) for p in people]
-            chats = {
-                message.chat_id,
-                *(who.chat_id for who in known),
-                *(WhatsAppId(who.kind, who.canonical).chat_id for who in known),
-            }
+            chats = {message.chat_id, *(chat for who in known for chat in chats_of(who))}
             said = Said(tuple(chats), message.content_type, message.content)
             return Echo(
                 one.tenant_id,

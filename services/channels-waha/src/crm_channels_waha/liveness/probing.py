@@ -11,9 +11,10 @@ from typing import Literal
 
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.inbound.consumers import listener_of
-from crm_channels_waha.waha.client import Waha, WahaError, WahaSession
+from crm_channels_waha.waha.client import Waha, WahaError
 from crm_channels_waha.waha.meaning import Heard
 from crm_channels_waha.waha.reading import Json, mapping
+from crm_channels_waha.waha.session import WahaSession
 from crm_channels_waha.waha.translate import translate
 
 _CHATS = 20

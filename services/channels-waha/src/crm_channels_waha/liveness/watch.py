@@ -23,7 +23,8 @@ from crm_channels_waha.hearing.models import Hearing
 from crm_channels_waha.hearing.repository import Patience
 from crm_channels_waha.history.recovering import begin
 from crm_channels_waha.liveness.probing import Probe, probe
-from crm_channels_waha.waha.client import Waha, WahaError, WahaSession
+from crm_channels_waha.waha.client import Waha, WahaError
+from crm_channels_waha.waha.session import WahaSession
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ from shared_events.messaging.message import MessageChangeRequested, MessageQueue
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound.channel_sender import Pace
 from crm_channels_waha.outbound.consumers import on_change_requested, on_message_queued
 from crm_channels_waha.outbound.expiring import Expiry
@@ -15,13 +16,17 @@ from crm_channels_waha.settings import ChannelsSettings
 
 
 def add_to(
-    service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
+    service: Service,
+    settings: ChannelsSettings,
+    connections: Connections,
+    status: StatusBook,
+    numbers: Numbers,
 ) -> None:
     """What is queued enters the ledger; the sender works it off."""
     service.on(topology.CHANNELS_OUTBOUND, MessageQueued, on_message_queued, together=True)
     queue, requested = topology.CHANNELS_OUTBOUND, MessageChangeRequested
     service.on(queue, requested, on_change_requested, together=True)
-    sender = Sender(service.database, connections, status, Pace.of(settings))
+    sender = Sender(service.database, connections, status, numbers, Pace.of(settings))
     service.background("sender", sender.run)
     alarm = StallAlarm(service.database, settings.waha_stalled_after_seconds)
     service.background("stall_alarm", alarm.run)

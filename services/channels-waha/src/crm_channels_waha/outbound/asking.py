@@ -26,8 +26,9 @@ async def ask(
             return Rejected("whatsapp_id_unknown", "WhatsApp's id of the message is not known.")
         if not await ledger.mark_sending(tx, row.message_id, None):
             return None
-        await ledger.name_target(tx, row, external_id)
-    return await waha.change(_change(row, external_id, channel))
+        address = target.address if target else None
+        named = await ledger.name_target(tx, row, external_id, address)
+    return await waha.change(_change(named, external_id, channel))
 
 
 def _change(row: OutboundMessage, external_id: str, channel: ChannelRow) -> Change:
@@ -36,7 +37,7 @@ def _change(row: OutboundMessage, external_id: str, channel: ChannelRow) -> Chan
         participant = f"{channel.phone}@c.us"
     return Change(
         kind=cast(ChangeKind, row.content_type),
-        chat_id=row.chat_id,
+        chat_id=row.sent_to,
         external_id=external_id,
         from_us=bool(row.target_from_us),
         participant=participant,

@@ -21,6 +21,7 @@ from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
 from crm_channels_waha.hearing.repository import await_echo
 from crm_channels_waha.media.sending import with_file
+from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.asking import ask
 from crm_channels_waha.outbound.expiring import EXPIRED, REASON
@@ -48,6 +49,7 @@ log = structlog.get_logger()
 
 _POLL_SECONDS = 1.0
 _IDLE_POLLS = 30
+_NOT_ON_WHATSAPP = "not_on_whatsapp", "Nobody is on WhatsApp under this number."
 MAX_FAILURES = 3
 """Sends proven lost after which a message is given up: WAHA fails on it every time."""
 
@@ -91,6 +93,7 @@ class ChannelSender:
         database: Database,
         connections: Connections,
         status: StatusBook,
+        numbers: Numbers,
         pace: Pace,
     ) -> None:
         self.wake = asyncio.Event()
@@ -99,6 +102,7 @@ class ChannelSender:
         self._database = database
         self._connections = connections
         self._status = status
+        self._numbers = numbers
         self._pace = pace
         self._probes = 0
 
@@ -175,15 +179,19 @@ class ChannelSender:
                 await self._settle(row, verdict)
                 await self._pause()
             return
+        address = await self._address(row, waha)
+        if address is None:
+            await self._settle(row, Rejected(*_NOT_ON_WHATSAPP))
+            return
         external_id = await self._message_id(row, channel.engine, waha)
         if isinstance(external_id, NotSent | Refused):
             await self._settle(row, external_id)
             return
         async with self._database.tenant(self._tenant_id) as tx:
-            message = await _outgoing(tx, row, channel)
+            message = await _outgoing(tx, row, address, channel)
             ready = await with_file(tx, message, row.media_id, self._connections.links)
             if isinstance(ready, Outgoing) and not await ledger.mark_sending(
-                tx, row.message_id, external_id
+                tx, row.message_id, external_id, None if address == row.chat_id else address
             ):
                 return
         if not isinstance(ready, Outgoing):
@@ -194,6 +202,12 @@ class ChannelSender:
             verdict = Accepted(external_id)
         await self._settle(row, verdict)
         await self._pause()
+
+    async def _address(self, row: OutboundMessage, waha: Waha) -> str | None:
+        """The chat to write to; None where nobody is there. What is proved is asked of nobody."""
+        if row.proved or row.address is not None:
+            return row.sent_to
+        return await self._numbers.address(self._tenant_id, self._channel_id, row.chat_id, waha)
 
     async def _pause(self) -> None:
         """People do not write without a pause, nor with the same between all they write."""
@@ -303,11 +317,13 @@ class ChannelSender:
         return True
 
 
-async def _outgoing(tx: Transaction, row: OutboundMessage, channel: ChannelRow) -> Outgoing:
+async def _outgoing(
+    tx: Transaction, row: OutboundMessage, address: str, channel: ChannelRow
+) -> Outgoing:
     reply_to = row.reply_to_external_id
     ours = await ledger.known_ids(tx, row.channel_id, [reply_to]) if reply_to else set()
     return Outgoing(
-        chat_id=row.chat_id,
+        chat_id=address,
         content_type=row.content_type,
         content=row.content,
         media_url=row.media_url,

@@ -27,6 +27,7 @@ async def on_message_queued(tx: Transaction, events: Sequence[Event[MessageQueue
             tenant_id=event.tenant_id,
             channel_id=event.data.message.channel_id,
             chat_id=event.data.to,
+            proved=event.data.proved,
             content_type=event.data.message.content_type,
             content=_storable(event.data.message.content),
             media_id=event.data.message.media_id,

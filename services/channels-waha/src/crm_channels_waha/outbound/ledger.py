@@ -116,23 +116,34 @@ async def may_have_left(tx: Transaction, message_id: UUID) -> bool:
     return state in ("sending", "unknown")
 
 
-async def mark_sending(tx: Transaction, message_id: UUID, external_id: str | None) -> bool:
-    """Write down that the request leaves now; False when it is not ours to send any more."""
+async def mark_sending(
+    tx: Transaction, message_id: UUID, external_id: str | None, address: str | None = None
+) -> bool:
+    """Write down that the request leaves now; False when it is not ours to send any more.
+
+    `address` is the chat it goes to where that is not the one it was queued for.
+    """
     touched = await tx.execute(
         "UPDATE outbound_messages SET state = 'sending', sending_at = now(),"
-        " attempts = attempts + 1, external_id = coalesce(external_id, $2), updated_at = now()"
+        " attempts = attempts + 1, external_id = coalesce(external_id, $2),"
+        " address = coalesce($3, address), updated_at = now()"
         " WHERE message_id = $1 AND state = 'pending'",
         message_id,
         external_id,
+        address,
     )
     return touched == 1
 
 
-async def name_target(tx: Transaction, row: OutboundMessage, external_id: str) -> None:
-    """Write down WhatsApp's id of the message that a change is for: its echo is known by it."""
-    if row.target_external_id is None:
-        named = row.model_copy(update={"target_external_id": external_id})
-        await MESSAGES.update(tx, [named], "target_external_id")
+async def name_target(
+    tx: Transaction, row: OutboundMessage, external_id: str, address: str | None
+) -> OutboundMessage:
+    """Write down where a change goes: WhatsApp's id of its message, by which its echo is known,
+    and the chat that message was sent to."""
+    named = row.model_copy(update={"target_external_id": external_id, "address": address})
+    if (row.target_external_id, row.address) != (external_id, address):
+        await MESSAGES.update(tx, [named], "target_external_id", "address")
+    return named
 
 
 async def find(tx: Transaction, message_id: UUID | None) -> OutboundMessage | None:

@@ -18,6 +18,8 @@ class OutboundMessage(Base, table=True):
     `unknown` (WhatsApp may have it), `sent`, `failed`. `external_id` is WhatsApp's bare id; it is
     set before sending where WAHA lets us choose it. `failures` counts sends proven lost. `details`
     hold what is neither text nor file: a `location`, `contacts`, a `poll`, whom it `mentions`.
+    `chat_id` is the chat it was queued for. One that is not `proved`, WhatsApp has never shown: its
+    number is looked up first, and `address` is the chat as WhatsApp writes it, if it is another.
     `message_version` is the message's when it was queued: one that failed may be queued once more.
     What is sent in `bulk` lets the rest go first.
 
@@ -70,6 +72,8 @@ class OutboundMessage(Base, table=True):
     tenant_id: str = columns.tenant_id()
     channel_id: UUID
     chat_id: str = Field(max_length=255)
+    proved: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    address: str | None = Field(default=None, max_length=255)
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
     media_id: UUID | None = None
@@ -102,3 +106,8 @@ class OutboundMessage(Base, table=True):
     trace_context: dict[str, Any] = columns.document()
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+    @property
+    def sent_to(self) -> str:
+        """The chat to name to WAHA."""
+        return self.address or self.chat_id

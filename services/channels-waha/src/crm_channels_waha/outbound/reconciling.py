@@ -52,14 +52,14 @@ async def look_for(
 async def _by_effect(row: OutboundMessage, waha: Waha) -> Found | Undecidable:
     """Of changes, only an edit can be looked up: the message says it, or may say it yet."""
     if row.content_type == "edit" and row.target_external_id is not None:
-        said = await waha.text_of(row.chat_id, row.target_external_id)
+        said = await waha.text_of(row.sent_to, row.target_external_id)
         if said is not None and said.strip() == (row.content or "").strip():
             return Found(None)
     return Undecidable()
 
 
 async def _by_id(row: OutboundMessage, external_id: str, waha: Waha) -> Found | Lost | Undecidable:
-    if await waha.has_message(row.chat_id, external_id):
+    if await waha.has_message(row.sent_to, external_id):
         return Found(external_id)
     session = await waha.describe()
     if session is None or not session.keeps_history:
@@ -73,7 +73,7 @@ async def _by_text(
     database: Database, tenant_id: str, row: OutboundMessage, waha: Waha
 ) -> Found | Undecidable:
     since = (row.sending_at or row.created_at).timestamp()
-    like = Outgoing(row.chat_id, row.content_type, row.content, details=row.details)
+    like = Outgoing(row.sent_to, row.content_type, row.content, details=row.details)
     candidates = await waha.find_sent(like, since)
     async with database.tenant(tenant_id, read_only=True) as tx:
         taken = await ledger.known_ids(tx, row.channel_id, candidates)

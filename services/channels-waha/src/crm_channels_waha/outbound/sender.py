@@ -12,6 +12,7 @@ from service_kit.rows import Shape
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.channel_sender import ChannelSender, Pace
 
@@ -46,11 +47,17 @@ class Sender:
     """Owns channels by advisory locks on one connection; losing it loses them all at once."""
 
     def __init__(
-        self, database: Database, connections: Connections, status: StatusBook, pace: Pace
+        self,
+        database: Database,
+        connections: Connections,
+        status: StatusBook,
+        numbers: Numbers,
+        pace: Pace,
     ) -> None:
         self._database = database
         self._connections = connections
         self._status = status
+        self._numbers = numbers
         self._pace = pace
         self._running: dict[UUID, _Running] = {}
         self._wake = asyncio.Event()
@@ -100,6 +107,7 @@ class Sender:
             database=self._database,
             connections=self._connections,
             status=self._status,
+            numbers=self._numbers,
             pace=self._pace,
         )
         task = asyncio.create_task(sender.run(), name=f"sender-{channel_id}")

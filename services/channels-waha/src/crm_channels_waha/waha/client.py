@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 from service_kit.egress import ForbiddenAddressError
+from shared_events.identity import WhatsAppId
 from yarl import URL
 
 from crm_channels_waha.waha.answers import (
@@ -33,6 +34,7 @@ from crm_channels_waha.waha.ids import bare_id, person_id
 from crm_channels_waha.waha.likeness import is_like
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.sending import Outgoing, compose
+from crm_channels_waha.waha.session import WahaSession
 
 _HISTORY_PAGE = 50
 _CLOCK_SKEW_SECONDS = 30
@@ -76,28 +78,6 @@ class WahaTimeouts:
     download: float
 
 
-@dataclass(frozen=True, slots=True)
-class WahaSession:
-    """A session as WAHA describes it. `phone` is digits, None before pairing."""
-
-    status: str | None
-    engine: str | None
-    phone: str | None
-    config: Json
-
-    @property
-    def keeps_history(self) -> bool:
-        """Whether a message missing from its history was really never sent.
-
-        NOWEB keeps none without its store, GOWS may be told not to.
-        """
-        if self.engine == "GOWS":
-            return mapping(self.config, "gows", "storage").get("messages") is not False
-        if self.engine == "NOWEB":
-            return mapping(self.config, "noweb", "store").get("enabled") is True
-        return False
-
-
 class Waha:
     """One WAHA session on one server, with the key to it."""
 
@@ -121,32 +101,62 @@ class Waha:
         if isinstance(composed, Rejected):
             return composed
         path, body, has_file = composed
+        seconds = self._timeouts.media if has_file else self._timeouts.text
+        return await self._judged("POST", path, body, seconds)
+
+    async def change(self, change: Change) -> Verdict:
+        """Change a message that is on WhatsApp."""
+        method, path, body = compose_change(change, self.session)
+        return await self._judged(method, path, body, self._timeouts.text)
+
+    async def _judged(
+        self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+    ) -> Verdict:
         try:
             answer = await self._http.call(
-                "POST",
+                method,
                 self._base_url + path,
                 headers=self._headers,
-                seconds=self._timeouts.media if has_file else self._timeouts.text,
+                seconds=seconds,
                 body=body,
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return judge_failure(error)
         return judge(answer)
 
-    async def change(self, change: Change) -> Verdict:
-        """Change a message that is on WhatsApp."""
-        method, path, body = compose_change(change, self.session)
-        try:
-            answer = await self._http.call(
-                method,
-                self._base_url + path,
-                headers=self._headers,
-                seconds=self._timeouts.text,
-                body=body,
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return judge_failure(error)
-        return judge(answer)
+    async def find_number(self, phone: str) -> str | None:
+        """The chat of a phone's digits as WhatsApp writes it, None where nobody has that number.
+
+        Raises WahaError when WAHA cannot say. Asking much of this may cost the number.
+        """
+        answer = await self._request(
+            "GET",
+            "/api/contacts/check-exists",
+            params={"phone": phone, "session": self.session},
+        )
+        _raise_unless_ok(answer)
+        found = read_answer(answer)
+        match found.get("numberExists"):
+            case False:
+                return None
+            case True:
+                who = person_id(found.get("chatId")) or WhatsAppId("phone", phone)
+                return who.chat_id
+        raise WahaAwayError("WAHA did not say whether the number exists")
+
+    async def send_seen(self, chat_id: str) -> None:
+        """Show that all that was said in a chat lately was read. Raises WahaError."""
+        await self._show("/api/sendSeen", chat_id)
+
+    async def show_typing(self, chat_id: str, *, typing: bool) -> None:
+        """Show in a chat that we type, or do no longer. Raises WahaError."""
+        await self._show("/api/startTyping" if typing else "/api/stopTyping", chat_id)
+
+    async def _show(self, path: str, chat_id: str) -> None:
+        answer = await self._request(
+            "POST", path, body={"session": self.session, "chatId": chat_id}
+        )
+        _raise_unless_ok(answer)
 
     async def text_of(self, chat_id: str, external_id: str) -> str | None:
         """What a message in the chat's history says. Raises WahaError when WAHA cannot say."""
@@ -314,14 +324,14 @@ class Waha:
         if text(described.get("status")) is None:
             # Somebody else answered. Its config would read as empty, and be written back so.
             raise WahaAwayError("WAHA did not describe its session")
-        return _described(described)
+        return WahaSession.read(described)
 
     async def create(self, config: Mapping[str, Any]) -> WahaSession:
         """Create and start the session."""
         body = {"name": self.session, "config": config, "start": True}
         answer = await self._request("POST", "/api/sessions", body=body)
         _raise_unless_ok(answer)
-        return _described(read_answer(answer))
+        return WahaSession.read(read_answer(answer))
 
     async def configure(self, config: Mapping[str, Any]) -> None:
         """Replace the whole config; WAHA restarts a running session for it."""
@@ -334,7 +344,7 @@ class Waha:
         """Drive the session; start and stop may be repeated."""
         answer = await self._request("POST", f"/api/sessions/{self.session}/{action}")
         _raise_unless_ok(answer)
-        return _described(read_answer(answer))
+        return WahaSession.read(read_answer(answer))
 
     async def qr_code(self) -> tuple[str, str]:
         """Mimetype and base64 image of the QR code to scan now."""
@@ -381,13 +391,3 @@ def _raise_unless_ok(answer: Answer) -> None:
     if answer.status >= 500:
         raise WahaAwayError(f"WAHA answered {answer.status}: {said}")
     raise WahaRejectedError(answer.status, said, waits_for_session=waits_for_session(answer))
-
-
-def _described(session: Json) -> WahaSession:
-    me = person_id(mapping(session.get("me")).get("id"))
-    return WahaSession(
-        status=(text(session.get("status")) or "")[:100] or None,
-        engine=(text(mapping(session.get("engine")).get("engine")) or "")[:50] or None,
-        phone=me.value if me and me.kind == "phone" else None,
-        config=mapping(session.get("config")),
-    )

@@ -17,6 +17,7 @@ STATUS: dict[ProblemKind, int] = {
     "gone": 410,
     "precondition_failed": 412,
     "invalid": 422,
+    "throttled": 429,
     "internal": 500,
     "unavailable": 503,
     "timeout": 504,
@@ -81,8 +82,14 @@ def of_problem(problem: Problem) -> HttpError:
         problem.detail,
         errors=problem.errors,
         extra=None if problem.kind == "not_found" else problem.extra,
-        headers=_HEADERS.get(problem.kind),
+        headers=_headers(problem),
     )
+
+
+def _headers(problem: Problem) -> Mapping[str, str] | None:
+    if problem.kind == "throttled" and "retry_after_seconds" in problem.extra:
+        return {"Retry-After": str(problem.extra["retry_after_seconds"])}
+    return _HEADERS.get(problem.kind)
 
 
 def of_error(error: ProblemError) -> HttpError:

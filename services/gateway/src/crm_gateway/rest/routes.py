@@ -6,7 +6,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from collections.abc import Iterator
 from typing import Any
 
-from shared_events.channels import channel, history, media, raw_event
+from shared_events.channels import channel, history, media, number, raw_event
 from shared_events.contacts import (
     bulk,
     contact,
@@ -37,10 +37,12 @@ from crm_gateway.company import schemas as company
 from crm_gateway.custom_roles import schemas as custom_roles
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
+from crm_gateway.presence import schemas as presence
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
 
 _BULK_SEND = "/bulk-sends/{bulk_send_id}"
+_CONVERSATION = "/conversations/{conversation_id}"
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
 _HISTORY = "/history-imports/{history_import_id}"
@@ -234,31 +236,16 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/media/{media_id}", "messages.read", media.GetMedia),
     Row("GET", "/media/{media_id}/file", PUBLIC, media.LocateMedia, file="out"),
     Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
+    Row("GET", _CONVERSATION, "sessions.read", conversation.GetConversation),
     Row(
         "GET",
-        "/conversations/{conversation_id}",
-        "sessions.read",
-        conversation.GetConversation,
-    ),
-    Row(
-        "GET",
-        "/conversations/{conversation_id}/messages",
+        f"{_CONVERSATION}/messages",
         "messages.read",
         conversation.ListConversationMessages,
     ),
-    Row(
-        "GET",
-        "/conversations/{conversation_id}/participants",
-        "sessions.read",
-        conversation.ListParticipants,
-    ),
-    Row(
-        "POST",
-        "/conversations/{conversation_id}/read",
-        "messages.read",
-        conversation.ReadConversation,
-        204,
-    ),
+    Row("GET", f"{_CONVERSATION}/participants", "sessions.read", conversation.ListParticipants),
+    Row("POST", f"{_CONVERSATION}/read", "messages.read", conversation.ReadConversation, 204),
+    Row("POST", f"{_CONVERSATION}/typing", "messages.send", presence.ShowTypingIn, 204),
     Row("PATCH", "/messages/{message_id}", "messages.send", message.EditMessage),
     Row("DELETE", "/messages/{message_id}", "messages.send", message.DeleteMessage, 204),
     Row("POST", "/messages/{message_id}/retry", "messages.send", message.RetryMessage),
@@ -328,6 +315,7 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/channels/{channel_id}", "channels.manage", channel.DeleteChannel, 204),
     Row("GET", "/channels/{channel_id}/health", "channels.read", channel.GetChannelHealth),
     Row("GET", "/channels/{channel_id}/qr", "channels.manage", channel.GetQrCode),
+    Row("POST", "/channels/{channel_id}/number-checks", "messages.send", number.CheckNumbers),
     *_acts("/channels/{channel_id}", "channels.manage", channel.DriveChannel, *_OF_CHANNELS),
     Row("GET", _RAW_EVENTS, "channels.manage", raw_event.ListRawEvents),
     Row("POST", f"{_RAW_EVENTS}/replay", "channels.manage", raw_event.ReplayRawEvents),

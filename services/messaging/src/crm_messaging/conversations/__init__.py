@@ -10,4 +10,5 @@ def add_to(service: Service) -> None:
     """What is asked about conversations."""
     service.answer(conversation.GetConversation, requests.get_conversation)
     service.answer(conversation.ListConversations, requests.list_conversations)
+    service.answer(conversation.GetChat, requests.get_chat)
     service.answer(conversation.ReadConversation, requests.read_conversation)

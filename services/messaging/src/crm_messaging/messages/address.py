@@ -1,12 +1,12 @@
 """Where a contact is written to. Nothing here does I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 from shared_events.identity import WhatsAppId, parse_whatsapp_id
 
 
 def chat_id_for(
-    phone: str | None, identities: Sequence[WhatsAppId], last_chat_id: str | None
+    phone: str | None, identities: Iterable[WhatsAppId], last_chat_id: str | None
 ) -> str | None:
     """The chat a message to a contact goes to; None when WhatsApp has no way to reach it.
 
@@ -26,3 +26,11 @@ def chat_id_for(
         return 2 if identity.kind == "lid" else 3
 
     return min(identities, key=rank).chat_id if identities else None
+
+
+def is_proved(chat_id: str, identities: Mapping[WhatsAppId, bool]) -> bool:
+    """Whether WhatsApp has shown whose chat this is, by what is proved of a contact's ids."""
+    who = parse_whatsapp_id(chat_id)
+    return who is not None and any(
+        proved for identity, proved in identities.items() if identity.key == who.key
+    )

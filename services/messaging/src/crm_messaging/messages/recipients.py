@@ -12,7 +12,7 @@ from shared_events.messaging.message import SendMessage
 from crm_messaging.consent import asking as consent
 from crm_messaging.conversations import repository as conversations
 from crm_messaging.conversations.models import Conversation
-from crm_messaging.messages.address import chat_id_for
+from crm_messaging.messages.address import chat_id_for, is_proved
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.replicas.models import ContactRef
@@ -22,12 +22,16 @@ from crm_messaging.sessions import repository as sessions
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whose session it joins, the chat it goes to and the conversation it stands in."""
+    """Whose session it joins, the chat it goes to and the conversation it stands in.
+
+    `proved`: WhatsApp has shown that chat; else its number was typed.
+    """
 
     whose: ContactRef
     chat_id: str
     conversation_id: UUID
     is_group: bool = False
+    proved: bool = True
 
 
 async def named(tx: Transaction, request: SendMessage) -> Conversation | None:
@@ -68,7 +72,12 @@ async def person(tx: Transaction, contact_id: UUID, channel: KnownChannel) -> Re
     chat_id = chat_id_for(contact.phone, identities, last)
     if chat_id is None:
         raise ConflictError("contact_unreachable", "The contact has no WhatsApp identity.")
-    return Recipient(whose, chat_id, conversations.id_of(channel.summary.id, whose, None))
+    return Recipient(
+        whose,
+        chat_id,
+        conversations.id_of(channel.summary.id, whose, None),
+        proved=is_proved(chat_id, identities),
+    )
 
 
 async def group(tx: Transaction, conversation: Conversation, channel: KnownChannel) -> Recipient:

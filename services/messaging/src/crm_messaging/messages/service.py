@@ -183,6 +183,7 @@ async def _queue(
         session=SessionSummary(id=session.id, status=session.status),
         channel=channel.summary,
         to=chat_id,
+        proved=recipient.proved,
         bulk=bulk,
         reply_to_external_id=replied.external_id if replied else None,
     )

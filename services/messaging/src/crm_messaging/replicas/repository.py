@@ -188,8 +188,8 @@ async def known_channels(
     return {key: ChannelSummary(id=key[1], name=names.get(key, "")) for key in wanted}
 
 
-async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:
-    """The WhatsApp ids of a contact that are its own now."""
+async def identities_of(tx: Transaction, contact_id: UUID) -> dict[WhatsAppId, bool]:
+    """The WhatsApp ids of a contact that are its own now, and whether each is proved."""
     rows = await IDENTITIES.find(
         tx,
         "SELECT * FROM identity_refs WHERE tenant_id = $1 AND contact_id = $2"
@@ -197,7 +197,7 @@ async def identities_of(tx: Transaction, contact_id: UUID) -> list[WhatsAppId]:
         tx.tenant_id,
         contact_id,
     )
-    return [WhatsAppId(cast(IdentityKind, row.kind), row.value) for row in rows]
+    return {WhatsAppId(cast(IdentityKind, row.kind), row.value): row.proved for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

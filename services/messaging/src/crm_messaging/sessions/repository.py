@@ -193,6 +193,14 @@ async def active_chat_id(tx: Transaction, contact_id: UUID, channel_id: UUID) ->
     return chat_id
 
 
+async def chat_id_of(tx: Transaction, session_id: UUID) -> str | None:
+    """The direct chat of a session, active or not."""
+    chat_id: str | None = await tx.fetchval(
+        "SELECT chat_id FROM sessions WHERE id = $1 AND tenant_id = $2", session_id, tx.tenant_id
+    )
+    return chat_id
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """An active session as its workflow needs to know it; the timeout in seconds."""

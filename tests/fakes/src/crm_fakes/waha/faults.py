@@ -15,6 +15,7 @@ FaultKind = Literal[
     "refuse",  # send: after `seconds` 422 with the session `status` and `expected`
     "unauthorized",  # any call: 401
     "history_error",  # a page of a chat's history: 500
+    "number_error",  # a look-up of a number: 500, as WhatsApp's rate-overlimit comes through
     "picture_error",  # a profile picture: 500, as WhatsApp's rate-overlimit comes through
     "file_error",  # file, or the bytes of a profile picture: 500
     "file_slow",  # file: its bytes come after `seconds`

@@ -152,9 +152,17 @@ class LookupApi:
         return json_response({"lid": lid, "pn": phone})
 
     async def check_exists(self, request: web.Request) -> web.Response:
-        """Answer the chat id of a phone; `numbers` may name another one, or None for nobody."""
-        self.waha.session(request.query.get("session", ""))
+        """Answer the chat id of a phone; `numbers` may name another one, or None for nobody.
+
+        422 unless WORKING, on all engines.
+        """
+        session = self.waha.session(request.query.get("session", ""))
         digits = "".join(c for c in request.query.get("phone", "") if c.isdigit())
+        self.waha.number_looks.append((session.name, digits))
+        if session.status != WORKING:
+            raise session_status(session.name, session.status, WORKING)
+        if self.waha.faults.strike("number_error", session=session.name):
+            raise WahaError(500, {"statusCode": 500, "message": "rate-overlimit"})
         found = self.waha.numbers.get(digits, f"{digits}@c.us" if digits else None)
         if found is None:
             return json_response({"numberExists": False})

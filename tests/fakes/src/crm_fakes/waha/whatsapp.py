@@ -94,6 +94,7 @@ class WhatsApp:
         self.actions: deque[tuple[str, str, str]] = deque(maxlen=limit)
         self.files: dict[tuple[str, str], StoredFile] = {}
         self.numbers: dict[str, str | None] = {}
+        self.number_looks: deque[tuple[str, str]] = deque(maxlen=limit)
         self.pictures: dict[str, str] = {}
         self.pictures_cached: dict[tuple[str, str], str | None] = {}
         self.picture_files: dict[str, bytes] = {}
@@ -285,11 +286,17 @@ class WhatsApp:
             self.poster.spawn(self._aftermath(session, message))
         return message
 
+    def reaches(self, chat: str) -> bool:
+        """Whether what is sent to this chat arrives: not where `numbers` says another, or None."""
+        digits, _, server = chat.partition("@")
+        return server != "c.us" or self.numbers.get(digits, digits) in (digits, chat)
+
     async def _aftermath(self, session: WahaSession, message: Message) -> None:
         if self.echo:
             await asyncio.sleep(self.timing.echo)
             self.publish(session, message)
-        for level in _LEVELS[self.acks]:
+        reached = self.reaches(message.chat)
+        for level in _LEVELS[self.acks] if reached else _LEVELS[self.acks][:1]:
             await asyncio.sleep(self.timing.ack)
             if level != SERVER or session.engine != "GOWS":
                 self.report_ack(session, message, level)

@@ -34,6 +34,7 @@ def queued_message(
     content: str | None,
     *,
     to: str = CUSTOMER,
+    proved: bool = True,
     content_type: ContentType = "text",
     media_url: str | None = None,
     reply_to: str | None = None,
@@ -64,6 +65,7 @@ def queued_message(
         session=SessionSummary(id=uuid4(), status="active"),
         channel=ChannelSummary(id=channel_id, name="Loja"),
         to=to,
+        proved=proved,
         reply_to_external_id=reply_to,
     )
 
@@ -187,6 +189,7 @@ class Shop(Company):
         content: str | None = "Oi!",
         *,
         to: str = CUSTOMER,
+        proved: bool = True,
         content_type: ContentType = "text",
         media_url: str | None = None,
         reply_to: str | None = None,
@@ -198,6 +201,7 @@ class Shop(Company):
             self.channel_id,
             content,
             to=to,
+            proved=proved,
             content_type=content_type,
             media_url=media_url,
             reply_to=reply_to,
