@@ -1,13 +1,24 @@
 """What becomes of messages after they were said: edits, reactions and deletions, both ways."""
 
+from collections.abc import Callable
 from typing import Any
 
-from crm_fakes.receiver import WebhookReceiver
+from crm_fakes.receiver import ReceivedRequest, WebhookReceiver
 from crm_fakes.waha import WahaSimulator
 
 from e2e.crm import Tenant, eventually, of_type
 
 PHONE = "5511966660001"
+
+
+def chose(option: str) -> Callable[[ReceivedRequest], bool]:
+    """Whether it is told that somebody chose this, and nothing else."""
+
+    def told(request: ReceivedRequest) -> bool:
+        options: list[str] = request.json["data"]["vote"]["options"]
+        return options == [option]
+
+    return told
 
 
 class TestChangedMessages:
@@ -65,3 +76,36 @@ class TestChangedMessages:
         await receiver.wait_for(of_type("message.revoked"))
         gone = await tenant.get(path)
         assert (gone["content"], gone["revoked_at"] is None) == ("Entregamos sim!", False)
+
+    async def test_customer_votes_and_changes_their_mind(
+        self, tenant: Tenant, waha: WahaSimulator, receiver: WebhookReceiver
+    ) -> None:
+        channel = await tenant.channel(waha)
+        await tenant.endpoint(receiver, "message.voted")
+        await waha.receive_text(channel.waha_session, PHONE, "Entregam?")
+        [asked] = await tenant.message_count(1)
+        body = {
+            "contact_id": asked["contact_id"],
+            "channel_id": channel.id,
+            "content_type": "poll",
+            "poll": {"question": "Como prefere?", "options": ["Entrega", "Retirada"]},
+        }
+        path = f"/messages/{(await tenant.post('/messages/send', body))['id']}"
+
+        async def named() -> Any:
+            return (await tenant.get(path))["external_id"]
+
+        bare = await eventually(named, "WhatsApp's id")
+        assert (await tenant.get(path))["poll"] is None
+        for chosen in ("Retirada", "Entrega"):
+            await waha.vote(channel.waha_session, bare, [chosen])
+            told = await receiver.wait_for(
+                lambda r, o=chosen: r.json["data"]["vote"]["options"] == [o]
+            )
+            assert told.json["type"] == "message.voted"
+        poll = (await tenant.get(path))["poll"]
+        assert poll["options"] == [
+            {"name": "Entrega", "votes": 1},
+            {"name": "Retirada", "votes": 0},
+        ]
+        assert poll == told.json["data"]["message"]["poll"]

@@ -36,6 +36,10 @@ MessageText = Annotated[str, StringConstraints(max_length=1_000_000)]
 """What was written. WhatsApp takes 65,536 characters; what came in is never cut."""
 Emoji = Annotated[str, StringConstraints(max_length=50)]
 """One emoji: families and flags are of a dozen characters. Empty where one was taken away."""
+PollOption = Annotated[str, StringConstraints(max_length=255)]
+"""What a poll lets choose; WhatsApp takes 100 characters."""
+POLL_OPTIONS = 100
+"""How many of them somebody may choose; WhatsApp takes 12."""
 
 Tag = Annotated[str, StringConstraints(max_length=64)]
 Document = Annotated[dict[str, Any], Field(max_length=64)]

@@ -211,7 +211,11 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageReceived, traffic.ChannelMessageSent),
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
-        *(traffic.ChannelReactionReported, traffic.ChannelChangeFailed),
+        *(
+            traffic.ChannelReactionReported,
+            traffic.ChannelVoteReported,
+            traffic.ChannelChangeFailed,
+        ),
         *(media.ChannelMediaStored, media.ChannelMediaFailed, group.ChannelGroupReported),
     ),
     service=MESSAGING,

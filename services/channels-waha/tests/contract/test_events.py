@@ -19,6 +19,7 @@ TOLD = {
     "channel.message_edited",
     "channel.message_revoked",
     "channel.reaction_reported",
+    "channel.vote_reported",
     "channel.change_failed",
     "channel.media_stored",
     "channel.media_failed",

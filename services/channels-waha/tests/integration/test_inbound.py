@@ -68,7 +68,7 @@ class TestMessages:
         ignored = [k for k in kept if k["outcome"] == "ignored"]
         unhandled = {k["event"] for k in kept if k["outcome"] == "unhandled"}
         assert len(ignored) == 2
-        assert "poll.vote" in unhandled
+        assert {"poll.vote.failed", "call.received"} <= unhandled
         heard = len(await company.told("channel.message_received"))
         receipts = len(await company.told("channel.message_status_reported"))
         (revoked,) = await company.told("channel.message_revoked")
@@ -77,10 +77,12 @@ class TestMessages:
         assert edited["external_id"] == "AC1A2B3C4D5E6F708192A3B4C5D6E7F8"
         (reacted,) = await company.told("channel.reaction_reported")
         assert reacted["external_id"] == "3EB0AA00BB11CC22DD33"
+        (voted,) = await company.told("channel.vote_reported")
+        assert voted["external_id"] == "3EB0B011000000000001"
         (group,) = await company.told("channel.group_reported")
         assert group["members"][0]["person"]["identities"][1]["value"] == "72318944542853"
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + 4 + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 5 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""
@@ -115,6 +117,47 @@ class TestMessages:
             await publish_raw(publisher, company.id, company.channel_id, "message.any", raw)
         heard = await company.until_told("channel.message_received", 200)
         assert [m["content"] for m in heard] == [str(n) for n in range(200)]
+
+
+class TestVotes:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_on_our_poll_and_on_theirs_are_told(
+        self, company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine)
+        poll = {"question": "Cor?", "options": ["Azul", "Verde"]}
+        message_id = await company.write("Cor?", content_type="poll", metadata={"poll": poll})
+        ours = (await company.until_state(message_id, "sent"))["external_id"]
+        theirs = await waha.receive_poll("loja", "5511988880001", "Hora?", ["9h", "10h"])
+        hour = theirs.bare_id
+        await waha.settled(await waha.vote("loja", ours, ["Verde"]))
+        await waha.settled(await waha.vote("loja", ours, None))
+        await waha.settled(await waha.vote("loja", hour, ["10h", "9h"]))
+        await waha.settled(await waha.vote("loja", hour, []))
+        told = await company.until_told("channel.vote_reported", 3)
+        found = [(t["external_id"], t["options"], t["from_us"]) for t in told]
+        assert found == [(ours, ["Verde"], False), (hour, ["10h", "9h"], False), (hour, [], False)]
+        assert {t["person"]["identities"][0]["value"] for t in told} == {"5511988880001"}
+        assert [t["voted_at"] for t in told] == sorted(t["voted_at"] for t in told)
+        (event, *_) = await company.outbox("channel.vote_reported")
+        assert event["aggregate_id"] == conversation_id(company.channel_id, "5511988880001@c.us")
+        (kept,) = await company.rows("SELECT * FROM raw_events WHERE event = 'poll.vote.failed'")
+        assert kept["reason"] == "vote that WAHA could not decrypt"
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_in_a_group_are_its_members(
+        self, company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine)
+        group = "120363000000000000@g.us"
+        asked = await waha.receive_poll("loja", "5511988880001", "Hora?", ["9h"], group=group)
+        for voter in ("5511977770002", "77@lid"):
+            await waha.settled(await waha.vote("loja", asked.bare_id, ["9h"], by=voter))
+        told = await company.until_told("channel.vote_reported", 2)
+        shown = [(t["person"]["identities"][0]["value"], t["options"]) for t in told]
+        assert shown == [("5511977770002", ["9h"]), ("77", ["9h"])]
+        (event, *_) = await company.outbox("channel.vote_reported")
+        assert event["aggregate_id"] == conversation_id(company.channel_id, group)
 
 
 class TestKept:

@@ -38,7 +38,7 @@ async def kept(company: Shop, other_company: Shop, monkeypatch: pytest.MonkeyPat
         for n in range(3):
             await company.hears("message.any", message(f"M{n}", "x" * 70_000 if n else "oi"))
         await other_company.hears("message.any", message("THEIRS").replace(b"loja", b"outra"))
-    await company.hears("poll.vote", b'{"event":"poll.vote","session":"loja","payload":{}}')
+    await company.hears("chat.archive", b'{"event":"chat.archive","session":"loja","payload":{}}')
     rows = await company.rows("SELECT id FROM raw_events ORDER BY received_at")
     return [row["id"] for row in rows if row["id"] not in before]
 
@@ -64,7 +64,7 @@ class TestReading:
         assert found == [str(id_) for id_ in kept[2::-1]]
         assert (rest["has_more"], page["data"][0]["body"]) == (False, None)
         by_reason = await company.value(ListRawEvents(**channel, reason="event"))
-        assert [row["event"] for row in by_reason["data"]] == ["poll.vote"]
+        assert [row["event"] for row in by_reason["data"]] == ["chat.archive"]
         assert (await company.value(ListRawEvents(**channel, replayed=True)))["data"] == []
         shown = await company.value(GetRawEvent(**of(company, kept[0])))
         assert (shown["reason"], shown["body"]) == ("ValueError", message("M0").decode())
@@ -89,8 +89,8 @@ class TestReplaying:
         assert first["replayed_at"] is not None
         again = await company.value(ReplayRawEvent(**of(company, kept[0])))
         assert (again, await heard(company)) == (first, ["M0"])
-        vote = await company.value(ReplayRawEvent(**of(company, kept[3])))
-        assert (vote["replayed_at"], vote["outcome"], vote["reason"]) == (
+        archived = await company.value(ReplayRawEvent(**of(company, kept[3])))
+        assert (archived["replayed_at"], archived["outcome"], archived["reason"]) == (
             None,
             "unhandled",
             "event",

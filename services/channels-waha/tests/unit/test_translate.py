@@ -121,8 +121,6 @@ class TestExamples:
     @pytest.mark.parametrize(
         "example",
         by_action(
-            "poll_vote",
-            "poll_vote_unreadable",
             "call_event",
             "presence",
             "chat_archived",

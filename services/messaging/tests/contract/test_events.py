@@ -13,6 +13,7 @@ from crm_messaging.messages.changes.consumers import (
     on_change_failed,
     on_message_edited,
     on_reaction_reported,
+    on_vote_reported,
 )
 from crm_messaging.messages.consumers import (
     on_message_failed,
@@ -38,6 +39,7 @@ from shared_events.channels.traffic import (
     ChannelMessageRevoked,
     ChannelMessageSent,
     ChannelReactionReported,
+    ChannelVoteReported,
     Media,
 )
 from shared_events.messaging.conversation import (
@@ -105,6 +107,10 @@ async def tell_everything(scene: Scene) -> None:
                 {**values, "code": "c", "reason": "r", "failed_at": at}
             )
             await scene.apply(on_message_failed, failed)
+    await scene.apply(on_message_received, scene.received(external_id="P1", content_type="poll"))
+    voted = {**examples.load("channel.vote_reported")["data"], "channel_id": channel_id}
+    vote = ChannelVoteReported.model_validate({**voted, "external_id": "P1"})
+    await scene.apply(on_vote_reported, vote)
     agent = UUID(examples.load("agent.created")["data"]["agent"]["id"])
     async with scene.database.tenant(scene.tenant_id) as tx:
         await tx.execute(

@@ -6,7 +6,11 @@ from uuid import UUID, uuid4
 
 from crm_messaging.app import create_service
 from crm_messaging.messages.arrival import on_message_received
-from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
+from crm_messaging.messages.changes.consumers import (
+    on_message_edited,
+    on_reaction_reported,
+    on_vote_reported,
+)
 from crm_messaging.messages.consumers import on_status_reported
 from crm_messaging.replicas.consumers import on_contact_changed
 from crm_messaging.subject_exports.gathering import Gathering
@@ -19,6 +23,7 @@ from shared_events import topology
 from shared_events.channels.traffic import (
     ChannelMessageEdited,
     ChannelReactionReported,
+    ChannelVoteReported,
     Media,
     Person,
 )
@@ -32,6 +37,8 @@ MARK, LID = "Zwölfkäse", "123456789012345"
 SPELLINGS = [PHONE, "551188880001", LID]
 HER = (WhatsAppId("phone", PHONE), WhatsAppId("lid", LID))
 PERSON = Person(identities=[Identity(kind=i.kind, value=i.value) for i in HER], push_name=MARK)
+
+GROUP: dict[str, Any] = {"chat_id": "120363000000000001@g.us", "is_group": True}
 
 
 async def person(scene: Scene) -> None:
@@ -58,8 +65,12 @@ async def person(scene: Scene) -> None:
         on_message_received,
         said,
         scene.received(MARK, lid=LID, external_id="A2", content_type="image", media=media),
-        scene.received(MARK, lid=LID, chat_id="120363000000000001@g.us", is_group=True),
+        scene.received(MARK, lid=LID, **GROUP),
         scene.received("von jemandem", phone="5511977770002", external_id="B1"),
+        scene.received(
+            "was?", phone="5511977770002", external_id="B2", content_type="poll", **GROUP
+        ),
+        scene.received(MARK, lid=LID, external_id="A5", content_type="poll"),
     )
     await scene.apply(on_contact_changed, ContactCreated(contact=shown))
     await scene.apply(
@@ -76,6 +87,13 @@ async def person(scene: Scene) -> None:
         *(
             ChannelReactionReported(external_id=external_id, emoji="👍", reacted_at=now, **told)
             for external_id in ("A2", "unknown")
+        ),
+    )
+    await scene.apply(
+        on_vote_reported,
+        *(
+            ChannelVoteReported(external_id=external_id, options=[MARK], voted_at=now, **told)
+            for external_id in ("A5", "B2", "unknown")
         ),
     )
     await scene.apply(on_status_reported, scene.receipt("C1", "read", participant=f"{PHONE}@c.us"))
@@ -161,11 +179,12 @@ class TestErasure:
             for _ in range(2):
                 await outside.publish(envelope)
             report = await until_erased(scene.database, envelope)
-            assert report["erased"]["messages"] == 3
+            assert report["erased"]["messages"] == 4
             assert report["erased"]["message_versions"] == 2
             assert report["erased"]["message_reactions"] == 1
             assert report["erased"]["parked_receipts"] == 1
-            assert report["erased"]["parked_changes"] == 2
+            assert report["erased"]["message_votes"] == 2
+            assert report["erased"]["parked_changes"] == 3
             assert report["erased"]["messaging.replicas.dlq"] == 1
             assert report["erased"]["scheduled_messages"] == 2
             assert report["erased"]["subject_exports"] == 1
@@ -181,7 +200,7 @@ class TestErasure:
             assert [(m["id"], m["seq"], m["external_id"]) for m in after] == [
                 (m["id"], m["seq"], m["external_id"]) for m in before
             ]
-            assert [m["content"] for m in after] == [None, None, None, "von jemandem"]
+            assert [m["content"] for m in after] == [None, None, None, "von jemandem", "was?", None]
             # Told before she was erased, and come after: it goes with her.
             await outside.publish(old)
             again = scene.envelope(scene.received("neu", lid=LID, external_id="A4"))

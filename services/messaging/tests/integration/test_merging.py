@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,29 +14,34 @@ from crm_messaging.merging.consumers import (
     on_identity_linked,
 )
 from crm_messaging.messages.arrival import on_message_received
+from crm_messaging.messages.changes.consumers import on_vote_reported
 from crm_messaging.messages.consumers import on_message_sent
+from crm_messaging.messages.listing import list_messages
 from crm_messaging.messages.service import send
 from crm_messaging.sessions import service as sessions
 from crm_testing.costs import statements
 from crm_testing.scenes.messaging import PHONE, Scene
 from crm_testing.services import Company, Outside, eventually
+from service_kit.calls import Call
 from service_kit.database import Database
 from service_kit.incoming import Event, EventHandler
 from service_kit.service import Service
 from shared_events import examples
-from shared_events.channels.traffic import ChannelMessageSent
+from shared_events.channels.traffic import ChannelMessageSent, ChannelVoteReported, Person
 from shared_events.contacts.contact import (
     Contact,
     ContactCreated,
     ContactIdentity,
     ContactIdentityLinked,
     ContactUpdated,
+    Identity,
 )
 from shared_events.contacts.merge import ContactMerged
 from shared_events.identity import IdentityKind, WhatsAppId, contact_id
 from shared_events.messaging.conversation import ListConversations
 from shared_events.messaging.message import ListContactMessages, ListMessages, SendMessage
 from shared_events.messaging.session import ListContactSessions
+from shared_events.requests import Principal
 
 LID = "1" * 49
 LONGEST = "é" * 255
@@ -130,6 +136,29 @@ class TestConversations:
         (thread,) = await scene.rows("SELECT * FROM conversations")
         assert (thread["seq"], thread["status"]) == (4, "active")
         assert thread["session_id"] != session["id"]
+
+    async def test_keep_the_votes_on_their_polls(self, scene: Scene) -> None:
+        await write(scene, "Cor?", hidden=True, external_id="P1", content_type="poll")
+
+        def vote(option: str, kind: IdentityKind, value: str) -> ChannelVoteReported:
+            return ChannelVoteReported(
+                channel_id=scene.channel.id,
+                external_id="P1",
+                from_us=False,
+                person=Person(identities=[Identity(kind=kind, value=value)]),
+                options=[option],
+                voted_at=datetime.now(UTC),
+            )
+
+        await scene.apply(on_vote_reported, vote("Azul", "lid", LID))
+        await merge(scene)
+        principal = Principal(tenant_id=scene.tenant_id)
+        for option in ("Azul", "Verde"):
+            async with scene.database.tenant(scene.tenant_id) as tx:
+                (asked,) = (await list_messages(tx, ListMessages(), Call(principal, "r"))).data
+            assert asked.contact_id == person(scene)
+            assert asked.poll and [each.options for each in asked.poll.votes] == [[option]]
+            await scene.apply(on_vote_reported, vote("Verde", "phone", PHONE), seq=101)
 
     async def test_go_on_where_somebody_is_being_talked_with(
         self, pair: tuple[Scene, Scene]

@@ -140,6 +140,21 @@ class ChannelReactionReported(
     reacted_at: datetime
 
 
+class ChannelVoteReported(EventData, type="channel.vote_reported", aggregate="conversation"):
+    """Somebody chose among a poll's options, anew: `options` is all that they choose by now.
+
+    Nothing withdraws what they chose. `person` is who, unless it was us. Votes repeat and come out
+    of order, some before their poll: the newest of each person counts.
+    """
+
+    channel_id: UUID
+    external_id: bounds.ExternalId
+    from_us: bool
+    person: Person
+    options: list[bounds.PollOption] = Field(max_length=bounds.POLL_OPTIONS)
+    voted_at: datetime
+
+
 class ChannelChangeFailed(EventData, type="channel.change_failed", aggregate="conversation"):
     """WhatsApp did not take an edit, deletion or reaction of ours; `change_id` is the request's."""
 

@@ -61,12 +61,36 @@ class ReceiptCounts(Contract):
     played: int = 0
 
 
+class Vote(Contract):
+    """What somebody chose of a poll. `by` and `participant` are as of a reaction."""
+
+    options: list[bounds.PollOption]
+    by: bounds.Word
+    participant: bounds.ChatId | None = None
+    at: datetime
+
+
+class PollOption(Contract):
+    """What a poll lets choose, and how many did."""
+
+    name: bounds.PollOption
+    votes: int
+
+
+class PollResult(Contract):
+    """How a poll stands: its options in their order, and who chose what, the oldest first."""
+
+    options: list[PollOption]
+    votes: list[Vote]
+
+
 class Message(Contract):
     """One chat message. `seq` is gap-free within its conversation; `sent_at` is WhatsApp's time.
 
     One that was deleted for everyone has `revoked_at`; what it said is kept. One whose text was
     replaced has `edited_at`; what it said before is in its versions. `version` counts every change.
     One of ours in a group has `receipts`: how many members it got to.
+    A poll that somebody voted on has `poll`, how it stands; what it asks is in `metadata.poll`.
     One that waits for `send_at` has no session and the `seq` 0: it gets both when it is queued.
     A file of ours has a `media_id`, and `media_url` leads to it for a while.
     A `historical` one was read from the chat's history: its `seq` is where its time belongs, 0 or
@@ -102,6 +126,7 @@ class Message(Contract):
     edited_at: datetime | None = None
     reactions: list[Reaction] = Field(default_factory=list)
     receipts: ReceiptCounts | None = None
+    poll: PollResult | None = None
     historical: bool = False
     seq: int
     version: int = 1
@@ -337,6 +362,12 @@ class MessageReactionChanged(MessageEvent, type="message.reaction_changed", publ
     """Somebody reacted to a message, or took it back: then the emoji of `reaction` is empty."""
 
     reaction: Reaction
+
+
+class MessageVoted(MessageEvent, type="message.voted", public=True):
+    """Somebody voted on a poll, or withdrew their vote: then the `options` of `vote` are empty."""
+
+    vote: Vote
 
 
 class MessageChangeFailed(MessageEvent, type="message.change_failed", public=True):

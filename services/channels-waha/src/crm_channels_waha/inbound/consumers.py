@@ -52,6 +52,7 @@ from crm_channels_waha.waha.meaning import (
     Revocation,
     SessionReport,
     Translation,
+    Voted,
 )
 from crm_channels_waha.waha.reading import UnreadableError, read_object
 from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
@@ -198,18 +199,12 @@ class WahaInbox:
                             files.append(file)
                         if chat_id := _shown_with_a_picture(message):
                             writers.append((one.tenant_id, chat_id, one.channel_id))
-                case Receipt(receipt, chat_id):
-                    _tell(tx, one, receipt, chat_id)
-                case Revocation(revocation, chat_id):
-                    _tell(tx, one, revocation, chat_id)
-                case Edited(edit, chat_id):
-                    _tell(tx, one, edit, chat_id)
-                case Reacted(reaction, chat_id):
-                    _tell(tx, one, reaction, chat_id)
-                case GroupSeen(group, chat_id):
-                    _tell(tx, one, group, chat_id)
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
+                case Kept():
+                    pass  # kept before it came here
+                case told:
+                    _tell(tx, one, told.report, told.chat_id)
         await media.enter(tx, files)
         if self._picture_days:
             await pictures.enter(tx, writers, fresh_days=self._picture_days)
@@ -298,7 +293,7 @@ def _people(meaning: Translation) -> list[Person]:
     match meaning:
         case Heard(message):
             return [message.person]
-        case Edited(report, _) | Reacted(report, _):
+        case Edited(report, _) | Reacted(report, _) | Voted(report, _):
             return [report.person]
         case GroupSeen(group, _):
             return [member.person for member in group.members]
@@ -327,13 +322,15 @@ def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
             return replace(one, meaning=Edited(edit.model_copy(update=shown), chat_id))
         case Reacted(reaction, chat_id):
             return replace(one, meaning=Reacted(reaction.model_copy(update=shown), chat_id))
+        case Voted(vote, chat_id):
+            return replace(one, meaning=Voted(vote.model_copy(update=shown), chat_id))
         case GroupSeen(group, chat_id):
             members = [
                 member.model_copy(update={"person": person})
                 for member, person in zip(group.members, named, strict=True)
             ]
-            told = group.model_copy(update={"members": members})
-            return replace(one, meaning=GroupSeen(told, chat_id))
+            seen = GroupSeen(group.model_copy(update={"members": members}), chat_id)
+            return replace(one, meaning=seen)
     return one
 
 

@@ -12,6 +12,7 @@ from shared_events.channels.traffic import (
     ChannelMessageRevoked,
     ChannelMessageStatusReported,
     ChannelReactionReported,
+    ChannelVoteReported,
 )
 
 
@@ -67,6 +68,14 @@ class Reacted:
 
 
 @dataclass(frozen=True, slots=True)
+class Voted:
+    """Somebody chose among a poll's options; `chat_id` is where."""
+
+    report: ChannelVoteReported
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSeen:
     """What is told of a group; `chat_id` is the group's."""
 
@@ -97,4 +106,6 @@ class Kept:
     reason: str
 
 
-Translation = Heard | Receipt | Revocation | Edited | Reacted | GroupSeen | SessionReport | Kept
+Translation = (
+    Heard | Receipt | Revocation | Edited | Reacted | Voted | GroupSeen | SessionReport | Kept
+)

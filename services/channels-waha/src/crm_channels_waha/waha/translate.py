@@ -37,6 +37,7 @@ from crm_channels_waha.waha.meaning import (
 )
 from crm_channels_waha.waha.raw import read_raw
 from crm_channels_waha.waha.reading import Json, mapping, number, text
+from crm_channels_waha.waha.votes import read_failed_vote, read_vote
 
 _RECEIPTS: dict[int, Literal["failed", "pending", "sent", "delivered", "read", "played"]] = {
     -1: "failed",
@@ -166,6 +167,8 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
     "message.revoked": read_revocation,
     "message.edited": read_edit,
     "message.reaction": read_reaction,
+    "poll.vote": read_vote,
+    "poll.vote.failed": read_failed_vote,
     "session.status": _read_session,
     "group.v2.join": read_group,
     "group.v2.update": read_group,
@@ -175,13 +178,7 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
 KNOWN_EVENTS = frozenset(
     (
         *_READERS,
-        *(
-            "message.waiting",
-            "poll.vote",
-            "poll.vote.failed",
-            "event.response",
-            "event.response.failed",
-        ),
+        *("message.waiting", "event.response", "event.response.failed"),
         *("call.received", "call.accepted", "call.rejected", "presence.update", "chat.archive"),
         *("label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted"),
     )

@@ -25,9 +25,9 @@ DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     WHERE m.tenant_id = $1 AND m.contact_id = ANY($3::uuid[]) LIMIT $2))
 """
 # To others' messages, in groups.
-_REACTIONS = """
-DELETE FROM message_reactions WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
-    SELECT ctid FROM message_reactions WHERE tenant_id = $1
+_ON_OTHERS = """
+DELETE FROM {table} WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM {table} WHERE tenant_id = $1
         AND (sender = ANY($3::text[]) OR participant = ANY($3::text[])) LIMIT $2))
 """
 # Of others' messages, in groups.
@@ -119,9 +119,10 @@ async def erase(one: Pass) -> None:
     await one.erase("subject_exports", _EXPORTS, everybody)
     await one.erase("scheduled_messages", _SCHEDULED, everybody)
     await one.erase("bulk_recipients", _BULK_RECIPIENTS, everybody)
-    for table in ("message_versions", "message_reactions", "message_receipts"):
+    for table in ("message_versions", "message_reactions", "message_votes", "message_receipts"):
         await one.erase(table, _BESIDE_MESSAGES.format(table=table), everybody)
-    await one.erase("message_reactions", _REACTIONS, one.chats)
+    for table in ("message_reactions", "message_votes"):
+        await one.erase(table, _ON_OTHERS.format(table=table), one.chats)
     await one.erase("message_receipts", _RECEIPTS, one.chats)
     await one.erase("conversation_participants", _PARTICIPANTS, one.chats)
     await one.erase("messages", _MESSAGES, everybody)

@@ -1,6 +1,6 @@
 """SQL of messages, many at a time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -9,13 +9,14 @@ from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message, Reaction, ReceiptCounts
+from shared_events.messaging.message import Message, Reaction, ReceiptCounts, Vote
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 
 from crm_messaging.messages import models
 from crm_messaging.messages.events import Conversation
 from crm_messaging.messages.placing import placed_at
+from crm_messaging.messages.polls import result
 from crm_messaging.messages.receipts import Receipt, Step
 from crm_messaging.replicas import merged
 
@@ -32,9 +33,15 @@ _REACTIONS = """
     FROM (SELECT * FROM message_reactions WHERE message_id = m.id AND tenant_id = m.tenant_id
         ORDER BY sender LIMIT 2000) AS r WHERE r.emoji <> '') AS reactions
 """
+_VOTES = """
+CASE WHEN m.content_type = 'poll' THEN (SELECT jsonb_agg(jsonb_build_object('options', v.options,
+    'by', v.by, 'participant', v.participant, 'at', v.voted_at))
+    FROM (SELECT * FROM message_votes WHERE message_id = m.id AND tenant_id = m.tenant_id
+        ORDER BY sender LIMIT 2000) AS v) END AS votes
+"""
 _SHOW = f"""
-SELECT m.id, {merged.AUTHOR} AS contact_id, {_REACTIONS} FROM unnest($1::uuid[]) AS k(id)
-CROSS JOIN LATERAL (SELECT id, tenant_id, session_id, contact_id FROM messages
+SELECT m.id, {merged.AUTHOR} AS contact_id, {_REACTIONS}, {_VOTES} FROM unnest($1::uuid[]) AS k(id)
+CROSS JOIN LATERAL (SELECT id, tenant_id, session_id, contact_id, content_type FROM messages
     WHERE id = k.id AND tenant_id = $2 LIMIT 1) AS m
 CROSS JOIN LATERAL (SELECT contact_id, conversation_id FROM sessions
     WHERE id = m.session_id AND tenant_id = $2 LIMIT 1) AS s
@@ -54,7 +61,8 @@ held AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT id, status, contact_id, conversation_id FROM sessions
         WHERE id = w.id LIMIT 1 FOR UPDATE) AS s)
 SELECT m.*, s.status AS session_status, p.id AS person_id,
-    c.name AS contact_name, c.phone AS contact_phone, h.name AS channel_name, {_REACTIONS}
+    c.name AS contact_name, c.phone AS contact_phone, h.name AS channel_name,
+    {_REACTIONS}, {_VOTES}
 FROM (SELECT id, session_id FROM wanted ORDER BY id) AS w
 JOIN held AS s ON s.id = w.session_id
 CROSS JOIN LATERAL (SELECT * FROM messages
@@ -107,15 +115,17 @@ class _Around:
     contact_phone: str | None
     channel_name: str | None
     reactions: list[dict[str, Any]] | None
+    votes: list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """The reactions to a message, as customers see them, and who its contact is by now."""
+    """The reactions and votes on a message, and who its contact is by now."""
 
     id: UUID
     contact_id: UUID
     reactions: list[dict[str, Any]] | None
+    votes: list[dict[str, Any]] | None
 
 
 _SHOWN_BY_ID = Shape(_Shown)
@@ -144,7 +154,7 @@ class Stored(Said):
         return is_group(self.chat_id)
 
 
-_BESIDE = ("metadata", "reactions", "receipts")
+_BESIDE = ("metadata", "reactions", "receipts", "poll")
 _SHOWN = tuple(name for name in Message.model_fields if name not in _BESIDE)
 
 
@@ -153,8 +163,8 @@ def is_group(chat_id: str) -> bool:
     return chat_id.endswith("@g.us")
 
 
-def resource(row: models.Message, reactions: Sequence[Mapping[str, Any]] | None = None) -> Message:
-    """A row as customers see it, with the reactions to it."""
+def resource(row: models.Message) -> Message:
+    """A row as customers see it, but for the reactions and votes on it."""
     shown = {name: getattr(row, name) for name in _SHOWN}
     counts = {
         "delivered": row.delivered_count,
@@ -164,7 +174,6 @@ def resource(row: models.Message, reactions: Sequence[Mapping[str, Any]] | None 
     in_group = row.direction == "outbound" and is_group(row.chat_id)
     beside = {
         "metadata": row.metadata_,
-        "reactions": reactions or [],
         "receipts": counts if in_group else None,
     }
     return Message.model_validate({**shown, **beside})
@@ -187,10 +196,19 @@ def row_of(said: Said) -> models.Message:
     )
 
 
+def _beside(message: Message, beside: _Around | _Shown, contact_id: UUID) -> Message:
+    """A message with what people did to it; its contact is whoever that is by now."""
+    reactions = [Reaction.model_validate(each) for each in beside.reactions or ()]
+    votes = [Vote.model_validate(each) for each in beside.votes or ()]
+    poll = result(message.metadata, votes)
+    changes = {"contact_id": contact_id, "reactions": reactions, "poll": poll}
+    return message.model_copy(update=changes)
+
+
 def _stored(row: models.Message, around: _Around) -> Stored:
     return Stored(
         row.tenant_id,
-        resource(row, around.reactions).model_copy(update={"contact_id": around.person_id}),
+        _beside(resource(row), around, around.person_id),
         row.chat_id,
         Conversation(
             ContactSummary(
@@ -231,7 +249,7 @@ async def get(tx: Transaction, message_id: UUID) -> Message:
 
 
 async def said(tx: Transaction, message_id: UUID) -> tuple[Message, str]:
-    """One message without reactions, and the chat it was said in; NotFoundError."""
+    """One message without reactions and votes, and the chat it was said in; NotFoundError."""
     one = "SELECT * FROM messages WHERE id = $1 AND tenant_id = $2"
     row = await MESSAGES.first(tx, one, message_id, tx.tenant_id)
     if row is None:
@@ -240,24 +258,14 @@ async def said(tx: Transaction, message_id: UUID) -> tuple[Message, str]:
 
 
 async def as_of_now(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-    """Messages of one tenant with the reactions to them, in one look for all.
+    """Messages of one tenant with the reactions and votes on them, in one look for all.
 
     A message is of whoever its session is of, in a group of its author: what a merged contact said
     is the winner's.
     """
     rows = await _SHOWN_BY_ID.find(tx, _SHOW, [message.id for message in messages], tx.tenant_id)
     found = {row.id: row for row in rows}
-    return [
-        message.model_copy(
-            update={
-                "contact_id": found[message.id].contact_id,
-                "reactions": [
-                    Reaction.model_validate(each) for each in found[message.id].reactions or ()
-                ],
-            }
-        )
-        for message in messages
-    ]
+    return [_beside(each, found[each.id], found[each.id].contact_id) for each in messages]
 
 
 async def lock(tx: Transaction, messages: Iterable[tuple[str, UUID]]) -> dict[UUID, Stored]:

@@ -1,11 +1,11 @@
-"""Changing messages after they were said: what is told of edits, deletions and reactions.
+"""Changing messages after they were said: what is told of edits, deletions, reactions and votes.
 
-Their shapes differ per engine (docs/waha.md, "Changes"): WEBJS tells an edit under the message's
-own id, GOWS and NOWEB under the id of the edit.
+Their shapes differ per engine (docs/waha.md, "Changes"): WEBJS tells an edit or a vote under the
+message's own id, GOWS and NOWEB under the id of the act.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from crm_fakes.waha import engines, raw
@@ -80,6 +80,47 @@ def react(emit: Emit, session: WahaSession, message: Message, reaction: Message)
         "reaction": {"text": reaction.text or "", "messageId": message.full_id},
     }
     return _tell(emit, session, message, "message.reaction", payload)
+
+
+def vote(
+    emit: Emit, session: WahaSession, poll: Message, act: Message, chosen: Sequence[str] | None
+) -> list[Delivery]:
+    """Tell what somebody chose of a poll, nothing to withdraw; None could not be decrypted.
+
+    What was chosen is told in full. The time is in milliseconds, of NOWEB's failures in seconds.
+    """
+    engine, at = session.engine, int(time.time() * 1000)
+    act_id = act.full_id
+    if engine == "WEBJS":
+        act_id = replace(act, bare_id=poll.bare_id).full_id
+    if engine == "NOWEB" and chosen is None:
+        at //= 1000
+    told: Json = {
+        "id": act_id,
+        **_ends(session, act),
+        "selectedOptions": None if chosen is None and engine == "GOWS" else list(chosen or ()),
+        "timestamp": at,
+    }
+    creation = {"id": poll.full_id, **_ends(session, poll)}
+    payload: Json = {"vote": told, "poll": creation}
+    if engine == "GOWS":
+        told["participant"] = act.participant
+        payload["_data"] = raw.gows(act, session.me_id) | {"Votes": told["selectedOptions"]}
+    failed = ".failed" if chosen is None else ""
+    return _tell(emit, session, poll, f"poll.vote{failed}", payload)
+
+
+def _ends(session: WahaSession, message: Message) -> Json:
+    """From whom to whom: we are "me" on NOWEB; GOWS names the chat, as it does of messages."""
+    if session.engine == "GOWS" and message.participant:
+        sender, receiver = message.chat, message.participant
+    elif session.engine == "GOWS":
+        return {"from": message.chat, "to": None, "fromMe": message.from_me}
+    else:
+        me = "me" if session.engine == "NOWEB" else session.me_id
+        sender = message.participant or (me if message.from_me else message.chat)
+        receiver = message.chat if message.from_me or message.participant else me
+    return {"from": sender, "to": receiver, "fromMe": message.from_me}
 
 
 def _raw(

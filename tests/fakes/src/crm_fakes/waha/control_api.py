@@ -13,7 +13,7 @@ from crm_fakes.waha.messages import Message
 if TYPE_CHECKING:
     from crm_fakes.waha.simulator import WahaSimulator
 
-RECEIVABLE = ("text", "image", "voice", "document", "location", "vcard")
+RECEIVABLE = ("text", "image", "voice", "document", "location", "vcard", "poll")
 
 
 def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
@@ -32,6 +32,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/edit", api.edit),
             web.post(f"{one}/revoke", api.revoke),
             web.post(f"{one}/react", api.react),
+            web.post(f"{one}/vote", api.vote),
             web.post(f"{one}/examples/{{name}}", api.example),
             web.get("/_control/faults", api.faults),
             web.post("/_control/faults", api.add_fault),
@@ -124,6 +125,11 @@ class ControlApi:
     async def react(self, request: web.Request) -> web.Response:
         """Let the customer, or `{by?}` in a group, react to `{bare_id}` with `{emoji}`."""
         deliveries = await self._called(self.waha.react, request)
+        return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def vote(self, request: web.Request) -> web.Response:
+        """Let the customer, or `{by?}` in a group, choose `{chosen}` of the poll `{bare_id}`."""
+        deliveries = await self._called(self.waha.vote, request)
         return json_response([_delivery(d) for d in deliveries], 201)
 
     async def example(self, request: web.Request) -> web.Response:

@@ -31,6 +31,7 @@ from crm_fakes.waha.messages import (
     Location,
     Media,
     Message,
+    Poll,
     chat_id,
     new_bare_id,
 )
@@ -305,16 +306,42 @@ class WahaSimulator(WhatsApp, LocalServer):
         """Let somebody react to a message of the history: the customer, or `by` in a group."""
         ours = self.session(session)
         message = ours.messages[bare_id]
-        reaction = Message(
+        return changes.react(self.emit, ours, message, self._act(ours, message, emoji, by))
+
+    def _act(self, ours: WahaSession, upon: Message, text: str | None, by: str | None) -> Message:
+        """What the customer does to a message, or `by` in a group."""
+        return Message(
             bare_id=new_bare_id(ours.engine, from_me=False),
-            session=session,
-            chat=message.chat,
+            session=ours.name,
+            chat=upon.chat,
             from_me=False,
             kind="text",
-            text=emoji,
+            text=text,
             participant=chat_id(by) if by else None,
         )
-        return changes.react(self.emit, ours, message, reaction)
+
+    async def receive_poll(
+        self,
+        session: str,
+        from_phone: str | None,
+        name: str,
+        options: list[str],
+        **options_of: Unpack[Inbound],
+    ) -> Message:
+        """Let a customer ask something to choose from."""
+        poll = Poll(name, options)
+        return self._receive(session, from_phone, "poll", options_of, poll=poll)
+
+    async def vote(
+        self, session: str, bare_id: str, chosen: list[str] | None, *, by: str | None = None
+    ) -> list[Delivery]:
+        """Let the customer, or `by` in a group, choose these of a poll and nothing else.
+
+        None is a vote that WAHA cannot decrypt.
+        """
+        ours = self.session(session)
+        poll = ours.messages[bare_id]
+        return changes.vote(self.emit, ours, poll, self._act(ours, poll, None, by), chosen)
 
     async def post_example(self, name: str, session: str | None = None) -> list[Delivery]:
         """Post a stored example to every webhook of its session, or of another one."""

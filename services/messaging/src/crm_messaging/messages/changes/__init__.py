@@ -1,4 +1,4 @@
-"""What becomes of messages after they were said: their text is replaced, people react."""
+"""What becomes of messages after they were said: their text is replaced, people react and vote."""
 
 from service_kit.service import Service
 from shared_events.channels import traffic
@@ -19,4 +19,5 @@ def add_to(service: Service) -> None:
     service.on(queue, traffic.ChannelMessageEdited, consumers.on_message_edited, together=True)
     reported = traffic.ChannelReactionReported
     service.on(queue, reported, consumers.on_reaction_reported, together=True)
+    service.on(queue, traffic.ChannelVoteReported, consumers.on_vote_reported, together=True)
     service.on(queue, traffic.ChannelChangeFailed, consumers.on_change_failed, together=True)

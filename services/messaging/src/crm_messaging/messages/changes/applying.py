@@ -12,6 +12,7 @@ from crm_messaging.messages.changes import repository
 from crm_messaging.messages.changes.changing import Changing
 from crm_messaging.messages.changes.edits import Edit, is_by_author
 from crm_messaging.messages.changes.reactions import Reacted
+from crm_messaging.messages.changes.votes import Voted
 from crm_messaging.messages.repository import MessageKey, Stored
 from crm_messaging.replicas import people
 
@@ -23,7 +24,7 @@ class Reported:
     """A change that WhatsApp told of, and what it follows from."""
 
     key: MessageKey
-    change: Edit | Reacted
+    change: Edit | Reacted | Voted
     cause: Cause
 
 
@@ -54,16 +55,20 @@ async def _apply(
     senders = [people.Sender(e.key[0], e.change.author, e.change.at) for e in edits]
     authors = await people.whose(tx, senders)
     whose = {id(one): contact_id for one, contact_id in zip(edits, authors, strict=True)}
+    kinds = {type(one.change) for one in reported}
     changing = await Changing.of(
         tx,
         ours.values(),
-        edits=bool(edits),
-        reactions=len(edits) < len(reported),
+        edits=Edit in kinds,
+        reactions=Reacted in kinds,
+        votes=Voted in kinds,
     )
     for one in reported:
         stored, change = ours[one.key], one.change
         if isinstance(change, Reacted):
             changing.react(stored, change, one.cause)
+        elif isinstance(change, Voted):
+            changing.vote(stored, change, one.cause)
         elif is_by_author(stored.message, stored.chat_id, change, whose[id(one)]):
             changing.edit(stored, change, one.cause)
         else:

@@ -1,10 +1,11 @@
 """Messages changing within one transaction, each change told of as it happens."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from shared_events.channels.traffic import ChannelChangeFailed
@@ -13,52 +14,62 @@ from shared_events.messaging.message import (
     MessageEdited,
     MessageEvent,
     MessageReactionChanged,
+    MessageVoted,
     Reaction,
+    Vote,
 )
 
 from crm_messaging.messages.changes import repository
 from crm_messaging.messages.changes.edits import Edit, Version, edited
-from crm_messaging.messages.changes.reactions import (
-    US,
-    Reacted,
-    Standing,
-    react,
-    sender_of,
-    shown,
-)
+from crm_messaging.messages.changes.reactions import Reacted, Standing, react, shown
+from crm_messaging.messages.changes.senders import US, sender_of
+from crm_messaging.messages.changes.votes import Voted, vote
+from crm_messaging.messages.polls import result
 from crm_messaging.messages.repository import Said, Stored
+
+log = structlog.get_logger()
 
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Nobody knows whether WhatsApp has it: the change stays as it was shown."""
 
 
 class Changing:
-    """Messages whose locks are held, with what they said and the reactions to them."""
+    """Messages whose locks are held, with what they said, the reactions and votes on them."""
 
     def __init__(
         self,
         tx: Transaction,
         versions: dict[UUID, list[Version]],
         reactions: dict[UUID, dict[str, Standing]],
+        votes: dict[UUID, dict[str, Vote]],
     ) -> None:
         self._tx = tx
         self._versions = versions
         self._reactions = reactions
+        self._votes = votes
         self._now: dict[UUID, Stored] = {}
         self._added: list[tuple[Said, Version]] = []
         self._removed: list[tuple[Said, Version]] = []
         self._standing: dict[tuple[UUID, str], tuple[Said, Standing]] = {}
+        self._voted: dict[tuple[UUID, str], tuple[Said, str, Vote]] = {}
 
     @classmethod
     async def of(
-        cls, tx: Transaction, ours: Iterable[Stored], *, edits: bool, reactions: bool
+        cls,
+        tx: Transaction,
+        ours: Iterable[Stored],
+        *,
+        edits: bool = False,
+        reactions: bool = False,
+        votes: bool = False,
     ) -> "Changing":
-        """Messages that are going to be edited or reacted to, with what is needed for it."""
+        """Messages that are going to be edited, reacted to or voted on, with what it needs."""
         ids = [(stored.tenant_id, stored.message.id) for stored in ours]
         return cls(
             tx,
             await repository.versions_of(tx, ids) if edits else {},
             await repository.reactions_of(tx, ids) if reactions else {},
+            await repository.votes_of(tx, ids) if votes else {},
         )
 
     def edit(self, stored: Stored, edit: Edit, cause: Cause | None = None) -> Stored:
@@ -81,8 +92,8 @@ class Changing:
         stored = self._now.get(stored.message.id, stored)
         message = stored.message
         standings = self._reactions.setdefault(message.id, {})
-        sender = sender_of(reacted, in_group=stored.in_group)
-        outcome = react(reacted, standings.get(sender), in_group=stored.in_group)
+        sender = _sender(reacted, standings, stored)
+        outcome = react(reacted, standings.get(sender), sender)
         if outcome is None:
             return stored
         standings[sender] = outcome.standing
@@ -92,15 +103,35 @@ class Changing:
         return stored
 
     def _react(self, stored: Stored, reaction: Reaction, cause: Cause | None) -> Stored:
-        message = stored.message
-        changes = {
-            "reactions": shown(self._reactions[message.id].values()),
-            "version": message.version + 1,
-            "updated_at": datetime.now(UTC),
-        }
-        now = replace(stored, message=message.model_copy(update=changes))
-        self._now[message.id] = now
+        reactions = shown(self._reactions[stored.message.id].values())
+        now = self._changed(stored, {"reactions": reactions})
         self._tell(now, MessageReactionChanged, cause, reaction=reaction)
+        return now
+
+    def vote(self, stored: Stored, voted: Voted, cause: Cause) -> None:
+        """Let somebody vote on a poll; one on another message means nothing."""
+        stored = self._now.get(stored.message.id, stored)
+        message = stored.message
+        if message.content_type != "poll":
+            log.warning("vote_on_no_poll", message=str(message.id))
+            return
+        votes = self._votes.setdefault(message.id, {})
+        sender = _sender(voted, votes, stored)
+        before = votes.get(sender)
+        now = vote(voted, before, sender)
+        if now is None:
+            return
+        votes[sender] = now
+        self._voted[message.id, sender] = stored, sender, now
+        if now.options != (before.options if before else []):
+            poll = result(message.metadata, votes.values())
+            self._tell(self._changed(stored, {"poll": poll}), MessageVoted, cause, vote=now)
+
+    def _changed(self, stored: Stored, changes: dict[str, object]) -> Stored:
+        message = stored.message
+        counted = {"version": message.version + 1, "updated_at": datetime.now(UTC)}
+        now = replace(stored, message=message.model_copy(update={**changes, **counted}))
+        self._now[message.id] = now
         return now
 
     def undo(self, stored: Stored, failed: ChannelChangeFailed, cause: Cause | None) -> None:
@@ -109,9 +140,7 @@ class Changing:
         before = {} if failed.code == OUTCOME_UNKNOWN else self._before(stored, failed)
         if before is None:
             return  # something else took its place, or it was undone already
-        changes = {"version": stored.message.version + 1, "updated_at": datetime.now(UTC)}
-        message = stored.message.model_copy(update={**before, **changes})
-        self._now[message.id] = stored = replace(stored, message=message)
+        stored = self._changed(stored, before)
         said = {"change": failed.change, "code": failed.code, "reason": failed.reason}
         self._tell(stored, MessageChangeFailed, cause, **said)
 
@@ -152,7 +181,7 @@ class Changing:
         self._tx.outbox.add(data, around.session.id, tenant_id=stored.tenant_id, cause=cause)
 
     async def save(self) -> None:
-        """Store what the messages say now, what they said, and the reactions to them."""
+        """Store what the messages say now, what they said, the reactions and votes on them."""
         if self._now:
             await repository.save(self._tx, self._now.values())
         if self._added:
@@ -161,3 +190,9 @@ class Changing:
             await repository.remove_versions(self._tx, self._removed)
         if self._standing:
             await repository.save_reactions(self._tx, list(self._standing.values()))
+        if self._voted:
+            await repository.save_votes(self._tx, list(self._voted.values()))
+
+
+def _sender(act: Reacted | Voted, known: Container[str], stored: Stored) -> str:
+    return sender_of(act.author, known, from_us=act.from_us, in_group=stored.in_group)

@@ -9,6 +9,7 @@ from shared_events.channels.traffic import (
     ChannelChangeFailed,
     ChannelMessageEdited,
     ChannelReactionReported,
+    ChannelVoteReported,
     Person,
 )
 from shared_events.identity import WhatsAppId
@@ -18,21 +19,12 @@ from crm_messaging.messages.changes.applying import Reported, apply_or_park
 from crm_messaging.messages.changes.changing import Changing
 from crm_messaging.messages.changes.edits import Edit
 from crm_messaging.messages.changes.reactions import Reacted
+from crm_messaging.messages.changes.votes import Voted
 
 
 async def on_message_edited(tx: Transaction, events: Sequence[Event[ChannelMessageEdited]]) -> None:
     """Texts that were replaced: the earlier are kept as versions, and only their author may."""
-    await apply_or_park(
-        tx,
-        [
-            Reported(
-                (event.tenant_id, event.data.channel_id, event.data.external_id),
-                _edit(event.data),
-                event.cause,
-            )
-            for event in events
-        ],
-    )
+    await apply_or_park(tx, [_reported(event, _edit(event.data)) for event in events])
 
 
 def _edit(data: ChannelMessageEdited) -> Edit:
@@ -44,17 +36,22 @@ async def on_reaction_reported(
     tx: Transaction, events: Sequence[Event[ChannelReactionReported]]
 ) -> None:
     """Emojis that somebody put on a message or took away; the newest of each person counts."""
-    await apply_or_park(
-        tx,
-        [
-            Reported(
-                (event.tenant_id, event.data.channel_id, event.data.external_id),
-                _reacted(event.data),
-                event.cause,
-            )
-            for event in events
-        ],
-    )
+    await apply_or_park(tx, [_reported(event, _reacted(event.data)) for event in events])
+
+
+async def on_vote_reported(tx: Transaction, events: Sequence[Event[ChannelVoteReported]]) -> None:
+    """What people choose of polls; the newest of each counts, and an empty one withdraws."""
+    await apply_or_park(tx, [_reported(event, _voted(event.data)) for event in events])
+
+
+def _reported(
+    event: Event[ChannelMessageEdited]
+    | Event[ChannelReactionReported]
+    | Event[ChannelVoteReported],
+    change: Edit | Reacted | Voted,
+) -> Reported:
+    data = event.data
+    return Reported((event.tenant_id, data.channel_id, data.external_id), change, event.cause)
 
 
 async def on_change_failed(tx: Transaction, events: Sequence[Event[ChannelChangeFailed]]) -> None:
@@ -70,6 +67,11 @@ async def on_change_failed(tx: Transaction, events: Sequence[Event[ChannelChange
 def _reacted(data: ChannelReactionReported) -> Reacted:
     emoji = without_nul(data.emoji)
     return Reacted(emoji, data.reacted_at, data.from_us, _shown(data.person))
+
+
+def _voted(data: ChannelVoteReported) -> Voted:
+    options = tuple(without_nul(option) for option in data.options)
+    return Voted(options, data.voted_at, data.from_us, _shown(data.person))
 
 
 def _shown(person: Person) -> tuple[WhatsAppId, ...]:

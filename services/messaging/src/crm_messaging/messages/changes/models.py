@@ -49,11 +49,29 @@ class MessageReaction(Base, table=True):
     reacted_at: datetime = columns.moment()
 
 
+class MessageVote(Base, table=True):
+    """What somebody chooses of a poll by now; `options` are empty after that was withdrawn.
+
+    `sender` is as of a reaction.
+    """
+
+    __tablename__ = "message_votes"
+
+    message_id: UUID = Field(primary_key=True)
+    sender: str = Field(primary_key=True, max_length=120)
+    tenant_id: str = columns.tenant_id()
+    options: list[str] = columns.texts()
+    by: str = Field(max_length=50)
+    participant: str | None = Field(default=None, max_length=120)
+    voted_at: datetime = columns.moment()
+
+
 class ParkedChange(Base, table=True):
     """A change whose message is not here yet; kept for seven days, once however often it comes.
 
-    `kind` is `edit` or `reaction`, `content` the text or the emoji, `change_id` with the time what
-    makes it the same change when it comes again, and `author` the WhatsApp ids of who made it.
+    `kind` is `edit`, `reaction` or `vote`, `content` the text, the emoji or the options as JSON,
+    `change_id` with the time what makes it the same change when it comes again, and `author` the
+    WhatsApp ids of who made it.
     """
 
     __tablename__ = "parked_changes"

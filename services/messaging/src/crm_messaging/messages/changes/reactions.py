@@ -1,7 +1,7 @@
 """Reactions to messages. Nothing here does I/O.
 
-Each person has one reaction to a message, and so has the company, whoever of it reacts: they share
-one number. The newest counts, and one that was taken away is kept as empty: an older may come late.
+The newest of each person counts, and one that was taken away is kept as empty: an older may come
+late.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,7 @@ from uuid import UUID
 from shared_events.identity import WhatsAppId
 from shared_events.messaging.message import Reaction
 
-US = "us"
-CUSTOMER = "customer"
+from crm_messaging.messages.changes.senders import by_whom, participant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +48,18 @@ class Outcome:
     told: bool
 
 
-def sender_of(reacted: Reacted, *, in_group: bool) -> str:
-    """What makes two reactions one person's: in a chat of two there is but one other person."""
-    if reacted.from_us:
-        return US
-    if not in_group:
-        return CUSTOMER
-    strongest = reacted.author[0]
-    return WhatsAppId(strongest.kind, strongest.canonical).chat_id
-
-
-def react(reacted: Reacted, current: Standing | None, *, in_group: bool) -> Outcome | None:
+def react(reacted: Reacted, current: Standing | None, sender: str) -> Outcome | None:
     """Let a reaction take the place of the same person's; None when it is older, or known."""
     if current is not None and current.reaction.at > reacted.at:
         return None
     before = current.reaction.emoji if current else ""
     if current is not None and (before, current.reaction.at) == (reacted.emoji, reacted.at):
         return None
-    sender = sender_of(reacted, in_group=in_group)
-    by = "customer" if not reacted.from_us else "agent" if reacted.change_id else "phone"
     reaction = Reaction(
         emoji=reacted.emoji,
-        by=by,
+        by=by_whom(from_us=reacted.from_us, asked=reacted.change_id is not None),
         agent_id=reacted.agent_id,
-        participant=sender if sender not in (US, CUSTOMER) else None,
+        participant=participant_of(sender),
         at=reacted.at,
     )
     told = before != reacted.emoji

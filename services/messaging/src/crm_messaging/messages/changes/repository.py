@@ -4,14 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
+import orjson
 from service_kit.database import Transaction
 from service_kit.rows import Rows
 from shared_events.identity import IdentityKind, WhatsAppId
-from shared_events.messaging.message import Reaction
+from shared_events.messaging.message import Reaction, Vote
 
 from crm_messaging.messages.changes.edits import Edit, Version
-from crm_messaging.messages.changes.models import MessageReaction, MessageVersion, ParkedChange
-from crm_messaging.messages.changes.reactions import US, Reacted, Standing
+from crm_messaging.messages.changes.models import (
+    MessageReaction,
+    MessageVersion,
+    MessageVote,
+    ParkedChange,
+)
+from crm_messaging.messages.changes.reactions import Reacted, Standing
+from crm_messaging.messages.changes.senders import US
+from crm_messaging.messages.changes.votes import Voted
 from crm_messaging.messages.repository import MESSAGES, MessageKey, Said, row_of
 
 # LATERAL with a LIMIT: one look into an index per message (docs/adr/0017). Nobody edits a message
@@ -32,6 +40,12 @@ CROSS JOIN LATERAL (SELECT * FROM message_reactions
     WHERE message_id = k.message_id AND tenant_id = k.tenant_id
     ORDER BY sender LIMIT 2000) AS r
 """
+_VOTES = """
+SELECT v.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, message_id)
+CROSS JOIN LATERAL (SELECT * FROM message_votes
+    WHERE message_id = k.message_id AND tenant_id = k.tenant_id
+    ORDER BY sender LIMIT 2000) AS v
+"""
 _PARKED = """
 SELECT p.* FROM unnest($1::text[], $2::uuid[], $3::text[]) AS k(tenant_id, channel_id, external_id)
 CROSS JOIN LATERAL (SELECT * FROM parked_changes
@@ -41,6 +55,7 @@ CROSS JOIN LATERAL (SELECT * FROM parked_changes
 _UNPARK = "DELETE FROM parked_changes WHERE tenant_id = ANY($1::text[]) AND id = ANY($2::bigint[])"
 VERSIONS = Rows(MessageVersion)
 REACTIONS = Rows(MessageReaction)
+VOTES = Rows(MessageVote)
 _PARKED_CHANGES = Rows(ParkedChange)
 _STANDING = (*("emoji", "by", "agent_id", "participant", "change_id", "before", "reacted_at"),)
 _CHANGED = ("content", "edited_at", "revoked_at", "version", "updated_at")
@@ -128,18 +143,50 @@ async def save_reactions(tx: Transaction, standing: Sequence[tuple[Said, Standin
     await REACTIONS.upsert(tx, rows, *_STANDING)
 
 
-async def park(tx: Transaction, changes: Sequence[tuple[MessageKey, Edit | Reacted]]) -> None:
+async def votes_of(
+    tx: Transaction, messages: Iterable[tuple[str, UUID]]
+) -> dict[UUID, dict[str, Vote]]:
+    """The votes on these messages by sender, those that were withdrawn among them."""
+    wanted = sorted(set(messages))
+    found: dict[UUID, dict[str, Vote]] = {}
+    rows = await VOTES.find(tx, _VOTES, [t for t, _ in wanted], [id_ for _, id_ in wanted])
+    for row in rows:
+        vote = Vote(options=row.options, by=row.by, participant=row.participant, at=row.voted_at)
+        found.setdefault(row.message_id, {})[row.sender] = vote
+    return found
+
+
+async def save_votes(tx: Transaction, voted: Sequence[tuple[Said, str, Vote]]) -> None:
+    """Store votes, each by its sender, on messages whose locks are held."""
+    rows = [
+        MessageVote.model_construct(
+            message_id=said.message.id,
+            sender=sender,
+            tenant_id=said.tenant_id,
+            options=vote.options,
+            by=vote.by,
+            participant=vote.participant,
+            voted_at=vote.at,
+        )
+        for said, sender, vote in voted
+    ]
+    await VOTES.upsert(tx, rows)
+
+
+async def park(
+    tx: Transaction, changes: Sequence[tuple[MessageKey, Edit | Reacted | Voted]]
+) -> None:
     """Keep changes until their message comes."""
     rows = [
         ParkedChange.model_construct(
             tenant_id=tenant_id,
             channel_id=channel_id,
             external_id=external_id,
-            kind="edit" if isinstance(change, Edit) else "reaction",
+            kind=_KINDS[type(change)],
             change_id=_change_id(change),
             from_us=change.from_us,
             author={identity.kind: identity.value for identity in change.author},
-            content=change.content if isinstance(change, Edit) else change.emoji,
+            content=_content(change),
             occurred_at=change.at,
         )
         for (tenant_id, channel_id, external_id), change in changes
@@ -148,7 +195,16 @@ async def park(tx: Transaction, changes: Sequence[tuple[MessageKey, Edit | React
     await _PARKED_CHANGES.insert(tx, rows, unless=known)
 
 
-def _change_id(change: Edit | Reacted) -> str:
+_KINDS = {Edit: "edit", Reacted: "reaction", Voted: "vote"}
+
+
+def _content(change: Edit | Reacted | Voted) -> str:
+    if isinstance(change, Voted):
+        return orjson.dumps(change.options).decode()
+    return change.content if isinstance(change, Edit) else change.emoji
+
+
+def _change_id(change: Edit | Reacted | Voted) -> str:
     if isinstance(change, Edit):
         return change.edit_id
     return US if change.from_us else change.author[0].chat_id
@@ -156,7 +212,7 @@ def _change_id(change: Edit | Reacted) -> str:
 
 async def take_parked(
     tx: Transaction, keys: Mapping[MessageKey, object]
-) -> list[tuple[MessageKey, Edit | Reacted]]:
+) -> list[tuple[MessageKey, Edit | Reacted | Voted]]:
     """The changes kept for these messages, in the order they came; they are kept no longer."""
     tenants, channels, external_ids = map(list, zip(*sorted(keys), strict=True))
     rows = await _PARKED_CHANGES.find(tx, _PARKED, tenants, channels, external_ids)
@@ -169,8 +225,11 @@ async def take_parked(
     ]
 
 
-def _change(row: ParkedChange) -> Edit | Reacted:
+def _change(row: ParkedChange) -> Edit | Reacted | Voted:
     author = tuple(WhatsAppId(cast(IdentityKind, k), value) for k, value in row.author.items())
     if row.kind == "reaction":
         return Reacted(row.content, row.occurred_at, row.from_us, author)
+    if row.kind == "vote":
+        options = tuple(orjson.loads(row.content))
+        return Voted(options, row.occurred_at, row.from_us, author)
     return Edit(row.change_id, row.occurred_at, row.content, row.from_us, author)

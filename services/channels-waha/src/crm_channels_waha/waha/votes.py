@@ -1,0 +1,59 @@
+"""What WAHA tells of votes on polls (docs/waha.md, "Votes")."""
+
+from datetime import datetime
+
+from shared_events import bounds
+from shared_events.channels.traffic import ChannelVoteReported
+
+from crm_channels_waha.waha.context import (
+    author_of,
+    chat_of,
+    is_from_us,
+    moment,
+    person_of,
+    told_at,
+)
+from crm_channels_waha.waha.ids import read_message_id
+from crm_channels_waha.waha.meaning import Kept, Listener, Voted
+from crm_channels_waha.waha.reading import Json, items, mapping, text
+
+_LONGEST = bounds.limit(bounds.PollOption)
+
+
+def read_vote(envelope: Json, listener: Listener, received_at: datetime) -> Voted | Kept:
+    """`poll.vote`: all that somebody chooses of a poll by now, nothing where they withdrew.
+
+    The poll's id may be written from the other side's view: only its bare part is believed. The
+    vote's own is WEBJS's for the poll.
+    """
+    payload = mapping(envelope.get("payload"))
+    vote, poll = mapping(payload.get("vote")), mapping(payload.get("poll"))
+    act, target = read_message_id(vote.get("id")), read_message_id(poll.get("id"))
+    chosen = vote.get("selectedOptions")
+    if act is None or target is None or not isinstance(chosen, list):
+        return Kept("unhandled", "vote without poll or choice")
+    options = [text(option) for option in items(chosen)]
+    if len(options) > bounds.POLL_OPTIONS or any(not o or len(o) > _LONGEST for o in options):
+        return Kept("unhandled", "vote for no option")
+    chat = chat_of(act.chat or target.chat, listener)
+    if isinstance(chat, Kept):
+        return chat
+    from_us = is_from_us(vote, act)
+    author = author_of(vote, act, chat)
+    if chat.kind == "group" and author is None and not from_us:
+        return Kept("unhandled", "vote of nobody")
+    report = ChannelVoteReported(
+        channel_id=listener.id,
+        external_id=target.bare,
+        from_us=from_us,
+        person=person_of(payload, chat, author, from_me=from_us),
+        options=[option for option in options if option],
+        voted_at=moment(vote.get("timestamp")) or told_at(envelope, received_at),
+    )
+    return Voted(report, chat.chat_id)
+
+
+def read_failed_vote(envelope: Json, listener: Listener, received_at: datetime) -> Kept:
+    """`poll.vote.failed`: nobody knows what was chosen, so whatever was before stands."""
+    del envelope, listener, received_at
+    return Kept("unhandled", "vote that WAHA could not decrypt")
