@@ -22,6 +22,7 @@ from crm_gateway.api_keys.service import ApiKeys
 from crm_gateway.audit import service as audit
 from crm_gateway.audit.repository import purge as purge_audit_log
 from crm_gateway.audit.service import AuditedActs
+from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.passwords import Passwords
@@ -80,7 +81,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     letters = Letters(settings.mail_pages)
     known = KnownPassword(database, passwords, guards)
     second = SecondFactor(guards, settings.authenticator_seal)
+    proofs = EmailProofs(
+        database, guards, standings, post, letters, ttl_seconds=settings.verification_ttl
+    )
     own = OwnRequests(database, settings.seal)
+    proofs.add_to(own)
     Accounts(
         database,
         tokens,
@@ -89,6 +94,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         standings,
         known,
         second,
+        proofs,
         refresh_ttl_seconds=settings.refresh_ttl,
     ).add_to(own)
     TwoFactors(
@@ -97,7 +103,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     PasswordResets(
         database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
     ).add_to(own)
-    Agents(passwords, standings, Invitations(guards, post, letters)).add_to(own)
+    Agents(
+        passwords,
+        standings,
+        Invitations(guards, post, letters),
+        proofs,
+        proof_required=settings.require_verified_email,
+    ).add_to(own)
     CustomRoles(standings).add_to(own)
     ApiKeys(standings).add_to(own)
     Company(standings).add_to(own)
@@ -131,7 +143,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     notices = Notices(settings.amqp_url, streams)
     service.speaks(notices.router())
     backing = Backing(
-        callers=KnownCallers(tokens, standings),
+        callers=KnownCallers(tokens, standings, proof_required=settings.require_verified_email),
         quotas=quotas,
         witness=AuditedActs(database),
         own=own,

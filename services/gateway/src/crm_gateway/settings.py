@@ -106,12 +106,23 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         le=86_400,
         description="seconds the link to a new password works, for who has forgotten the old one",
     )
+    verification_ttl: int = Field(
+        default=86_400,
+        ge=300,
+        le=7 * 86_400,
+        description="seconds the link works by which a person proves an e-mail",
+    )
+    require_verified_email: bool = Field(
+        default=False,
+        description="who has not proved their e-mail may only prove it, have the mail sent again,"
+        " and log out; API keys are not asked",
+    )
     mails_per_account: int = Field(
         default=5,
         ge=1,
         description="mails about a forgotten password to one account, asked for from one address"
-        " or by all strangers together, and repeated invitations of a person, within"
-        " `LOGIN_WINDOW_SECONDS`",
+        " or by all strangers together, repeated invitations of a person, and repeated mails to"
+        " prove an e-mail, within `LOGIN_WINDOW_SECONDS`",
     )
     invitations_per_tenant: int = Field(
         default=200, ge=1, description="mails that invite a company's people, within that time"
@@ -167,6 +178,13 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
             for master in self.ingress_master_keys
         )
         return Seal(SecretStr(b",".join(keys).decode()))
+
+    def problems(self) -> list[str]:
+        """A mail is the only way to prove an e-mail."""
+        found = super().problems()
+        if self.require_verified_email and self.smtp_url is None:
+            found.append("REQUIRE_VERIFIED_EMAIL needs SMTP_URL: without mail nobody gets in")
+        return found
 
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""
