@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway import erasures
 from crm_gateway.access.callers import KnownCallers
+from crm_gateway.access.jwks import jwks_route
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
@@ -158,6 +159,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         streams=streams,
     )
     api.add_to(service.app, rows, backing)
+    service.app.router.routes.append(jwks_route(tokens))
     service.app.add_middleware(WahaReceiver, master_keys=settings.ingress_master_keys, spool=spool)
     edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(
