@@ -130,7 +130,7 @@ class Double(LocalServer):
         body = await self._body(request)
         self.asked.append((request.method, path, body or dict(request.query)))
         self.headers.append(dict(request.headers))
-        if path.startswith("auth/") and path != "auth/me":
+        if path.startswith("auth/") and path not in ("auth/me", "auth/email/verification"):
             return self._tokens(path, body or {})
         if not self._is_known(request):
             return problem(401, "invalid_token")
@@ -158,6 +158,8 @@ class Double(LocalServer):
             return problem(*self.refusal)
         if path.startswith("auth/password/"):
             return web.Response(status=202 if path.endswith("forgot") else 204)
+        if path == "auth/email/verify":
+            return web.Response(status=204)
         if path == "auth/login" and body["password"] != "uma senha comprida":
             return problem(401, "invalid_credentials")
         if path == "auth/login" and self.code and body.get("code") != self.code:

@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from crm_console.app import create_console
 from crm_console.settings import ConsoleSettings
+from crm_gateway.access.jwks import PATH as JWKS
 from fastapi.routing import APIRoute
 from service_kit import health
 
@@ -129,7 +130,7 @@ def ingress_reaches_only_what_is_for_people(manifests: Manifests) -> Iterator[st
         for rule in ingress["spec"]["rules"]:
             for path in rule["http"]["paths"]:
                 backend = path["backend"]["service"]
-                allowed = _PAGES if backend["name"] == CONSOLE else {("/api/", "Prefix")}
+                allowed = _PAGES if backend["name"] == CONSOLE else _API
                 if (path["path"], path["pathType"]) not in allowed:
                     yield f"{title(ingress)} publishes {path['path']}"
                 ports = services.get(backend["name"], [])
@@ -153,6 +154,7 @@ def _pages() -> set[tuple[str, str]]:
     return {(f"/{section}", "Prefix" if section else "Exact") for section in sections}
 
 
+_API = {("/api/", "Prefix"), (JWKS, "Exact")}
 _PAGES = _pages()
 
 

@@ -33,6 +33,7 @@ from crm_console import (
     messages,
     pages,
     passwords,
+    proofs,
     reports,
     scheduled,
     sessions,
@@ -47,7 +48,18 @@ from crm_console.settings import ConsoleSettings
 
 _STATIC = Path(__file__).parent / "static"
 _PAGES = (
-    *(login_pages, passwords, inbox, thread, composer, scheduled, messages, sessions, contacts),
+    *(
+        login_pages,
+        passwords,
+        proofs,
+        inbox,
+        thread,
+        composer,
+        scheduled,
+        messages,
+        sessions,
+        contacts,
+    ),
     *(media, journeys),
     *(board, channels, webhooks, reports),
     *(team, api_keys, company, live),
@@ -97,6 +109,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     match error:
         case RefusedError(status=401):
             return pages.to_login(request)
+        case RefusedError(code="email_unverified"):
+            return pages.to(request, "/verify-email")
         case RefusedError():
             return pages.refused(request, error)
         case HTTPException():

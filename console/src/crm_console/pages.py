@@ -65,9 +65,14 @@ def done(request: Request, answer: Response, location: str) -> Response:
 def to_login(request: Request) -> Response:
     """Forget the login, and lead the browser to where there is another."""
     request.state.login = None
+    return to(request, "/login")
+
+
+def to(request: Request, location: str) -> Response:
+    """Lead the browser to another page."""
     if _is_htmx(request):
-        return Response(headers={"HX-Redirect": "/login"})
-    return RedirectResponse("/login", 303)
+        return Response(headers={"HX-Redirect": location})
+    return RedirectResponse(location, 303)
 
 
 def refused(request: Request, refusal: RefusedError) -> Response:

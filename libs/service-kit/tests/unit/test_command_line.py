@@ -10,7 +10,14 @@ from shared_events.services import CONTACTS, MESSAGING, SERVICES
 
 COMMANDS = (
     *("run", "migrate", "healthcheck", "asyncapi", "doctor", "config check"),
-    *("outbox list", "outbox redrive", "keys new", "keys check", "keys rotate"),
+    *(
+        "outbox list",
+        "outbox redrive",
+        "keys new",
+        "keys new --ed25519",
+        "keys check",
+        "keys rotate",
+    ),
     "dlq list contacts.erasures",
     "dlq redrive contacts.erasures --rate 5 --limit 3",
     "dlq drop contacts.erasures --older-than 60",

@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from crm_gateway import erasures
 from crm_gateway.access.callers import KnownCallers
+from crm_gateway.access.jwks import jwks_route
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
@@ -22,6 +23,7 @@ from crm_gateway.api_keys.service import ApiKeys
 from crm_gateway.audit import service as audit
 from crm_gateway.audit.repository import purge as purge_audit_log
 from crm_gateway.audit.service import AuditedActs
+from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.passwords import Passwords
@@ -81,7 +83,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     letters = Letters(settings.mail_pages)
     known = KnownPassword(database, passwords, guards)
     second = SecondFactor(guards, settings.authenticator_seal)
+    proofs = EmailProofs(
+        database, guards, standings, post, letters, ttl_seconds=settings.verification_ttl
+    )
     own = OwnRequests(database, settings.seal)
+    proofs.add_to(own)
     Accounts(
         database,
         tokens,
@@ -90,6 +96,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         standings,
         known,
         second,
+        proofs,
         refresh_ttl_seconds=settings.refresh_ttl,
     ).add_to(own)
     TwoFactors(
@@ -98,7 +105,13 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     PasswordResets(
         database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
     ).add_to(own)
-    Agents(passwords, standings, Invitations(guards, post, letters)).add_to(own)
+    Agents(
+        passwords,
+        standings,
+        Invitations(guards, post, letters),
+        proofs,
+        proof_required=settings.require_verified_email,
+    ).add_to(own)
     CustomRoles(standings).add_to(own)
     ApiKeys(standings).add_to(own)
     Company(standings).add_to(own)
@@ -133,7 +146,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     notices = Notices(settings.amqp_url, streams)
     service.speaks(notices.router())
     backing = Backing(
-        callers=KnownCallers(tokens, standings),
+        callers=KnownCallers(tokens, standings, proof_required=settings.require_verified_email),
         quotas=quotas,
         witness=AuditedActs(database),
         own=own,
@@ -148,6 +161,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         streams=streams,
     )
     api.add_to(service.app, rows, backing)
+    service.app.router.routes.append(jwks_route(tokens))
     service.app.add_middleware(WahaReceiver, master_keys=settings.ingress_master_keys, spool=spool)
     edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 from service_kit.egress import Network
 from service_kit.environment import SpareSecret
@@ -14,6 +14,7 @@ from service_kit.media_store import MediaStoreSettings
 from service_kit.sealing import Seal
 from service_kit.settings import listed
 
+from crm_gateway.access.signing_keys import private_key, public_keys
 from crm_gateway.mail.settings import MailSettings
 
 Origin = Annotated[
@@ -25,15 +26,42 @@ Origin = Annotated[
 """As a browser names a page's: scheme, host, and the port unless it goes without saying."""
 
 
+def _private_pem(pem: SecretStr | None) -> SecretStr | None:
+    if pem is not None:
+        private_key(pem.get_secret_value())
+    return pem
+
+
+def _public_pems(pems: str) -> str:
+    list(public_keys(pems))
+    return pems
+
+
+PrivatePem = Annotated[SpareSecret, AfterValidator(_private_pem)]
+PublicPems = Annotated[str, AfterValidator(_public_pems)]
+
+
 class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     """What the gateway needs beside what every service needs."""
 
     jwt_secret: SecretStr = Field(
-        default=SecretStr(""), description="signs access tokens (HS256); required"
+        default=SecretStr(""),
+        description="signs access tokens (HS256); required, unless `JWT_PRIVATE_KEY` does: then it"
+        " is still believed, if it is there",
     )
     jwt_secret_previous: SpareSecret = Field(
         default=None,
         description="still verifies what it signed, so that a rotation logs nobody out",
+    )
+    jwt_private_key: PrivatePem = Field(
+        default=None,
+        description="signs access tokens instead, so that others may judge them by"
+        " `/.well-known/jwks.json`: PEM, of Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256)",
+    )
+    jwt_public_keys: PublicPems = Field(
+        default="",
+        description="other keys that are believed, and told there, while it is turned: PEM, one"
+        " behind the other",
     )
     jwt_ttl: int = Field(
         default=900,
@@ -106,12 +134,23 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         le=86_400,
         description="seconds the link to a new password works, for who has forgotten the old one",
     )
+    verification_ttl: int = Field(
+        default=86_400,
+        ge=300,
+        le=7 * 86_400,
+        description="seconds the link works by which a person proves an e-mail",
+    )
+    require_verified_email: bool = Field(
+        default=False,
+        description="who has not proved their e-mail may only prove it, have the mail sent again,"
+        " and log out; API keys are not asked",
+    )
     mails_per_account: int = Field(
         default=5,
         ge=1,
         description="mails about a forgotten password to one account, asked for from one address"
-        " or by all strangers together, and repeated invitations of a person, within"
-        " `LOGIN_WINDOW_SECONDS`",
+        " or by all strangers together, repeated invitations of a person, and repeated mails to"
+        " prove an e-mail, within `LOGIN_WINDOW_SECONDS`",
     )
     invitations_per_tenant: int = Field(
         default=200, ge=1, description="mails that invite a company's people, within that time"
@@ -138,6 +177,12 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
     streams_at_most: int = Field(
         default=2_000, ge=1, description="event streams of all companies at one gateway"
     )
+
+    @property
+    def jwt_secrets(self) -> tuple[SecretStr, ...]:
+        """The secret that signs, or is still believed, and the other one while it is turned."""
+        secrets = self.jwt_secret, self.jwt_secret_previous
+        return tuple(each for each in secrets if each is not None and each.get_secret_value())
 
     @property
     def ingress_master_keys(self) -> tuple[str, ...]:
@@ -168,9 +213,18 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         )
         return Seal(SecretStr(b",".join(keys).decode()))
 
+    def problems(self) -> list[str]:
+        """A mail is the only way to prove an e-mail."""
+        found = super().problems()
+        if self.require_verified_email and self.smtp_url is None:
+            found.append("REQUIRE_VERIFIED_EMAIL needs SMTP_URL: without mail nobody gets in")
+        return found
+
     def secrets(self) -> dict[str, SecretStr]:
         """What must be strong in production."""
-        found = {"JWT_SECRET": self.jwt_secret, "INGRESS_MASTER_KEY": self.ingress_master_key}
+        found = {"INGRESS_MASTER_KEY": self.ingress_master_key}
+        if self.jwt_private_key is None or self.jwt_secret.get_secret_value():
+            found["JWT_SECRET"] = self.jwt_secret
         if self.jwt_secret_previous is not None:
             found["JWT_SECRET_PREVIOUS"] = self.jwt_secret_previous
         if self.ingress_master_key_previous is not None:

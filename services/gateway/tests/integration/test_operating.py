@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import jwt
 import orjson
 import pytest
 from crm_gateway.erasures.command import OPERATOR
@@ -93,6 +94,35 @@ class TestTurning:
             refused = await client.get("/settings", headers=account.bearer)
             assert refused.status_code == 401
             assert (await WahaSession(new, client).post(b"{}")).status_code == 401
+
+
+class TestPair:
+    async def test_takes_the_place_of_a_secret_while_both_are_at_work(
+        self, rabbitmq_server: RabbitServer, run_gateway: RunGateway
+    ) -> None:
+        """The pair as it is drawn for operators; those of another place judge by what we tell."""
+        drawn = await crm("gateway", "keys", "new", "--ed25519")
+        private, begin, rest = drawn.out.partition("-----BEGIN PUBLIC KEY-----")
+        vhost = await rabbitmq_server.create_vhost("pair")
+        async with (
+            run_gateway(vhost, jwt_public_keys=begin + rest) as before,
+            run_gateway(vhost, jwt_private_key=private) as after,
+            http_client(before) as client,
+            http_client(after) as other,
+        ):
+            account, later = await register(client), await register(other)
+            for each in (client, other):
+                for who in (account, later):
+                    answer = await each.get("/settings", headers=who.bearer)
+                    assert answer.status_code == 200
+            told = [
+                await each.get("http://gateway/.well-known/jwks.json") for each in (client, other)
+            ]
+            assert told[0].json() == told[1].json()
+            token = later.body["access_token"]
+            key = jwt.PyJWKSet.from_dict(told[0].json())[jwt.get_unverified_header(token)["kid"]]
+            read = jwt.decode(token, key, algorithms=["EdDSA"], audience="ventros-crm-api")
+            assert read["tenant_id"] == later.tenant_id
 
 
 class Asked:

@@ -108,6 +108,7 @@ class TestOthers:
             ("/auth/refresh", {"refresh_token": "x"}),
             ("/auth/accept-invitation", {"invitation_token": "x", "password": PASSWORD}),
             ("/auth/password/reset", {"reset_token": "x", "password": PASSWORD}),
+            ("/auth/email/verify", {"token": "x"}),
         ],
     )
     async def test_an_address_makes_up_so_many_tokens(

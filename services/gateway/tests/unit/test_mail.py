@@ -79,6 +79,20 @@ class TestLetters:
         assert f"\nhttps://crm.example.com/app/accept-invitation#token={token}\n" in invited.text
         assert "7 dias" in invited.text
 
+    def test_a_stranger_is_told_nothing_that_somebody_else_has_chosen(self) -> None:
+        token = "T" * 43
+        english, portuguese = (
+            LETTERS.email_verification(
+                language, to="a@example.com", token=token, good_for=timedelta(hours=24)
+            )
+            for language in ("en", "pt-BR")
+        )
+        for letter in (english, portuguese):
+            assert f"\nhttps://crm.example.com/app/verify-email#token={token}\n" in letter.text
+            assert "24 ho" in letter.text and letter.to not in letter.text
+        assert english.text.startswith("Hello,\n") and portuguese.text.startswith("Olá,\n")
+        assert english.subject != portuguese.subject
+
 
 def settings_of(**given: str) -> MailSettings:
     return MailSettings.model_validate(given)
@@ -145,6 +159,14 @@ class TestSettings:
 
 
 class TestWithoutAServer:
+    def test_nobody_is_asked_for_a_proof(
+        self, make_settings: Callable[..., GatewaySettings]
+    ) -> None:
+        asks = make_settings(crm_env="production", require_verified_email=True)
+        assert any("REQUIRE_VERIFIED_EMAIL needs SMTP_URL" in each for each in asks.problems())
+        able = make_settings(crm_env="production", require_verified_email=True, **WHOLE)
+        assert not any("REQUIRE_VERIFIED_EMAIL" in each for each in able.problems())
+
     async def test_production_says_that_it_mails_nothing(
         self, make_settings: Callable[..., GatewaySettings]
     ) -> None:

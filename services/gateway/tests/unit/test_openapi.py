@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from crm_gateway.access.jwks import PATH as JWKS
 from crm_gateway.app import create_service
 from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC
@@ -33,12 +34,14 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def answers(openapi: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+def answers(
+    openapi: dict[str, Any], method: str, path: str, prefix: str = PREFIX
+) -> dict[str, Any]:
     """The answers of an operation by status, shared ones put in their places."""
     shared = openapi["components"]["responses"]
     return {
         status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
-        for status, answer in openapi["paths"][PREFIX + path][method]["responses"].items()
+        for status, answer in openapi["paths"][prefix + path][method]["responses"].items()
     }
 
 
@@ -48,12 +51,15 @@ class TestDocument:
 
     def test_describes_nothing_but_the_api(self, openapi: dict[str, Any]) -> None:
         served = {PREFIX + row.path for row in ROUTES}
-        assert openapi["paths"].keys() - served == {f"{PREFIX}/webhooks/waha/{{channel_token}}"}
+        assert openapi["paths"].keys() - served == {
+            f"{PREFIX}/webhooks/waha/{{channel_token}}",
+            JWKS,
+        }
 
     def test_refusals_are_problem_documents(self, openapi: dict[str, Any]) -> None:
         for path, methods in openapi["paths"].items():
             for method in methods:
-                for status, answer in answers(openapi, method, path[len(PREFIX) :]).items():
+                for status, answer in answers(openapi, method, path, "").items():
                     if status >= "400":
                         assert answer["content"].keys() == {"application/problem+json"}
 

@@ -1,11 +1,12 @@
 """From HTTP to a request of the bus: path, query and body, each refused in its own way."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from crm_gateway.access.lacks import Lack
 from crm_gateway.auth.schemas import WithPassword
 from crm_gateway.body import MAX_BODY_BYTES, read_body
 from crm_gateway.problems import edge
@@ -124,8 +125,8 @@ class TestFourEyes:
 class Restricted:
     """Knows one agent, who sees only their own sessions."""
 
-    async def principal(self, http: HTTPConnection) -> Principal:
-        del http
+    async def principal(self, http: HTTPConnection, *, despite: Collection[Lack]) -> Principal:
+        del http, despite
         return Principal(
             tenant_id=str(uuid4()), user_id=uuid4(), permissions=("notes.*",), own_only=True
         )

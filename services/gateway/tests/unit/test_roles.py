@@ -190,6 +190,7 @@ OPEN = {
     ("POST", "/auth/accept-invitation"),
     ("POST", "/auth/password/forgot"),
     ("POST", "/auth/password/reset"),
+    ("POST", "/auth/email/verify"),
     ("GET", "/media/{media_id}/file"),
     ("GET", "/subject-exports/{export_id}/file"),
 }
@@ -209,6 +210,7 @@ class TestRoutes:
     def test_only_the_ways_in_are_public(self) -> None:
         assert {(r.method, r.path) for r in ROUTES if r.permission == PUBLIC} == OPEN
         assert [r.path for r in ROUTES if r.permission == AUTHENTICATED] == [
+            "/auth/email/verification",
             "/auth/logout-everywhere",
             "/auth/password",
             "/auth/two-factor",
@@ -218,6 +220,12 @@ class TestRoutes:
             "/auth/two-factor/disable",
             "/auth/me",
         ]
+
+    def test_who_lacks_a_proof_may_have_it_mailed_or_leave(self) -> None:
+        assert {(r.method, r.path) for r in ROUTES if "email_unverified" in r.despite} == {
+            ("POST", "/auth/email/verification"),
+            ("POST", "/auth/logout-everywhere"),
+        }
 
     def test_a_key_may_use_exactly_the_routes_of_its_scopes(self) -> None:
         asked = [row for row in ROUTES if row.permission not in (PUBLIC, AUTHENTICATED)]

@@ -1,12 +1,13 @@
 """Event streams: what is written, what wakes them, what ends them, how many there may be."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
+from crm_gateway.access.lacks import Lack
 from crm_gateway.live import frames
 from crm_gateway.live.streams import Pace, Page, SharedPages, Streams
 from crm_gateway.problems.errors import HttpError
@@ -60,7 +61,8 @@ class Callers:
         self.fails: ProblemError | None = None
         self.permissions = ("*",)
 
-    async def principal(self, http: Any) -> Principal:
+    async def principal(self, http: Any, *, despite: Collection[Lack]) -> Principal:
+        del despite
         if self.fails:
             raise self.fails
         return Principal(tenant_id=http.headers["x-tenant"], permissions=self.permissions)

@@ -5,6 +5,13 @@ import secrets
 from argparse import ArgumentParser, Namespace
 
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from service_kit.operating.command import Command, Operated, Report, report
 from service_kit.service import Service
@@ -28,12 +35,27 @@ def commands() -> tuple[Command, ...]:
 
 
 def _takes_kind(parser: ArgumentParser) -> None:
-    parser.add_argument("--fernet", action="store_true", help="a Fernet key, for ENCRYPTION_KEY")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--fernet", action="store_true", help="a Fernet key, for ENCRYPTION_KEY")
+    kinds.add_argument(
+        "--ed25519",
+        action="store_true",
+        help="a pair, for JWT_PRIVATE_KEY: the private half and the public one, PEM",
+    )
 
 
 def _new(operated: Operated, asked: Namespace) -> Report:
     del operated
+    if asked.ed25519:
+        return Report((_pair(),))
     return Report((Fernet.generate_key().decode() if asked.fernet else secrets.token_hex(32),))
+
+
+def _pair() -> str:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return (private + public).decode().rstrip()
 
 
 def _check(operated: Operated, asked: Namespace) -> Report:

@@ -1,5 +1,6 @@
 """Who asks: by the bearer token or the API key that a request carries."""
 
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
@@ -7,7 +8,8 @@ from service_kit.errors import ForbiddenError, MalformedError, UnauthenticatedEr
 from shared_events.requests import Principal
 from starlette.requests import HTTPConnection
 
-from crm_gateway.access.standings import Standings
+from crm_gateway.access.lacks import Lack, refusal
+from crm_gateway.access.standings import Person, Standings
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.mail.languages import Language, preferred
 
@@ -15,8 +17,9 @@ from crm_gateway.mail.languages import Language, preferred
 class Callers(Protocol):
     """Tells who asks."""
 
-    async def principal(self, http: HTTPConnection) -> Principal:
-        """Who asks; raises UnauthenticatedError when it is nobody we know."""
+    async def principal(self, http: HTTPConnection, *, despite: Collection[Lack]) -> Principal:
+        """Who asks; raises UnauthenticatedError when it is nobody we know, and ForbiddenError for
+        who lacks something other than `despite`."""
         ...
 
     async def alone(self, principal: Principal) -> Principal:
@@ -27,19 +30,22 @@ class Callers(Protocol):
 class KnownCallers:
     """Tells it by what our own database says of tokens and keys."""
 
-    def __init__(self, tokens: AccessTokens, standings: Standings) -> None:
+    def __init__(self, tokens: AccessTokens, standings: Standings, *, proof_required: bool) -> None:
+        """`proof_required`: who has not proved their e-mail lacks something."""
         self._tokens = tokens
         self._standings = standings
+        self._proof_required = proof_required
 
-    async def principal(self, http: HTTPConnection) -> Principal:
+    async def principal(self, http: HTTPConnection, *, despite: Collection[Lack]) -> Principal:
         """Who asks.
 
-        Raises UnauthenticatedError for nobody we know, ForbiddenError for a key used from where it
-        may not be, MalformedError for two who ask at once and UnavailableError.
+        Raises UnauthenticatedError for nobody we know, ForbiddenError for a person who lacks
+        something other than `despite` and for a key used from where it may not be, MalformedError
+        for two who ask at once and UnavailableError.
         """
         key = http.headers.get("x-api-key")
         if key is None:
-            return await self._of_token(bearer_token(http))
+            return await self._of_token(bearer_token(http), despite)
         if "authorization" in http.headers:
             raise MalformedError("two_credentials", "Send a bearer token or X-Api-Key, not both.")
         return await self._of_key(key, address_of(http))
@@ -51,11 +57,14 @@ class KnownCallers:
         sole = await self._standings.is_sole_admin(principal.tenant_id, principal.user_id)
         return principal.model_copy(update={"sole_admin": sole})
 
-    async def _of_token(self, token: str) -> Principal:
+    async def _of_token(self, token: str, despite: Collection[Lack]) -> Principal:
         proof = self._tokens.read(token)
         found = await self._standings.person(proof.tenant_id, proof.user_id)
         if found is None or found.token_version != proof.version:
             raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
+        for lack in self._lacks(found):
+            if lack not in despite:
+                raise refusal(lack)
         return Principal(
             tenant_id=proof.tenant_id,
             user_id=proof.user_id,
@@ -63,6 +72,10 @@ class KnownCallers:
             permissions=found.permissions,
             own_only=found.own_only,
         )
+
+    def _lacks(self, person: Person) -> Iterator[Lack]:
+        if self._proof_required and not person.email_verified:
+            yield "email_unverified"
 
     async def _of_key(self, key: str, address: str) -> Principal:
         found = await self._standings.api_key(key)

@@ -30,6 +30,7 @@ _LOOK_SECONDS = 5.0
 
 _PERSON = """
 SELECT coalesce(r.name, a.role) AS role, r.permissions AS granted, a.active, u.token_version,
+    u.email_verified_at IS NOT NULL AS email_verified,
     coalesce(r.sees, CASE a.role WHEN 'agent' THEN p.agents_see ELSE 'all' END) AS sees
 FROM agents a JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
 LEFT JOIN roles r ON r.tenant_id = a.tenant_id AND r.id = a.role_id AND a.role = 'agent'
@@ -48,6 +49,7 @@ class Person:
     granted: list[str] | None
     active: bool
     token_version: int
+    email_verified: bool
     sees: AgentsSee
 
     @property

@@ -19,9 +19,13 @@ _GOOD_FOR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A new one: its token is known to whoever has the mail, and kept as a hash."""
+    """A new one, by either of two tokens, which are kept as hashes.
 
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    One is shown to who invites, the other stands in the mail: only that proves the address too.
+    """
+
+    shown: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    mailed: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + _GOOD_FOR)
 
 
@@ -55,7 +59,7 @@ class Invitations:
             to=agent.email,
             name=agent.name,
             company=inviter.company,
-            token=invitation.token,
+            token=invitation.mailed,
             good_for=_GOOD_FOR,
         )
         await self._post.put(tx, agent.id, letter, invitation.expires_at)

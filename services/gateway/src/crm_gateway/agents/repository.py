@@ -52,8 +52,14 @@ _JOINED = (
 _SAVE_USER = """
 UPDATE users SET name = $3, email = $4::text, updated_at = now(),
     invitation_hash = CASE WHEN email = $4::text THEN invitation_hash END,
-    reset_hash = CASE WHEN email = $4::text THEN reset_hash END
+    reset_hash = CASE WHEN email = $4::text THEN reset_hash END,
+    verification_hash = CASE WHEN email = $4::text THEN verification_hash END,
+    email_verified_at = CASE WHEN email = $4::text THEN email_verified_at END
 WHERE tenant_id = $1 AND id = $2
+"""
+_ADMINS = """
+SELECT a.id, u.email_verified_at IS NOT NULL FROM agents a JOIN users u ON u.id = a.id
+WHERE a.role = 'admin' AND a.active ORDER BY a.id FOR UPDATE
 """
 _COMPANY = """
 SELECT p.name AS company, u.language FROM projects p
@@ -72,6 +78,7 @@ async def add(
     place: Place,
     password_hash: str | None = None,
     invitation_hash: str | None = None,
+    verification_hash: str | None = None,
     invitation_expires_at: datetime | None = None,
     language: str | None = None,
 ) -> Agent | None:
@@ -83,6 +90,7 @@ async def add(
         email=email,
         password_hash=password_hash,
         invitation_hash=invitation_hash,
+        verification_hash=verification_hash,
         invitation_expires_at=invitation_expires_at,
         language=language,
     )
@@ -123,12 +131,14 @@ async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
     return found
 
 
-async def lock_admins(tx: Transaction) -> set[UUID]:
-    """The active admins, locked: two cannot step down at once, each trusting the other."""
-    admins = await _AGENTS.find(
-        tx, "SELECT * FROM agents WHERE role = 'admin' AND active ORDER BY id FOR UPDATE"
-    )
-    return {admin.id for admin in admins}
+async def lock_admins(tx: Transaction, *, proved: bool) -> set[UUID]:
+    """The active admins, locked: two cannot step down at once, each trusting the other.
+
+    `proved`: only those who have proved their e-mail, if any has.
+    """
+    admins = await tx.fetch(_ADMINS)
+    having = {admin_id for admin_id, has_proved in admins if has_proved}
+    return having if proved and having else {admin_id for admin_id, _ in admins}
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:

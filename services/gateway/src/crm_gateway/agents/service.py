@@ -23,6 +23,7 @@ from crm_gateway.agents.schemas import (
     UpdateAgent,
 )
 from crm_gateway.audit.repository import record
+from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repository import end_sessions, renew_invitation, token_hash
 from crm_gateway.mail.repository import recall
@@ -33,11 +34,19 @@ class Agents:
     """Answers the agent routes, each in the transaction of its tenant."""
 
     def __init__(
-        self, passwords: Passwords, standings: Standings, invitations: Invitations
+        self,
+        passwords: Passwords,
+        standings: Standings,
+        invitations: Invitations,
+        proofs: EmailProofs,
+        *,
+        proof_required: bool,
     ) -> None:
         self._passwords = passwords
         self._standings = standings
         self._invitations = invitations
+        self._proofs = proofs
+        self._proof_required = proof_required
 
     def add_to(self, own: OwnRequests) -> None:
         """What is asked about agents."""
@@ -64,7 +73,8 @@ class Agents:
                 email=request.email,
                 place=place,
                 password_hash=hashed,
-                invitation_hash=token_hash(invitation.token) if invitation else None,
+                invitation_hash=token_hash(invitation.shown) if invitation else None,
+                verification_hash=token_hash(invitation.mailed) if invitation else None,
                 invitation_expires_at=invitation.expires_at if invitation else None,
             )
             if agent is None:
@@ -73,14 +83,14 @@ class Agents:
                 await self._invitations.mail(tx, agent, invitation, call)
             after = agent.model_dump(mode="json")
             await record(tx, call, "agent.create", agent.id, after=after)
-            token = invitation.token if invitation else None
+            token = invitation.shown if invitation else None
             return NewAgent(**agent.model_dump(), invitation_token=token)
 
         return add
 
     async def update(self, tx: Transaction, request: UpdateAgent, call: OwnCall) -> Agent:
-        """Change a person; somebody active must stay admin. It acts at once, everywhere."""
-        admins = await repository.lock_admins(tx)
+        """Change a person; somebody must stay admin and be let in. It acts at once, everywhere."""
+        admins = await repository.lock_admins(tx, proved=self._proof_required)
         agent = await repository.get(tx, request.agent_id, lock=True)
         if agent is None:
             raise NotFoundError("agent")
@@ -94,13 +104,17 @@ class Agents:
         if changed == agent:
             return agent
         stays_admin = changed.role == "admin" and changed.active
+        if self._proof_required and changed.email != agent.email:
+            stays_admin = False  # until the other address is proved, which may be a mistaken one
         if admins == {agent.id} and not stays_admin:
-            raise ConflictError("last_admin", "The last active admin cannot be removed.")
+            raise ConflictError("last_admin", "The last admin who is let in must stay.")
         saved = await repository.save(tx, changed)
         if not saved.active:
             await end_sessions(tx, saved.id)
         if not saved.active or saved.email != agent.email:
             await recall(tx, saved.id)
+        if saved.email != agent.email:
+            await self._proofs.mail_moved(tx, saved.id, call)
         await self._standings.person_changed(tx, saved.id)
         tx.outbox.add(AgentUpdated(agent=saved), saved.id)
         before, after = agent.model_dump(mode="json"), saved.model_dump(mode="json")
@@ -119,11 +133,17 @@ class Agents:
         if not agent.active:
             raise ConflictError("agent_inactive", "The person is deactivated.")
         invitation = Invitation()
-        if not await renew_invitation(tx, agent.id, invitation.token, invitation.expires_at):
+        if not await renew_invitation(
+            tx,
+            agent.id,
+            shown=invitation.shown,
+            mailed=invitation.mailed,
+            expires_at=invitation.expires_at,
+        ):
             raise ConflictError("invitation_accepted", "The person has a password already.")
         await self._invitations.mail(tx, agent, invitation, call, again=True)
         await record(tx, call, "agent.resend_invitation", agent.id)
-        return NewAgent(**agent.model_dump(), invitation_token=invitation.token)
+        return NewAgent(**agent.model_dump(), invitation_token=invitation.shown)
 
     async def get(self, tx: Transaction, request: GetAgent, call: Call) -> Agent:
         """One person."""

@@ -91,8 +91,17 @@ class Guards:
             limits.append(Limit.of(self._settings.mails_per_account, "invite again", user_id))
         await self.throttle.take(tx, limits)
 
+    async def verification(self, tx: Transaction, user_id: UUID, address: str) -> None:
+        """Count a mail that is to prove an e-mail, asked for again; raises HttpError 429."""
+        settings = self._settings
+        limits = [
+            Limit.of(settings.mails_per_account, "verification", user_id),
+            Limit.of(settings.login_failures_per_address, "mail again", network_of(address)),
+        ]
+        await self.throttle.take(tx, limits)
+
     async def token(self, tx: Transaction, way: str, address: str) -> Attempt:
-        """Count a token that an address shows: of a refresh, an invitation, a reset."""
+        """Count a token that an address shows: of a refresh, an invitation, a reset, a proof."""
         most = self._settings.login_failures_per_address
         attempt = Attempt([Limit.of(most, way, network_of(address))])
         await self.throttle.take(tx, attempt.limits)

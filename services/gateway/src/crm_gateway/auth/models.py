@@ -42,7 +42,8 @@ class User(Base, table=True):
 
     Without a password the person was invited and has not accepted yet. Tokens of an earlier
     `token_version` are worth nothing. The newest mail about a forgotten password has the token of
-    `reset_hash`.
+    `reset_hash`, the newest that is to prove the address that of `verification_hash`: an invitation
+    too, beside `invitation_hash`, which is of the token shown to who invites.
     """
 
     __tablename__ = "users"
@@ -59,6 +60,9 @@ class User(Base, table=True):
     language: str | None = Field(default=None, max_length=10)
     reset_hash: str | None = Field(default=None, max_length=64, unique=True)
     reset_expires_at: datetime | None = columns.maybe_moment()
+    email_verified_at: datetime | None = columns.maybe_moment()
+    verification_hash: str | None = Field(default=None, max_length=64, unique=True)
+    verification_expires_at: datetime | None = columns.maybe_moment()
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

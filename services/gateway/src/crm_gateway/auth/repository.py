@@ -19,6 +19,18 @@ USERS = Rows(User)
 _PROJECTS = Rows(Project)
 _TOKENS = Rows(RefreshToken)
 _MEMBER = Shape(Member)
+_INVITED = """
+(invitation_hash = $1 OR verification_hash = $1) AND password_hash IS NULL
+    AND invitation_expires_at > now()
+"""
+_IS_INVITED = f"SELECT true FROM users WHERE {_INVITED}"  # noqa: S608 - our own text
+_TAKE_INVITATION = f"""
+UPDATE users SET password_hash = $2, language = coalesce($3, language),
+    email_verified_at = CASE WHEN verification_hash = $1 THEN now() END,
+    invitation_hash = NULL, invitation_expires_at = NULL,
+    verification_hash = NULL, verification_expires_at = NULL, updated_at = now()
+WHERE {_INVITED} RETURNING *
+"""  # noqa: S608 - our own text
 
 
 def token_hash(token: str) -> str:
@@ -32,39 +44,65 @@ async def find_login(tx: Transaction, email: str) -> User | None:
 
 
 async def is_invited(tx: Transaction, token: str) -> bool:
-    """Whether the token is of an invitation, in any tenant."""
-    one = "SELECT true FROM users WHERE invitation_hash = $1 AND invitation_expires_at > now()"
-    return bool(await tx.fetchval(one, token_hash(token)))
+    """Whether the token is of an invitation, mailed or not, in any tenant."""
+    return bool(await tx.fetchval(_IS_INVITED, token_hash(token)))
 
 
 async def take_invitation(
     tx: Transaction, token: str, password_hash: str, language: str | None
 ) -> User | None:
-    """Give the invited user a password, once; None for a stale token."""
-    return await USERS.first(
-        tx,
-        "UPDATE users SET password_hash = $2, language = coalesce($3, language),"
-        " invitation_hash = NULL, invitation_expires_at = NULL, updated_at = now()"
-        " WHERE invitation_hash = $1 AND invitation_expires_at > now() RETURNING *",
-        token_hash(token),
-        password_hash,
-        language,
-    )
+    """Give the invited user a password, once; None for a stale token.
+
+    The token that was mailed proves the address as well; the one that was shown to who invites does
+    not.
+    """
+    return await USERS.first(tx, _TAKE_INVITATION, token_hash(token), password_hash, language)
 
 
 async def renew_invitation(
-    tx: Transaction, user_id: UUID, token: str, expires_at: datetime
+    tx: Transaction, user_id: UUID, *, shown: str, mailed: str, expires_at: datetime
 ) -> bool:
-    """Have another token invite the user, and the one before nobody; False once accepted."""
+    """Have these tokens invite the user, and those before nobody; False once accepted."""
     changed = await tx.execute(
-        "UPDATE users SET invitation_hash = $3, invitation_expires_at = $4, updated_at = now()"
+        "UPDATE users SET invitation_hash = $3, verification_hash = $4,"
+        " invitation_expires_at = $5, updated_at = now()"
         " WHERE tenant_id = $1 AND id = $2 AND password_hash IS NULL",
         tx.tenant_id,
         user_id,
-        token_hash(token),
+        token_hash(shown),
+        token_hash(mailed),
         expires_at,
     )
     return changed == 1
+
+
+async def open_verification(tx: Transaction, user: User, token: str, expires_at: datetime) -> bool:
+    """Let the token, and none from before, prove the address of a user who has a password.
+
+    False for everybody else, for who has proved it, and for who has another e-mail by now.
+    """
+    opened = await tx.execute(
+        "UPDATE users SET verification_hash = $3, verification_expires_at = $4"
+        " WHERE tenant_id = $1 AND id = $2 AND email = $5 AND password_hash IS NOT NULL"
+        " AND email_verified_at IS NULL",
+        tx.tenant_id,
+        user.id,
+        token_hash(token),
+        expires_at,
+        user.email,
+    )
+    return opened == 1
+
+
+async def take_verification(tx: Transaction, token: str) -> User | None:
+    """Note that the address is its owner's, once, in any tenant; None for a stale token."""
+    return await USERS.first(
+        tx,
+        "UPDATE users SET email_verified_at = now(), verification_hash = NULL,"
+        " verification_expires_at = NULL, updated_at = now() WHERE verification_hash = $1"
+        " AND verification_expires_at > now() AND password_hash IS NOT NULL RETURNING *",
+        token_hash(token),
+    )
 
 
 async def open_reset(tx: Transaction, user: User, token: str, expires_at: datetime) -> bool:
@@ -92,11 +130,15 @@ async def may_reset(tx: Transaction, token: str) -> bool:
 
 
 async def take_reset(tx: Transaction, token: str, password_hash: str) -> User | None:
-    """Replace the password, once; None for a stale token."""
+    """Replace the password, once; None for a stale token.
+
+    The token came by mail, so the address is proved as well.
+    """
     return await USERS.first(
         tx,
         "UPDATE users SET password_hash = $2, reset_hash = NULL, reset_expires_at = NULL,"
-        " updated_at = now() WHERE reset_hash = $1 AND reset_expires_at > now() RETURNING *",
+        " email_verified_at = coalesce(email_verified_at, now()), updated_at = now()"
+        " WHERE reset_hash = $1 AND reset_expires_at > now() RETURNING *",
         token_hash(token),
         password_hash,
     )
@@ -202,7 +244,8 @@ async def get_member(tx: Transaction, user_id: UUID) -> Member | None:
     return await _MEMBER.first(
         tx,
         "SELECT u.id AS user_id, u.tenant_id, u.name, u.email, p.name AS tenant_name,"
-        " u.token_version, a.role, a.active FROM users u JOIN agents a ON a.id = u.id"
+        " u.token_version, u.email_verified_at IS NOT NULL AS email_verified, a.role, a.active"
+        " FROM users u JOIN agents a ON a.id = u.id"
         " JOIN projects p ON p.tenant_id = u.tenant_id WHERE u.tenant_id = $2 AND u.id = $1",
         user_id,
         tx.tenant_id,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service_kit.database import Database
 from service_kit.errors import UnauthenticatedError, UnavailableError
-from shared_events.requests import Nothing, Principal
+from shared_events.requests import Nothing
 
 from crm_gateway.access.standings import Standings
 from crm_gateway.audit.repository import record
@@ -91,7 +91,8 @@ class PasswordResets:
             await self._guards.reset(tx, attempt, user.email, visitor.address)
             await repository.end_sessions(tx, user.id)
             await self._standings.person_changed(tx, user.id)
-            await record(tx, _call_of(user, visitor), "agent.reset_password", user.id)
+            call = OwnCall.of_token(visitor, user.tenant_id, user.id)
+            await record(tx, call, "agent.reset_password", user.id)
         return Nothing()
 
 
@@ -102,9 +103,3 @@ def _nobody(email: str) -> User:
 
 def _no_reset() -> UnauthenticatedError:
     return UnauthenticatedError("invalid_reset_token", "The link is not valid any more.")
-
-
-def _call_of(user: User, visitor: Visitor) -> OwnCall:
-    """Who holds the token acts for the user, as far as the audit log is concerned."""
-    principal = Principal(tenant_id=user.tenant_id, user_id=user.id)
-    return OwnCall(principal, visitor.cause.correlation_id or "", address=visitor.address)

@@ -31,11 +31,12 @@ class WithPassword(Given):
 
 
 class UserView(Contract):
-    """A person, as shown to the person."""
+    """A person, as shown to the person. `email_verified`: the address is proved to be theirs."""
 
     id: UUID
     name: str
     email: str
+    email_verified: bool = False
 
 
 class TenantView(Contract):
@@ -148,6 +149,20 @@ class ResetPassword(Command[Nothing], WithPassword, key="gateway.auth.reset_pass
     password: NewPassword
 
 
+class VerifyEmail(Command[Nothing], key="gateway.auth.verify_email"):
+    """Prove that an e-mail is mine, with the token of the mail that asks for it. It works once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"token": "T0dZb3UgYXJlIGN1cmlvdXMsIGFyZW4ndCB5b3U_"}}
+    )
+
+    token: Token
+
+
+class MailVerification(Command[Nothing], key="gateway.auth.mail_verification"):
+    """Have the mail that asks me to prove my e-mail sent again. The link of the one before ends."""
+
+
 class ChangePassword(Command[Tokens], WithPassword, key="gateway.auth.change_password"):
     """Choose another password. Every other login ends; the reply has tokens to go on with."""
 
@@ -176,6 +191,7 @@ class Member(Contract):
     tenant_id: str
     name: str
     email: str
+    email_verified: bool
     tenant_name: str
     role: Literal["admin", "supervisor", "agent"]
     active: bool

@@ -16,6 +16,7 @@ from crm_gateway.agents.places import Place
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
+from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.models import User
@@ -53,6 +54,7 @@ class Accounts:
         standings: Standings,
         known: KnownPassword,
         second: SecondFactor,
+        proofs: EmailProofs,
         *,
         refresh_ttl_seconds: int,
     ) -> None:
@@ -63,6 +65,7 @@ class Accounts:
         self._standings = standings
         self._known = known
         self._second = second
+        self._proofs = proofs
         self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
     def add_to(self, own: OwnRequests) -> None:
@@ -77,7 +80,10 @@ class Accounts:
         own.answer(GetMe, get_me)
 
     async def register(self, request: Register, visitor: Visitor) -> LoggedIn:
-        """Create tenant, user and admin agent; a known e-mail is a conflict."""
+        """Create tenant, user and admin agent; a known e-mail is a conflict.
+
+        A link is mailed by which the person proves the address.
+        """
         async with self._database.system("login") as tx:
             await self._guards.register(tx, visitor.address)
         hashed = await self._passwords.hash(request.password.get_secret_value())
@@ -96,6 +102,7 @@ class Accounts:
             user = await repository.get_user(tx, agent.id)
             if user is None:
                 raise LookupError("an agent without a user")
+            await self._proofs.mail(tx, user, visitor.language)
             return await self._log_in(tx, user)
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
@@ -256,7 +263,12 @@ def _no_invitation() -> UnauthenticatedError:
 
 def user_view(member: Member) -> UserView:
     """The person of a member."""
-    return UserView(id=member.user_id, name=member.name, email=member.email)
+    return UserView(
+        id=member.user_id,
+        name=member.name,
+        email=member.email,
+        email_verified=member.email_verified,
+    )
 
 
 def tenant_view(member: Member) -> TenantView:

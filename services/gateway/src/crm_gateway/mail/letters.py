@@ -51,6 +51,42 @@ Não foi você? Então não é preciso fazer nada: a sua senha continua a mesma.
         ),
     ),
 }
+# Who has this address is not known yet: it may be anybody's, given by anybody. So it says nothing
+# that whoever gave it has chosen, not even a name: no advertisement travels by it.
+_VERIFICATION: dict[Language, tuple[str, Template]] = {
+    "en": (
+        "Confirm your e-mail",
+        Template(
+            """\
+Hello,
+
+an account has been opened with this e-mail. Confirm that it is yours:
+
+$link
+
+The link works once, within $hours hours.
+
+It was not you? Then there is nothing to do: without you nobody can confirm it.
+"""
+        ),
+    ),
+    "pt-BR": (
+        "Confirme o seu e-mail",
+        Template(
+            """\
+Olá,
+
+uma conta foi aberta com este e-mail. Confirme que ele é seu:
+
+$link
+
+O link funciona uma única vez, dentro de $hours horas.
+
+Não foi você? Então não é preciso fazer nada: sem você ninguém pode confirmá-lo.
+"""
+        ),
+    ),
+}
 _INVITATION: dict[Language, tuple[str, Template]] = {
     "en": (
         "You are invited",
@@ -101,6 +137,16 @@ class Letters:
         minutes = max(1, int(good_for.total_seconds() // 60))
         link = self._link("reset-password", token)
         return Letter(to, subject, text.substitute(name=_line(name), link=link, minutes=minutes))
+
+    def email_verification(
+        self, language: Language, *, to: str, token: str, good_for: timedelta
+    ) -> Letter:
+        """The way to prove that an e-mail is its owner's."""
+        subject, text = _VERIFICATION[language]
+        hours = max(1, int(good_for.total_seconds() // 3600))
+        return Letter(
+            to, subject, text.substitute(link=self._link("verify-email", token), hours=hours)
+        )
 
     def invitation(
         self,

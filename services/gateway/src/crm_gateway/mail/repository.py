@@ -35,7 +35,8 @@ async def put(
 ) -> None:
     """Keep a mail to a user of the tenant, in the place of an older one that still waits.
 
-    The link of the older one leads nowhere any more.
+    Of one kind the older one's link leads nowhere any more; of two, the newer is what was wanted
+    last, and either proves the address.
     """
     await tx.execute(_PUT, mail_id, tx.tenant_id, user_id, sealed, expires_at)
 

@@ -75,8 +75,9 @@ class MailSettings(ServiceSettings):
     )
     public_url: Annotated[_Page | None, BeforeValidator(_given)] = Field(
         default=None,
-        description="the product's pages: links in mail lead to `/reset-password` and"
-        " `/accept-invitation` below it, each with `#token=...`; with `SMTP_URL`",
+        description="the product's pages: links in mail lead to `/reset-password`,"
+        " `/accept-invitation` and `/verify-email` below it, each with `#token=...`;"
+        " with `SMTP_URL`",
     )
     mail_retry_seconds: float = Field(
         default=30.0,

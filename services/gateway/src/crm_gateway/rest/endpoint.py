@@ -99,7 +99,7 @@ class Endpoint:
 
     async def authorise(self, http: Request) -> Principal:
         """Who asks; raises when it is nobody we know or somebody who may not."""
-        principal = await self.backing.callers.principal(http)
+        principal = await self.backing.callers.principal(http, despite=self.row.despite)
         answer_with(http.scope, self.backing.quotas.take(principal))
         permitted = self._permitted(principal)
         return await self.backing.callers.alone(permitted) if self.row.four_eyes else permitted

@@ -26,6 +26,7 @@ class LiveEndpoint(Endpoint):
         first = await streams.pages.read(request, principal, request_id(http.scope))
 
         async def admit() -> Principal:
-            return self._permitted(await self.backing.callers.principal(http))
+            callers, despite = self.backing.callers, self.row.despite
+            return self._permitted(await callers.principal(http, despite=despite))
 
         return EventStream(streams, principal.tenant_id, request, first, admit)

@@ -10,6 +10,7 @@ from shared_events.requests import FieldError, Page
 from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
+from crm_gateway.access.jwks import PATH as JWKS
 from crm_gateway.problems.errors import HttpError
 from crm_gateway.rest import upload
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
@@ -60,6 +61,7 @@ def document(routes: Sequence[BaseRoute], rows: Sequence[Row]) -> Schema:
         routes=routes,
     )
     found["paths"][f"{PREFIX}/webhooks/waha/{{channel_token}}"] = {"post": _INGRESS}
+    found["paths"][JWKS] = {"get": _JWKS}
     components = found["components"]
     components["securitySchemes"]["api_key"] = _API_KEY
     components["headers"] = _HEADERS
@@ -254,6 +256,27 @@ _API_KEY: Schema = {
     "in": "header",
     "name": "X-Api-Key",
     "description": "In the place of the bearer token; its scopes are permissions.",
+}
+_JWKS: Schema = {
+    "operationId": "jwks",
+    "tags": ["auth"],
+    "summary": "By which keys others may judge access tokens.",
+    "description": "A JWK Set (RFC 7517); without keys where tokens are judged here alone.",
+    "security": [],
+    "responses": {
+        "200": {
+            "description": "The keys.",
+            "content": {
+                "application/jwk-set+json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+                        "required": ["keys"],
+                    }
+                }
+            },
+        }
+    },
 }
 _INGRESS: Schema = {
     "operationId": "ingress_waha",

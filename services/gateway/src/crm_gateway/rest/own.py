@@ -13,7 +13,7 @@ from service_kit.errors import ForbiddenError
 from service_kit.handling import carry_out, reply_with
 from service_kit.sealing import Seal
 from service_kit.settings import ConfigurationError
-from shared_events.requests import Reply, Request
+from shared_events.requests import Principal, Reply, Request
 
 from crm_gateway.mail.languages import Language
 from crm_gateway.problems.errors import judged
@@ -38,6 +38,12 @@ class OwnCall(Call):
 
     address: str = ""
     language: Language | None = None
+
+    @classmethod
+    def of_token(cls, visitor: Visitor, tenant_id: str, user_id: UUID) -> "OwnCall":
+        """Who holds a token that was mailed acts for its user, for the audit log at least."""
+        principal = Principal(tenant_id=tenant_id, user_id=user_id)
+        return cls(principal, visitor.cause.correlation_id or "", address=visitor.address)
 
     def person(self) -> UUID:
         """Who asks; raises ForbiddenError for an API key, where somebody must have logged in."""

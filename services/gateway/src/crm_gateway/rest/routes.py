@@ -1,4 +1,4 @@
-"""The whole REST surface on one page: method, path, who may, and what it asks.
+"""The REST surface: method, path, who may, and what it asks. Ways in are in `routes_of_auth`.
 
 Of two paths that fit, the first wins: literal paths stand before paths with parameters.
 """
@@ -32,13 +32,13 @@ from shared_events.webhooks import delivery, endpoint, event, recovery
 from crm_gateway.agents import schemas as agents
 from crm_gateway.api_keys import schemas as api_keys
 from crm_gateway.audit import schemas as audit
-from crm_gateway.auth import schemas as auth
 from crm_gateway.company import schemas as company
 from crm_gateway.custom_roles import schemas as custom_roles
 from crm_gateway.event_types import schemas as event_types
 from crm_gateway.journeys import schemas as journeys
 from crm_gateway.presence import schemas as presence
-from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
+from crm_gateway.rest.routes_of_auth import ROUTES_OF_AUTH
+from crm_gateway.rest.table import PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
 
 _BULK_SEND = "/bulk-sends/{bulk_send_id}"
@@ -67,21 +67,7 @@ def _acts(
 
 
 ROUTES: tuple[Row, ...] = (
-    Row("POST", "/auth/register", PUBLIC, auth.Register, 201, location="/auth/me"),
-    Row("POST", "/auth/login", PUBLIC, auth.Login),
-    Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
-    Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
-    Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
-    Row("POST", "/auth/password/forgot", PUBLIC, auth.ForgotPassword, 202),
-    Row("POST", "/auth/password/reset", PUBLIC, auth.ResetPassword, 204),
-    Row("POST", "/auth/logout-everywhere", AUTHENTICATED, auth.LogoutEverywhere, 204),
-    Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
-    Row("GET", "/auth/two-factor", AUTHENTICATED, two_factor.GetTwoFactor),
-    Row("POST", "/auth/two-factor", AUTHENTICATED, two_factor.BeginTwoFactor, 201),
-    Row("POST", "/auth/two-factor/confirm", AUTHENTICATED, two_factor.ConfirmTwoFactor),
-    Row("POST", "/auth/two-factor/recovery-codes", AUTHENTICATED, two_factor.RenewRecoveryCodes),
-    Row("POST", "/auth/two-factor/disable", AUTHENTICATED, two_factor.DisableTwoFactor, 204),
-    Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
+    *ROUTES_OF_AUTH,
     Row("GET", "/contacts", "contacts.read", contact.ListContacts),
     Row("POST", "/contacts", "contacts.create", contact.CreateContact, 201),
     Row("POST", "/contacts/bulk", "contacts.update", bulk.BulkContacts),

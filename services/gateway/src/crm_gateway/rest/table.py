@@ -9,6 +9,7 @@ from service_kit.settings import ConfigurationError
 from shared_events.jobs import FilePart
 from shared_events.requests import Request
 
+from crm_gateway.access.lacks import Lack
 from crm_gateway.access.roles import PERMISSIONS
 
 PREFIX = "/api/v1"
@@ -30,6 +31,7 @@ class Row:
     `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     `behind`: who sees only their own sessions must see what this finds by the same path.
+    `despite`: who lacks one of these may use it as well.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Row:
     pieces: type[Request[Any]] | None = None
     audited: bool = False
     behind: type[Request[Any]] | None = None
+    despite: tuple[Lack, ...] = ()
 
     @property
     def parameters(self) -> tuple[str, ...]:

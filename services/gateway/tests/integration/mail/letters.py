@@ -18,8 +18,15 @@ def token_in(letter: Received, page: str = "reset-password") -> str:
     return found["token"]
 
 
-async def letters_to(mail: MailServer, email: str, count: int = 1) -> list[Received]:
-    return await mail.wait_for(lambda letter: letter.recipients == (email,), count=count)
+def is_of(letter: Received, email: str, page: str) -> bool:
+    """Whether a letter is to this person, and its link leads to this page."""
+    return letter.recipients == (email,) and f"/{page}#" in letter.text
+
+
+async def letters_to(
+    mail: MailServer, email: str, count: int = 1, *, page: str = "reset-password"
+) -> list[Received]:
+    return await mail.wait_for(lambda letter: is_of(letter, email, page), count=count)
 
 
 async def forgot(client: httpx.AsyncClient, email: str, **headers: str) -> httpx.Response:
@@ -28,7 +35,7 @@ async def forgot(client: httpx.AsyncClient, email: str, **headers: str) -> httpx
 
 async def forgotten(client: httpx.AsyncClient, mail: MailServer, account: Account) -> str:
     """The token of the newest mail to who asks for one."""
-    before = [letter for letter in mail.received if letter.recipients == (account.email,)]
+    before = [each for each in mail.received if is_of(each, account.email, "reset-password")]
     assert (await forgot(client, account.email)).status_code == 202
     return token_in((await letters_to(mail, account.email, len(before) + 1))[-1])
 

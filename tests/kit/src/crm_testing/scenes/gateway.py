@@ -1,12 +1,13 @@
 """What the tests of the gateway's REST API share: the API with a bus that only listens."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from crm_gateway.access.callers import Callers, bearer_token
+from crm_gateway.access.lacks import Lack
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.audit.service import Act
@@ -54,7 +55,8 @@ class Bearers:
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
 
-    async def principal(self, http: HTTPConnection) -> Principal:
+    async def principal(self, http: HTTPConnection, *, despite: Collection[Lack]) -> Principal:
+        del despite
         proof = self._tokens.read(bearer_token(http))
         return Principal(tenant_id=proof.tenant_id, user_id=proof.user_id, permissions=("*",))
 

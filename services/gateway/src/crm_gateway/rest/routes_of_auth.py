@@ -1,0 +1,39 @@
+"""The routes by which people come in, and see to how they do: rows like those of `routes`."""
+
+from crm_gateway.auth import schemas as auth
+from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
+from crm_gateway.two_factor import schemas as two_factor
+
+ROUTES_OF_AUTH: tuple[Row, ...] = (
+    Row("POST", "/auth/register", PUBLIC, auth.Register, 201, location="/auth/me"),
+    Row("POST", "/auth/login", PUBLIC, auth.Login),
+    Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
+    Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
+    Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
+    Row("POST", "/auth/password/forgot", PUBLIC, auth.ForgotPassword, 202),
+    Row("POST", "/auth/password/reset", PUBLIC, auth.ResetPassword, 204),
+    Row("POST", "/auth/email/verify", PUBLIC, auth.VerifyEmail, 204),
+    Row(
+        "POST",
+        "/auth/email/verification",
+        AUTHENTICATED,
+        auth.MailVerification,
+        202,
+        despite=("email_unverified",),
+    ),
+    Row(
+        "POST",
+        "/auth/logout-everywhere",
+        AUTHENTICATED,
+        auth.LogoutEverywhere,
+        204,
+        despite=("email_unverified",),
+    ),
+    Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
+    Row("GET", "/auth/two-factor", AUTHENTICATED, two_factor.GetTwoFactor),
+    Row("POST", "/auth/two-factor", AUTHENTICATED, two_factor.BeginTwoFactor, 201),
+    Row("POST", "/auth/two-factor/confirm", AUTHENTICATED, two_factor.ConfirmTwoFactor),
+    Row("POST", "/auth/two-factor/recovery-codes", AUTHENTICATED, two_factor.RenewRecoveryCodes),
+    Row("POST", "/auth/two-factor/disable", AUTHENTICATED, two_factor.DisableTwoFactor, 204),
+    Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
+)
