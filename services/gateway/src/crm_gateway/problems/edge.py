@@ -60,6 +60,7 @@ _SENT = (
     "tracestate",
 )
 _SEEN = (
+    "Deprecation",
     "ETag",
     "Idempotent-Replayed",
     "Link",
@@ -67,6 +68,7 @@ _SEEN = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Sunset",
     "X-Request-Id",
 )
 
@@ -77,8 +79,8 @@ def request_id(scope: Scope) -> str:
 
 
 def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Have these headers in the answer, whatever it will be."""
-    scope[_ANSWER_KEY] = headers
+    """Have these headers in the answer, whatever it will be, beside what it says itself."""
+    scope.setdefault(_ANSWER_KEY, []).extend(headers.items())
 
 
 def trace_context(headers: Headers) -> dict[str, str]:
@@ -144,7 +146,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = scope[_SCOPE_KEY]
-                headers.update(scope.get(_ANSWER_KEY, {}))
+                for name, value in scope.get(_ANSWER_KEY, ()):
+                    headers.append(name, value)
                 headers.update(_GUARDED)
                 is_page = scope["path"].startswith("/docs")
                 headers["Content-Security-Policy"] = _OF_PAGES if is_page else _OF_DATA

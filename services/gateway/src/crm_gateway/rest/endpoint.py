@@ -34,6 +34,7 @@ from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import HttpError, of_problem
 from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
+from crm_gateway.rest.links import next_page
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
@@ -77,6 +78,7 @@ class Endpoint:
         self.row = row
         self.backing = backing
         self._given = _given(row)
+        self._goes_on_at = row.goes_on_at
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
 
@@ -200,6 +202,8 @@ class Endpoint:
                 http.headers.get("if-none-match"), headers["ETag"]
             ):
                 return Response(status_code=304, headers=headers)
+        if self._goes_on_at is not None and value.get("has_more"):
+            headers["Link"] = next_page(http, self._goes_on_at, value["next_cursor"])
         if row.status == 201:
             template = row.location or row.path + "/{id}"
             headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))
