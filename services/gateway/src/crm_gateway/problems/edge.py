@@ -20,7 +20,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crm_gateway.mail.languages import DEFAULT, preferred
 from crm_gateway.problems.errors import HttpError, of_error
+from crm_gateway.problems.words import in_language
 
 log = structlog.get_logger()
 
@@ -89,11 +91,13 @@ def trace_context(headers: Headers) -> dict[str, str]:
 
 
 def problem_response(scope: Scope, error: HttpError) -> Response:
-    """The problem document as a response."""
+    """The problem document as a response, in the language that is asked for, if we speak it."""
+    language = preferred(Headers(scope=scope).get("accept-language", "")) or DEFAULT
+    document = in_language(error.document(request_id(scope), scope["path"]), language)
     return Response(
-        orjson.dumps(error.document(request_id(scope), scope["path"])),
+        orjson.dumps(document),
         error.status,
-        headers=error.headers,
+        headers={**error.headers, "Content-Language": language},
         media_type="application/problem+json",
     )
 

@@ -19,7 +19,9 @@ _REF = "#/components/schemas/{model}"
 
 
 class ProblemDocument(Contract):
-    """Why a request was refused (RFC 9457). `code` is stable; `detail` is for people."""
+    """Why a request was refused (RFC 9457). `code` is stable, `type` leads to what it means;
+    `title`, `detail` and `message` are for people, in the language of Content-Language.
+    """
 
     type: str
     title: str
@@ -211,7 +213,9 @@ def _refused(status: int) -> Schema:
 def _problem(status: int) -> Schema:
     return {
         "description": HttpError(status, "", "").title,
-        "headers": _with("X-Request-Id", *_QUOTA, *_OF_REFUSALS.get(status, ())),
+        "headers": _with(
+            "X-Request-Id", "Content-Language", *_QUOTA, *_OF_REFUSALS.get(status, ())
+        ),
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
 
@@ -245,6 +249,7 @@ _HEADERS: Schema = {
     "Accept": _said("The media type that is taken."),
     "Accept-Ranges": _said("`bytes`: Range may ask for a part."),
     "Content-Disposition": _said("The file's name."),
+    "Content-Language": _said("`en` or `pt-BR`, as Accept-Language asks."),
     "Content-Range": _said("Which part of how many bytes it is."),
     "Deprecation": _said("Since when the route is deprecated (RFC 9745)."),
     "ETag": _said("The version, for If-Match and If-None-Match."),
