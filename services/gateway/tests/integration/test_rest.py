@@ -10,7 +10,6 @@ from crm_testing.servers import RabbitServer
 from crm_testing.services import answering
 from pydantic import SecretStr
 from service_kit.request_client import DEFAULT_TIMEOUT_SECONDS
-from shared_events.contacts.contact import ListContacts
 from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
@@ -38,7 +37,7 @@ class TestContacts:
         assert created.status_code == 201
         contact = created.json()
         assert created.headers["location"] == f"/api/v1/contacts/{contact['id']}"
-        assert created.headers["etag"] == '"1"'
+        assert created.headers["etag"].startswith('"1-')
         assert contact["created_at"].endswith("Z")
         path = f"/contacts/{contact['id']}"
 
@@ -48,15 +47,16 @@ class TestContacts:
             headers={**account.bearer, "If-Match": '"1"'},
         )
         assert changed.json()["phone"] is None
-        assert changed.headers["etag"] == '"2"'
+        assert changed.headers["etag"].startswith('"2-')
         stale = await client.patch(
             path, json={"name": "X"}, headers={**account.bearer, "If-Match": '"1"'}
         )
         assert stale.status_code == 412
 
-        again = await client.get(path, headers={**account.bearer, "If-None-Match": '"2"'})
-        assert again.status_code == 304
-        assert again.content == b""
+        known = {**account.bearer, "If-None-Match": changed.headers["etag"]}
+        again = await client.get(path, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == changed.headers["etag"]
 
         page = (await client.get("/contacts", headers=account.bearer)).json()
         assert page["data"] == [changed.json()]
@@ -250,37 +250,6 @@ class TestRefusals:
             assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         policies = ["'none'" in a.headers["content-security-policy"][:20] for a in answers]
         assert policies == [True, True, True, False]
-
-
-class TestPages:
-    async def test_links_lead_through_the_whole_list_by_the_same_question(
-        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
-    ) -> None:
-        for number in range(7):
-            await client.post("/contacts", json={"name": f"{number}"}, headers=account.bearer)
-        asked = [("tags", "a & b"), ("tags", "ü>"), ("search", 'x=",;'), ("limit", "2")]
-        query = httpx.QueryParams([("offset", "1"), *asked])
-        answer = await client.get("/contacts", params=query, headers=account.bearer)
-        names: list[str] = []
-        while True:
-            names += [each["name"] for each in answer.json()["data"]]
-            request, _ = contacts.calls[-1]
-            assert isinstance(request, ListContacts)
-            assert (request.tags, request.search, request.limit) == (["a & b", "ü>"], 'x=",;', 2)
-            if "next" not in answer.links:
-                break
-            link = answer.links["next"]["url"]
-            assert link.startswith("/api/v1/contacts?")
-            answer = await client.get(answer.url.join(link), headers=account.bearer)
-        assert names == [str(number) for number in range(1, 7)]
-        assert answer.json()["has_more"] is False
-
-    async def test_what_is_no_list_has_none(
-        self, client: httpx.AsyncClient, account: Account
-    ) -> None:
-        for path in ("/auth/me", "/event-types", "/agents"):
-            answer = await client.get(path, headers=account.bearer)
-            assert (answer.status_code, "link" in answer.headers) == (200, False)
 
 
 class TestRoles:

@@ -7,7 +7,12 @@ from contextlib import asynccontextmanager
 from service_kit.calls import Call
 from service_kit.cause import Cause
 from service_kit.database import Database
-from service_kit.errors import ConflictError, NotFoundError, UnavailableError
+from service_kit.errors import (
+    ConflictError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnavailableError,
+)
 from shared_events.channels.channel import Channel, DriveChannel, GetQrCode, QrCode
 
 from crm_channels_waha.channels import repository
@@ -45,6 +50,7 @@ class Driving:
         tenant_id = call.principal.tenant_id
         async with self._database.tenant(tenant_id, read_only=True) as tx:
             row = await repository.find(tx, request.channel_id)
+            PreconditionFailedError.check(call.expected_version, row.version)
             if request.action == "start":
                 await repository.require_own_session(tx, row)
         async with self._asking_waha():

@@ -197,7 +197,7 @@ def _refusals(row: Row) -> dict[int | str, Schema]:
     found: dict[int | str, Schema] = {status: _refused(status) for status in sorted(statuses)}
     if row.method == "GET" and "version" in row.request.reply_model().model_fields:
         told = _with("X-Request-Id", "ETag", *_QUOTA)
-        found[304] = {"description": "If-None-Match names the version it has.", "headers": told}
+        found[304] = {"description": "If-None-Match names what it shows.", "headers": told}
     if row.file == "out":
         told = _with(
             "X-Request-Id", "Content-Disposition", "Content-Range", "Accept-Ranges", "ETag"
@@ -232,6 +232,7 @@ def _said(description: str, kind: str = "string") -> Schema:
 
 
 _QUOTA = ("RateLimit-Policy", "RateLimit")
+_ON_REFUSALS = ("X-Request-Id", "Content-Language", "Idempotent-Replayed", *_QUOTA)
 _OF_REFUSALS = {
     401: ("WWW-Authenticate",),
     409: ("Location",),
@@ -252,7 +253,7 @@ _HEADERS: Schema = {
     "Content-Language": _said("`en` or `pt-BR`, as Accept-Language asks."),
     "Content-Range": _said("Which part of how many bytes it is."),
     "Deprecation": _said("Since when the route is deprecated (RFC 9745)."),
-    "ETag": _said("The version, for If-Match and If-None-Match."),
+    "ETag": _said("The version, for If-Match, and what is shown, for If-None-Match."),
     "Idempotent-Replayed": _said("`true`: the stored answer of an equal request."),
     "Link": _said('`rel="next"`: the next page, while there is one (RFC 8288).'),
     "Location": _said("Where the new one is found, or the one it was merged into."),
