@@ -124,14 +124,13 @@ def ports_resolve(manifests: Manifests) -> Iterator[str]:
 
 
 def ingress_reaches_only_what_is_for_people(manifests: Manifests) -> Iterator[str]:
-    """The API and the console's pages; health and metrics stay inside."""
+    """The API, what describes it, and the console's pages; health and metrics stay inside."""
     services = {s["metadata"]["name"]: s["spec"]["ports"] for s in manifests.of("Service")}
     for ingress in manifests.of("Ingress"):
         for rule in ingress["spec"]["rules"]:
             for path in rule["http"]["paths"]:
                 backend = path["backend"]["service"]
-                allowed = _PAGES if backend["name"] == CONSOLE else _API
-                if (path["path"], path["pathType"]) not in allowed:
+                if (path["path"], path["pathType"]) not in _for_people(backend["name"]):
                     yield f"{title(ingress)} publishes {path['path']}"
                 ports = services.get(backend["name"], [])
                 if backend["port"]["name"] not in {port["name"] for port in ports}:
@@ -141,11 +140,14 @@ def ingress_reaches_only_what_is_for_people(manifests: Manifests) -> Iterator[st
 def ingress_reaches_every_page(manifests: Manifests) -> Iterator[str]:
     """A page that is not published answers 404 in production only."""
     for ingress in manifests.of("Ingress"):
-        if ingress["metadata"]["name"] == CONSOLE:
-            (rule,) = ingress["spec"]["rules"]
-            published = {(path["path"], path["pathType"]) for path in rule["http"]["paths"]}
-            for path, _ in sorted(_PAGES - published):
-                yield f"{title(ingress)} does not publish {path}"
+        (rule,) = ingress["spec"]["rules"]
+        published = {(path["path"], path["pathType"]) for path in rule["http"]["paths"]}
+        for path, _ in sorted(_for_people(ingress["metadata"]["name"]) - published):
+            yield f"{title(ingress)} does not publish {path}"
+
+
+def _for_people(name: str) -> set[tuple[str, str]]:
+    return _PAGES if name == CONSOLE else _API
 
 
 def _pages() -> set[tuple[str, str]]:
@@ -154,7 +156,7 @@ def _pages() -> set[tuple[str, str]]:
     return {(f"/{section}", "Prefix" if section else "Exact") for section in sections}
 
 
-_API = {("/api/", "Prefix"), (JWKS, "Exact")}
+_API = {("/api/", "Prefix"), ("/docs", "Prefix"), ("/openapi.json", "Exact"), (JWKS, "Exact")}
 _PAGES = _pages()
 
 

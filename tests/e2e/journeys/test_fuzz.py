@@ -34,6 +34,8 @@ class TestDocument:
             cwd=tmp_path,
             env={
                 **os.environ,
+                "PYTHONPATH": str(SETTINGS.parents[1]),
+                "SCHEMATHESIS_HOOKS": "e2e.schemathesis_checks",
                 "CRM_EMAIL": tenant.email,
                 "CRM_PASSWORD": PASSWORD,
                 "CRM_COLLEAGUE": colleague["id"],

@@ -9,7 +9,7 @@ import pytest
 from crm_fakes.receiver import WebhookReceiver
 from jsonschema import Draft202012Validator
 
-from e2e.crm import Json, Tenant, of_type
+from e2e.crm import Json, Tenant, eventually, of_type
 from e2e.stack import Platform
 
 PASSWORD = "correct horse battery"
@@ -163,16 +163,35 @@ class TestLists:
         before = [row["id"] for row in await tenant.rows("/contacts", search="JOAO")]
         assert len(before) == 7
         seen: list[str] = []
-        query: dict[str, Any] = {"limit": 2}
+        answer = await tenant.http.get("/contacts", params={"limit": 2})
         while True:
-            page = await tenant.get("/contacts", **query)
+            page = answer.json()
             seen += [row["id"] for row in page["data"]]
-            assert page["has_more"] == (page["next_cursor"] is not None)
-            if not page["has_more"]:
+            further = "next" in answer.links
+            assert page["has_more"] == further == (page["next_cursor"] is not None)
+            if not further:
                 break
             await tenant.post("/contacts", {"name": "Newcomer"})
-            query["cursor"] = page["next_cursor"]
+            answer = await tenant.http.get(answer.url.join(answer.links["next"]["url"]))
         assert seen == before
+
+    async def test_the_feed_is_walked_by_its_links(self, tenant: Tenant) -> None:
+        for number in range(5):
+            await tenant.post("/contacts", {"name": f"{number}"})
+
+        async def told() -> bool:
+            page = await tenant.get("/events", types="contact.created")
+            return len(page["data"]) == 5
+
+        await eventually(told, "five events in the feed")
+        answer = await tenant.http.get("/events", params={"types": "contact.created", "limit": 2})
+        names = []
+        while True:
+            names += [event["data"]["contact"]["name"] for event in answer.json()["data"]]
+            if "next" not in answer.links:
+                break
+            answer = await tenant.http.get(answer.url.join(answer.links["next"]["url"]))
+        assert names == [str(number) for number in range(5)]
 
 
 class TestRequestId:

@@ -38,12 +38,10 @@ async def find_reply(
         return stored
     free = await tx.fetchval(
         "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
-        f"{tx.tenant_id}/{_caller(call)}/{key}",
+        f"{tx.tenant_id}/{caller_of(call)}/{key}",
     )
     if not free:
-        raise ConflictError(
-            "idempotency_key_in_use", "The first request with this Idempotency-Key still runs."
-        )
+        raise in_use()
     # The first one may have committed between the look and the lock.
     return await _stored(tx, call, key, request_key, body, seal)
 
@@ -60,7 +58,7 @@ async def _stored(
         "SELECT request_hash, reply FROM command_replies"
         " WHERE tenant_id = $1 AND caller = $2 AND idempotency_key = $3",
         tx.tenant_id,
-        _caller(call),
+        caller_of(call),
         key,
     )
     if row is None:
@@ -93,7 +91,7 @@ async def store_reply(
         "INSERT INTO command_replies (tenant_id, caller, idempotency_key, request_hash, reply)"
         " VALUES ($1, $2, $3, $4, $5)",
         tx.tenant_id,
-        _caller(call),
+        caller_of(call),
         key,
         _request_hash(request_key, body),
         # As text within the jsonb, which would put the members of an object in another order.
@@ -101,7 +99,15 @@ async def store_reply(
     )
 
 
-def _caller(call: Call) -> str:
+def in_use() -> ConflictError:
+    """The first request with the key still runs."""
+    return ConflictError(
+        "idempotency_key_in_use", "The first request with this Idempotency-Key still runs."
+    )
+
+
+def caller_of(call: Call) -> str:
+    """Whose keys these are: a person's, or an API key's."""
     return str(call.principal.user_id or call.principal.api_key_id or "")
 
 

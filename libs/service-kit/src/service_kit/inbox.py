@@ -22,3 +22,12 @@ async def claim(tx: Transaction, consumer: str, event_ids: Sequence[UUID]) -> se
     # Sorted, so that two that were given the same events never wait for each other in a circle.
     rows = await tx.fetch(_CLAIM, sorted(set(event_ids)), consumer)
     return {row["event_id"] for row in rows}
+
+
+async def release(tx: Transaction, consumer: str, event_id: UUID) -> None:
+    """Take a claim back: what it was for was not done."""
+    await tx.execute(
+        "DELETE FROM processed_events WHERE event_id = $1 AND consumer_name = $2",
+        event_id,
+        consumer,
+    )

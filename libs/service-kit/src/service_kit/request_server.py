@@ -22,7 +22,7 @@ from service_kit import metrics, tracing
 from service_kit.calls import Call, ExternalHandler, RequestHandler
 from service_kit.database import Database, is_infrastructure
 from service_kit.errors import ProblemError, field_errors
-from service_kit.handling import carry_out, claim, reply_with
+from service_kit.handling import carry_out, carry_out_elsewhere
 from service_kit.router import Router
 from service_kit.settings import ConfigurationError
 from service_kit.signing import GOOD_FOR, Signatures
@@ -182,10 +182,15 @@ class RequestServer:
         """
         call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
         if external := self._external.get(type(request)):
-            if request.kind == "command" and call_id is not None:
-                async with self._database.tenant(call.principal.tenant_id) as tx:
-                    await claim(tx, call_id)
-            return reply_with(await external(request, call))
+            return await carry_out_elsewhere(
+                self._database,
+                external,
+                request,
+                call,
+                body=envelope.body,
+                idempotency_key=envelope.idempotency_key,
+                call_id=call_id,
+            )
         gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:

@@ -1,11 +1,13 @@
 """A real gateway on a real database and broker, and services that answer from memory."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from crm_gateway.app import create_service
 from crm_gateway.settings import GatewaySettings
+from crm_testing.documented import Documented
 from crm_testing.schemas import Databases
 from crm_testing.servers import PostgresServer, RabbitServer, running_rabbitmq
 from crm_testing.services import SIGNATURES, answering, running
@@ -36,6 +39,8 @@ from shared_events.services import CONTACTS, GATEWAY
 
 MakeDatabase = Callable[[], Awaitable[str]]
 _LAST_GROUPS = count(1)
+_OPENAPI = Path(__file__).parents[4] / "docs" / "openapi.json"
+_DOCUMENTED = Documented(json.loads(_OPENAPI.read_text()))
 RunGateway = Callable[..., AbstractAsyncContextManager[Service]]
 
 
@@ -108,13 +113,23 @@ async def rabbitmq_outage() -> AsyncIterator[RabbitServer]:
         yield server
 
 
+async def documented(answer: httpx.Response) -> None:
+    """Fail for a status or header that docs/openapi.json does not tell of."""
+    asked = answer.request
+    surprises = _DOCUMENTED.surprises(
+        asked.method, asked.url.path, answer.status_code, answer.headers
+    )
+    assert not surprises, surprises
+
+
 def http_client(service: Service) -> httpx.AsyncClient:
     """A client of this gateway, without a socket in between, from an address of its own.
 
-    Its failed logins lock nobody else out.
+    Its failed logins lock nobody else out. Each answer must be one that callers were told of.
     """
     address = f"2001:db8:0:{next(_LAST_GROUPS):x}::1"
     return httpx.AsyncClient(
+        event_hooks={"response": [documented]},
         transport=httpx.ASGITransport(service.app, client=(address, 4711)),
         base_url="http://gateway/api/v1",
     )
@@ -239,7 +254,10 @@ class Contacts:
     async def list(self, tx: Transaction, request: ListContacts, call: Call) -> Page[Contact]:
         self.calls.append((request, call))
         mine = [contact for (tenant, _), contact in self.rows.items() if tenant == tx.tenant_id]
-        return Page[Contact](data=mine[: request.limit], has_more=len(mine) > request.limit)
+        begin = int(request.cursor or request.offset)
+        end = begin + request.limit
+        further = str(end) if end < len(mine) else None
+        return Page(data=mine[begin:end], has_more=further is not None, next_cursor=further)
 
     def server(self, database: Database) -> RequestServer:
         """The server that answers for this stand-in."""

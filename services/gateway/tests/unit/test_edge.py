@@ -6,7 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 import pytest
 from crm_gateway.app import create_service
+from crm_gateway.problems.edge import answer_with, install
 from crm_gateway.settings import GatewaySettings
+from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -91,3 +93,50 @@ class TestOrigins:
     def test_are_named_as_browsers_do(self, make_settings: Callable[..., GatewaySettings]) -> None:
         settings = make_settings(cors_allowed_origins="HTTPS://CRM.example.com, http://[::1]:3000")
         assert settings.cors_allowed_origins == (OURS, "http://[::1]:3000")
+
+
+class TestHeaders:
+    async def test_of_the_request_stand_beside_those_of_the_answer(self) -> None:
+        app = FastAPI()
+
+        @app.get("/list")
+        async def answer(http: Request) -> Response:
+            answer_with(http.scope, {"Link": '</page>; rel="deprecation"'})
+            answer_with(http.scope, {"RateLimit": '"tenant";r=1;t=1'})
+            return Response(headers={"Link": '</list?cursor=1>; rel="next"'})
+
+        install(app)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            answered = await client.get("/list")
+        assert answered.links.keys() == {"next", "deprecation"}
+        assert answered.headers["ratelimit"] == '"tenant";r=1;t=1'
+
+
+class TestLanguage:
+    @pytest.mark.parametrize(
+        ("asked", "spoken", "title"),
+        [
+            ("pt-BR,en;q=0.5", "pt-BR", "Não encontrado"),
+            ("de, pt;q=0.1", "pt-BR", "Não encontrado"),
+            ("en, pt;q=0.9", "en", "Not Found"),
+            ("de", "en", "Not Found"),
+        ],
+    )
+    async def test_of_a_refusal_is_the_one_asked_for(
+        self, serve: Serve, asked: str, spoken: str, title: str
+    ) -> None:
+        async with serve() as client:
+            answer = await client.get("/api/v1/nothing", headers={"Accept-Language": asked})
+        assert answer.headers["content-language"] == spoken
+        assert answer.json()["title"] == title
+        assert answer.json()["code"] == "route_not_found"
+
+    async def test_the_type_leads_to_a_page(self, serve: Serve) -> None:
+        async with serve() as client:
+            refused = await client.get("/api/v1/nothing")
+            path, _, anchor = refused.json()["type"].partition("#")
+            page = await client.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert f'id="{anchor}"' in page.text
+        assert "unsafe-inline" in page.headers["content-security-policy"]

@@ -2,8 +2,10 @@ from typing import get_args
 
 import pytest
 from crm_gateway.problems.errors import STATUS, HttpError, of_error, of_problem, too_many_attempts
+from crm_gateway.problems.words import PAGE, in_language, page
 from service_kit.errors import (
     DeadlineError,
+    InvalidError,
     NotFoundError,
     ThrottledError,
     UnauthenticatedError,
@@ -65,3 +67,36 @@ class TestHttpError:
     @pytest.mark.parametrize("status", [405, 413, 415, 422, 429])
     def test_has_a_title(self, status: int) -> None:
         assert HttpError(status, "c", "d").title
+
+
+class TestWords:
+    def test_a_problem_leads_to_where_it_is_explained(self) -> None:
+        document = HttpError(409, "contact_exists", "d").document("r1", "/x")
+        path, _, anchor = document["type"].partition("#")
+        assert path == PAGE
+        assert f'id="{anchor}"' in page()
+
+    def test_are_those_of_the_language_that_is_asked_for(self) -> None:
+        error = InvalidError.field("name", "string_too_long", "The text is too long.")
+        document = of_error(error).document("r1", "/x")
+        assert in_language(document, "en") == document
+        told = in_language(document, "pt-BR")
+        assert told["title"] == "Conteúdo inválido"
+        assert told["detail"] == "A requisição tem campos inválidos; `errors` diz quais."
+        assert told["errors"] == [
+            {"pointer": "/name", "code": "string_too_long", "message": "O texto é longo demais."}
+        ]
+        assert {**document, "title": 0, "detail": 0, "errors": 0} == {
+            **told,
+            **{"title": 0, "detail": 0, "errors": 0},
+        }
+
+    def test_what_we_have_no_words_for_stays(self) -> None:
+        document = HttpError(409, "of_a_newer_service", "Said in English.").document("r1", "/x")
+        assert in_language(document, "pt-BR")["detail"] == "Said in English."
+
+    @pytest.mark.parametrize("status", [*STATUS.values(), 405, 408, 413, 415, 416, 429])
+    def test_every_status_has_a_title(self, status: int) -> None:
+        title = HttpError(status, "c", "d").title
+        document = HttpError(status, "c", "d").document("r1", "/x")
+        assert in_language(document, "pt-BR")["title"] not in ("", title)

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from crm_gateway.surface.compatibility import findings
 Document = dict[str, Any]
 Change = Callable[[Document], Any]
 
+TODAY = date(2027, 1, 31)
 REF = {"schema": {"$ref": "#/components/schemas/Contact"}}
 
 
@@ -138,7 +140,7 @@ class TestChanges:
     ) -> None:
         document = released()
         change(document)
-        found = findings(released(), document)
+        found = findings(released(), document, TODAY)
         assert any(told in each for each in found), found
         assert all(each.startswith("POST /contacts: ") and "; " in each for each in found)
 
@@ -146,7 +148,36 @@ class TestChanges:
     def test_that_add_break_nobody(self, change: Change) -> None:
         document = released()
         change(document)
-        assert findings(released(), document) == []
+        assert findings(released(), document, TODAY) == []
+
+
+class TestDeprecated:
+    @pytest.mark.parametrize(
+        ("sunset", "told"),
+        [("2027-02-01", "the route is gone; deprecate it"), ("2027-01-31", "")],
+    )
+    def test_a_route_may_go_when_its_sunset_has_come(self, sunset: str, told: str) -> None:
+        before = released()
+        route(before)["x-sunset"] = sunset
+        gone = released()
+        gone["paths"].clear()
+        assert told in "".join(findings(before, gone, TODAY))
+        assert bool(findings(before, gone, TODAY)) == bool(told)
+
+    def test_a_route_does_not_outlive_its_sunset(self) -> None:
+        late = released()
+        route(late)["x-sunset"] = "2027-01-30"
+        assert findings(released(), late, TODAY) == [
+            "POST /contacts: its sunset was on 2027-01-30; take it away, or name a later day"
+        ]
+
+    def test_a_sunset_may_be_put_off_but_not_brought_forward(self) -> None:
+        before, earlier, later = released(), released(), released()
+        route(before)["x-sunset"] = "2027-06-01"
+        route(earlier)["x-sunset"] = "2027-05-31"
+        route(later)["x-sunset"] = "2027-06-02"
+        assert "earlier than 2027-06-01" in findings(before, earlier, TODAY)[0]
+        assert findings(before, later, TODAY) == []
 
 
 class TestKeptDocument:

@@ -3,7 +3,7 @@
 from service_kit.calls import Call
 from service_kit.cause import Cause
 from service_kit.database import Database
-from service_kit.errors import NotFoundError
+from service_kit.errors import NotFoundError, PreconditionFailedError
 from shared_events.channels.channel import Channel, DriveChannel, GetQrCode, QrCode
 
 from crm_channels_waha.channels import repository
@@ -38,6 +38,7 @@ class Driving:
         tenant_id = call.principal.tenant_id
         async with self._database.tenant(tenant_id, read_only=True) as tx:
             row = await repository.find(tx, request.channel_id)
+            PreconditionFailedError.check(call.expected_version, row.version)
             if request.action == "start":
                 await repository.require_own_session(tx, row)
         async with asking_waha(self._timeout):

@@ -20,7 +20,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crm_gateway.mail.languages import DEFAULT, preferred
 from crm_gateway.problems.errors import HttpError, of_error
+from crm_gateway.problems.words import in_language
 
 log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ _SENT = (
     "tracestate",
 )
 _SEEN = (
+    "Deprecation",
     "ETag",
     "Idempotent-Replayed",
     "Link",
@@ -67,6 +70,7 @@ _SEEN = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Sunset",
     "X-Request-Id",
 )
 
@@ -77,8 +81,8 @@ def request_id(scope: Scope) -> str:
 
 
 def answer_with(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Have these headers in the answer, whatever it will be."""
-    scope[_ANSWER_KEY] = headers
+    """Have these headers in the answer, whatever it will be, beside what it says itself."""
+    scope.setdefault(_ANSWER_KEY, []).extend(headers.items())
 
 
 def trace_context(headers: Headers) -> dict[str, str]:
@@ -87,11 +91,13 @@ def trace_context(headers: Headers) -> dict[str, str]:
 
 
 def problem_response(scope: Scope, error: HttpError) -> Response:
-    """The problem document as a response."""
+    """The problem document as a response, in the language that is asked for, if we speak it."""
+    language = preferred(Headers(scope=scope).get("accept-language", "")) or DEFAULT
+    document = in_language(error.document(request_id(scope), scope["path"]), language)
     return Response(
-        orjson.dumps(error.document(request_id(scope), scope["path"])),
+        orjson.dumps(document),
         error.status,
-        headers=error.headers,
+        headers={**error.headers, "Content-Language": language},
         media_type="application/problem+json",
     )
 
@@ -144,7 +150,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = scope[_SCOPE_KEY]
-                headers.update(scope.get(_ANSWER_KEY, {}))
+                for name, value in scope.get(_ANSWER_KEY, ()):
+                    headers.append(name, value)
                 headers.update(_GUARDED)
                 is_page = scope["path"].startswith("/docs")
                 headers["Content-Security-Policy"] = _OF_PAGES if is_page else _OF_DATA

@@ -8,6 +8,8 @@ from service_kit.database import is_infrastructure
 from service_kit.errors import ProblemError, UnavailableError
 from shared_events.requests import FieldError, Problem, ProblemKind
 
+from crm_gateway.problems.words import PAGE
+
 STATUS: dict[ProblemKind, int] = {
     "malformed": 400,
     "unauthenticated": 401,
@@ -60,7 +62,7 @@ class HttpError(Exception):
         """The problem document; what it names itself cannot be overwritten by extra members."""
         return {
             **self.extra,
-            "type": "about:blank",
+            "type": f"{PAGE}#{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,

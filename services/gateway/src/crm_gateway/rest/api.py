@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from crm_gateway.media.endpoints import DownloadEndpoint, UploadEndpoint
-from crm_gateway.problems.edge import problem_response
+from crm_gateway.problems.edge import answer_with, problem_response
 from crm_gateway.problems.errors import method_not_allowed, of_error
 from crm_gateway.rest import openapi
 from crm_gateway.rest.docs import docs_routes
@@ -36,8 +36,11 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         endpoint = self.endpoint
         assert isinstance(endpoint, Endpoint)
+        deprecation = endpoint.row.deprecation
 
         async def admitted(http: Request) -> Response:
+            if deprecation is not None:
+                answer_with(http.scope, deprecation.headers)
             return await handle(await endpoint.admit(http))
 
         return admitted

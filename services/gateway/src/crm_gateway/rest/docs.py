@@ -1,11 +1,13 @@
-"""`/openapi.json`, and `/docs` with Swagger UI from our own disk: it works without internet."""
+"""`/openapi.json`, `/docs` with Swagger UI from our own disk (it works without internet), and what
+problems mean."""
 
 import orjson
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from crm_gateway.problems import words
 from crm_gateway.rest.openapi import Schema
 
 
@@ -26,10 +28,16 @@ def docs_routes(document: Schema) -> list[BaseRoute]:
     async def docs(_: object) -> Response:
         return page
 
+    explained = HTMLResponse(words.page())
+
+    async def problems(_: object) -> Response:
+        return explained
+
     # The package is a vehicle for the assets alone; nothing of it is imported.
     assets = StaticFiles(packages=[("fastapi_offline", "static")])
     return [
         Route("/openapi.json", openapi),
         Route("/docs", docs),
+        Route(words.PAGE, problems),
         Mount("/docs/assets", assets, name="docs-assets"),
     ]

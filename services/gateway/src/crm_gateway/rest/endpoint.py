@@ -33,7 +33,8 @@ from crm_gateway.live.streams import Streams
 from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
 from crm_gateway.problems.errors import HttpError, of_problem
-from crm_gateway.rest.headers import expected_version, idempotency_key, unchanged
+from crm_gateway.rest.headers import entity_tag, expected_version, idempotency_key, unchanged
+from crm_gateway.rest.links import next_page
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
@@ -77,6 +78,7 @@ class Endpoint:
         self.row = row
         self.backing = backing
         self._given = _given(row)
+        self._goes_on_at = row.goes_on_at
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
 
@@ -133,7 +135,7 @@ class Endpoint:
             hidden = await self._hidden(request, call, trace)
             reply = hidden or await self._ask(request, call, idempotency_key(key), trace)
         if reply.problem is not None:
-            raise _refused(reply.problem)
+            raise refused(reply.problem, replayed=reply.replayed)
         return self._answer(reply, http, principal)
 
     async def _hidden(
@@ -190,28 +192,35 @@ class Endpoint:
 
     def _answer(self, reply: Reply, http: Request, principal: Principal | None) -> Response:
         row = self.row
-        headers = {"Idempotent-Replayed": "true"} if reply.replayed else {}
+        headers = _REPLAYED.copy() if reply.replayed else {}
         if row.status == 204:
             return Response(status_code=204, headers=headers)
         value: dict[str, Any] = reply.value or {}
+        content = orjson.dumps(value)
         if "version" in value:
-            headers["ETag"] = f'"{value["version"]}"'
+            headers["ETag"] = entity_tag(value["version"], content)
             if row.method == "GET" and unchanged(
                 http.headers.get("if-none-match"), headers["ETag"]
             ):
                 return Response(status_code=304, headers=headers)
+        if self._goes_on_at is not None and value.get("has_more"):
+            headers["Link"] = next_page(http, self._goes_on_at, value["next_cursor"])
         if row.status == 201:
             template = row.location or row.path + "/{id}"
             headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))
-        content = orjson.dumps(value)
         if principal is not None:
             content = self.backing.files.links.written_out(content, principal.tenant_id)
         return Response(content, row.status, headers=headers, media_type="application/json")
 
 
-def _refused(problem: Problem) -> HttpError:
-    """The answer to what a service refused; one that is another by now leads there."""
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+def refused(problem: Problem, *, replayed: bool) -> HttpError:
+    """The answer to what was refused, now or before; what is another by now leads there."""
     error = of_problem(problem)
+    if replayed:
+        error.headers.update(_REPLAYED)
     if problem.code == "contact_merged":
         error.headers["Location"] = f"{PREFIX}/contacts/{problem.extra['merged_into']}"
     return error

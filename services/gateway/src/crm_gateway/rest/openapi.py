@@ -20,7 +20,9 @@ _REF = "#/components/schemas/{model}"
 
 
 class ProblemDocument(Contract):
-    """Why a request was refused (RFC 9457). `code` is stable; `detail` is for people."""
+    """Why a request was refused (RFC 9457). `code` is stable, `type` leads to what it means;
+    `title`, `detail` and `message` are for people, in the language of Content-Language.
+    """
 
     type: str
     title: str
@@ -44,10 +46,11 @@ def operation(row: Row) -> dict[str, Any]:
         "operation_id": _operation_id(row),
         "tags": [row.path.split("/")[1]],
         "summary": summary,
-        "description": f"{more.strip()}\n\n{_who(row)}".strip(),
+        "description": f"{more.strip()}\n\n{_who(row)}{_until(row)}".strip(),
+        "deprecated": row.deprecation is not None,
         "status_code": row.status,
         "response_model": None if has_no_model else row.request.reply_model(),
-        "responses": {row.status: _success(row), **_refusals(row)},
+        "responses": _warned(row, {row.status: _success(row), **_refusals(row)}),
         **_FILES.get(row.file, {}),
     }
 
@@ -68,6 +71,8 @@ def document(routes: Sequence[BaseRoute], rows: Sequence[Row]) -> Schema:
     components["responses"] = {f"Problem{status}": _problem(status) for status in _REFUSALS}
     for row in rows:
         described = found["paths"][PREFIX + row.path][row.method.lower()]
+        if row.deprecation is not None:
+            described[SUNSET] = row.deprecation.sunset.isoformat()
         if links := _links(row, rows):
             described["responses"][str(row.status)]["links"] = links
     for path in found["paths"].values():
@@ -95,6 +100,13 @@ def _who(row: Row) -> str:
     return f"Permission: `{row.permission}`."
 
 
+def _until(row: Row) -> str:
+    if row.deprecation is None:
+        return ""
+    since, sunset, page = row.deprecation.since, row.deprecation.sunset, row.deprecation.page
+    return f"\n\nDeprecated since {since}; may be gone from {sunset} on. See {page}."
+
+
 def _operation_id(row: Row) -> str:
     return "_".join([row.request.key.replace(".", "_"), *row.fixed.values()])
 
@@ -120,6 +132,17 @@ def _links(row: Row, rows: Sequence[Row]) -> Schema:
     return links
 
 
+def _warned(row: Row, answers: dict[int | str, Schema]) -> dict[int | str, Schema]:
+    """The answers of a row; those of a deprecated one say so, refusals as well."""
+    if row.deprecation is None:
+        return answers
+    said = _with(*row.deprecation.headers)
+    for status, answer in answers.items():
+        whole = _problem(int(status)) if "$ref" in answer else answer
+        answers[status] = {**whole, "headers": {**whole.get("headers", {}), **said}}
+    return answers
+
+
 def _success(row: Row) -> Schema:
     headers = ["X-Request-Id"]
     if row.status != 204 and "version" in row.request.reply_model().model_fields:
@@ -130,8 +153,14 @@ def _success(row: Row) -> Schema:
         headers += _QUOTA
     if row.method != "GET" and row.permission != PUBLIC:
         headers.append("Idempotent-Replayed")
-    if row.gives_file and not row.live:
+    if row.goes_on_at is not None:
+        headers.append("Link")
+    if row.gives_file or row.file in ("out", "archive"):
         headers.append("Content-Disposition")
+    if row.live:
+        headers.append("X-Accel-Buffering")
+    if row.file == "out":
+        headers += ["Accept-Ranges", "ETag"]
     told = {"description": "Done.", "headers": _with(*headers)}
     if row.live:
         return {**told, "description": "Events, one after the other.", **_STREAM}
@@ -144,7 +173,7 @@ def _success(row: Row) -> Schema:
     return told
 
 
-_REFUSALS = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 429, 500, 503, 504)
+_REFUSALS = (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 416, 422, 429, 500, 503, 504)
 
 
 def _refusals(row: Row) -> dict[int | str, Schema]:
@@ -165,9 +194,17 @@ def _refusals(row: Row) -> dict[int | str, Schema]:
         statuses |= {410}  # everything about it was erased
     if row.takes_version:
         statuses |= {412}
+    if row.file == "out":
+        statuses |= {416}
     found: dict[int | str, Schema] = {status: _refused(status) for status in sorted(statuses)}
     if row.method == "GET" and "version" in row.request.reply_model().model_fields:
-        found[304] = {"description": "If-None-Match names the version it has."}
+        told = _with("X-Request-Id", "ETag", *_QUOTA)
+        found[304] = {"description": "If-None-Match names what it shows.", "headers": told}
+    if row.file == "out":
+        told = _with(
+            "X-Request-Id", "Content-Disposition", "Content-Range", "Accept-Ranges", "ETag"
+        )
+        found[206] = {"description": "The part that Range asks for.", "headers": told}
     return found
 
 
@@ -176,16 +213,11 @@ def _refused(status: int) -> Schema:
 
 
 def _problem(status: int) -> Schema:
-    headers = ["X-Request-Id"]
-    if status in (429, 503, 504):
-        headers.append("Retry-After")
-    if status == 429:
-        headers += _QUOTA
-    if status == 401:
-        headers.append("WWW-Authenticate")
     return {
         "description": HttpError(status, "", "").title,
-        "headers": _with(*headers),
+        "headers": _with(
+            "X-Request-Id", "Content-Language", *_QUOTA, *_OF_REFUSALS.get(status, ())
+        ),
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
 
@@ -202,16 +234,52 @@ def _said(description: str, kind: str = "string") -> Schema:
 
 
 _QUOTA = ("RateLimit-Policy", "RateLimit")
+_ON_REFUSALS = ("X-Request-Id", "Content-Language", "Idempotent-Replayed", *_QUOTA)
+_OF_REFUSALS = {
+    401: ("WWW-Authenticate",),
+    409: ("Location",),
+    415: ("Accept",),
+    416: ("Content-Range",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+    504: ("Retry-After",),
+}
+SUNSET = "x-sunset"
+"""Of an operation: the day from which on it may be gone."""
+EVERYWHERE = "x-on-every-answer"
+"""Of a header: whether any answer may have it, so that none names it."""
 _HEADERS: Schema = {
+    "Accept": _said("The media type that is taken."),
+    "Accept-Ranges": _said("`bytes`: Range may ask for a part."),
     "Content-Disposition": _said("The file's name."),
-    "ETag": _said("The version, for If-Match and If-None-Match."),
+    "Content-Language": _said("`en` or `pt-BR`, as Accept-Language asks."),
+    "Content-Range": _said("Which part of how many bytes it is."),
+    "Deprecation": _said("Since when the route is deprecated (RFC 9745)."),
+    "ETag": _said("The version, for If-Match, and what is shown, for If-None-Match."),
     "Idempotent-Replayed": _said("`true`: the stored answer of an equal request."),
-    "Location": _said("Where the new one is found."),
+    "Link": _said('`rel="next"`: the next page, while there is one (RFC 8288).'),
+    "Location": _said("Where the new one is found, or the one it was merged into."),
     "RateLimit": _said("What is left of each limit, and for how many seconds."),
     "RateLimit-Policy": _said("The limits that apply (draft-ietf-httpapi-ratelimit-headers)."),
     "Retry-After": _said("Seconds to wait.", kind="integer"),
+    "Sunset": _said("From when on the route may be gone (RFC 8594)."),
     "WWW-Authenticate": _said("`Bearer`."),
+    "X-Accel-Buffering": _said("`no`: proxies shall pass each event on at once."),
     "X-Request-Id": _said("The request's id, in events and webhooks as well."),
+    **{
+        name: {**_said(description), EVERYWHERE: True}
+        for name, description in {
+            "Access-Control-Allow-Origin": "The page's origin, if it may ask.",
+            "Access-Control-Expose-Headers": "What a page of another origin may read.",
+            "Cache-Control": "`no-store`.",
+            "Content-Security-Policy": "A browser runs nothing of it.",
+            "Referrer-Policy": "`no-referrer`.",
+            "Strict-Transport-Security": "Browsers come back by HTTPS only.",
+            "Vary": "`Origin`, where pages of other origins may ask.",
+            "X-Content-Type-Options": "`nosniff`.",
+            "X-Frame-Options": "`DENY`.",
+        }.items()
+    },
 }
 _STREAM: Schema = {
     "content": {
@@ -296,6 +364,7 @@ _INGRESS: Schema = {
     "responses": {
         "200": {
             "description": "Accepted.",
+            "headers": _with("X-Request-Id"),
             "content": {
                 "application/json": {
                     "schema": {"type": "object", "properties": {"status": {"const": "accepted"}}}

@@ -11,6 +11,7 @@ from shared_events.requests import Request
 
 from crm_gateway.access.lacks import Lack
 from crm_gateway.access.roles import PERMISSIONS
+from crm_gateway.rest.deprecation import Deprecation
 
 PREFIX = "/api/v1"
 PUBLIC = "public"
@@ -32,6 +33,7 @@ class Row:
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     `behind`: who sees only their own sessions must see what this finds by the same path.
     `despite`: who lacks one of these may use it as well.
+    `deprecation`: it will go, and every answer says so.
     """
 
     method: str
@@ -48,6 +50,7 @@ class Row:
     audited: bool = False
     behind: type[Request[Any]] | None = None
     despite: tuple[Lack, ...] = ()
+    deprecation: Deprecation | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -68,6 +71,14 @@ class Row:
         if self.permission == PUBLIC or self.method == "GET":
             return False
         return self.method == "PATCH" or bool(self.from_path)
+
+    @property
+    def goes_on_at(self) -> str | None:
+        """The query parameter that says where a list goes on; None for what is no such list."""
+        is_list = "has_more" in self.request.reply_model().model_fields
+        if self.method != "GET" or self.live or not is_list:
+            return None
+        return next((n for n in ("cursor", "after") if n in self.request.model_fields), None)
 
     @property
     def gives_file(self) -> bool:

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from crm_gateway.access.callers import address_of
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import of_problem
-from crm_gateway.rest.endpoint import Backing, Endpoint
+from crm_gateway.rest.endpoint import Backing, Endpoint, refused
 from crm_gateway.rest.headers import expected_version, idempotency_key
 from crm_gateway.rest.multipart import MEDIA_TYPE, FormReader
 from crm_gateway.rest.own import OwnCall
@@ -87,7 +87,7 @@ class ImportEndpoint(Endpoint):
         )
         reply = await self._ask(request, call, key, trace)
         if reply.problem is not None:
-            raise of_problem(reply.problem)
+            raise refused(reply.problem, replayed=reply.replayed)
         return self._answer(reply, http, call.principal)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def kept(document: Schema, file: Path, *, check: bool) -> list[str]:
 
     What nobody was ever given may be broken: delete its path from the file first.
     """
-    problems = findings(json.loads(file.read_text()), document) if file.exists() else []
+    today = datetime.now(UTC).date()
+    problems = findings(json.loads(file.read_text()), document, today) if file.exists() else []
     text = _written(document) + "\n"
     if check and not (file.exists() and file.read_text() == text):
         problems.append(f"{file.name}: not up to date; run `make contracts` and commit")

@@ -1,28 +1,40 @@
 """Which changes of the REST API break its callers (docs/architecture.md, "Contracts").
 
-Routes, parameters and fields may be added, but not what has to be given. Each finding names the
-route, what broke, and what to do instead.
+Routes, parameters and fields may be added, but not what has to be given. A route may go once it
+was deprecated and its sunset has come. Each finding names the route, what broke, and the cure.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from shared_events.contracts.compatibility import schema_changes
 
+from crm_gateway.rest.openapi import SUNSET
+
 Schema = dict[str, Any]
 
 
-def findings(old: Schema, new: Schema) -> list[str]:
-    """What in the new OpenAPI document breaks those who were given the old one."""
+def findings(old: Schema, new: Schema, today: date) -> list[str]:
+    """What in the new OpenAPI document breaks those who were given the old one, and which of its
+    routes should have gone."""
     comparison = _Comparison(old, new)
     found = []
     for route, before in _operations(old).items():
         after = _operations(new).get(route)
-        if after is None:
-            found.append(f"{route}: the route is gone; keep it until nobody calls it")
-        else:
+        if after is not None:
             found += [f"{route}: {change}" for change in comparison.compare(before, after)]
+        elif _sunset(before) > today:
+            found.append(f"{route}: the route is gone; deprecate it, and keep it until its sunset")
+    for route, operation in _operations(new).items():
+        if (sunset := _sunset(operation)) < today:
+            found.append(f"{route}: its sunset was on {sunset}; take it away, or name a later day")
     return list(dict.fromkeys(found))
+
+
+def _sunset(operation: Schema) -> date:
+    """The day from which on it may be gone: for what is not deprecated, never."""
+    return date.fromisoformat(operation[SUNSET]) if SUNSET in operation else date.max
 
 
 def _operations(document: Schema) -> dict[str, Schema]:
@@ -50,6 +62,8 @@ class _Comparison:
                 f"asks for {', '.join(sorted(needed))}, which callers need not have;"
                 " keep the permission, or make another route"
             )
+        if _sunset(after) < _sunset(before) < date.max:
+            yield f"its sunset is earlier than {_sunset(before)}; keep the day that was told"
         yield from self._parameters(before, after)
         yield from self._body(before, after)
         yield from self._answers(before["responses"], after["responses"])

@@ -1,0 +1,19 @@
+"""Links in the headers of answers (RFC 8288)."""
+
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+
+
+def next_page(http: Request, place: str, cursor: str) -> str:
+    """The Link to the page behind this one: the same question from `cursor` on.
+
+    It begins with the path, so that it leads there by whatever name the gateway was reached.
+    `place` is the query parameter that takes the cursor; an `offset` has been walked already.
+    """
+    asked = [
+        (name, value)
+        for name, value in http.query_params.multi_items()
+        if name not in (place, "offset")
+    ]
+    return f'<{quote(http.scope["path"])}?{urlencode([*asked, (place, cursor)])}>; rel="next"'

@@ -1,0 +1,75 @@
+"""What every list, version and Idempotency-Key of the REST API has in common."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+from shared_events.contacts.contact import ListContacts
+
+from services.gateway.tests.integration.conftest import Account, Contacts
+
+
+class TestPages:
+    async def test_links_lead_through_the_whole_list_by_the_same_question(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        for number in range(7):
+            await client.post("/contacts", json={"name": f"{number}"}, headers=account.bearer)
+        asked = [("tags", "a & b"), ("tags", "ü>"), ("search", 'x=",;'), ("limit", "2")]
+        query = httpx.QueryParams([("offset", "1"), *asked])
+        answer = await client.get("/contacts", params=query, headers=account.bearer)
+        names: list[str] = []
+        while True:
+            names += [each["name"] for each in answer.json()["data"]]
+            request, _ = contacts.calls[-1]
+            assert isinstance(request, ListContacts)
+            assert (request.tags, request.search, request.limit) == (["a & b", "ü>"], 'x=",;', 2)
+            if "next" not in answer.links:
+                break
+            link = answer.links["next"]["url"]
+            assert link.startswith("/api/v1/contacts?")
+            answer = await client.get(answer.url.join(link), headers=account.bearer)
+        assert names == [str(number) for number in range(1, 7)]
+        assert answer.json()["has_more"] is False
+
+    async def test_what_is_no_list_has_none(
+        self, client: httpx.AsyncClient, account: Account
+    ) -> None:
+        for path in ("/auth/me", "/event-types", "/agents"):
+            answer = await client.get(path, headers=account.bearer)
+            assert (answer.status_code, "link" in answer.headers) == (200, False)
+
+
+class TestVersions:
+    async def test_what_changes_without_a_version_is_shown_to_who_knows_the_version(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        created = await client.post("/contacts", json={"name": "Zé"}, headers=account.bearer)
+        path, tag = f"/contacts/{created.json()['id']}", created.headers["etag"]
+        key = (account.tenant_id, UUID(created.json()["id"]))
+        wrote = {"last_interaction_at": datetime.now(UTC)}
+        contacts.rows[key] = contacts.rows[key].model_copy(update=wrote)
+        answer = await client.get(path, headers={**account.bearer, "If-None-Match": tag})
+        assert answer.status_code == 200
+        assert answer.json()["version"] == created.json()["version"]
+        changed = await client.patch(
+            path, json={"name": "Eva"}, headers={**account.bearer, "If-Match": tag}
+        )
+        assert changed.status_code == 200
+
+
+class TestIdempotency:
+    async def test_the_same_idempotency_key_is_refused_alike(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        body = {"name": "Zé", "phone": "+5511988880003"}
+        first = await client.post("/contacts", json=body, headers=account.bearer)
+        headers = {**account.bearer, "Idempotency-Key": "k-2"}
+        refused = await client.post("/contacts", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "contact_exists")
+        assert "idempotent-replayed" not in refused.headers
+        del contacts.rows[account.tenant_id, UUID(first.json()["id"])]
+        again = await client.post("/contacts", json=body, headers=headers)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert {**again.json(), "request_id": 0} == {**refused.json(), "request_id": 0}
+        assert again.status_code == refused.status_code
