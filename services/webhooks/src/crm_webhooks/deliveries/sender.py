@@ -15,7 +15,7 @@ from service_kit.egress import Egress
 from service_kit.sealing import WrongKeyError
 
 from crm_webhooks.deliveries import attempt, metrics
-from crm_webhooks.deliveries.attempt import Result
+from crm_webhooks.deliveries.attempt import Dispatch, Result
 from crm_webhooks.deliveries.destinations import Destination, Destinations
 from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
 from crm_webhooks.deliveries.phases import tracing as tracing_phases
@@ -65,6 +65,7 @@ class Sender:
         self._settings = settings
         self._links = settings.media_links
         self._egress = egress
+        self._dispatch = Dispatch(settings, egress)
         self._destinations = destinations
         self._results = results
         self._session: aiohttp.ClientSession | None = None
@@ -185,30 +186,12 @@ class Sender:
     async def _attempt(
         self, session: aiohttp.ClientSession, destination: Destination, owed: Owed
     ) -> Result:
-        now = datetime.now(UTC)
-        if not self._egress.allows_url(destination.url, plain_http=self._settings.plain_http):
-            return Result.unsent("ssrf_blocked")
-        keys = destination.keys(now)
-        if not keys:
-            log.error("endpoint_without_secret", endpoint=str(owed.endpoint_id))
-            return Result.unsent("configuration")
         if owed.attempts == 0:
-            metrics.LAG_SECONDS.observe((now - owed.occurred_at).total_seconds())
+            metrics.LAG_SECONDS.observe((datetime.now(UTC) - owed.occurred_at).total_seconds())
         body = self._links.written_out(owed.body, owed.tenant_id)
         with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
-            headers = attempt.signed_headers(
-                destination.headers,
-                keys,
-                str(owed.event_id),
-                body,
-                trace={**owed.trace, **trace},
-            )
-            return await attempt.post(
-                session,
-                destination.url,
-                headers,
-                body,
-                timeout=self._settings.webhook_timeout_seconds,
+            return await self._dispatch.send(
+                session, destination, str(owed.event_id), body, trace={**owed.trace, **trace}
             )
 
     def _learn(self, flight: _Flight, result: Result) -> None:

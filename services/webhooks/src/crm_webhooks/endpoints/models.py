@@ -16,12 +16,19 @@ class Endpoint(Base, table=True):
 
     `public_key` is that of the newest secret, where it has one. `paused_until` is what the receiver
     asked for by Retry-After. `failing_since` and `failed_deliveries` count since the last success
-    and decide on disabling.
+    and decide on disabling. `challenge_due_at` is when a challenge is to be sent, or sent again
+    because nobody lived to say what came of it.
     """
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (
         Index("idx_endpoints_tenant", "tenant_id", "id", postgresql_where=text("NOT deleted")),
+        Index(
+            "idx_endpoints_challenges",
+            "tenant_id",
+            "challenge_due_at",
+            postgresql_where=text("challenge_due_at IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -36,6 +43,12 @@ class Endpoint(Base, table=True):
     enabled: bool
     deleted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     disabled_reason: str | None = Field(default=None, max_length=50)
+    verify: str = Field(
+        default="none", max_length=20, sa_column_kwargs={"server_default": text("'none'")}
+    )
+    verified_at: datetime | None = columns.maybe_moment()
+    challenge_due_at: datetime | None = columns.maybe_moment()
+    challenge_error: str | None = Field(default=None, max_length=50)
     paused_until: datetime | None = columns.maybe_moment()
     failing_since: datetime | None = columns.maybe_moment()
     failed_deliveries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})

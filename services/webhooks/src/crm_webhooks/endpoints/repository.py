@@ -60,6 +60,7 @@ class EndpointRepository:
         headers: Mapping[str, str],
         disabled_reason: str | None,
         secret: SigningSecret,
+        **verification: Any,
     ) -> WebhookEndpoint:
         """A new endpoint, enabled unless there is a reason why not."""
         row = models.Endpoint(
@@ -74,6 +75,7 @@ class EndpointRepository:
             public_key=secret.public_key,
             enabled=disabled_reason is None,
             disabled_reason=disabled_reason,
+            **verification,
         )
         await ENDPOINTS.insert(tx, [row])
         await self._keep(tx, row.id, secret)
