@@ -159,6 +159,22 @@ class WebhookChallenge(EventData, type="webhook.challenge", aggregate="endpoint"
     challenge: str
 
 
+class WebhookEndpointFailing(
+    EventData, type="webhook.endpoint_failing", aggregate="endpoint", public=True
+):
+    """A webhook endpoint has taken nothing since `failing_since`; it may be disabled soon.
+
+    Told at 50, 75 and 90 `percent` of what it takes to be disabled (`failing`), which is at
+    `disabled_at` at the earliest.
+    """
+
+    endpoint: WebhookEndpoint
+    percent: int
+    failing_since: datetime
+    failed_deliveries: int
+    disabled_at: datetime
+
+
 class WebhookEndpointDisabled(
     EventData, type="webhook.endpoint_disabled", aggregate="endpoint", public=True
 ):

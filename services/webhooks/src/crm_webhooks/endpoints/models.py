@@ -15,9 +15,10 @@ class Endpoint(Base, table=True):
     """A customer's URL. Headers are encrypted: customers put credentials in them.
 
     `public_key` is that of the newest secret, where it has one. `paused_until` is what the receiver
-    asked for by Retry-After. `failing_since` and `failed_deliveries` count since the last success
-    and decide on disabling. `challenge_due_at` is when a challenge is to be sent, or sent again
-    because nobody lived to say what came of it.
+    asked for by Retry-After. `failing_since`, `failed_deliveries` and `failing_hours` (in how many
+    different ones something failed, the last being `failing_hour`) count since the last success and
+    decide on disabling; `warned` is the percentage that was told last. `challenge_due_at` is when a
+    challenge is to be sent, or sent again because nobody lived to say what came of it.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -52,6 +53,9 @@ class Endpoint(Base, table=True):
     paused_until: datetime | None = columns.maybe_moment()
     failing_since: datetime | None = columns.maybe_moment()
     failed_deliveries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    failing_hours: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    failing_hour: datetime | None = columns.maybe_moment()
+    warned: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

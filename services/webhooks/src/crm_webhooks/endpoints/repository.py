@@ -163,6 +163,16 @@ class EndpointRepository:
         await self.announce(tx, endpoint_id)
         return self._resource(row)
 
+    async def warn(self, tx: Transaction, endpoint_id: UUID, percent: int) -> WebhookEndpoint:
+        """Note that it is told of as failing, this far on the way to being disabled."""
+        row = await ENDPOINTS.first(
+            tx,
+            "UPDATE webhook_endpoints SET warned = $2 WHERE id = $1 RETURNING *",
+            endpoint_id,
+            percent,
+        )
+        return self._resource(row)
+
     async def delete(self, tx: Transaction, endpoint_id: UUID) -> None:
         """Remove it from sight and cancel what is still owed; its history stays until purged."""
         await tx.execute(
