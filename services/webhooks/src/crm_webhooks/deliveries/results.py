@@ -106,7 +106,8 @@ _JUDGED = Shape(_Judged)
 class _Written:
     """An attempt as its row, and the state its delivery is left in.
 
-    `version` is that of the endpoint it was made to, None when it came to none.
+    `version` is that of the endpoint it was made to, None when it came to none. `pause` is for how
+    long the endpoint is left alone, by every process.
     """
 
     owed: Owed
@@ -114,6 +115,7 @@ class _Written:
     status: str
     delay: float | None
     version: int | None
+    pause: float | None
 
 
 class Results:
@@ -136,15 +138,15 @@ class Results:
         self._finishing = False
         self.on_due: Callable[[float], None] = lambda _: None
 
-    def add(self, owed: Owed, result: Result, version: int | None) -> None:
-        """An attempt was made, to this version of the endpoint."""
+    def add(self, owed: Owed, result: Result, version: int | None, pause: float | None) -> None:
+        """An attempt was made, to this version of the endpoint, which is left alone for so long."""
         status, delay = "delivered", None
         if not result.delivered:
             delay = schedule.retry_delay(
                 self._delays, owed.attempts + 1, at_least=result.retry_after or 0.0
             )
             status = "retrying" if delay is not None else "exhausted"
-        self._attempted.append(_Written(owed, result, status, delay, version))
+        self._attempted.append(_Written(owed, result, status, delay, version, pause))
         self._wake.set()
 
     def release(self, owed: Iterable[Owed]) -> None:
@@ -200,8 +202,8 @@ class Results:
             for written in attempted:
                 if written.delay is not None:
                     self.on_due(written.delay)
-                if written.result.pause is not None:
-                    self.on_due(written.result.pause)
+                if written.pause is not None:
+                    self.on_due(written.pause)
 
     async def _write(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
         metrics.FLUSH_SIZE.observe(len(attempted))
@@ -244,7 +246,7 @@ class Results:
             _FAILED,
             list(failed),
             [sum(w.owed.attempts == 0 for w in each) for each in failed.values()],
-            [max((w.result.pause or 0.0) for w in each) or None for each in failed.values()],
+            [max((w.pause or 0.0) for w in each) or None for each in failed.values()],
             schedule.DISABLE_AFTER_FAILED_DELIVERIES,
             schedule.DISABLE_AFTER_FAILING_SECONDS,
             [newest[endpoint_id] for endpoint_id in failed],

@@ -115,7 +115,7 @@ class Sender:
         """The endpoint was edited, enabled or disabled."""
         self._destinations.forget(endpoint_id)
         lane = self.lanes[endpoint_id]
-        lane.paused_until = 0.0
+        lane.paused_until, lane.failures_in_a_row = 0.0, 0
         lane.changes += 1
 
     def _start_what_can(self) -> None:
@@ -136,8 +136,7 @@ class Sender:
             if result is None:
                 self._give_back(lane, owed)
             else:
-                self._learn(flight, result)
-                self._results.add(owed, result, flight.version)
+                self._results.add(owed, result, flight.version, self._learn(flight, result))
         finally:
             self.lanes.finish(lane, owed, held_slow=flight.slow)
             if lane.more and lane.size <= self._settings.webhook_endpoint_concurrency:
@@ -194,21 +193,22 @@ class Sender:
                 session, destination, str(owed.event_id), body, trace={**owed.trace, **trace}
             )
 
-    def _learn(self, flight: _Flight, result: Result) -> None:
+    def _learn(self, flight: _Flight, result: Result) -> float | None:
+        """Make the lane wiser; returns for how long the endpoint is to be left alone, if at all."""
         lane = flight.lane
         metrics.ATTEMPTS.labels(result.error or "delivered").inc()
         metrics.ATTEMPT_SECONDS.observe(result.duration)
         lane.remember(
             result.duration,
             slow=result.duration > self._settings.webhook_slow_seconds,
-            timed_out=result.error == "timeout",
             delivered=result.delivered,
         )
-        asked = result.pause is not None or result.status == attempt.GONE
-        if asked and flight.changes == lane.changes:
-            self._give_back(lane, pause=result.pause or _UNTIL_WRITTEN_SECONDS)
+        pause = max(result.pause or 0.0, lane.pause or 0.0)
+        if (pause or result.status == attempt.GONE) and flight.changes == lane.changes:
+            self._give_back(lane, pause=pause or _UNTIL_WRITTEN_SECONDS)
         elif self.lanes.overfull(lane):
             self._give_back(lane)
+        return pause or None
 
     def _give_back(self, lane: Lane, *owed: Owed, pause: float = _UNTIL_WRITTEN_SECONDS) -> None:
         """Nothing can be sent to it now: what waits for it waits in PostgreSQL, in order.

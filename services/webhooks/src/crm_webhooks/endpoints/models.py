@@ -15,10 +15,11 @@ class Endpoint(Base, table=True):
     """A customer's URL. Headers are encrypted: customers put credentials in them.
 
     `public_key` is that of the newest secret, where it has one. `paused_until` is what the receiver
-    asked for by Retry-After. `failing_since`, `failed_deliveries` and `failing_hours` (in how many
-    different ones something failed, the last being `failing_hour`) count since the last success and
-    decide on disabling; `warned` is the percentage that was told last. `challenge_due_at` is when a
-    challenge is to be sent, or sent again because nobody lived to say what came of it.
+    asked for by Retry-After, or has earned by failing on and on. `failing_since`,
+    `failed_deliveries` and `failing_hours` (in how many different ones something failed, the last
+    being `failing_hour`) count since the last success and decide on disabling; `warned` is the
+    percentage that was told last. `challenge_due_at` is when a challenge is to be sent, or sent
+    again because nobody lived to say what came of it.
     """
 
     __tablename__ = "webhook_endpoints"

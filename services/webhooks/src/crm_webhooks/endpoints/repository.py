@@ -103,11 +103,11 @@ class EndpointRepository:
     async def update(
         self, tx: Transaction, endpoint_id: UUID, changes: Mapping[str, Any]
     ) -> WebhookEndpoint:
-        """Write the changed fields. Enabling also forgets past failures and pauses."""
+        """Write the changed fields. Enabling, or another URL, also forgets failures and pauses."""
         values = dict(changes)
         if "headers" in values:
             values["headers"] = self._vault.seal_headers(values["headers"])
-        if values.get("enabled"):
+        if values.get("enabled") or "url" in values:
             values |= {"paused_until": None, "failing_since": None, "failed_deliveries": 0}
         row = await ENDPOINTS.first(
             tx,
