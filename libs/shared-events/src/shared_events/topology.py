@@ -32,6 +32,7 @@ from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import CHANNELS, CONTACTS, GATEWAY, MESSAGING, WEBHOOKS, ServiceName
+from shared_events.webhooks import endpoint
 
 DELIVERY_LIMIT = 20
 """Redeliveries before the broker itself dead-letters. Each restart of a consumer costs one."""
@@ -297,6 +298,13 @@ CHANNELS_ERASURES, WEBHOOKS_ERASURES, GATEWAY_ERASURES = (
 )
 """Messaging hears of erasures behind what was told of the contact before: by its replicas, as of
 subject exports."""
+GATEWAY_ENDPOINT_NOTICES = EventQueue(
+    "gateway.endpoint_notices",
+    DOMAIN_EVENTS,
+    _keys(endpoint.WebhookEndpointFailing, endpoint.WebhookEndpointDisabled),
+    service=GATEWAY,
+    in_batches=False,
+)
 
 QUEUES = (
     *(WAHA_MESSAGES, WAHA_NOTICES, CHANNELS_OUTBOUND),
@@ -304,7 +312,7 @@ QUEUES = (
     *(CONTACTS_CHANNEL_EVENTS, CONTACTS_HISTORY, CONTACT_ENRICHMENT, CONTACTS_TIMELINE),
     *(CONTACT_WEBHOOK, WEBHOOKS_DELIVERY, DOMAIN_EVENTS_ALL, CONTACTS_SUBJECT_EXPORTS),
     *(CONTACTS_SETTINGS, CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES),
-    *(GATEWAY_ERASURES, CONTACTS_BULK_SENDS),
+    *(GATEWAY_ERASURES, GATEWAY_ENDPOINT_NOTICES, CONTACTS_BULK_SENDS),
 )
 
 
@@ -364,16 +372,6 @@ def request_queue(service: ServiceName, kind: Kind) -> RabbitQueue:
 def event_exchange(event_type: str) -> TopicExchange:
     """The exchange an event is published to; contact.events feeds domain.events by binding."""
     return CONTACT_EVENTS if event_type.startswith(("contact.", "tracking.")) else DOMAIN_EVENTS
-
-
-WAHA_KEY_WORDS = frozenset(
-    key.partition(".")[0] for queue in (WAHA_MESSAGES, WAHA_NOTICES) for key in queue.keys
-)
-
-
-def waha_key(event_name: str) -> str:
-    """The routing key of a WAHA event; a name no queue knows travels as `unknown.<name>`."""
-    return event_name if event_name.partition(".")[0] in WAHA_KEY_WORDS else f"unknown.{event_name}"
 
 
 def events_of(queue: EventQueue) -> tuple[type[EventData], ...]:

@@ -6,6 +6,7 @@ from shared_events.keys import topic_matches
 from shared_events.registry import BY_TYPE, PUBLIC
 from shared_events.services import SERVICES
 from shared_events.topology import EventQueue, events_of
+from shared_events.waha_keys import waha_key
 
 EVENTS = tuple(BY_TYPE.values())
 INTERNAL = tuple(event for event in EVENTS if not event.public)
@@ -90,7 +91,7 @@ class TestBindings:
         ],
     )
     def test_exist_for_every_waha_event(self, name: str, key: str) -> None:
-        assert topology.waha_key(name) == key
+        assert waha_key(name) == key
 
 
 class TestTopicMatches:

@@ -11,7 +11,7 @@ from service_kit.settings import ConfigurationError
 from shared_events.services import GATEWAY
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from crm_gateway import erasures
+from crm_gateway import endpoint_notices, erasures
 from crm_gateway.access.callers import KnownCallers
 from crm_gateway.access.jwks import jwks_route
 from crm_gateway.access.quotas import Quotas
@@ -132,6 +132,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.speaks(raw_webhooks())
     spool = Spool(database, service.publisher)
     erasures.add_to(service)
+    endpoint_notices.add_to(service, post, letters)
 
     quotas = Quotas(
         database,

@@ -18,6 +18,7 @@ from service_kit import bus
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels import ingress
+from shared_events.waha_keys import waha_key
 
 from services.gateway.tests.integration.conftest import (
     MakeDatabase,
@@ -131,7 +132,7 @@ class TestAccept:
         for message in messages:
             name = orjson.loads(message.body)["event"]
             assert message.headers["waha_event"] == name
-            assert message.routing_key == topology.waha_key(name)
+            assert message.routing_key == waha_key(name)
             assert message.headers["tenant_id"] == str(waha.address.tenant_id)
             assert message.headers["ingress_id"] == message.message_id
             assert message.correlation_id == "from-waha"

@@ -170,6 +170,7 @@ MAY_USE = {
     ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): ADMIN,
     ("GET", "/webhook-endpoints/{endpoint_id}/stats"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/test"): ADMIN,
+    ("POST", "/webhook-endpoints/{endpoint_id}/verify"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/recover"): ADMIN,
     ("POST", "/webhook-endpoints/{endpoint_id}/replay"): ADMIN,
     ("GET", "/webhook-recoveries/{recovery_id}"): ADMIN,

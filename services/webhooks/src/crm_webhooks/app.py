@@ -7,7 +7,7 @@ from service_kit.sealing import Seal
 from service_kit.service import Service
 from shared_events.services import WEBHOOKS
 
-from crm_webhooks import deliveries, endpoints, erasures, event_log, recoveries
+from crm_webhooks import challenges, deliveries, endpoints, erasures, event_log, recoveries
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import Vault
 from crm_webhooks.settings import WebhooksSettings
@@ -22,7 +22,8 @@ def create_service(settings: WebhooksSettings) -> Service:
         settings.webhook_allowed_networks, is_production=settings.is_production
     )
     repository = EndpointRepository(vault)
-    endpoints.add_to(service, settings, repository, egress)
+    on_challenge = challenges.add_to(service, settings, repository, egress, vault)
+    endpoints.add_to(service, settings, repository, egress, on_challenge)
     deliveries.add_to(service, settings, repository, egress, vault)
     recoveries.add_to(service, repository)
     event_log.add_to(service, settings)

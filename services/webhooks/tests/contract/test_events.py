@@ -1,5 +1,6 @@
 """What this service publishes can be read by others; what others publish, by this service."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,25 @@ class TestPublished:
         envelope = read_back(row)
         assert str(envelope.aggregate_id) == endpoint["id"]
         assert envelope.data.endpoint.disabled_reason == "gone"
+
+    async def test_endpoint_failing_reads_back(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        async with tenant.database.tenant(tenant.id) as tx:
+            await tx.execute(
+                "UPDATE webhook_endpoints SET failing_since = now() - interval '91 hours',"
+                " failed_deliveries = 99, failing_hours = 99 WHERE id = $1",
+                endpoint["id"],
+            )
+        receiver.answer(Answer(500))
+        await tenant.contact_created()
+
+        (row,) = await eventually(lambda: tenant.outbox("webhook.endpoint_failing"))
+        envelope = read_back(row)
+        assert str(envelope.aggregate_id) == endpoint["id"]
+        assert envelope.data.percent == 75
+        assert envelope.data.disabled_at - envelope.data.failing_since == timedelta(hours=120)
 
 
 class TestConsumed:

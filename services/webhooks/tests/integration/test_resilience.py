@@ -10,6 +10,7 @@ import pytest
 from crm_fakes.receiver import Answer, WebhookReceiver
 from crm_testing.processes import process_of
 from crm_testing.scenes.webhooks import Tenant
+from crm_testing.services import eventually
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from shared_events.services import WEBHOOKS
@@ -217,32 +218,66 @@ class TestBacklog:
 
 
 class TestHopelessEndpoints:
-    async def test_are_disabled_after_five_days_without_success(
+    async def test_are_told_of_and_disabled_once_they_failed_long_often_and_in_many_hours(
         self, tenant: Tenant, service: Any, receiver: WebhookReceiver
     ) -> None:
-        endpoint = await tenant.endpoint(receiver.url, event_types=["contact.*"])
+        endpoint = await tenant.endpoint(f"{receiver.url}?token=x", event_types=["contact.*"])
         await tenant.endpoint(receiver.url_for("ops"), event_types=["webhook.*"])
-        receiver.answer(Answer(500), Answer(500))
 
-        async def fail(since: timedelta, deliveries: int) -> None:
+        async def failed(since: timedelta, deliveries: int, hours: int) -> dict[str, Any]:
+            """One more delivery fails, after these; returns the endpoint."""
             async with service.database.tenant(tenant.id) as tx:
                 await tx.execute(
                     "UPDATE webhook_endpoints SET failing_since = now() - $2::interval,"
-                    " failed_deliveries = $3 WHERE id = $1",
+                    " failed_deliveries = $3, failing_hours = $4,"
+                    " failing_hour = date_trunc('hour', now()) WHERE id = $1",
                     endpoint["id"],
                     since,
                     deliveries,
+                    hours,
                 )
+            receiver.answer(*[Answer(500)] * 4, path="/")
+            (event_id,) = await tenant.contact_created()
 
-        await fail(timedelta(hours=119), 100)
-        await tenant.contact_created()
-        await receiver.wait_for(lambda r: r.answered == 200)  # the second retry
-        shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
-        assert shown["enabled"]
+            async def over() -> dict[str, Any] | None:
+                shown = await tenant.value(GetEndpoint(endpoint_id=endpoint["id"]))
+                newest = (await tenant.deliveries(endpoint))[:1]
+                told = [(d["event_id"], d["status"]) for d in newest]
+                given_up = told == [(event_id, "exhausted")]
+                return shown if given_up or not shown["enabled"] else None
 
-        await tenant.settled(endpoint)
-        await fail(timedelta(hours=121), 19)
-        receiver.answer(Answer(500), path="/")
-        await tenant.contact_created()
+            found: dict[str, Any] = await eventually(over)
+            return found
+
+        for since, deliveries, hours in ((119, 100, 100), (121, 18, 100), (121, 100, 11)):
+            assert (await failed(timedelta(hours=since), deliveries, hours))["enabled"]
+        (told,) = await receiver.wait_for_count(1, lambda r: r.path == "/ops")
+        data = told.json["data"]
+        assert (told.type, data["percent"]) == ("webhook.endpoint_failing", 90)
+        assert data["endpoint"]["url"].endswith("/")
+        assert data["failed_deliveries"] == 101
+        assert not (await failed(timedelta(hours=121), 100, 12))["enabled"]
         told = await receiver.wait_for(lambda r: r.type == "webhook.endpoint_disabled")
         assert told.json["data"]["endpoint"]["disabled_reason"] == "failing"
+
+    async def test_one_success_begins_anew(
+        self, tenant: Tenant, service: Any, receiver: WebhookReceiver
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.answer(Answer(500))
+        await tenant.contact_created()
+        await tenant.settled(endpoint)
+        async with service.database.tenant(tenant.id) as tx:
+            await tx.execute(
+                "UPDATE webhook_endpoints SET failed_deliveries = 100, failing_hours = 100,"
+                " warned = 90 WHERE id = $1",
+                endpoint["id"],
+            )
+        await tenant.contact_created()
+        await tenant.settled(endpoint)
+        receiver.answer(*[Answer(500)] * 4)
+        await tenant.contact_created()
+        await tenant.settled(endpoint, "exhausted")
+        (row,) = await tenant.rows("SELECT failing_hours, warned FROM webhook_endpoints")
+        assert row["failing_hours"] in (1, 2)  # an hour may just have begun
+        assert row["warned"] == 0

@@ -39,7 +39,7 @@ def start_all(given: Lanes) -> list[tuple[Lane, Owed]]:
 
 def prove(given: Lanes, *endpoints: UUID) -> None:
     for endpoint in endpoints:
-        given[endpoint].remember(0.0, slow=False, timed_out=False, delivered=True)
+        given[endpoint].remember(0.0, slow=False, delivered=True)
 
 
 class TestOrder:
@@ -97,7 +97,7 @@ class TestSlowLanes:
         for endpoint in (A, B, C):
             prove(given, endpoint)
         for endpoint in (A, B):
-            given[endpoint].remember(0.0, slow=True, timed_out=False, delivered=True)
+            given[endpoint].remember(0.0, slow=True, delivered=True)
         for endpoint in (A, A, A, B, B, B, C, C, C):
             given.add(owed(endpoint))
         started = [one.endpoint_id for _, one in start_all(given)]
@@ -115,10 +115,10 @@ class TestSlowLanes:
         given.turn_slow()
         assert [one.endpoint_id for _, one in start_all(given)] == [B]
 
-    def test_only_timeouts_leave_one_probe(self) -> None:
+    def test_only_failures_leave_one_probe(self) -> None:
         given = lanes(slots=100)
         for _ in range(5):
-            given[A].remember(0.0, slow=True, timed_out=True, delivered=False)
+            given[A].remember(0.0, slow=True, delivered=False)
         for _ in range(5):
             given.add(owed(A))
         assert len(start_all(given)) == 1
@@ -126,11 +126,31 @@ class TestSlowLanes:
 
     def test_recover_after_quick_successes(self) -> None:
         given = lanes()
-        given[A].remember(0.0, slow=True, timed_out=True, delivered=False)
+        given[A].remember(0.0, slow=True, delivered=False)
         assert given[A].slow
         for _ in range(10):
             prove(given, A)
         assert not given[A].slow
+
+
+class TestFailing:
+    def test_on_and_on_earns_a_pause_that_grows_to_its_bound(self) -> None:
+        lane = lanes()[A]
+        pauses = []
+        for _ in range(2000):
+            lane.remember(0.001, slow=False, delivered=False)
+            pauses.append(lane.pause)
+        assert pauses[:9] == [None] * 9
+        assert pauses[9:15] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
+        assert pauses[-1] == 15.0
+
+    def test_is_over_with_one_success(self) -> None:
+        given = lanes(slots=100, per_lane=8)
+        for _ in range(50):
+            given[A].remember(0.001, slow=False, delivered=False)
+        assert given[A].limit(8) == 1
+        prove(given, A)
+        assert (given[A].pause, given[A].limit(8)) == (None, 8)
 
 
 class TestRoom:
@@ -154,7 +174,7 @@ class TestRoom:
     def test_of_one_that_is_not_quick_is_for_two_rounds(self, seconds: float, most: int) -> None:
         given = lanes(backlog=2000)
         for _ in range(10):
-            given[A].remember(seconds, slow=False, timed_out=False, delivered=True)
+            given[A].remember(seconds, slow=False, delivered=True)
         assert given.room_for(A, now=0.0) == most
 
     def test_is_given_up_by_who_became_slower(self) -> None:
@@ -164,7 +184,7 @@ class TestRoom:
             given.add(owed(A))
         assert not given.overfull(given[A])
         for _ in range(20):
-            given[A].remember(1.9, slow=False, timed_out=False, delivered=True)
+            given[A].remember(1.9, slow=False, delivered=True)
         assert given.overfull(given[A])
 
     @pytest.mark.parametrize(("slow", "given_up"), [(False, False), (True, True)])
@@ -174,7 +194,7 @@ class TestRoom:
         given = lanes(backlog=2000)
         for _ in range(given.room_for_new):
             given.add(owed(A))
-        given[A].remember(0.6, slow=slow, timed_out=False, delivered=True)
+        given[A].remember(0.6, slow=slow, delivered=True)
         assert given.room_for(A, now=0.0) == 0
         assert given.overfull(given[A]) is given_up
 

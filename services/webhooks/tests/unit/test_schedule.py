@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from crm_webhooks.deliveries.schedule import retry_after, retry_delay
+from crm_webhooks.deliveries.schedule import retry_after, retry_delay, warning
 from crm_webhooks.settings import STANDARD_DELAYS_SECONDS
 
 
@@ -77,3 +77,12 @@ class TestRetryAfter:
         now = datetime(2026, 1, 1, tzinfo=UTC)
         date = format_datetime(now + timedelta(seconds=90), usegmt=True)
         assert retry_after(date, now) == 90
+
+
+class TestWarning:
+    @pytest.mark.parametrize(
+        ("hopelessness", "percent"),
+        [(0.0, 0), (0.499, 0), (0.5, 50), (0.75, 75), (0.899, 75), (0.9, 90), (7.0, 90)],
+    )
+    def test_is_the_highest_that_was_reached(self, hopelessness: float, percent: int) -> None:
+        assert warning(hopelessness) == percent

@@ -19,13 +19,17 @@ LONG_POLL_LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """How to answer a request: after `delay` seconds, or never when `hang`."""
+    """How to answer a request: after `delay` seconds, or never when `hang`.
+
+    `echo` answers a `webhook.challenge` with what it challenges with, in place of `body`.
+    """
 
     status: int = 200
     delay: float = 0.0
     hang: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    echo: bool = False
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Answer":
@@ -164,7 +168,8 @@ class WebhookReceiver(LocalServer):
             return await self.hang(request, 3600.0)
         if answer.delay:
             await asyncio.sleep(answer.delay)
-        return web.Response(status=answer.status, headers=answer.headers, text=answer.body)
+        said = orjson.loads(body)["data"]["challenge"] if answer.echo else answer.body
+        return web.Response(status=answer.status, headers=answer.headers, text=said)
 
     def _next_answer(self, path: str) -> Answer:
         for key in (path, None):

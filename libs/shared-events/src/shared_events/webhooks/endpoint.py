@@ -13,6 +13,8 @@ from shared_events.webhooks.delivery import WebhookDelivery
 
 Signing = Literal["hmac", "ed25519"]
 """By a secret both sides know (`v1`), or by a key of ours that a public key verifies (`v1a`)."""
+Verify = Literal["none", "challenge"]
+"""Whether a URL must answer a `webhook.challenge` before anything else is sent to it."""
 
 
 class WebhookEndpoint(Contract):
@@ -23,6 +25,9 @@ class WebhookEndpoint(Contract):
     With `channel_ids`, of what happens on a channel only those of these are sent; what happens on
     none (a contact is created) is sent all the same. Which of both, `event_types` says. So it is
     with `session_ids`, and with both an event must be of one of each.
+
+    With `verify` `challenge` it is disabled (`unverified`) until its URL has answered one; what is
+    owed to it meanwhile is held. `challenge_error` is how the last one failed, if it did.
     """
 
     id: UUID
@@ -36,6 +41,9 @@ class WebhookEndpoint(Contract):
     disabled_reason: bounds.Word | None = None
     secret: str | None = None
     public_key: str | None = None
+    verify: Verify = "none"
+    verified_at: datetime | None = None
+    challenge_error: bounds.Word | None = None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -58,6 +66,8 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     """Have events sent to a URL. The reply alone carries the signing secret.
 
     With `signing` `ed25519` there is none: deliveries are verified by the endpoint's `public_key`.
+    With `verify` `challenge` a `webhook.challenge` is sent at once, and nothing else before it is
+    answered.
     """
 
     url: EndpointUrl
@@ -68,10 +78,14 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     headers: Headers = Field(default_factory=dict)
     enabled: bool = True
     signing: Signing = "hmac"
+    verify: Verify = "none"
 
 
 class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
-    """Change an endpoint; what is left out stays. Pending deliveries follow the new settings."""
+    """Change an endpoint; what is left out stays. Pending deliveries follow the new settings.
+
+    Another URL of an endpoint with `verify` `challenge` must answer one first.
+    """
 
     endpoint_id: UUID
     url: EndpointUrl | None = None
@@ -81,6 +95,7 @@ class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     session_ids: SessionIds | None = None
     headers: Headers | None = None
     enabled: bool | None = None
+    verify: Verify | None = None
 
 
 class GetEndpoint(Query[WebhookEndpoint], key="webhooks.endpoint.get"):
@@ -112,6 +127,15 @@ class RotateSecret(Command[WebhookEndpoint], key="webhooks.endpoint.rotate_secre
     signing: Signing | None = None
 
 
+class VerifyEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.verify"):
+    """Send a `webhook.challenge` to the endpoint's URL again.
+
+    What came of it is read there: `verified_at`, or `challenge_error`.
+    """
+
+    endpoint_id: UUID
+
+
 class SendTest(Command[WebhookDelivery], key="webhooks.endpoint.test"):
     """Send `webhook.test` to this endpoint alone, whatever events it asks for."""
 
@@ -123,6 +147,32 @@ class WebhookTest(EventData, type="webhook.test", aggregate="endpoint", public=T
 
     endpoint_id: UUID
     requested_by: UUID | None = None
+
+
+class WebhookChallenge(EventData, type="webhook.challenge", aggregate="endpoint", public=True):
+    """Whoever receives this is asked whether they want webhooks here; only they get it.
+
+    To want them is to answer 2xx with `challenge`, as text or as `{"challenge": ...}`.
+    """
+
+    endpoint_id: UUID
+    challenge: str
+
+
+class WebhookEndpointFailing(
+    EventData, type="webhook.endpoint_failing", aggregate="endpoint", public=True
+):
+    """A webhook endpoint has taken nothing since `failing_since`; it may be disabled soon.
+
+    Told at 50, 75 and 90 `percent` of what it takes to be disabled (`failing`), which is at
+    `disabled_at` at the earliest.
+    """
+
+    endpoint: WebhookEndpoint
+    percent: int
+    failing_since: datetime
+    failed_deliveries: int
+    disabled_at: datetime
 
 
 class WebhookEndpointDisabled(

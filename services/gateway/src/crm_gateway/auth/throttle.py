@@ -66,12 +66,19 @@ class Throttle:
 
         Raises HttpError 429 beyond a limit; with the transaction goes what was counted in it.
         """
-        most = {limit.subject: limit.most for limit in limits}
-        counted = await tx.fetch(_TAKE, list(most), self.window_seconds)
-        beyond = [(wait, most[whose]) for whose, count, wait in counted if count > most[whose]]
-        if beyond:
+        if beyond := await self._beyond(tx, limits):
             wait, limit = max(beyond)
             raise too_many_attempts(wait, most=limit, seconds=self.window_seconds)
+
+    async def lets(self, tx: Transaction, limit: Limit) -> bool:
+        """Count what nobody asked for, so that nobody is told; whether it is within the limit."""
+        return not await self._beyond(tx, [limit])
+
+    async def _beyond(self, tx: Transaction, limits: Sequence[Limit]) -> list[tuple[int, int]]:
+        """Of the limits an attempt goes beyond: how long to wait, and the most there may be."""
+        most = {limit.subject: limit.most for limit in limits}
+        counted = await tx.fetch(_TAKE, list(most), self.window_seconds)
+        return [(wait, most[whose]) for whose, count, wait in counted if count > most[whose]]
 
     async def give_back(self, tx: Transaction, limits: Sequence[Limit]) -> None:
         """The attempt turned out well and does not count."""

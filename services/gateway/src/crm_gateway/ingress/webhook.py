@@ -16,6 +16,7 @@ from service_kit.bus import Publisher
 from service_kit.errors import MalformedError, UnauthenticatedError
 from shared_events import topology
 from shared_events.channels import ingress
+from shared_events.waha_keys import waha_key
 
 _NOT_IN_EVENTS = re.compile(r"[^A-Za-z0-9._-]")
 _EVENT_CHARACTERS = 100
@@ -144,7 +145,7 @@ async def publish(
     """Hand it to the broker and wait for the confirm; raises BrokerDownError, UnroutableError."""
     await publisher.publish(
         topology.WAHA_EVENTS,
-        topology.waha_key(webhook.event),
+        waha_key(webhook.event),
         webhook.body,
         message_id=str(webhook.id),
         headers=webhook.headers,

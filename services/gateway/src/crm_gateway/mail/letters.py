@@ -1,7 +1,7 @@
 """What we write to people, in their language: pure text, so that nothing in it can be run."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from string import Template
 
 from crm_gateway.mail.languages import Language
@@ -118,6 +118,72 @@ O link funciona uma única vez, dentro de $days dias.
     ),
 }
 
+_FAILING: dict[Language, tuple[str, Template]] = {
+    "en": (
+        "Your webhooks do not arrive",
+        Template(
+            """\
+Hello $name,
+
+since $since none of the webhooks has arrived that $company sends to
+
+$url
+
+They are tried again, and nothing is lost so far. If none arrives, that endpoint is disabled on
+$until at the earliest.
+"""
+        ),
+    ),
+    "pt-BR": (
+        "Os seus webhooks não estão chegando",
+        Template(
+            """\
+Olá, $name,
+
+desde $since não chegou nenhum dos webhooks que $company envia para
+
+$url
+
+As tentativas continuam e nada se perdeu até agora. Se nenhum chegar, o endpoint será desativado em
+$until, no mínimo.
+"""
+        ),
+    ),
+}
+_DISABLED: dict[Language, tuple[str, Template]] = {
+    "en": (
+        "A webhook endpoint was disabled",
+        Template(
+            """\
+Hello $name,
+
+$company sends no more webhooks to
+
+$url
+
+for it has taken none in days, or has asked for no more (410). What happens is kept for it for a
+week: once the URL works, enable the endpoint, and it gets what it has missed.
+"""
+        ),
+    ),
+    "pt-BR": (
+        "Um endpoint de webhooks foi desativado",
+        Template(
+            """\
+Olá, $name,
+
+$company não envia mais webhooks para
+
+$url
+
+porque ele não aceitou nenhum há dias ou pediu para não receber mais (410). O que acontecer fica
+guardado por uma semana: quando a URL funcionar, ative o endpoint e ele receberá o que perdeu.
+"""
+        ),
+    ),
+}
+_MOMENT: dict[Language, str] = {"en": "%Y-%m-%d %H:%M UTC", "pt-BR": "%d/%m/%Y %H:%M UTC"}
+
 
 @dataclass(frozen=True, slots=True)
 class Letters:
@@ -163,6 +229,34 @@ class Letters:
         link = self._link("accept-invitation", token)
         names = {"name": _line(name), "company": _line(company)}
         return Letter(to, subject, text.substitute(names, link=link, days=good_for.days))
+
+    def endpoint_failing(
+        self,
+        language: Language,
+        *,
+        to: str,
+        name: str,
+        company: str,
+        url: str,
+        since: datetime,
+        until: datetime,
+    ) -> Letter:
+        """Webhooks have not arrived since, and may not be sent any more from then on."""
+        subject, text = _FAILING[language]
+        moments = {
+            word: moment.astimezone(UTC).strftime(_MOMENT[language])
+            for word, moment in (("since", since), ("until", until))
+        }
+        names = {"name": _line(name), "company": _line(company)}
+        return Letter(to, subject, text.substitute(names, url=url, **moments))
+
+    def endpoint_disabled(
+        self, language: Language, *, to: str, name: str, company: str, url: str
+    ) -> Letter:
+        """Webhooks are not sent there any more."""
+        subject, text = _DISABLED[language]
+        names = {"name": _line(name), "company": _line(company)}
+        return Letter(to, subject, text.substitute(names, url=url))
 
     def _link(self, page: str, token: str) -> str:
         return f"{self.public_url}/{page}#token={token}"

@@ -14,7 +14,7 @@ class WaitingMail(Base, table=True):
     """A letter that is to be sent, and is deleted once it is.
 
     What it says and to whom is sealed: it holds what opens an account. `next_attempt_at` is also
-    until when whoever took it has it.
+    until when whoever took it has it. It replaces an older one to the user of the same `topic`.
     """
 
     __tablename__ = "mails"
@@ -26,6 +26,9 @@ class WaitingMail(Base, table=True):
     id: UUID = Field(primary_key=True)
     tenant_id: str = columns.tenant_id()
     user_id: UUID = Field(foreign_key="gateway.users.id")
+    topic: str = Field(
+        default="account", max_length=100, sa_column_kwargs={"server_default": text("'account'")}
+    )
     sealed: str = columns.text()
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     next_attempt_at: datetime = columns.stamped()

@@ -53,17 +53,23 @@ class Post:
         return self._mailer is not None
 
     async def put(
-        self, tx: Transaction, user_id: UUID, letter: Letter, expires_at: datetime
+        self,
+        tx: Transaction,
+        user_id: UUID,
+        letter: Letter,
+        expires_at: datetime,
+        *,
+        topic: str = "account",
     ) -> None:
         """Have a letter sent to a user of the transaction's tenant, once it is committed.
 
-        It takes the place of an older one that still waits, and is given up when it expires. To
-        somebody who is not there nothing is sent, in the same time.
+        It takes the place of an older one about the same that still waits, and is given up when it
+        expires. To somebody who is not there nothing is sent, in the same time.
         """
         if self._mailer is None:
             return
         sealed = self._seal.seal_text(orjson.dumps(asdict(letter)).decode())
-        await repository.put(tx, uuid7(), user_id, sealed, expires_at)
+        await repository.put(tx, uuid7(), user_id, topic, sealed, expires_at)
         tx.after_commit(self._wake.set)
 
     async def run(self) -> None:

@@ -13,9 +13,9 @@ _MAILS = Rows(WaitingMail)
 
 # Selecting from the users makes it the same statement for somebody who is not there.
 _PUT = """
-WITH older AS (DELETE FROM mails WHERE tenant_id = $2 AND user_id = $3)
-INSERT INTO mails (id, tenant_id, user_id, sealed, expires_at)
-SELECT $1, $2, $3, $4, $5 FROM users WHERE tenant_id = $2 AND id = $3
+WITH older AS (DELETE FROM mails WHERE tenant_id = $2 AND user_id = $3 AND topic = $6)
+INSERT INTO mails (id, tenant_id, user_id, sealed, expires_at, topic)
+SELECT $1, $2, $3, $4, $5, $6 FROM users WHERE tenant_id = $2 AND id = $3
 """
 _TAKE = """
 UPDATE mails SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
@@ -31,14 +31,13 @@ WHERE id = $1 AND attempts = $2
 
 
 async def put(
-    tx: Transaction, mail_id: UUID, user_id: UUID, sealed: str, expires_at: datetime
+    tx: Transaction, mail_id: UUID, user_id: UUID, topic: str, sealed: str, expires_at: datetime
 ) -> None:
-    """Keep a mail to a user of the tenant, in the place of an older one that still waits.
+    """Keep a mail to a user of the tenant, in the place of an older one of the topic that waits.
 
-    Of one kind the older one's link leads nowhere any more; of two, the newer is what was wanted
-    last, and either proves the address.
+    What the older one says, or where its link leads, holds no more.
     """
-    await tx.execute(_PUT, mail_id, tx.tenant_id, user_id, sealed, expires_at)
+    await tx.execute(_PUT, mail_id, tx.tenant_id, user_id, sealed, expires_at, topic)
 
 
 async def recall(tx: Transaction, user_id: UUID) -> None:

@@ -45,6 +45,7 @@ _BULK_SEND = "/bulk-sends/{bulk_send_id}"
 _CONVERSATION = "/conversations/{conversation_id}"
 _CUSTOM_FIELD = "/custom-fields/{field_id}"
 _EXPORT = "/exports/{export_id}"
+_ENDPOINT = "/webhook-endpoints/{endpoint_id}"
 _HISTORY = "/history-imports/{history_import_id}"
 _IMPORT = "/imports/{import_id}"
 _LIST = "/contact-lists/{list_id}"
@@ -319,24 +320,13 @@ ROUTES: tuple[Row, ...] = (
     *_acts(_HISTORY, "channels.manage", history.DriveHistoryImport, *_OF_JOBS),
     Row("GET", "/webhook-endpoints", "webhooks.read", endpoint.ListEndpoints),
     Row("POST", "/webhook-endpoints", "webhooks.manage", endpoint.CreateEndpoint, 201),
-    Row("GET", "/webhook-endpoints/{endpoint_id}", "webhooks.read", endpoint.GetEndpoint),
-    Row("PATCH", "/webhook-endpoints/{endpoint_id}", "webhooks.manage", endpoint.PatchEndpoint),
-    Row(
-        "DELETE",
-        "/webhook-endpoints/{endpoint_id}",
-        "webhooks.manage",
-        endpoint.DeleteEndpoint,
-        204,
-    ),
+    Row("GET", _ENDPOINT, "webhooks.read", endpoint.GetEndpoint),
+    Row("PATCH", _ENDPOINT, "webhooks.manage", endpoint.PatchEndpoint),
+    Row("DELETE", _ENDPOINT, "webhooks.manage", endpoint.DeleteEndpoint, 204),
+    Row("POST", f"{_ENDPOINT}/rotate-secret", "webhooks.manage", endpoint.RotateSecret),
     Row(
         "POST",
-        "/webhook-endpoints/{endpoint_id}/rotate-secret",
-        "webhooks.manage",
-        endpoint.RotateSecret,
-    ),
-    Row(
-        "POST",
-        "/webhook-endpoints/{endpoint_id}/recover",
+        f"{_ENDPOINT}/recover",
         "webhooks.manage",
         recovery.Recover,
         201,
@@ -344,23 +334,17 @@ ROUTES: tuple[Row, ...] = (
     ),
     Row(
         "POST",
-        "/webhook-endpoints/{endpoint_id}/replay",
+        f"{_ENDPOINT}/replay",
         "webhooks.manage",
         recovery.Replay,
         201,
         location="/webhook-recoveries/{id}",
     ),
     Row("GET", "/webhook-recoveries/{recovery_id}", "webhooks.read", recovery.GetRecovery),
-    Row(
-        "GET", "/webhook-endpoints/{endpoint_id}/stats", "webhooks.read", delivery.GetEndpointStats
-    ),
-    Row("POST", "/webhook-endpoints/{endpoint_id}/test", "webhooks.manage", endpoint.SendTest),
-    Row(
-        "GET",
-        "/webhook-endpoints/{endpoint_id}/deliveries",
-        "webhooks.read",
-        delivery.ListDeliveries,
-    ),
+    Row("GET", f"{_ENDPOINT}/stats", "webhooks.read", delivery.GetEndpointStats),
+    Row("POST", f"{_ENDPOINT}/test", "webhooks.manage", endpoint.SendTest),
+    Row("POST", f"{_ENDPOINT}/verify", "webhooks.manage", endpoint.VerifyEndpoint),
+    Row("GET", f"{_ENDPOINT}/deliveries", "webhooks.read", delivery.ListDeliveries),
     Row("GET", "/webhook-deliveries/{delivery_id}", "webhooks.read", delivery.GetDelivery),
     Row(
         "POST", "/webhook-deliveries/{delivery_id}/redeliver", "webhooks.manage", delivery.Redeliver

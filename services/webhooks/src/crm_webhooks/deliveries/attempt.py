@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 
 import aiohttp
 import structlog
-from service_kit.egress import ForbiddenAddressError
+from service_kit.egress import Egress, ForbiddenAddressError
 from yarl import URL
 
 from crm_webhooks.deliveries import schedule
+from crm_webhooks.deliveries.destinations import Destination
 from crm_webhooks.deliveries.excerpt import MAX_BODY_BYTES, excerpt
 from crm_webhooks.deliveries.phases import Phases
 from crm_webhooks.deliveries.signing import body_signature, standard_signature
 from crm_webhooks.endpoints.secrets import SigningKey
+from crm_webhooks.settings import WebhooksSettings
 
 log = structlog.get_logger()
 
@@ -91,6 +93,34 @@ def signed_headers(
         "webhook-signature": standard_signature(keys, event_id, timestamp, body),
         **plain,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Signs what goes to an endpoint and hands it over, where egress allows it."""
+
+    settings: WebhooksSettings
+    egress: Egress
+
+    async def send(
+        self,
+        session: aiohttp.ClientSession,
+        destination: Destination,
+        event_id: str,
+        body: bytes,
+        *,
+        trace: Mapping[str, str],
+    ) -> Result:
+        """One attempt by the endpoint's live keys; never raises."""
+        if not self.egress.allows_url(destination.url, plain_http=self.settings.plain_http):
+            return Result.unsent("ssrf_blocked")
+        keys = destination.keys(datetime.now(UTC))
+        if not keys:
+            log.error("endpoint_without_secret", endpoint=str(destination.id))
+            return Result.unsent("configuration")
+        headers = signed_headers(destination.headers, keys, event_id, body, trace=trace)
+        timeout = self.settings.webhook_timeout_seconds
+        return await post(session, destination.url, headers, body, timeout=timeout)
 
 
 async def post(

@@ -29,6 +29,7 @@ GROUP BY e.id
 class _Stored:
     """An endpoint with its secrets, all sealed."""
 
+    id: UUID
     version: int
     open: bool
     url: str
@@ -45,6 +46,7 @@ _STORED = Shape(_Stored)
 class Destination:
     """An endpoint as a sender needs it. `secrets` are (key, end of its life), newest first."""
 
+    id: UUID
     version: int
     open: bool
     url: str
@@ -95,11 +97,19 @@ class Destinations:
                 del self._reading[endpoint_id]
 
     async def _read(self, endpoint_id: UUID) -> Destination | None:
+        found = await self.read(endpoint_id)
+        if found is not None and self._reading.get(endpoint_id) is asyncio.current_task():
+            self._known[endpoint_id] = found
+        return found
+
+    async def read(self, endpoint_id: UUID) -> Destination | None:
+        """The endpoint as it is now, open or not; raises WrongKeyError."""
         async with self._database.system("deliver") as tx:
             row = await _STORED.first(tx, _READ, endpoint_id)
         if row is None:
             return None
-        found = Destination(
+        return Destination(
+            row.id,
             row.version,
             row.open,
             row.url,
@@ -111,6 +121,3 @@ class Destinations:
                 )
             ),
         )
-        if self._reading.get(endpoint_id) is asyncio.current_task():
-            self._known[endpoint_id] = found
-        return found

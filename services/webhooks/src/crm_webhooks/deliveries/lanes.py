@@ -3,7 +3,8 @@
 Pure bookkeeping in memory, without a clock or a task of its own. The rules:
 
 - deliveries of one (endpoint, ordering key) are never in flight together and start in order;
-- a lane has at most `per_lane` in flight, two until its first success, one while it only times out;
+- a lane has at most `per_lane` in flight, two until its first success, one while it only fails;
+- who goes on failing is left alone, twice as long each time, however quickly it fails;
 - lanes take turns; who is not quick, or not known, holds little, so that none fills the memory;
 - slow lanes share a quarter of the slots, and an attempt that turns out slow stops counting against
   the others, so endpoints that hang together cannot take all of them.
@@ -18,7 +19,9 @@ from uuid import UUID
 SLOW_SHARE = 0.25
 _REMEMBERED = 10
 _UNPROVEN_LIMIT = 2
-_PROBE_AFTER_TIMEOUTS = 5
+_PROBE_AFTER_FAILURES, _PAUSE_AFTER_FAILURES = 5, 10
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
+"""The longest is how late we notice that an endpoint is back."""
 _QUICK_SECONDS = 0.5
 _ROUNDS = 2
 _SHARE_OF_QUICK, _SHARE_OF_NEW = 2, 50
@@ -55,7 +58,7 @@ class Lane:
     size: int = 0
     in_flight: int = 0
     proven: bool = False
-    timeouts_in_a_row: int = 0
+    failures_in_a_row: int = 0
     paused_until: float = 0.0
     changes: int = 0
     _seconds: float = 0.0
@@ -70,8 +73,16 @@ class Lane:
 
     @property
     def probing(self) -> bool:
-        """Whether it has timed out so often that one attempt at a time is enough to find out."""
-        return self.timeouts_in_a_row >= _PROBE_AFTER_TIMEOUTS
+        """Whether it has failed so often that one attempt at a time is enough to find out."""
+        return self.failures_in_a_row >= _PROBE_AFTER_FAILURES
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds for which it is left alone, as it has failed on and on; None for not at all."""
+        further = self.failures_in_a_row - _PAUSE_AFTER_FAILURES
+        if further < 0:
+            return None
+        return min(_FIRST_PAUSE_SECONDS * 2.0 ** min(further, 10), _LONGEST_PAUSE_SECONDS)
 
     def limit(self, per_lane: int) -> int:
         """How many attempts may be in flight."""
@@ -122,11 +133,11 @@ class Lane:
         else:
             del self._waiting[key]
 
-    def remember(self, seconds: float, *, slow: bool, timed_out: bool, delivered: bool) -> None:
+    def remember(self, seconds: float, *, slow: bool, delivered: bool) -> None:
         """Learn from a finished attempt, and how long it took."""
         self._seconds += (seconds - self._seconds) / _REMEMBERED if self._recent_slow else seconds
         self._recent_slow.append(slow)
-        self.timeouts_in_a_row = self.timeouts_in_a_row + 1 if timed_out else 0
+        self.failures_in_a_row = 0 if delivered else self.failures_in_a_row + 1
         self.proven = delivered
 
     def empty(self) -> list[Owed]:

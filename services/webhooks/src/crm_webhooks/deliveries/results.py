@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from service_kit.rows import Shape
 from crm_webhooks.deliveries import metrics, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result
 from crm_webhooks.deliveries.lanes import Owed
-from crm_webhooks.endpoints.events import disabled
+from crm_webhooks.endpoints.events import disabled, failing
 from crm_webhooks.endpoints.repository import EndpointRepository
 
 log = structlog.get_logger()
@@ -66,27 +67,36 @@ UPDATE webhook_endpoints SET failing_since = NULL, failed_deliveries = 0
 WHERE id = ANY($1::uuid[]) AND failing_since IS NOT NULL
 """
 # A delivery counts once, by its first attempt. What a receiver said before its endpoint was edited
-# is no word of the one there is now.
+# is no word of the one there is now. Who begins to fail begins anew.
 _FAILED = """
 UPDATE webhook_endpoints e SET
     failing_since = coalesce(failing_since, now()),
+    failing_hours = CASE WHEN failing_since IS NULL THEN 1
+        ELSE failing_hours + (failing_hour IS DISTINCT FROM date_trunc('hour', now()))::int END,
+    failing_hour = date_trunc('hour', now()),
+    warned = CASE WHEN failing_since IS NULL THEN 0 ELSE warned END,
     failed_deliveries = failed_deliveries + f.deliveries,
     paused_until = greatest(paused_until, now() + make_interval(secs => f.pause))
 FROM unnest($1::uuid[], $2::int[], $3::float8[], $6::int[]) AS f(id, deliveries, pause, version)
 WHERE e.id = f.id AND e.version = coalesce(f.version, e.version)
-RETURNING e.id, e.tenant_id,
-    e.enabled AND e.failed_deliveries >= $4
-        AND e.failing_since <= now() - make_interval(secs => $5) AS hopeless
+RETURNING e.id, e.tenant_id, e.enabled, e.failing_since, e.failed_deliveries, e.warned, least(
+    e.failed_deliveries / $4::float8,
+    extract(epoch FROM now() - e.failing_since) / $5::float8,
+    e.failing_hours / $7::float8) AS hopelessness
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """An endpoint that failed, and whether it has for too long."""
+    """An endpoint that failed, and how far it is from being disabled for it (1.0)."""
 
     id: UUID
     tenant_id: str
-    hopeless: bool
+    enabled: bool
+    failing_since: datetime
+    failed_deliveries: int
+    warned: int
+    hopelessness: float
 
 
 _JUDGED = Shape(_Judged)
@@ -96,7 +106,8 @@ _JUDGED = Shape(_Judged)
 class _Written:
     """An attempt as its row, and the state its delivery is left in.
 
-    `version` is that of the endpoint it was made to, None when it came to none.
+    `version` is that of the endpoint it was made to, None when it came to none. `pause` is for how
+    long the endpoint is left alone, by every process.
     """
 
     owed: Owed
@@ -104,6 +115,7 @@ class _Written:
     status: str
     delay: float | None
     version: int | None
+    pause: float | None
 
 
 class Results:
@@ -126,15 +138,15 @@ class Results:
         self._finishing = False
         self.on_due: Callable[[float], None] = lambda _: None
 
-    def add(self, owed: Owed, result: Result, version: int | None) -> None:
-        """An attempt was made, to this version of the endpoint."""
+    def add(self, owed: Owed, result: Result, version: int | None, pause: float | None) -> None:
+        """An attempt was made, to this version of the endpoint, which is left alone for so long."""
         status, delay = "delivered", None
         if not result.delivered:
             delay = schedule.retry_delay(
                 self._delays, owed.attempts + 1, at_least=result.retry_after or 0.0
             )
             status = "retrying" if delay is not None else "exhausted"
-        self._attempted.append(_Written(owed, result, status, delay, version))
+        self._attempted.append(_Written(owed, result, status, delay, version, pause))
         self._wake.set()
 
     def release(self, owed: Iterable[Owed]) -> None:
@@ -190,8 +202,8 @@ class Results:
             for written in attempted:
                 if written.delay is not None:
                     self.on_due(written.delay)
-                if written.result.pause is not None:
-                    self.on_due(written.result.pause)
+                if written.pause is not None:
+                    self.on_due(written.pause)
 
     async def _write(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
         metrics.FLUSH_SIZE.observe(len(attempted))
@@ -234,16 +246,32 @@ class Results:
             _FAILED,
             list(failed),
             [sum(w.owed.attempts == 0 for w in each) for each in failed.values()],
-            [max((w.result.pause or 0.0) for w in each) or None for each in failed.values()],
+            [max((w.pause or 0.0) for w in each) or None for each in failed.values()],
             schedule.DISABLE_AFTER_FAILED_DELIVERIES,
             schedule.DISABLE_AFTER_FAILING_SECONDS,
             [newest[endpoint_id] for endpoint_id in failed],
+            schedule.DISABLE_AFTER_FAILING_HOURS,
         )
         for endpoint in judged:
             gone = any(w.result.status == GONE for w in failed[endpoint.id])
-            if gone or endpoint.hopeless:
+            percent = schedule.warning(endpoint.hopelessness)
+            if gone or (endpoint.enabled and endpoint.hopelessness >= 1):
                 await tx.act_for(endpoint.tenant_id)
                 await self._disable(tx, endpoint.id, "gone" if gone else "failing")
+            elif endpoint.enabled and percent > endpoint.warned:
+                await tx.act_for(endpoint.tenant_id)
+                await self._warn(tx, endpoint, percent)
+
+    async def _warn(self, tx: Transaction, judged: _Judged, percent: int) -> None:
+        lasts = timedelta(seconds=schedule.DISABLE_AFTER_FAILING_SECONDS)
+        told = failing(
+            await self._endpoints.warn(tx, judged.id, percent),
+            percent=percent,
+            failing_since=judged.failing_since,
+            failed_deliveries=judged.failed_deliveries,
+            disabled_at=judged.failing_since + lasts,
+        )
+        tx.outbox.add(told, judged.id)
 
     async def _disable(self, tx: Transaction, endpoint_id: UUID, reason: str) -> None:
         endpoint = await self._endpoints.disable(tx, endpoint_id, reason)

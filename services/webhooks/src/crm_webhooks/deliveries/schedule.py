@@ -16,6 +16,9 @@ _HTTP_DATES = (  # RFC 9110, section 5.6.7
 
 DISABLE_AFTER_FAILING_SECONDS = 120 * HOUR
 DISABLE_AFTER_FAILED_DELIVERIES = 20
+DISABLE_AFTER_FAILING_HOURS = 12
+"""Different ones in which something failed: one bad hour after five quiet days is not enough."""
+WARNINGS_PERCENT = (50, 75, 90)
 
 
 def retry_delay(
@@ -34,6 +37,11 @@ def retry_delay(
         return None
     spread = 1 - JITTER + 2 * JITTER * chance()
     return max(delays[attempts - 1] * spread, at_least)
+
+
+def warning(hopelessness: float) -> int:
+    """The highest percentage that is to be told of; 0 for none. 1.0 is hopeless."""
+    return max((p for p in WARNINGS_PERCENT if hopelessness * 100 >= p), default=0)
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:

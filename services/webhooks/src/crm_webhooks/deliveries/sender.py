@@ -15,7 +15,7 @@ from service_kit.egress import Egress
 from service_kit.sealing import WrongKeyError
 
 from crm_webhooks.deliveries import attempt, metrics
-from crm_webhooks.deliveries.attempt import Result
+from crm_webhooks.deliveries.attempt import Dispatch, Result
 from crm_webhooks.deliveries.destinations import Destination, Destinations
 from crm_webhooks.deliveries.lanes import Lane, Lanes, Owed
 from crm_webhooks.deliveries.phases import tracing as tracing_phases
@@ -65,6 +65,7 @@ class Sender:
         self._settings = settings
         self._links = settings.media_links
         self._egress = egress
+        self._dispatch = Dispatch(settings, egress)
         self._destinations = destinations
         self._results = results
         self._session: aiohttp.ClientSession | None = None
@@ -114,7 +115,7 @@ class Sender:
         """The endpoint was edited, enabled or disabled."""
         self._destinations.forget(endpoint_id)
         lane = self.lanes[endpoint_id]
-        lane.paused_until = 0.0
+        lane.paused_until, lane.failures_in_a_row = 0.0, 0
         lane.changes += 1
 
     def _start_what_can(self) -> None:
@@ -135,8 +136,7 @@ class Sender:
             if result is None:
                 self._give_back(lane, owed)
             else:
-                self._learn(flight, result)
-                self._results.add(owed, result, flight.version)
+                self._results.add(owed, result, flight.version, self._learn(flight, result))
         finally:
             self.lanes.finish(lane, owed, held_slow=flight.slow)
             if lane.more and lane.size <= self._settings.webhook_endpoint_concurrency:
@@ -185,47 +185,30 @@ class Sender:
     async def _attempt(
         self, session: aiohttp.ClientSession, destination: Destination, owed: Owed
     ) -> Result:
-        now = datetime.now(UTC)
-        if not self._egress.allows_url(destination.url, plain_http=self._settings.plain_http):
-            return Result.unsent("ssrf_blocked")
-        keys = destination.keys(now)
-        if not keys:
-            log.error("endpoint_without_secret", endpoint=str(owed.endpoint_id))
-            return Result.unsent("configuration")
         if owed.attempts == 0:
-            metrics.LAG_SECONDS.observe((now - owed.occurred_at).total_seconds())
+            metrics.LAG_SECONDS.observe((datetime.now(UTC) - owed.occurred_at).total_seconds())
         body = self._links.written_out(owed.body, owed.tenant_id)
         with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
-            headers = attempt.signed_headers(
-                destination.headers,
-                keys,
-                str(owed.event_id),
-                body,
-                trace={**owed.trace, **trace},
-            )
-            return await attempt.post(
-                session,
-                destination.url,
-                headers,
-                body,
-                timeout=self._settings.webhook_timeout_seconds,
+            return await self._dispatch.send(
+                session, destination, str(owed.event_id), body, trace={**owed.trace, **trace}
             )
 
-    def _learn(self, flight: _Flight, result: Result) -> None:
+    def _learn(self, flight: _Flight, result: Result) -> float | None:
+        """Make the lane wiser; returns for how long the endpoint is to be left alone, if at all."""
         lane = flight.lane
         metrics.ATTEMPTS.labels(result.error or "delivered").inc()
         metrics.ATTEMPT_SECONDS.observe(result.duration)
         lane.remember(
             result.duration,
             slow=result.duration > self._settings.webhook_slow_seconds,
-            timed_out=result.error == "timeout",
             delivered=result.delivered,
         )
-        asked = result.pause is not None or result.status == attempt.GONE
-        if asked and flight.changes == lane.changes:
-            self._give_back(lane, pause=result.pause or _UNTIL_WRITTEN_SECONDS)
+        pause = max(result.pause or 0.0, lane.pause or 0.0)
+        if (pause or result.status == attempt.GONE) and flight.changes == lane.changes:
+            self._give_back(lane, pause=pause or _UNTIL_WRITTEN_SECONDS)
         elif self.lanes.overfull(lane):
             self._give_back(lane)
+        return pause or None
 
     def _give_back(self, lane: Lane, *owed: Owed, pause: float = _UNTIL_WRITTEN_SECONDS) -> None:
         """Nothing can be sent to it now: what waits for it waits in PostgreSQL, in order.

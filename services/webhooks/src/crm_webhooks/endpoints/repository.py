@@ -60,6 +60,7 @@ class EndpointRepository:
         headers: Mapping[str, str],
         disabled_reason: str | None,
         secret: SigningSecret,
+        **verification: Any,
     ) -> WebhookEndpoint:
         """A new endpoint, enabled unless there is a reason why not."""
         row = models.Endpoint(
@@ -74,6 +75,7 @@ class EndpointRepository:
             public_key=secret.public_key,
             enabled=disabled_reason is None,
             disabled_reason=disabled_reason,
+            **verification,
         )
         await ENDPOINTS.insert(tx, [row])
         await self._keep(tx, row.id, secret)
@@ -101,11 +103,11 @@ class EndpointRepository:
     async def update(
         self, tx: Transaction, endpoint_id: UUID, changes: Mapping[str, Any]
     ) -> WebhookEndpoint:
-        """Write the changed fields. Enabling also forgets past failures and pauses."""
+        """Write the changed fields. Enabling, or another URL, also forgets failures and pauses."""
         values = dict(changes)
         if "headers" in values:
             values["headers"] = self._vault.seal_headers(values["headers"])
-        if values.get("enabled"):
+        if values.get("enabled") or "url" in values:
             values |= {"paused_until": None, "failing_since": None, "failed_deliveries": 0}
         row = await ENDPOINTS.first(
             tx,
@@ -159,6 +161,16 @@ class EndpointRepository:
         if row is None:
             return None
         await self.announce(tx, endpoint_id)
+        return self._resource(row)
+
+    async def warn(self, tx: Transaction, endpoint_id: UUID, percent: int) -> WebhookEndpoint:
+        """Note that it is told of as failing, this far on the way to being disabled."""
+        row = await ENDPOINTS.first(
+            tx,
+            "UPDATE webhook_endpoints SET warned = $2 WHERE id = $1 RETURNING *",
+            endpoint_id,
+            percent,
+        )
         return self._resource(row)
 
     async def delete(self, tx: Transaction, endpoint_id: UUID) -> None:

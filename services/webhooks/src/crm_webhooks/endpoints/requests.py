@@ -1,11 +1,12 @@
 """The requests about endpoints (`shared_events.webhooks.endpoint`)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.egress import Egress
-from service_kit.errors import InvalidError
+from service_kit.errors import ConflictError, InvalidError
 from service_kit.text import without_nul
 from shared_events.requests import Nothing, Page
 from shared_events.webhooks.endpoint import (
@@ -15,10 +16,11 @@ from shared_events.webhooks.endpoint import (
     ListEndpoints,
     PatchEndpoint,
     RotateSecret,
+    VerifyEndpoint,
     WebhookEndpoint,
 )
 
-from crm_webhooks.endpoints import rules
+from crm_webhooks.endpoints import rules, verification
 from crm_webhooks.endpoints.events import disabled
 from crm_webhooks.endpoints.repository import EndpointRepository
 from crm_webhooks.endpoints.secrets import SigningSecret
@@ -27,10 +29,21 @@ BY_USER = "disabled_by_user"
 
 
 class EndpointRequests:
-    """Answers them, each in the caller's transaction."""
+    """Answers them, each in the caller's transaction.
 
-    def __init__(self, endpoints: EndpointRepository, egress: Egress, *, plain_http: bool) -> None:
+    `on_challenge` is called when a URL is to be sent a challenge.
+    """
+
+    def __init__(
+        self,
+        endpoints: EndpointRepository,
+        egress: Egress,
+        on_challenge: Callable[[], None],
+        *,
+        plain_http: bool,
+    ) -> None:
         self._endpoints = endpoints
+        self._on_challenge = on_challenge
         self._egress = egress
         self._plain_http = plain_http
 
@@ -43,6 +56,7 @@ class EndpointRequests:
         rules.check_headers(headers)
         rules.check_event_types(request.event_types)
         secret = SigningSecret.new(request.signing)
+        waits = verification.UNVERIFIED if request.verify == "challenge" else None
         endpoint = await self._endpoints.insert(
             tx,
             url=url,
@@ -51,9 +65,11 @@ class EndpointRequests:
             channel_ids=list(map(str, request.channel_ids)),
             session_ids=list(map(str, request.session_ids)),
             headers=headers,
-            disabled_reason=None if request.enabled else BY_USER,
+            disabled_reason=waits if request.enabled else BY_USER,
             secret=secret,
+            **verification.asked_for(request.verify),
         )
+        tx.after_commit(self._on_challenge)
         return endpoint.model_copy(update={"secret": secret.secret})
 
     async def get(self, tx: Transaction, request: GetEndpoint, call: Call) -> WebhookEndpoint:
@@ -75,6 +91,7 @@ class EndpointRequests:
         if not changes:
             return await self._endpoints.get(tx, request.endpoint_id)
         changed = await self._endpoints.update(tx, endpoint.id, changes)
+        tx.after_commit(self._on_challenge)
         if endpoint.enabled and not changed.enabled:
             tx.outbox.add(disabled(changed), endpoint.id)
         return changed
@@ -97,10 +114,13 @@ class EndpointRequests:
             changes["session_ids"] = list(map(str, request.session_ids))
         if "description" in request.model_fields_set:
             changes["description"] = without_nul(request.description)
-        if request.enabled is not None and request.enabled is not endpoint.enabled:
+        if request.enabled is not None and (
+            request.enabled is not endpoint.enabled
+            or endpoint.disabled_reason == verification.UNVERIFIED
+        ):
             changes["enabled"] = request.enabled
             changes["disabled_reason"] = None if request.enabled else BY_USER
-        return changes
+        return changes | verification.required(endpoint, changes, request.verify or endpoint.verify)
 
     def _headers(self, request: PatchEndpoint, endpoint: WebhookEndpoint) -> dict[str, str] | None:
         """The headers the request asks for, None when it names none.
@@ -129,6 +149,16 @@ class EndpointRequests:
             tx, request.endpoint_id, secret, overlap_seconds=request.overlap_seconds
         )
         return endpoint.model_copy(update={"secret": secret.secret})
+
+    async def verify(self, tx: Transaction, request: VerifyEndpoint, call: Call) -> WebhookEndpoint:
+        """Have a challenge sent again; raises ConflictError where none is asked for."""
+        endpoint = await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
+        if endpoint.verify == "none":
+            raise ConflictError("endpoint_without_challenge", "It is sent to without a challenge.")
+        asked = {"challenge_due_at": verification.asked_for("challenge")["challenge_due_at"]}
+        changed = await self._endpoints.update(tx, endpoint.id, asked)
+        tx.after_commit(self._on_challenge)
+        return changed
 
     async def delete(self, tx: Transaction, request: DeleteEndpoint, call: Call) -> Nothing:
         """Stop sending to it for good."""

@@ -23,6 +23,7 @@ from shared_events.messaging.message import (
 )
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
+from shared_events.waha_keys import waha_key
 
 from crm_testing.services import Company, eventually
 
@@ -77,7 +78,7 @@ async def publish_raw(
     ingress_id = uuid4()
     await publisher.publish(
         topology.WAHA_EVENTS.name,
-        topology.waha_key(event),
+        waha_key(event),
         body,
         message_id=str(uuid4()),
         correlation_id="req-ingress",
