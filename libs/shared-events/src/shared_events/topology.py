@@ -21,7 +21,8 @@ from typing import cast
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from shared_events.channels import channel, group, history, media, profile_picture, traffic
+from shared_events.channels import channel, group, history, media, traffic
+from shared_events.channels.profile_picture import ChannelProfilePictureSeen
 from shared_events.contacts import contact, erasure, list_page, merge, opt_out, subject_export
 from shared_events.envelope import EventData
 from shared_events.gateway import agent, company
@@ -185,14 +186,11 @@ _AGGREGATE = "aggregate_id"
 WAHA_MESSAGES = EventQueue(
     "waha.messages", WAHA_EVENTS, ["message.#"], service=CHANNELS, ordered_by="channel_id"
 )
-_NOTICES = (
-    *("session", "poll", "call", "label", "group", "presence", "chat", "event", "state"),
-    *("engine", "unknown"),
-)
+_NOTICES = ("session", "poll", "call", "label", "group", "presence", "chat", "event", "state")
 WAHA_NOTICES = EventQueue(
     "waha.notices",
     WAHA_EVENTS,
-    [f"{word}.#" for word in _NOTICES],
+    [f"{word}.#" for word in (*_NOTICES, "engine", "unknown")],
     service=CHANNELS,
     in_batches=False,
 )
@@ -265,7 +263,7 @@ MESSAGING_WORKFLOWS = EventQueue(
 CONTACTS_CHANNEL_EVENTS = EventQueue(
     "contacts.channel_events",
     DOMAIN_EVENTS,
-    _keys(traffic.ChannelMessageReceived, profile_picture.ChannelProfilePictureSeen),
+    _keys(traffic.ChannelMessageReceived, traffic.ChannelCallReported, ChannelProfilePictureSeen),
     service=CONTACTS,
     ordered_by=_AGGREGATE,
 )
@@ -276,9 +274,8 @@ CONTACT_ENRICHMENT, CONTACT_WEBHOOK = (
         ("contact.events.webhook", ["contact.*"], WEBHOOKS),
     )
 )
-CONTACTS_TIMELINE = EventQueue(
-    "contacts.timeline", DOMAIN_EVENTS, ["note.*", "session.*", "tracking.*"], service=CONTACTS
-)
+_HAPPENINGS = ["call.*", "note.*", "session.*", "tracking.*"]
+CONTACTS_TIMELINE = EventQueue("contacts.timeline", DOMAIN_EVENTS, _HAPPENINGS, service=CONTACTS)
 """What happens to a contact, told by others than the contact itself."""
 WEBHOOKS_DELIVERY = EventQueue(
     "webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS, ordered_by=_AGGREGATE

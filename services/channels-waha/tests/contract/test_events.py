@@ -20,6 +20,7 @@ TOLD = {
     "channel.message_revoked",
     "channel.reaction_reported",
     "channel.vote_reported",
+    "channel.call_reported",
     "channel.change_failed",
     "channel.media_stored",
     "channel.media_failed",

@@ -12,6 +12,7 @@ from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes import examples
 from crm_fakes.waha import WahaSimulator
+from crm_fakes.waha.calls import CallKind
 from crm_fakes.waha.messages import Engine
 from crm_testing.scenes.channels import Shop, publish_raw
 from crm_testing.services import eventually
@@ -21,6 +22,7 @@ from shared_events.channels.channel import DriveChannel
 from shared_events.identity import conversation_id
 
 ENGINES: list[Engine] = ["GOWS", "NOWEB", "WEBJS"]
+KINDS: tuple[CallKind, ...] = ("received", "accepted", "rejected")
 
 
 def body(name: str) -> tuple[str, bytes]:
@@ -68,7 +70,7 @@ class TestMessages:
         ignored = [k for k in kept if k["outcome"] == "ignored"]
         unhandled = {k["event"] for k in kept if k["outcome"] == "unhandled"}
         assert len(ignored) == 2
-        assert {"poll.vote.failed", "call.received"} <= unhandled
+        assert {"poll.vote.failed", "presence.update"} <= unhandled
         heard = len(await company.told("channel.message_received"))
         receipts = len(await company.told("channel.message_status_reported"))
         (revoked,) = await company.told("channel.message_revoked")
@@ -79,10 +81,12 @@ class TestMessages:
         assert reacted["external_id"] == "3EB0AA00BB11CC22DD33"
         (voted,) = await company.told("channel.vote_reported")
         assert voted["external_id"] == "3EB0B011000000000001"
+        (called,) = await company.told("channel.call_reported")
+        assert called["call_id"] == "ABCDEFABCDEFABCDEFABCDEF01"
         (group,) = await company.told("channel.group_reported")
         assert group["members"][0]["person"]["identities"][1]["value"] == "72318944542853"
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + 5 + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 6 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""
@@ -158,6 +162,28 @@ class TestVotes:
         assert shown == [("5511977770002", ["9h"]), ("77", ["9h"])]
         (event, *_) = await company.outbox("channel.vote_reported")
         assert event["aggregate_id"] == conversation_id(company.channel_id, group)
+
+
+class TestCalls:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_are_told_with_whoever_calls(
+        self, company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine)
+        for kind in KINDS:
+            answered = kind != "received"
+            await waha.settled(
+                await waha.call("loja", "5511988880001", kind, lid="77", by_us=answered)
+            )
+        statuses = KINDS if engine != "WEBJS" else KINDS[:1]
+        told = await company.until_told("channel.call_reported", len(statuses))
+        assert [t["status"] for t in told] == list(statuses)
+        people = [[(i["kind"], i["value"]) for i in t["person"]["identities"]] for t in told]
+        hidden = [("lid", "77")]
+        whole = hidden if engine == "WEBJS" else [("phone", "5511988880001"), *hidden]
+        assert people == [whole] * len(told)
+        (event, *_) = await company.outbox("channel.call_reported")
+        assert event["aggregate_id"] == conversation_id(company.channel_id, "77@lid")
 
 
 class TestKept:

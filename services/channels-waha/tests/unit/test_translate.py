@@ -121,7 +121,6 @@ class TestExamples:
     @pytest.mark.parametrize(
         "example",
         by_action(
-            "call_event",
             "presence",
             "chat_archived",
             "label_added",

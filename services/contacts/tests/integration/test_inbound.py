@@ -10,14 +10,17 @@ from crm_testing.scenes.contacts import Shop
 from crm_testing.services import eventually
 from service_kit.cause import Cause
 from service_kit.incoming import Event
-from shared_events import identity
+from shared_events import examples, identity
+from shared_events.channels.traffic import ChannelCallReported, Person
 from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
+    Identity,
     PatchContact,
 )
 from shared_events.identity import WhatsAppId
+from shared_events.topology import CONTACTS_CHANNEL_EVENTS
 
 PHONE = ("phone", "5511988880001")
 LID = ("lid", "123456789012345")
@@ -40,6 +43,20 @@ class TestUnknownPerson:
         assert told["aggregate_id"] == derived
         assert (told["causation_id"], told["correlation_id"]) == (event_id, "req-told")
         assert told["payload"]["contact"] == contact
+
+    async def test_who_calls_becomes_one_as_who_writes(self, company: Shop) -> None:
+        told = ChannelCallReported.model_validate(examples.load("channel.call_reported")["data"])
+        person = Person(identities=[Identity(kind="phone", value=PHONE[1])], push_name="Maria")
+        call = told.model_copy(update={"person": person, "happened_at": NOON})
+        event_id = await company.publish(call)
+        await eventually(lambda: company.applied(event_id, CONTACTS_CHANNEL_EVENTS.name))
+        await company.receive(PHONE, push_name="Maria", sent_at=NOON + timedelta(hours=1))
+        (contact,) = await company.contacts()
+        derived = identity.contact_id(company.id, WhatsAppId("phone", PHONE[1]))
+        assert (contact["id"], contact["name"]) == (str(derived), "Maria")
+        assert contact["source"] == "inbound"
+        assert contact["first_interaction_at"] == "2026-01-01T12:00:00Z"
+        assert [e["event_type"] for e in await company.outbox()] == ["contact.created"]
 
     async def test_is_made_once_however_many_messages_come_at_once(self, company: Shop) -> None:
         await asyncio.gather(*(company.receive(PHONE, push_name="Maria") for _ in range(50)))

@@ -15,6 +15,7 @@ from shared_events.contacts.contact import (
 )
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import CreateTracking
+from shared_events.messaging.call import CallReceived
 from shared_events.messaging.session import SessionStarted
 
 ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_at, created_at"
@@ -71,19 +72,26 @@ class TestListTimeline:
         session = started.session.model_copy(update={"contact_id": contact_id})
         for _ in range(2):
             await company.publish(started.model_copy(update={"session": session}))
+        rang = CallReceived.model_validate(examples.load("call.received")["data"])
+        call = rang.call.model_copy(update={"contact_id": contact_id})
+        await company.publish(rang.model_copy(update={"call": call}))
 
         async def complete() -> list[dict[str, Any]] | None:
             page = await company.value(ListTimeline(contact_id=contact_id))
-            return page["data"] if len(page["data"]) == 4 else None
+            return page["data"] if len(page["data"]) == 5 else None
 
         entries = await eventually(complete)
         moments = [entry["occurred_at"] for entry in entries]
         assert moments == sorted(moments, reverse=True)
         assert sorted(entry["category"] for entry in entries) == [
-            *("general", "session", "session", "tracking")
+            *("call", "general", "session", "session", "tracking")
         ]
         shown = next(entry for entry in entries if entry["category"] == "session")
         assert shown["payload"]["id"] == str(session.id)
+        calls = await company.value(ListTimeline(contact_id=contact_id, category="call"))
+        (shown,) = calls["data"]
+        assert (shown["type"], shown["title"]) == ("call.received", "A customer calls")
+        assert shown["payload"]["external_id"] == call.external_id
 
         page = await company.value(ListTimeline(contact_id=contact_id, category="session", limit=1))
         assert page["has_more"]

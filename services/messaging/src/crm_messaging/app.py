@@ -6,6 +6,7 @@ from shared_events.services import MESSAGING
 
 from crm_messaging import (
     bulk_sends,
+    calls,
     consent,
     conversations,
     erasures,
@@ -29,6 +30,7 @@ def create_service(settings: MessagingSettings) -> Service:
     consent.add_to(service)
     messages.add_to(service, settings)
     groups.add_to(service)
+    calls.add_to(service)
     bulk_sends.add_to(service, settings)
     history.add_to(service)
     conversations.add_to(service)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import orjson
 from asyncpg import Record
 from crm_messaging.app import create_service
+from crm_messaging.calls.consumers import on_call_reported
 from crm_messaging.conversations.requests import read_conversation
 from crm_messaging.groups.consumers import on_group_reported
 from crm_messaging.messages.arrival import on_message_received
@@ -33,6 +34,7 @@ from shared_events import examples, registry, topology
 from shared_events.channels.group import ChannelGroupReported, GroupMember
 from shared_events.channels.media import ChannelMediaFailed, ChannelMediaStored
 from shared_events.channels.traffic import (
+    ChannelCallReported,
     ChannelChangeFailed,
     ChannelMessageEdited,
     ChannelMessageFailed,
@@ -42,6 +44,7 @@ from shared_events.channels.traffic import (
     ChannelVoteReported,
     Media,
 )
+from shared_events.messaging.call import CallEvent
 from shared_events.messaging.conversation import (
     ConversationParticipantsChanged,
     ConversationRead,
@@ -56,8 +59,20 @@ ConversationEvent = ConversationRead | ConversationUpdated | ConversationPartici
 TOLD = {
     event.event_type
     for event in registry.PUBLIC
-    if event.event_type.split(".")[0] in ("session", "message", "conversation")
+    if event.event_type.split(".")[0] in ("call", "session", "message", "conversation")
 }
+
+
+def aggregate_of(data: object) -> UUID:
+    """What an event of messaging is of."""
+    match data:
+        case MessageEvent(session=session) | SessionEvent(session=session):
+            return session.id
+        case CallEvent(call=call):
+            return call.id
+        case _:
+            assert isinstance(data, ConversationEvent)
+            return data.conversation_id
 
 
 async def tell_everything(scene: Scene) -> None:
@@ -111,6 +126,9 @@ async def tell_everything(scene: Scene) -> None:
     voted = {**examples.load("channel.vote_reported")["data"], "channel_id": channel_id}
     vote = ChannelVoteReported.model_validate({**voted, "external_id": "P1"})
     await scene.apply(on_vote_reported, vote)
+    call = ChannelCallReported.model_validate(examples.load("channel.call_reported")["data"])
+    for status in ("received", "accepted", "rejected"):
+        await scene.apply(on_call_reported, call.model_copy(update={"status": status}))
     agent = UUID(examples.load("agent.created")["data"]["agent"]["id"])
     async with scene.database.tenant(scene.tenant_id) as tx:
         await tx.execute(
@@ -134,10 +152,7 @@ class TestWhatMessagingTells:
         rows: list[Record] = await scene.outbox()
         for row in rows:
             envelope = read_back(row)
-            assert isinstance(envelope.data, MessageEvent | SessionEvent | ConversationEvent)
-            of = envelope.data
-            aggregate = of.conversation_id if isinstance(of, ConversationEvent) else of.session.id
-            assert aggregate == envelope.aggregate_id
+            assert aggregate_of(envelope.data) == envelope.aggregate_id
         assert {row["event_type"] for row in rows} == TOLD
 
 

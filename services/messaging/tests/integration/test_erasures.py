@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from crm_messaging.app import create_service
+from crm_messaging.calls.consumers import on_call_reported
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import (
     on_message_edited,
@@ -21,6 +22,7 @@ from crm_testing.traces import erasure_of, traces_of, until_erased
 from service_kit import forgotten
 from shared_events import topology
 from shared_events.channels.traffic import (
+    ChannelCallReported,
     ChannelMessageEdited,
     ChannelReactionReported,
     ChannelVoteReported,
@@ -96,6 +98,11 @@ async def person(scene: Scene) -> None:
             for external_id in ("A5", "B2", "unknown")
         ),
     )
+    called = {"channel": scene.channel, "chat_id": f"{PHONE}@c.us", "call_id": MARK}
+    call = ChannelCallReported.model_validate(
+        {**called, "status": "received", "person": PERSON, "happened_at": now}
+    )
+    await scene.apply(on_call_reported, call)
     await scene.apply(on_status_reported, scene.receipt("C1", "read", participant=f"{PHONE}@c.us"))
 
 
@@ -184,6 +191,7 @@ class TestErasure:
             assert report["erased"]["message_reactions"] == 1
             assert report["erased"]["parked_receipts"] == 1
             assert report["erased"]["message_votes"] == 2
+            assert report["erased"]["calls"] == 1
             assert report["erased"]["parked_changes"] == 3
             assert report["erased"]["messaging.replicas.dlq"] == 1
             assert report["erased"]["scheduled_messages"] == 2

@@ -26,7 +26,7 @@ class TestWants:
 
 OF_NO_CHANNEL = {"agent", "note", "tracking", "webhook", "export", "import", "subject"}
 OF_A_SESSION = {"message", "session"}
-OF_A_CHANNEL = {"bulk", "channel", "conversation", "history", "message", "session"}
+OF_A_CHANNEL = {"bulk", "call", "channel", "conversation", "history", "message", "session"}
 
 
 class TestConcerns:

@@ -9,6 +9,7 @@ from pydantic import Field
 from shared_events import bounds
 from shared_events.contacts.contact import Identity
 from shared_events.envelope import Contract, EventData
+from shared_events.messaging.call import CallStatus
 from shared_events.messaging.message import ChangeKind, ContentType, Direction
 
 
@@ -165,3 +166,18 @@ class ChannelChangeFailed(EventData, type="channel.change_failed", aggregate="co
     code: bounds.ErrorCode
     reason: bounds.Reason
     failed_at: datetime
+
+
+class ChannelCallReported(EventData, type="channel.call_reported", aggregate="conversation"):
+    """Somebody called the number, or such a call was answered on the phone or is over.
+
+    `call_id` is WhatsApp's. Reports repeat and come out of order, or not at all.
+    """
+
+    channel: TrafficChannel
+    chat_id: bounds.ChatId
+    call_id: bounds.ExternalId
+    status: CallStatus
+    is_video: bool = False
+    person: Person
+    happened_at: datetime

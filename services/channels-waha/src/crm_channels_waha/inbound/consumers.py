@@ -42,6 +42,7 @@ from crm_channels_waha.outbound.echoes import Echo, Said, confirm
 from crm_channels_waha.profile_pictures import repository as pictures
 from crm_channels_waha.profile_pictures.repository import Writer
 from crm_channels_waha.waha.meaning import (
+    Called,
     Edited,
     GroupSeen,
     Heard,
@@ -293,7 +294,7 @@ def _people(meaning: Translation) -> list[Person]:
     match meaning:
         case Heard(message):
             return [message.person]
-        case Edited(report, _) | Reacted(report, _) | Voted(report, _):
+        case Edited(report, _) | Reacted(report, _) | Voted(report, _) | Called(report, _):
             return [report.person]
         case GroupSeen(group, _):
             return [member.person for member in group.members]
@@ -324,6 +325,8 @@ def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
             return replace(one, meaning=Reacted(reaction.model_copy(update=shown), chat_id))
         case Voted(vote, chat_id):
             return replace(one, meaning=Voted(vote.model_copy(update=shown), chat_id))
+        case Called(call, chat_id):
+            return replace(one, meaning=Called(call.model_copy(update=shown), chat_id))
         case GroupSeen(group, chat_id):
             members = [
                 member.model_copy(update={"person": person})

@@ -1,5 +1,6 @@
 """Where, by whom and when something happened, whatever WAHA event tells of it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from shared_events.channels.traffic import Person
@@ -49,17 +50,22 @@ def person_of(
         info.get("RecipientAlt" if from_me else "SenderAlt"),
         key.get("participantAlt" if chat.kind == "group" else "remoteJidAlt"),
     )
-    found = [known, *filter(None, map(person_id, alternatives))]
-    by_kind = {person.kind: person for person in reversed(found)}
     push_name = (
         None
         if from_me  # that one is our own name
         else text(info.get("PushName")) or text(raw.get("pushName")) or text(raw.get("notifyName"))
     )
     return Person(
-        identities=[_identity(by_kind[k]) for k in ("phone", "lid") if k in by_kind],
+        identities=identities_of(known, alternatives),
         push_name=push_name[:255] if push_name else None,
     )
+
+
+def identities_of(known: WhatsAppId, alternatives: Iterable[object]) -> list[Identity]:
+    """Somebody's ids, the phone first: how they are shown, and what else is said of them."""
+    found = [known, *filter(None, map(person_id, alternatives))]
+    by_kind = {person.kind: person for person in reversed(found)}
+    return [_identity(by_kind[k]) for k in ("phone", "lid") if k in by_kind]
 
 
 def _identity(who: WhatsAppId) -> Identity:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared_events import bounds
 from shared_events.channels.group import ChannelGroupReported, GroupMember
-from shared_events.channels.traffic import Person, TrafficChannel
+from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
 
 from crm_channels_waha.waha.context import chat_of, moment, told_at
@@ -51,11 +51,7 @@ def _seen(
     if chat.kind != "group" or not (subject or members):
         return Kept("ignored", "nothing new of a group")
     report = ChannelGroupReported(
-        channel=TrafficChannel(
-            id=listener.id,
-            name=listener.name,
-            session_timeout_seconds=listener.session_timeout_seconds,
-        ),
+        channel=listener.channel,
         chat_id=chat.chat_id,
         subject=subject[:_LONGEST_SUBJECT] if subject else None,
         members=members,

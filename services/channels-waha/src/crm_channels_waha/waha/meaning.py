@@ -7,12 +7,14 @@ from uuid import UUID
 
 from shared_events.channels.group import ChannelGroupReported
 from shared_events.channels.traffic import (
+    ChannelCallReported,
     ChannelMessageEdited,
     ChannelMessageReceived,
     ChannelMessageRevoked,
     ChannelMessageStatusReported,
     ChannelReactionReported,
     ChannelVoteReported,
+    TrafficChannel,
 )
 
 
@@ -26,6 +28,13 @@ class Listener:
     allow_groups: bool
     waha_base_url: str
     waha_session: str
+
+    @property
+    def channel(self) -> TrafficChannel:
+        """The channel, as what is told of it shows it."""
+        return TrafficChannel(
+            id=self.id, name=self.name, session_timeout_seconds=self.session_timeout_seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,14 @@ class Voted:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody calls, or their call was answered or is over; `chat_id` is their chat."""
+
+    report: ChannelCallReported
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSeen:
     """What is told of a group; `chat_id` is the group's."""
 
@@ -106,6 +123,5 @@ class Kept:
     reason: str
 
 
-Translation = (
-    Heard | Receipt | Revocation | Edited | Reacted | Voted | GroupSeen | SessionReport | Kept
-)
+Reported = Receipt | Revocation | Edited | Reacted | Voted | Called | GroupSeen
+Translation = Heard | Reported | SessionReport | Kept

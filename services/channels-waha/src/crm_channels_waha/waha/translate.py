@@ -4,12 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from shared_events.channels.traffic import (
-    ChannelMessageReceived,
-    ChannelMessageStatusReported,
-    TrafficChannel,
-)
+from shared_events.channels.traffic import ChannelMessageReceived, ChannelMessageStatusReported
 
+from crm_channels_waha.waha.calls import read_call
 from crm_channels_waha.waha.changes import (
     read_edit,
     read_housekeeping,
@@ -87,11 +84,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
         details["participant"] = author.chat_id
     return Heard(
         ChannelMessageReceived(
-            channel=TrafficChannel(
-                id=listener.id,
-                name=listener.name,
-                session_timeout_seconds=listener.session_timeout_seconds,
-            ),
+            channel=listener.channel,
             chat_id=chat.chat_id,
             is_group=chat.kind == "group",
             external_id=message_id.bare,
@@ -169,6 +162,9 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
     "message.reaction": read_reaction,
     "poll.vote": read_vote,
     "poll.vote.failed": read_failed_vote,
+    "call.received": read_call,
+    "call.accepted": read_call,
+    "call.rejected": read_call,
     "session.status": _read_session,
     "group.v2.join": read_group,
     "group.v2.update": read_group,
@@ -179,7 +175,7 @@ KNOWN_EVENTS = frozenset(
     (
         *_READERS,
         *("message.waiting", "event.response", "event.response.failed"),
-        *("call.received", "call.accepted", "call.rejected", "presence.update", "chat.archive"),
+        *("presence.update", "chat.archive"),
         *("label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted"),
     )
 )

@@ -6,7 +6,7 @@ from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels.history import ChannelHistoryRead
 from shared_events.channels.profile_picture import ChannelProfilePictureSeen
-from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.channels.traffic import ChannelCallReported, ChannelMessageReceived
 from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
@@ -18,7 +18,11 @@ from shared_events.contacts.contact import (
     UpsertContact,
 )
 
-from crm_contacts.contacts.consumers import on_history_read, on_message_received
+from crm_contacts.contacts.consumers import (
+    on_call_reported,
+    on_history_read,
+    on_message_received,
+)
 from crm_contacts.contacts.pictures import on_seen
 from crm_contacts.contacts.requests import ContactRequests
 from crm_contacts.settings import ContactsSettings
@@ -42,6 +46,7 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
         on_message_received,
         together=True,
     )
-    pictures = ChannelProfilePictureSeen
+    called, pictures = ChannelCallReported, ChannelProfilePictureSeen
+    service.on(topology.CONTACTS_CHANNEL_EVENTS, called, on_call_reported, together=True)
     service.on(topology.CONTACTS_CHANNEL_EVENTS, pictures, on_seen, together=True)
     service.on(topology.CONTACTS_HISTORY, ChannelHistoryRead, on_history_read, together=True)

@@ -1,4 +1,4 @@
-"""What messages tell about people: `channel.message_received` makes and completes contacts.
+"""What messages and calls tell about people: they make and complete contacts.
 
 A batch is applied as sets, over all companies in it. Each message's person is somebody known or
 somebody new to its company (identity rule, docs/architecture.md, "Identity"); who is only known to
@@ -8,6 +8,7 @@ write again costs one row in one UPDATE.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import SerializationError
@@ -16,7 +17,7 @@ from service_kit.database import Transaction
 from service_kit.incoming import Event
 from service_kit.text import without_nul
 from shared_events.channels.history import ChannelHistoryRead, as_received
-from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.channels.traffic import ChannelCallReported, ChannelMessageReceived
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactCreated, ContactIdentityLinked
 from shared_events.envelope import EventData
@@ -40,6 +41,9 @@ from crm_contacts.opt_outs import words
 from crm_contacts.trackings import referrals
 
 Received = Event[ChannelMessageReceived]
+Called = Event[ChannelCallReported]
+Heard = Received | Called
+H = TypeVar("H", bound=Heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class _Person:
     """
 
     known: Known
-    first: Received
+    first: Heard
     is_new: bool
     quiet: bool = False
     linked: list[WhatsAppId] = field(default_factory=list)
@@ -70,10 +74,10 @@ _People = dict[Ref, _Person]
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """Messages and whose they are; `stored` are the contacts on record, locked."""
+class _Batch(Generic[H]):
+    """Messages or calls and whose they are; `stored` are the contacts on record, locked."""
 
-    events: Sequence[Received]
+    events: Sequence[H]
     seen: Sequence[tuple[str, list[WhatsAppId]]]
     found: Owners
     same: Sequence[Same]
@@ -90,6 +94,14 @@ async def on_message_received(tx: Transaction, events: Sequence[Received]) -> No
     arrivals = list(zip(contacts, events, strict=True))
     await referrals.note(tx, arrivals)
     await words.heed(tx, arrivals)
+
+
+async def on_call_reported(tx: Transaction, events: Sequence[Called]) -> None:
+    """Create and complete the contacts of who calls, as if they had written.
+
+    Raises as `on_message_received`.
+    """
+    await _apply(tx, events, _Learning())
 
 
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
@@ -115,9 +127,9 @@ def _told(pages: Iterable[Event[ChannelHistoryRead]]) -> list[Received]:
 
 
 async def _apply(
-    tx: Transaction, events: Sequence[Received], learning: _Learning
-) -> tuple[Sequence[Received], Sequence[UUID]]:
-    """The messages that are somebody's, and whose."""
+    tx: Transaction, events: Sequence[H], learning: _Learning
+) -> tuple[Sequence[H], Sequence[UUID]]:
+    """The messages or calls that are somebody's, and whose."""
     batch = await _locked(tx, events)
     if any(known.merged_into for known in batch.stored.values()):
         batch = await _locked(tx, events)  # merged while its lock was waited for
@@ -156,8 +168,8 @@ async def _apply(
     return events, found.contacts
 
 
-async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
-    """Whose messages these are, who is the same, and the contacts on record of all, locked.
+async def _locked(tx: Transaction, events: Sequence[H]) -> _Batch[H]:
+    """Whose these are, who is the same, and the contacts on record of all, locked.
 
     What was told of somebody before they were erased is left out: it goes with them.
     """
@@ -184,7 +196,7 @@ async def _locked(tx: Transaction, events: Sequence[Received]) -> _Batch:
     return _Batch([event for event, _ in there], seen, found, same, stored)
 
 
-def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Received) -> None:
+def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Heard) -> None:
     """A number that was typed for a contact turned out to be somebody else's."""
     if loser is None or loser.phone is None or loser.phone != identity.phone:
         return
@@ -194,15 +206,15 @@ def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: Re
     person.changed.add("phone")
 
 
-def _shown(event: Received) -> list[WhatsAppId]:
+def _shown(event: Heard) -> list[WhatsAppId]:
     return [WhatsAppId(i.kind, i.value) for i in event.data.person.identities]
 
 
-def _learn(person: _Person, event: Received, learning: _Learning) -> None:
-    """Take over what the message says of its person; what people edited is never overwritten."""
-    contact, sent_at = person.known, event.data.sent_at
-    contact.first_interaction_at = min(contact.first_interaction_at or sent_at, sent_at)
-    contact.last_interaction_at = max(contact.last_interaction_at or sent_at, sent_at)
+def _learn(person: _Person, event: Heard, learning: _Learning) -> None:
+    """Take over what the event says of its person; what people edited is never overwritten."""
+    contact, at = person.known, _at(event)
+    contact.first_interaction_at = min(contact.first_interaction_at or at, at)
+    contact.last_interaction_at = max(contact.last_interaction_at or at, at)
     if learning.live and contact.deleted_at is not None:  # who writes again is back
         contact.deleted_at = None
         person.changed.add("deleted_at")
@@ -213,7 +225,7 @@ def _learn(person: _Person, event: Received, learning: _Learning) -> None:
         if contact.phone:
             person.changed.add("phone")
     # The push name of a message from our own phone is our own; one of before may be out of date.
-    takes_name = event.data.direction == "inbound" and (learning.live or not contact.push_name)
+    takes_name = _is_theirs(event) and (learning.live or not contact.push_name)
     if takes_name and event.data.person.push_name:
         contact.push_name = visible(without_nul(event.data.person.push_name))[:255] or None
     if nameless:
@@ -221,6 +233,17 @@ def _learn(person: _Person, event: Received, learning: _Learning) -> None:
         if name != contact.name:
             contact.name = name
             person.changed.add("name")
+
+
+def _at(event: Heard) -> datetime:
+    data = event.data
+    return data.sent_at if isinstance(data, ChannelMessageReceived) else data.happened_at
+
+
+def _is_theirs(event: Heard) -> bool:
+    """Whether the person did it, and not the company."""
+    data = event.data
+    return not isinstance(data, ChannelMessageReceived) or data.direction == "inbound"
 
 
 async def _write(tx: Transaction, people: _People) -> list[Contact]:
@@ -244,7 +267,7 @@ async def _write(tx: Transaction, people: _People) -> list[Contact]:
 
 
 def _new_contact(person: _Person, now: datetime) -> Contact:
-    source = "inbound" if person.first.data.direction == "inbound" else "phone"
+    source = "inbound" if _is_theirs(person.first) else "phone"
     return Contact.model_construct(
         **asdict(person.known), source=source, created_at=now, updated_at=now
     )

@@ -16,6 +16,7 @@ from shared_events.contacts.opt_out import ContactOptedIn, ContactOptedOut
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
+from shared_events.messaging.call import CallAccepted, CallReceived, CallRejected
 from shared_events.messaging.session import (
     SessionAssigned,
     SessionClosed,
@@ -54,6 +55,9 @@ def add_to(service: Service) -> None:
         SessionExpired,
         SessionReopened,
         TrackingCreated,
+        CallReceived,
+        CallAccepted,
+        CallRejected,
     ):
         service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)
     service.answer(ListTimeline, list_of_contact)

@@ -21,6 +21,7 @@ from shared_events.contacts.opt_out import ContactOptedIn, ContactOptedOut
 from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.tracking import TrackingCreated
 from shared_events.envelope import EventData
+from shared_events.messaging.call import CallEvent
 from shared_events.messaging.session import SessionEvent
 
 from crm_contacts.timeline.models import ContactEvent
@@ -49,9 +50,11 @@ def _entry_of(event: Event[Any]) -> ContactEvent:
 
 
 def _contact_of(event: Event[Any]) -> UUID:
-    """Most are of the contact itself; a session tells whose it is."""
+    """Most are of the contact itself; sessions and calls tell whose they are."""
     if isinstance(event.data, SessionEvent):
         return event.data.session.contact_id
+    if isinstance(event.data, CallEvent):
+        return event.data.call.contact_id
     contact_id: UUID = event.body.aggregate_id
     return contact_id
 
@@ -104,5 +107,8 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case SessionEvent(session=session):
             shown = session.model_dump(mode="json", include=_OF_SESSION, exclude_none=True)
             return "session", data.description(), shown
+        case CallEvent(call=call):
+            shown = call.model_dump(mode="json", exclude={"contact_id"}, exclude_none=True)
+            return "call", data.description(), shown
         case _:
             return "general", data.description(), {}

@@ -46,6 +46,10 @@ DELETE FROM bulk_recipients WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM bulk_recipients
     WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+_CALLS = """
+DELETE FROM calls WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT ctid FROM calls WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
+"""
 _SESSIONS = """
 UPDATE sessions SET chat_id = NULL, custom_fields = '{}', version = version + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = ANY(ARRAY(
@@ -126,6 +130,7 @@ async def erase(one: Pass) -> None:
     await one.erase("message_receipts", _RECEIPTS, one.chats)
     await one.erase("conversation_participants", _PARTICIPANTS, one.chats)
     await one.erase("messages", _MESSAGES, everybody)
+    await one.erase("calls", _CALLS, everybody)
     await one.erase("sessions", _SESSIONS, everybody)
     await one.erase("conversations", _CONVERSATIONS, everybody)
     await one.erase("parked_receipts", _PARKED_RECEIPTS, one.patterns)

@@ -19,9 +19,9 @@ log = structlog.get_logger()
 _BATCH = 200
 _STARTS_A_SECOND = 100
 """A Temporal that lost everything is not stormed with all of it at once."""
-_PURGE_PARKED = tuple(
+_PURGE = tuple(
     f"DELETE FROM {table} WHERE created_at < now() - interval '7 days'"  # noqa: S608 - our own
-    for table in ("parked_receipts", "parked_changes")
+    for table in ("parked_receipts", "parked_changes", "calls")
 )
 
 
@@ -52,7 +52,7 @@ class Sweep:
         """Sweep forever."""
         while True:
             async with self._database.system("sweep") as tx:
-                for purge in _PURGE_PARKED:
+                for purge in _PURGE:
                     await tx.execute(purge)
             self._keeps_up = True
             while await self.once() == _BATCH:

@@ -6,6 +6,7 @@ from shared_events.permissions import permits
 from shared_events.registry import PUBLIC
 
 _READ_WITH = {
+    "call": "sessions.read",
     "conversation": "sessions.read",
     "history": "channels.read",
     "tracking": "contacts.read",

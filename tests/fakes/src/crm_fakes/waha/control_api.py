@@ -33,6 +33,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/revoke", api.revoke),
             web.post(f"{one}/react", api.react),
             web.post(f"{one}/vote", api.vote),
+            web.post(f"{one}/call", api.call),
             web.post(f"{one}/examples/{{name}}", api.example),
             web.get("/_control/faults", api.faults),
             web.post("/_control/faults", api.add_fault),
@@ -130,6 +131,11 @@ class ControlApi:
     async def vote(self, request: web.Request) -> web.Response:
         """Let the customer, or `{by?}` in a group, choose `{chosen}` of the poll `{bare_id}`."""
         deliveries = await self._called(self.waha.vote, request)
+        return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def call(self, request: web.Request) -> web.Response:
+        """Let a customer call; `{from_phone, kind?, call_id?, lid?, by_us?, video?}`."""
+        deliveries = await self._called(self.waha.call, request)
         return json_response([_delivery(d) for d in deliveries], 201)
 
     async def example(self, request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from crm_fakes import examples
 from crm_fakes.journal import PATIENCE_SECONDS
 from crm_fakes.serving import LocalServer
 from crm_fakes.waha import (
+    calls,
     change_api,
     changes,
     chats,
@@ -20,6 +21,7 @@ from crm_fakes.waha import (
     send_api,
     session_api,
 )
+from crm_fakes.waha.calls import CallKind
 from crm_fakes.waha.deliveries import Delivery
 from crm_fakes.waha.engines import INBOUND_ACK
 from crm_fakes.waha.errors import WahaError, not_found, unauthorized
@@ -342,6 +344,29 @@ class WahaSimulator(WhatsApp, LocalServer):
         ours = self.session(session)
         poll = ours.messages[bare_id]
         return changes.vote(self.emit, ours, poll, self._act(ours, poll, None, by), chosen)
+
+    async def call(
+        self,
+        session: str,
+        from_phone: str | None,
+        kind: CallKind = "received",
+        *,
+        call_id: str = "CALL1",
+        lid: str | None = None,
+        by_us: bool = False,
+        video: bool = False,
+    ) -> list[Delivery]:
+        """Let a customer ring, be answered on our phone, or be rejected there or hang up.
+
+        WEBJS tells no more than that it rings.
+        """
+        ours = self.session(session)
+        caller = chat_id(f"{lid}@lid" if lid else from_phone or "")
+        if ours.status != WORKING or kind not in calls.TOLD[ours.engine]:
+            return []
+        me = ours.me_id if by_us else None
+        told = calls.payload(ours.engine, kind, call_id, caller, from_phone, ours=me, video=video)
+        return self.emit(ours, f"call.{kind}", told)
 
     async def post_example(self, name: str, session: str | None = None) -> list[Delivery]:
         """Post a stored example to every webhook of its session, or of another one."""

@@ -1,0 +1,59 @@
+"""What WAHA tells of calls (docs/waha.md, "Calls")."""
+
+from datetime import datetime
+
+from shared_events import bounds
+from shared_events.channels.traffic import ChannelCallReported, Person
+from shared_events.identity import WhatsAppId
+from shared_events.messaging.call import CallStatus
+
+from crm_channels_waha.waha.context import identities_of, moment, told_at
+from crm_channels_waha.waha.ids import conversation, person_id
+from crm_channels_waha.waha.meaning import Called, Kept, Listener
+from crm_channels_waha.waha.reading import Json, mapping, text
+
+_LONGEST = bounds.limit(bounds.ExternalId)
+_STATUSES: dict[str, CallStatus] = {
+    "call.received": "received",
+    "call.accepted": "accepted",
+    "call.rejected": "rejected",
+}
+
+
+def read_call(envelope: Json, listener: Listener, received_at: datetime) -> Called | Kept:
+    """`call.received`, `.accepted` and `.rejected`: from whom, and when.
+
+    What our own phone does to a call comes from ourselves on some engines: it is the other side's.
+    Groups' calls ring everywhere, and are nobody's; those we make are none that came in.
+    """
+    payload, me = mapping(envelope.get("payload")), mapping(envelope.get("me"))
+    raw = mapping(payload.get("_data"))
+    call_id = text(payload.get("id"))
+    if call_id is None or len(call_id) > _LONGEST:
+        return Kept("unhandled", "call without id")
+    shown = conversation(payload.get("from"))
+    if payload.get("isGroup") is True or (shown is not None and shown.kind == "group"):
+        return Kept("ignored", "call in a group")
+    ours = [who.key for one in ("id", "lid") if (who := person_id(me.get(one)))]
+    creator = person_id(raw.get("CallCreator"))
+    if creator is not None and creator.key in ours:
+        return Kept("ignored", "call of ours")
+    caller = next((who for who in (shown, creator) if who and who.key not in ours), None)
+    if caller is None:
+        return Kept("unhandled", "call of nobody")
+    report = ChannelCallReported(
+        channel=listener.channel,
+        chat_id=caller.chat_id,
+        call_id=call_id,
+        status=_STATUSES[str(envelope.get("event"))],
+        is_video=payload.get("isVideo") is True,
+        person=Person(identities=identities_of(caller, _alternatives(raw, caller, creator))),
+        happened_at=moment(payload.get("timestamp")) or told_at(envelope, received_at),
+    )
+    return Called(report, caller.chat_id)
+
+
+def _alternatives(raw: Json, caller: WhatsAppId, creator: WhatsAppId | None) -> list[object]:
+    """The other ids of who calls: GOWS has them of whoever began the call."""
+    of_creator = [raw.get("CallCreatorAlt")] if creator == caller else []
+    return [*of_creator, raw.get("callerPn")]
