@@ -38,7 +38,8 @@ class Route(APIRoute):
         assert isinstance(endpoint, Endpoint)
 
         async def admitted(http: Request) -> Response:
-            return await handle(await endpoint.admit(http))
+            async with endpoint.backing.bodies.room() as room:
+                return await handle(await endpoint.admit(http, room))
 
         return admitted
 
