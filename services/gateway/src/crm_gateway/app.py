@@ -31,6 +31,7 @@ from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
 from crm_gateway.auth.throttle import purge as purge_tallies
+from crm_gateway.body import Bodies
 from crm_gateway.company.service import Company
 from crm_gateway.custom_roles.service import CustomRoles
 from crm_gateway.erasures.command import ERASE
@@ -160,6 +161,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
             at_once=settings.uploads_at_once,
         ),
         streams=streams,
+        bodies=Bodies(),
     )
     api.add_to(service.app, rows, backing)
     service.app.router.routes.append(jwks_route(tokens))

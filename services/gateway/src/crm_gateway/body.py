@@ -1,39 +1,85 @@
-"""Reading request bodies within limits of size and time."""
+"""Reading request bodies within limits of size, time and memory."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from service_kit.errors import UnavailableError
 from starlette.requests import ClientDisconnect, Request
 
 from crm_gateway.problems.errors import too_large, too_slow
 
 MAX_BODY_BYTES = 1_048_576
 MAX_BODY_SECONDS = 20.0
+SMALL_BODY_BYTES = 65_536
+"""As much as a connection's buffers hold anyway; nearly all bodies are shorter."""
+LARGE_AT_ONCE = 16
+"""With what is made of them they take some 3 MB each, of the 384 MB that a process has."""
 
 
-async def read_body(request: Request, *, seconds: float = MAX_BODY_SECONDS) -> bytes:
-    """The raw body; raises HttpError 413 as soon as it is known to exceed MAX_BODY_BYTES, and 408
-    when it is not complete within `seconds`: who promises more than is sent must not hold us."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read(request)
-    except TimeoutError:
-        raise too_slow() from None
+class Room:
+    """Where one request's body is, until the request is answered."""
+
+    def __init__(self, large: asyncio.Semaphore) -> None:
+        self._large = large
+        self._is_large = False
+
+    async def read(
+        self, http: Request, *, most: int = MAX_BODY_BYTES, seconds: float = MAX_BODY_SECONDS
+    ) -> bytes:
+        """The raw body.
+
+        Raises HttpError 413 as soon as it is known to exceed `most` bytes, and 408 when it is not
+        complete within `seconds`: who promises more than is sent must not hold us.
+        UnavailableError for a large one when there was no room for it in that time.
+        """
+        waits = False
+        declared = http.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > most:
+            raise too_large(most)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await http.receive()
+                    if message["type"] != "http.request":
+                        raise ClientDisconnect
+                    chunk: bytes = message.get("body", b"")
+                    size += len(chunk)
+                    if size > most:
+                        raise too_large(most)
+                    if size > SMALL_BODY_BYTES and not self._is_large:
+                        # The rest waits where it is: what is not read, its sender keeps.
+                        waits = True
+                        await self._large.acquire()
+                        waits, self._is_large = False, True
+                    if not message.get("more_body"):
+                        return chunk if not chunks else b"".join([*chunks, chunk])
+                    chunks.append(chunk)
+        except TimeoutError:
+            if waits:
+                raise UnavailableError("too_busy", "Too much at once; try again.") from None
+            raise too_slow() from None
+
+    def leave(self) -> None:
+        """Make room for another."""
+        if self._is_large:
+            self._is_large = False
+            self._large.release()
 
 
-async def _read(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise too_large(MAX_BODY_BYTES)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)
-        if not message.get("more_body"):
-            return chunk if not chunks else b"".join([*chunks, chunk])
-        chunks.append(chunk)
+class Bodies:
+    """Room for bodies: for any number of small ones, and a few large ones at a time."""
+
+    def __init__(self) -> None:
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[Room]:
+        """For the body of one request."""
+        room = Room(self._large)
+        try:
+            yield room
+        finally:
+            room.leave()

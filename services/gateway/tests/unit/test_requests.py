@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from crm_gateway.access.lacks import Lack
 from crm_gateway.auth.schemas import WithPassword
-from crm_gateway.body import MAX_BODY_BYTES, read_body
+from crm_gateway.body import MAX_BODY_BYTES, Bodies
 from crm_gateway.problems import edge
 from crm_gateway.problems.errors import HttpError
 from crm_gateway.rest.strictness import MAX_NESTING
@@ -256,7 +256,8 @@ class TestBody:
 
         scope = {"type": "http", "headers": [(b"content-length", b"50")]}
         with pytest.raises(HttpError) as caught:
-            await read_body(Request(scope, receive), seconds=0.01)
+            async with Bodies().room() as room:
+                await room.read(Request(scope, receive), seconds=0.01)
         assert caught.value.status == 408
 
     async def test_a_channel_can_be_put_as_it_was_posted(self, rest: Rest) -> None:

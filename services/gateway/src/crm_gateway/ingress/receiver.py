@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crm_gateway.body import read_body
+from crm_gateway.body import Bodies, Room
 from crm_gateway.ingress.spool import Spool
 from crm_gateway.ingress.webhook import Sources, Webhook, check_signature, read_webhook
 from crm_gateway.problems.edge import problem_response, request_id, trace_context
@@ -36,6 +36,7 @@ class WahaReceiver:
         self._app = app
         self._sources = Sources(*master_keys)
         self._spool = spool
+        self._bodies = Bodies()  # its own: no other caller takes the room of webhooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -45,7 +46,8 @@ class WahaReceiver:
             await self._app(scope, receive, send)
             return
         try:
-            response = await self._accept(Request(scope, receive), token)
+            async with self._bodies.room() as room:
+                response = await self._accept(Request(scope, receive), token, room)
             outcome = "accepted"
         except ClientDisconnect:
             return
@@ -56,11 +58,11 @@ class WahaReceiver:
         RECEIVED.labels(outcome).inc()
         await response(scope, receive, send)
 
-    async def _accept(self, http: Request, token: str) -> Response:
+    async def _accept(self, http: Request, token: str, room: Room) -> Response:
         if http.method != "POST":
             raise method_not_allowed(["POST"])
         source = self._sources.find(token)
-        body = await read_body(http)
+        body = await room.read(http)
         check_signature(
             source.hmac_key,
             body,

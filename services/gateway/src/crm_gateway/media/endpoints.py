@@ -14,6 +14,7 @@ from shared_events.requests import Request as BusRequest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from crm_gateway.body import Room
 from crm_gateway.media.files import as_attachment, part_of
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import HttpError, of_problem
@@ -27,8 +28,9 @@ _PROOF = ("tenant", "expires", "signature")
 class UploadEndpoint(Endpoint):
     """Takes a file as a form; what it turns out to be is the body of the request."""
 
-    async def admit(self, http: Request) -> Request:
+    async def admit(self, http: Request, room: Room) -> Request:
         """The request, its file in the store. Raises 401, 429 and 403 before it reads."""
+        del room  # a form has bounds of its own
         principal = await self.authorise(http)
         http.state.principal = principal
         check_query(http.query_params, {})
@@ -51,8 +53,9 @@ class LinkedEndpoint(Endpoint):
             parameters=[*(each for each in named if each.name != "given"), *proof]
         )
 
-    async def admit(self, http: Request) -> Request:
+    async def admit(self, http: Request, room: Room) -> Request:
         """The request, if nothing but a link's parts are in its query."""
+        del room  # nothing comes beside the link
         check_query(http.query_params, dict.fromkeys(_PROOF, False))
         return http
 

@@ -41,7 +41,8 @@ class Route(APIRoute):
         async def admitted(http: Request) -> Response:
             if deprecation is not None:
                 answer_with(http.scope, deprecation.headers)
-            return await handle(await endpoint.admit(http))
+            async with endpoint.backing.bodies.room() as room:
+                return await handle(await endpoint.admit(http, room))
 
         return admitted
 

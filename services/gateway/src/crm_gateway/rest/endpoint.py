@@ -29,6 +29,7 @@ from starlette.responses import Response
 from crm_gateway.access.callers import Callers, address_of, language_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
+from crm_gateway.body import MAX_BODY_BYTES, SMALL_BODY_BYTES, Bodies, Room
 from crm_gateway.live.streams import Streams
 from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
@@ -60,7 +61,7 @@ _BEARER = _Bearer()
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What every endpoint stands on: who says who asks and how much they may, who sees what is
-    done, who does it, where files are, and who follows what happens."""
+    done, who does it, where files and bodies are, and who follows what happens."""
 
     callers: Callers
     quotas: Quotas
@@ -69,6 +70,7 @@ class Backing:
     bus: RequestClient
     files: Files
     streams: Streams
+    bodies: Bodies
 
 
 class Endpoint:
@@ -82,7 +84,7 @@ class Endpoint:
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
         self.__signature__ = Signature(_parameters(row, self._given))
 
-    async def admit(self, http: Request) -> Request:
+    async def admit(self, http: Request, room: Room) -> Request:
         """The request, once everything that comes before its fields is in order.
 
         Raises 401, 429 and 403 first: nobody unknown has us read a body. Then 400, 413, 415, 422.
@@ -92,7 +94,9 @@ class Endpoint:
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
             return http
-        parsed = await read_json(http)
+        public = self.row.permission == PUBLIC
+        most = SMALL_BODY_BYTES if public else MAX_BODY_BYTES
+        parsed = read_json(http, await room.read(http, most=most))
         if parsed and (self._given is None or self.row.by_query):
             raise InvalidError.field(
                 [next(iter(parsed))], "extra_forbidden", "Not a field of this."

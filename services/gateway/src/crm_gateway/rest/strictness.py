@@ -1,5 +1,6 @@
 """What FastAPI would let pass and we refuse, before it looks: query strings and JSON bodies."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,6 @@ from service_kit.errors import InvalidError, MalformedError
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from crm_gateway.body import read_body
 from crm_gateway.problems.errors import unsupported_media_type
 
 MAX_NESTING = 64
@@ -61,13 +61,12 @@ def invalid_cursor() -> MalformedError:
     return MalformedError("invalid_cursor", "The cursor is not one we gave.")
 
 
-async def read_json(http: Request) -> dict[str, Any]:
+def read_json(http: Request, body: bytes) -> dict[str, Any]:
     """The body as an object; none at all is an empty one.
 
-    Raises HttpError 413, 408 and 415, MalformedError for what is no JSON or nests too deep, and
-    InvalidError for what is no object or holds a NUL character.
+    Raises HttpError 415, MalformedError for what is no JSON, nests too deep or says a name twice,
+    and InvalidError for what is no object or holds a NUL character.
     """
-    body = await read_body(http)
     if not body:
         return {}
     media_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -81,9 +80,21 @@ async def read_json(http: Request) -> dict[str, Any]:
         raise InvalidError("validation_failed", "The body must be a JSON object.")
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
         raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
+    json.loads(body, object_pairs_hook=_once, parse_int=_any_number, parse_float=_any_number)
     if b"\\u0000" in body and (place := _place_of_nul(parsed)) is not None:
         raise _nul(*place)
     return parsed
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that has a name twice: each reader might take another (RFC 8259, 4)."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise MalformedError("repeated_name", "An object of the body has a name twice.")
+
+
+def _any_number(_: str) -> int:
+    return 0
 
 
 def _is_deep(value: Any) -> bool:

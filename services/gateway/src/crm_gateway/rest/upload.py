@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crm_gateway.access.callers import address_of
+from crm_gateway.body import Room
 from crm_gateway.problems.edge import request_id, trace_context
 from crm_gateway.problems.errors import of_problem
 from crm_gateway.rest.endpoint import Backing, Endpoint, refused
@@ -45,8 +46,9 @@ class ImportEndpoint(Endpoint):
         kept = [each for each in signature.parameters.values() if each.name != "given"]
         self.__signature__ = signature.replace(parameters=kept)
 
-    async def admit(self, http: Request) -> Request:
+    async def admit(self, http: Request, room: Room) -> Request:
         """The request, once everything that comes before its form is in order."""
+        del room  # a form has bounds of its own
         http.state.principal = await self.authorise(http)
         check_query(http.query_params, {})
         return http

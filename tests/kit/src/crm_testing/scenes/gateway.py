@@ -11,6 +11,7 @@ from crm_gateway.access.lacks import Lack
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.audit.service import Act
+from crm_gateway.body import Bodies
 from crm_gateway.live.streams import SharedPages, Streams
 from crm_gateway.media.files import Files
 from crm_gateway.problems import edge
@@ -93,7 +94,7 @@ class Rest:
             settings.media_store, settings.media_links, max_bytes=2**20, seconds=1, at_once=2
         )
         streams = streams or Streams(SharedPages(self.bus), per_tenant=1, at_most=1)
-        backing = Backing(callers, quotas, Blind(), own, self.bus, self.files, streams)
+        backing = Backing(callers, quotas, Blind(), own, self.bus, self.files, streams, Bodies())
         api.add_to(self.app, rows, backing)
         edge.install(self.app)
         self.log_in()
