@@ -15,7 +15,8 @@ async def waits(tenant: Tenant) -> None:
     """Until all that happened is owed."""
 
     async def owed() -> bool:
-        return (await tenant.rows("SELECT count(*) FROM webhook_deliveries"))[0]["count"] == WAITING
+        [row] = await tenant.rows("SELECT count(*) FROM webhook_deliveries")
+        return bool(row["count"] == WAITING)
 
     await eventually(owed)
 
