@@ -54,7 +54,9 @@ async def test_an_agent_answers_reacts_edits_and_deletes(company: Company) -> No
     question = desk.locator("article.inbound")
     await question.get_by_label("Reply to this message").click()
     await expect(desk.locator(".composer blockquote")).to_contain_text("Entregam hoje?")
-    await write(desk, "Hoje nao")
+    async with desk.expect_response("**/typing") as shown:
+        await write(desk, "Hoje nao")
+    assert (await shown.value).status == 204
     answer = desk.locator("article.outbound")
     await expect(answer.locator("blockquote")).to_have_text("Entregam hoje?")
     await expect(bubble(phone, "Hoje nao").locator("blockquote")).to_have_text("Entregam hoje?")

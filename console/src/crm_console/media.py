@@ -12,9 +12,13 @@ router = APIRouter()
 
 
 @router.get("/media/{media_id}")
-async def locate(crm: Crm, media_id: UUID) -> Response:
-    """Lead to a file's bytes; they come from the gateway's origin, never from the console's."""
+async def locate(crm: Crm, media_id: UUID, small: bool = False) -> Response:
+    """Lead to a file's bytes; they come from the gateway's origin, never from the console's.
+
+    `small`: a small picture will do, where there is one.
+    """
     file = await crm.get(f"/media/{media_id}")
-    if not file.get("url"):
+    url = (small and file.get("thumbnail_url")) or file.get("url")
+    if not url:
         raise RefusedError(404, "file_not_here", "The file is not here.")
-    return RedirectResponse(file["url"], 303)
+    return RedirectResponse(url, 303)

@@ -81,3 +81,9 @@ async def read(
     """Mark what was shown as read."""
     await crm.post(f"/conversations/{conversation_id}/read", {"up_to_seq": up_to_seq})
     return pages.done(request, Response(status_code=204), f"/conversations/{conversation_id}")
+
+
+@router.post("/typing", status_code=204)
+async def type_(crm: Crm, conversation_id: UUID) -> None:
+    """Show who is written to that somebody types."""
+    await crm.post(f"/conversations/{conversation_id}/typing", {"state": "typing"})

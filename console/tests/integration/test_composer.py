@@ -67,6 +67,17 @@ async def test_a_file_goes_through_and_is_sent_by_its_id(browser: Browser, doubl
     assert refused.headers["hx-redirect"] == "/login" and len(double.asked) == asked
 
 
+async def test_who_is_written_to_sees_it(browser: Browser, double: Double) -> None:
+    ours = double.converse()
+    path = f"/conversations/{ours['id']}"
+    page = await browser.read(path)
+    text = page.select_one("#composer textarea")
+    assert text is not None
+    answer = await browser.post(str(text["data-typing"]))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert double.asked[-1] == ("POST", f"{path}/typing"[1:], {"state": "typing"})
+
+
 async def test_a_message_waits_for_a_time_of_the_readers(browser: Browser, double: Double) -> None:
     ours = double.converse()
     path = f"/conversations/{ours['id']}"

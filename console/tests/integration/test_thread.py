@@ -97,6 +97,23 @@ async def test_a_file_is_fetched_from_where_files_are(browser: Browser) -> None:
     assert answer.headers["location"] == f"https://files.example.com/{name}"
 
 
+async def test_a_small_picture_is_shown_where_there_is_one(
+    browser: Browser, double: Double
+) -> None:
+    ours, name = double.converse(), str(uuid4())
+    said = a_message(conversation_id=ours["id"], content_type="image", media_id=name)
+    double.messages = [said]
+    page = await browser.read(f"/conversations/{ours['id']}")
+    source = attribute(page, "article img", "src")
+    whole = f"https://files.example.com/{name}"
+    assert (await browser.get(source)).headers["location"] == whole
+    small = "https://files.example.com/small"
+    double.files[name] = {"thumbnail_url": small}
+    assert (await browser.get(source)).headers["location"] == small
+    link = attribute(page, "article a:has(img)", "href")
+    assert (await browser.get(link)).headers["location"] == whole
+
+
 async def test_older_messages_stay_shown_while_new_ones_come(
     browser: Browser, double: Double
 ) -> None:

@@ -33,6 +33,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Who is written to sees it, as long as somebody goes on typing. Where it cannot be shown, it is not.
+let typed = 0;
+document.addEventListener("input", ({ target }) => {
+  if (!target.dataset.typing || Date.now() - typed < 5000) return;
+  typed = Date.now();
+  fetch(target.dataset.typing, { method: "POST" }).catch(() => {});
+});
+
 // Buttons that need no server: an emoji is written where the text's caret is, a chip goes.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[type=button]");

@@ -26,12 +26,12 @@ PATHS: dict[Linked, str] = {
     "subject-export": "/api/v1/subject-exports/{id}/file",
 }
 _REFERENCE = re.compile(
-    rb'"((?:media_|profile_picture_)?url)":"(media|subject-export):([0-9a-f-]{36})"'
+    rb'"((?:media_|profile_picture_|thumbnail_)?url)":"(media|subject-export):([0-9a-f-]{36})"'
 )
 
 
 def reference(linked_id: UUID, kind: Linked = "media") -> str:
-    """What `media_url`, `profile_picture_url` or `url` is within the platform, for what is ours."""
+    """What `url`, `media_url` and their kind are within the platform, for what is ours."""
     return f"{kind}:{linked_id}"
 
 

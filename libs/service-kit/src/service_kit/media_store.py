@@ -23,6 +23,7 @@ from pydantic import Field, SecretStr
 
 from service_kit.ailments import Ailment
 from service_kit.settings import ServiceSettings
+from service_kit.thumbnails import READABLE, thumbnail_of
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -139,6 +140,7 @@ class MediaStore:
     def __init__(self, store: "ObjectStore", spool: str | None = None) -> None:
         self._store = store
         self._spool = spool
+        self._decoding = asyncio.Semaphore(1)  # pictures take memory while they are decoded
 
     @asynccontextmanager
     async def intake(self, max_bytes: int) -> AsyncIterator[Intake]:
@@ -156,6 +158,22 @@ class MediaStore:
         except BaseError as error:
             raise OSError(f"the store did not take the file: {type(error).__name__}") from error
         return stored
+
+    async def keep_thumbnail(self, tenant_id: str, intake: Intake) -> StoredFile | None:
+        """Put a small picture of a file that is complete into the store; None where it is none.
+
+        Raises OSError when the store is away.
+        """
+        path, whole = await asyncio.to_thread(intake.complete)
+        if whole.mime_type not in READABLE:
+            return None
+        async with self._decoding:
+            content = await asyncio.to_thread(thumbnail_of, path, whole.mime_type)
+        if content is None:
+            return None
+        async with self.intake(len(content)) as small:
+            await small.add(content)
+            return await self.keep(tenant_id, small)
 
     async def examine(self) -> list[Ailment]:
         """Write a file of nobody's, read it and remove it, as `doctor` asks."""

@@ -23,7 +23,7 @@ MARK = "Zwölfkäse"
 HER = (WhatsAppId("phone", "5511988880001"), WhatsAppId("lid", "123456789012345"))
 NUMBERS = ["5511988880001", "551188880001", "123456789012345"]
 SOMEBODY = "5511977770002@c.us"
-CONTENTS = (b"hers", b"group", b"sent", b"shared", b"both")
+CONTENTS = (b"hers", b"group", b"small", b"sent", b"shared", b"both")
 
 
 async def person(shop: Shop) -> None:
@@ -104,6 +104,13 @@ async def keep(
     return row.id
 
 
+async def keep_small(service: Service, shop: Shop, whole: UUID, content: bytes) -> None:
+    """A thumbnail that nothing but its file leads to."""
+    small = await keep(service, shop, content)
+    async with shop.database.tenant(shop.id) as tx:
+        await tx.execute("UPDATE media SET thumbnail_id = $2 WHERE id = $1", whole, small)
+
+
 async def send_file(shop: Shop, media_id: UUID, chat_id: str) -> None:
     """An entry of the ledger with a file, settled."""
     async with shop.database.tenant(shop.id) as tx:
@@ -147,7 +154,8 @@ class TestErasure:
             for company in (shop, other):
                 for content in (b"hers", b"hers", b"shared"):
                     await keep(service, company, content, chat_id=chat)
-                await keep(service, company, b"group", chat_id="1203630@g.us", sender=hers)
+                whole = await keep(service, company, b"group", chat_id="1203630@g.us", sender=hers)
+                await keep_small(service, company, whole, b"small")
                 await keep(service, company, b"shared", chat_id=SOMEBODY, sender=SOMEBODY)
                 sent = await keep(service, company, b"sent")
                 await send_file(company, sent, hers)
@@ -158,14 +166,14 @@ class TestErasure:
             envelope = erasure_of(CHANNELS, shop.id, uuid4(), *HER)
             await outside.publish(envelope)
             report = await until_erased(service.database, envelope)
-            assert report["erased"]["media"] == 5
+            assert report["erased"]["media"] == 6
             left = {content: await is_stored(service, shop, content) for content in CONTENTS}
             assert [content for content, there in left.items() if there] == [b"shared", b"both"]
             rows = await shop.rows("SELECT chat_id FROM outbound_messages WHERE details <> '{}'")
             assert [row["chat_id"] for row in rows] == [SOMEBODY]
             assert len(await shop.rows("SELECT 1 FROM media")) == 2
             assert all([await is_stored(service, other, content) for content in CONTENTS])
-            assert len(await other.rows("SELECT 1 FROM media")) == 7
+            assert len(await other.rows("SELECT 1 FROM media")) == 8
 
     async def test_cancels_what_waits_and_empties_the_rest(
         self,

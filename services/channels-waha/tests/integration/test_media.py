@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.simulator import JPEG
 from crm_testing.scenes.channels import Shop, queued_message
 from crm_testing.services import eventually
+from PIL import Image
 from pytest import MonkeyPatch
 from service_kit.service import Service
 from shared_events.channels.media import GetMedia, LocateMedia, UploadMedia
@@ -108,6 +110,34 @@ class TestFetching:
         assert (await company.value(GetMedia(media_id=mine)))["url"] == f"media:{mine}"
         for request in (GetMedia(media_id=mine), LocateMedia(media_id=mine)):
             assert await other_company.refusal(request) == ("not_found", "media_not_found")
+
+    async def test_a_picture_has_a_small_one_and_what_is_none_is_kept_all_the_same(
+        self, service: Service, company: Shop, other_company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        into = BytesIO()
+        Image.new("RGB", (1600, 1200), (200, 30, 30)).save(into, "JPEG")
+        await waha.receive_image("loja", PHONE, content=into.getvalue())
+        rows = {row["source"]: row for row in await settled(company, 2)}
+        whole, small = rows["message"], rows["thumbnail"]
+        assert whole["thumbnail_id"] == small["id"]
+        assert small["mime_type"] == "image/webp"
+        assert (small["chat_id"], small["sender"]) == (whole["chat_id"], whole["sender"])
+        shown = Image.open(BytesIO(await bytes_of(service, small)))
+        assert (shown.format, shown.size) == ("WEBP", (320, 240))
+        file = await company.value(GetMedia(media_id=whole["id"]))
+        assert file["thumbnail_url"] == f"media:{small['id']}"
+        request = LocateMedia(media_id=small["id"])
+        assert (await company.value(request))["sha256"] == small["sha256"]
+        assert await other_company.refusal(request) == ("not_found", "media_not_found")
+        assert len(await company.told("channel.media_stored")) == 1
+
+        await waha.receive_image("loja", PHONE, content=into.getvalue()[:300])
+        known = (whole["id"], small["id"])
+        (broken,) = [row for row in await settled(company, 3) if row["id"] not in known]
+        assert (broken["state"], broken["thumbnail_id"]) == ("stored", None)
+        file = await company.value(GetMedia(media_id=broken["id"]))
+        assert (file["url"], file["thumbnail_url"]) == (f"media:{broken['id']}", None)
 
     async def test_sixty_pictures_of_a_slow_and_failing_server_hold_nobody_up(
         self, company: Shop, other_company: Shop, waha: WahaSimulator

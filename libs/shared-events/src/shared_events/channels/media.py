@@ -20,13 +20,15 @@ class MediaFile(Contract):
     """A file. `url` leads to its bytes for a while, without a login; ask again for another.
 
     It is `pending` until it has been fetched from WhatsApp, and `failed` with a `reason` when it
-    cannot be. `mime_type` is what its bytes are, where they tell.
+    cannot be. `mime_type` is what its bytes are, where they tell. `thumbnail_url` leads to a small
+    WebP of a JPEG, PNG or WebP, at most 320 pixels wide and high, where one could be made.
     """
 
     id: UUID
     state: MediaState
     reason: bounds.Word | None = None
     url: bounds.Url | None = None
+    thumbnail_url: bounds.Url | None = None
     mime_type: bounds.MimeType | None = None
     size: Size | None = None
     filename: bounds.FileName | None = None

@@ -39,8 +39,11 @@ async def erase(one: Pass, store: MediaStore) -> None:
 async def _remove(one: Pass, store: MediaStore, media_id: UUID) -> None:
     async with one.transaction() as tx:
         row = await repository.find(tx, media_id)
-        if row is None:
-            return
+    if row is None:
+        return
+    if row.thumbnail_id is not None:  # before what leads to it
+        await _remove(one, store, row.thumbnail_id)
+    async with one.transaction() as tx:
         if row.sha256 and not await repository.is_kept(tx, row.sha256, but=media_id):
             await store.drop(one.tenant_id, row.sha256)
         await one.note(tx, "media", await repository.remove(tx, media_id))

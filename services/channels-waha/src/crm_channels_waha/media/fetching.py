@@ -26,6 +26,7 @@ class Fetched:
 
     file: StoredFile
     mime_type: str
+    thumbnail: StoredFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +88,5 @@ class Fetching:
         async with self._store.intake(limit) as intake:
             await waha.download(url, intake.add)
             file = await self._store.keep(row.tenant_id, intake)
-        return Fetched(file, file.mime_type or row.mime_type or UNKNOWN_TYPE)
+            thumbnail = await self._store.keep_thumbnail(row.tenant_id, intake)
+        return Fetched(file, file.mime_type or row.mime_type or UNKNOWN_TYPE, thumbnail)

@@ -15,8 +15,9 @@ class MediaRow(Base, table=True):
     """A file: one that came with a message, or one that an agent uploaded (docs/adr/0020).
 
     `state` is `pending`, `stored` or `failed`, then with a `reason`. What the store knows it by is
-    `sha256`. A message's has the channel, the chat and WhatsApp's id of the message, WAHA's link
-    and `server`, the host its downloads are counted for.
+    `sha256`; `thumbnail_id` is the file that is a small picture of it. A message's has the channel,
+    the chat and WhatsApp's id of the message, WAHA's link and `server`, the host its downloads are
+    counted for.
     """
 
     __tablename__ = "media"
@@ -43,6 +44,7 @@ class MediaRow(Base, table=True):
     filename: str | None = Field(default=None, max_length=255)
     size: int | None = Field(default=None, sa_column=Column(BigInteger))
     sha256: str | None = Field(default=None, max_length=64)
+    thumbnail_id: UUID | None = None
     channel_id: UUID | None = None
     chat_id: str | None = Field(default=None, max_length=255)
     sender: str | None = Field(default=None, max_length=255)

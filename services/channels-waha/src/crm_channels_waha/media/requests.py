@@ -48,4 +48,5 @@ async def locate(tx: Transaction, request: LocateMedia, call: Call) -> MediaPlac
 def _resource(row: MediaRow) -> MediaFile:
     url = reference(row.id) if row.state == "stored" else None
     shown = MediaFile.model_validate(row, from_attributes=True)
-    return shown.model_copy(update={"url": url})
+    thumbnail_url = reference(row.thumbnail_id) if row.thumbnail_id else None
+    return shown.model_copy(update={"url": url, "thumbnail_url": thumbnail_url})

@@ -15,7 +15,7 @@ from shared_events.identity import conversation_id
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
-from crm_channels_waha.media import repository
+from crm_channels_waha.media import repository, small
 from crm_channels_waha.media.fetching import Fetched, Fetching, Never, NotYet
 from crm_channels_waha.media.models import MediaRow
 
@@ -126,10 +126,13 @@ class MediaWorker:
         }
         told: ChannelMediaStored | ChannelMediaFailed
         match outcome:
-            case Fetched(file, mime_type):
+            case Fetched(file, mime_type, thumbnail):
                 if not await repository.mark_stored(tx, row.id, mime_type, file.size, file.sha256):
-                    await self._throw_away(tx, row, file)
+                    for one in filter(None, (file, thumbnail)):
+                        await self._throw_away(tx, row, one)
                     return
+                if thumbnail is not None:
+                    await small.enter(tx, row, thumbnail)
                 told = ChannelMediaStored.model_validate(
                     {**about, "mime_type": mime_type, "size": file.size}
                 )
