@@ -15,6 +15,7 @@ from service_kit import logs
 from service_kit.environment import load
 from service_kit.health import Health
 from service_kit.health import router as health_router
+from service_kit.http_bounds import BoundedHttp
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -128,6 +129,7 @@ def main() -> None:
         create_console(settings),
         host=settings.server_host,
         port=settings.server_port,
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         server_header=False,

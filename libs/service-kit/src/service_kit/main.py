@@ -17,6 +17,7 @@ from aio_pika.exceptions import AMQPError
 from shared_events.services import ServiceName
 
 from service_kit import tracing
+from service_kit.http_bounds import BoundedHttp
 from service_kit.operating import configuration, doctor, keys, letters, parked
 from service_kit.operating.command import Command, Operated, Report
 from service_kit.service import Service
@@ -138,7 +139,7 @@ def _serve(service: Service) -> None:
         host=service.settings.server_host,
         port=service.settings.server_port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         server_header=False,
