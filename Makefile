@@ -81,8 +81,9 @@ clients: bootstrap ## Make the typed clients from docs/openapi.json, to be publi
 	@$(BIN)/openapi-python-client generate --path docs/openapi.json --meta uv --fail-on-warning \
 	    --config clients/python/generator.yml --output-path .dev/clients/python --overwrite
 	@if command -v npm >/dev/null; then npm ci --silent --prefix clients/typescript && \
-	    npm run --silent --prefix clients/typescript build; \
-	    else echo "NO TYPESCRIPT CLIENT WAS MADE: npm is missing" >&2; fi
+	    npm run --silent --prefix clients/typescript build && npm ci --silent --prefix clients/postman && \
+	    npm run --silent --prefix clients/postman build; \
+	    else echo "NO TYPESCRIPT CLIENT OR COLLECTION WAS MADE: npm is missing" >&2; fi
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"

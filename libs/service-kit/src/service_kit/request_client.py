@@ -23,6 +23,7 @@ from service_kit import tracing
 from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
 from service_kit.circuits import Circuits
 from service_kit.connection import (
+    OPEN_SECONDS,
     BrokerDownError,
     Patience,
     connect,
@@ -134,7 +135,7 @@ class RequestClient:
         One that is short of memory or disk welcomes everybody, and then takes nothing of them.
         """
         try:
-            async with asyncio.timeout(self._patience.seconds):
+            async with asyncio.timeout(OPEN_SECONDS):
                 await broker.publish(
                     b"", exchange=topology.CRM_REQUESTS, routing_key=_TO_NOBODY, mandatory=False
                 )
