@@ -82,8 +82,8 @@ contracts: bootstrap ## Write contract.json, topology.json, docs/openapi.json an
 clients: bootstrap ## Make the typed clients from docs/openapi.json, to be published or installed
 	@$(BIN)/openapi-python-client generate --path docs/openapi.json --meta uv --fail-on-warning \
 	    --config clients/python/generator.yml --output-path .dev/clients/python --overwrite
-	@export PATH="$(CURDIR)/$(BIN):$$PATH"; npm ci --silent --prefix clients/typescript && \
-	    npm run --silent --prefix clients/typescript build
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; for made in typescript postman; do \
+	    npm ci --silent --prefix clients/$$made && npm run --silent --prefix clients/$$made build || exit 1; done
 asyncapi: bootstrap ## Write the AsyncAPI document of every service into .dev/asyncapi
 	@$(BIN)/crm-dev asyncapi
 migration: bootstrap ## Write a service's next migration from its models: S=<name> M="<message>"

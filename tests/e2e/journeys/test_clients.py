@@ -1,14 +1,17 @@
 """The typed clients, made from the document the platform serves, each in a journey of its own."""
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from crm_fakes.waha import WahaSimulator
+from shared_events import examples
 
 from e2e.crm import Json, Tenant
 from e2e.journeys.test_outbound import conversation, status_reached
@@ -106,3 +109,39 @@ class TestTypeScript:
         await said("npm", "run", "--silent", "build", folder=folder, **document)
         message = await said("node", "program.js", folder=folder, **told)
         await status_reached(tenant, message.strip(), "delivered")
+
+
+class TestCollection:
+    @pytest.mark.timeout(900)  # npm fetches
+    @pytest.mark.skipif(shutil.which("npm") is None, reason="NO COLLECTION WAS TESTED: no npm")
+    async def test_asks_every_operation_with_its_example(self, tmp_path: Path) -> None:
+        document = json.loads((CLIENTS.parent / "docs" / "openapi.json").read_text())
+        folder, file = tmp_path / "postman", tmp_path / "collection.json"
+        ignored = shutil.ignore_patterns("node_modules")
+        shutil.copytree(CLIENTS / "postman", folder, ignore=ignored)
+        await said("npm", "ci", "--silent", folder=folder)
+        made = {"OPENAPI": str(CLIENTS.parent / "docs/openapi.json"), "COLLECTION": str(file)}
+        await said("npm", "run", "--silent", "build", folder=folder, **made)
+        asked = {
+            (
+                request["method"],
+                re.sub(r"/:(\w+)", r"/{\1}", "/" + "/".join(request["url"]["path"])),
+            ): request
+            for request in requests(json.loads(file.read_text()))
+        }
+        assert asked.keys() == {
+            (method.upper(), path)
+            for path, methods in document["paths"].items()
+            for method in methods
+        }
+        created = json.loads(asked["POST", "/api/v1/contacts"]["body"]["raw"])
+        assert created == examples.load_request("contacts.contact.create")
+
+
+def requests(folder: Json) -> Iterator[Json]:
+    """The requests of a collection, or of a folder of one."""
+    for item in folder["item"]:
+        if "item" in item:
+            yield from requests(item)
+        else:
+            yield item["request"]

@@ -96,6 +96,22 @@ def close_if_nobodys(connection: AbstractConnection | None, _: object) -> None:
         _behind_our_back(connection.close())  # which waits for those who are told of the loss
 
 
+def is_blocked(connection: AbstractRobustConnection) -> bool:
+    """Whether the broker takes nothing from it for now, being short of memory or disk.
+
+    It says so to who publishes; all that is sent after that waits in this process.
+    """
+    if connection.transport is None:
+        return True
+    waiting = connection.transport.ready().__await__()
+    try:
+        next(waiting)
+    except StopIteration:
+        return False
+    waiting.close()
+    return True
+
+
 def _behind_our_back(closing: Coroutine[None, None, None]) -> None:
     task = asyncio.create_task(closing)
     _leaving.add(task)

@@ -98,8 +98,8 @@ async def carry_out_elsewhere(
 ) -> Reply:
     """As `carry_out`, where the effect is in no database of ours: no transaction is open meanwhile.
 
-    The key is taken before and answered for behind. Who dies between leaves it taken: whether there
-    was an effect nobody knows, so it is not repeated under that key.
+    The key is taken before and answered for behind. Who dies between, or has no more time, leaves
+    it taken: whether there was an effect nobody knows, so it is not repeated under that key.
     """
     if request.kind == "query":
         return reply_with(await handler(request, call))

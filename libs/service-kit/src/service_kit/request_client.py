@@ -22,12 +22,24 @@ from shared_events.requests import Principal, Reply, Request, RequestEnvelope
 from service_kit import tracing
 from service_kit.bus import BROKER_ERRORS, make_broker, undecoded
 from service_kit.circuits import Circuits
-from service_kit.connection import Patience, connect, discard, existing_queue, held, watch
+from service_kit.connection import (
+    OPEN_SECONDS,
+    BrokerDownError,
+    Patience,
+    connect,
+    discard,
+    existing_queue,
+    held,
+    is_blocked,
+    watch,
+)
 from service_kit.declaring import have_exchanges
 from service_kit.errors import DeadlineError, UnavailableError
 from service_kit.signing import HEADER, Signatures, Signed
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
+_TO_NOBODY = "nobody"
+"""A routing key without a queue behind it."""
 
 
 class RequestClient:
@@ -41,7 +53,7 @@ class RequestClient:
         self._amqp_url = amqp_url
         self._signatures = signatures
         self._reply_queue = ""
-        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[Reply], asyncio.Timeout]] = {}
         self._circuits = Circuits()
         self._patience = Patience()
         self._open: tuple[RabbitBroker, AbstractRobustConnection] | None = None
@@ -73,6 +85,7 @@ class RequestClient:
         """Connect, open the reply queue and watch it; raises when either is lost."""
         broker = self._broker()
         async with held(broker, have_exchanges) as connection:
+            await self._prove(broker)
             self._open = broker, connection
             try:
                 await watch(connection, self._look, self._patience)
@@ -103,16 +116,31 @@ class RequestClient:
 
     def _give_up(self) -> None:
         """No reply can come any more: the queue it would come to is lost."""
-        for future in self._waiting.values():
+        for future, scope in self._waiting.values():
             if not future.done():
                 future.set_exception(
                     DeadlineError("no_answer", "The connection was lost before an answer came.")
                 )
+                future.exception()  # nobody asks for it who waits for the broker to take a request
+                scope.reschedule(0.0)
 
     async def _disconnect(self) -> None:
         opened, self._open = self._open, None
         if opened is not None:
             await discard(*opened)
+
+    async def _prove(self, broker: RabbitBroker) -> None:
+        """Raise BrokerDownError unless the broker takes what is published.
+
+        One that is short of memory or disk welcomes everybody, and then takes nothing of them.
+        """
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await broker.publish(
+                    b"", exchange=topology.CRM_REQUESTS, routing_key=_TO_NOBODY, mandatory=False
+                )
+        except TimeoutError:
+            raise BrokerDownError("the broker takes nothing") from None
 
     async def _look(self, channel: AbstractRobustChannel) -> None:
         """Whether the reply queue is there and still ours."""
@@ -123,17 +151,18 @@ class RequestClient:
         self._connected()
 
     def _connected(self) -> RabbitBroker:
-        if self._open is None or not self._open[1].connected.is_set():
+        opened = self._open
+        if opened is None or not opened[1].connected.is_set() or is_blocked(opened[1]):
             raise UnavailableError(
                 "broker_unavailable", "The message broker is away; try again shortly."
             )
-        return self._open[0]
+        return opened[0]
 
     async def _on_reply(self, message: RabbitMessage) -> None:
         """What a service answered."""
-        future = self._waiting.get(str(message.correlation_id))
-        if future is not None and not future.done():
-            future.set_result(Reply.model_validate_json(message.body))
+        waiting = self._waiting.get(str(message.correlation_id))
+        if waiting is not None and not waiting[0].done():
+            waiting[0].set_result(Reply.model_validate_json(message.body))
 
     async def call(
         self,
@@ -174,14 +203,14 @@ class RequestClient:
     ) -> Reply:
         call_id = str(uuid4())
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[call_id] = future
-        try:
-            async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout) as scope:
+            self._waiting[call_id] = future, scope
+            try:
                 with tracing.continued(trace):
                     await self._send(envelope, call_id, timeout, trace)
                 return await future
-        finally:
-            del self._waiting[call_id]
+            finally:
+                del self._waiting[call_id]
 
     async def _send(
         self,

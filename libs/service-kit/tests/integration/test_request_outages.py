@@ -12,6 +12,7 @@ from crm_scratch.things import (
     MakeThing,
     WaitForThing,
 )
+from crm_testing.servers import RabbitServer
 from crm_testing.services import SIGNATURES, answering
 from crm_testing.wire import Wire
 from faststream.rabbit import RabbitBroker
@@ -135,6 +136,22 @@ class TestLostConnection:
             await eventually(lambda: answers(client), seconds=20)  # the broker would: in 30
 
 
+class TestShortage:
+    async def test_of_memory_is_told_at_once_and_passes(
+        self, mortal_server: RabbitServer, mortal_vhost: str, server: RequestServer
+    ) -> None:
+        client = RequestClient(mortal_vhost, SIGNATURES)
+        async with answering(server, mortal_vhost), kept(client):
+            async with mortal_server.short_of_memory():
+                # The broker says it to who publishes: those of that moment wait for it in vain.
+                await eventually(lambda: refuses(client))
+                # Connections that the silent broker gives meanwhile are no better.
+                for _ in range(100):
+                    assert await refuses(client)
+                    await asyncio.sleep(0.05)
+            await eventually(lambda: answers(client))
+
+
 @asynccontextmanager
 async def kept(client: RequestClient) -> AsyncIterator[RequestClient]:
     """The client as a service runs it, once it answers."""
@@ -152,3 +169,13 @@ async def answers(client: RequestClient) -> bool:
     except ProblemError:
         return False
     return True
+
+
+async def refuses(client: RequestClient) -> bool:
+    """Whether it says that the broker is away, however long the caller would wait."""
+    try:
+        async with asyncio.timeout(PATIENT / 4):
+            await ask(client, GetThing(thing_id=uuid4()), timeout=PATIENT)
+    except ProblemError as error:
+        return error.problem.code == "broker_unavailable"
+    return False

@@ -159,6 +159,28 @@ class TestDrive:
         assert out["status"] in ("logged_out", "pairing")
         await company.until_status("pairing")
 
+    async def test_the_same_idempotency_key_drives_once(
+        self, company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect()
+        restart = DriveChannel(channel_id=company.channel_id, action="restart")
+        first = await company.ask(restart, idempotency_key="k")
+        seen = list(waha.session("loja").statuses)
+        again = await company.ask(restart, idempotency_key="k")
+        assert (again.value, again.replayed) == (first.value, True)
+        assert list(waha.session("loja").statuses) == seen
+
+    async def test_a_stale_version_drives_nothing(self, company: Shop, waha: WahaSimulator) -> None:
+        await company.connect()
+        version = company.channel["version"]
+        seen = list(waha.session("loja").statuses)
+        stop = DriveChannel(channel_id=company.channel_id, action="stop")
+        stale = await company.refusal(stop, expected_version=version + 1)
+        assert stale == ("precondition_failed", "stale_version")
+        assert list(waha.session("loja").statuses) == seen
+        stopped = await company.value(stop, expected_version=version)
+        assert stopped["status"] == "stopped"
+
     async def test_waha_away_is_unavailable(self, company: Shop, waha: WahaSimulator) -> None:
         created = await company.value(company.creation())
         await waha.stop()

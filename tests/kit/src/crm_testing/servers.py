@@ -7,6 +7,7 @@ or a virtual host of one's own, instead of a server of one's own.
 """
 
 import asyncio
+import os
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from crm_dev.piece import Piece, PieceMissingError
 from crm_dev.ports import free_ports
 from crm_dev.postgres import postgres
 from crm_dev.process import StartFailedError
-from crm_dev.rabbitmq import ROOT, USER, RabbitPorts, rabbitmq
+from crm_dev.rabbitmq import DEBIAN_SCRIPT, ROOT, USER, RabbitPorts, rabbitmq
 from crm_dev.temporal import TemporalPorts, temporal
 
 # Where rich is installed structlog's default quotes all locals of all frames, for seconds.
@@ -127,6 +128,28 @@ class RabbitServer(Server):
         """
         await asyncio.sleep(_WRITES_QUEUES_DOWN_SECONDS)
         await super().kill()
+
+    @asynccontextmanager
+    async def short_of_memory(self) -> AsyncIterator[None]:
+        """Have a memory alarm meanwhile: nobody may publish (rabbitmq.com/docs/alarms)."""
+        await self._control("set_vm_memory_high_watermark", "absolute", "1MB")
+        try:
+            yield
+        finally:
+            await self._control("set_vm_memory_high_watermark", "0.6")
+
+    async def _control(self, *arguments: str) -> None:
+        script = str(DEBIAN_SCRIPT.with_name("rabbitmqctl"))
+        run = await asyncio.create_subprocess_exec(
+            *(() if ROOT == "/" else ("chroot", ROOT)),
+            *(script, *arguments),
+            env={**os.environ, **self.piece.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await run.communicate()
+        if run.returncode != 0:
+            raise RuntimeError(said.decode())
 
     async def create_vhost(self, prefix: str = "test") -> str:
         """Create an empty virtual host and return its AMQP URL."""

@@ -215,9 +215,7 @@ def _refused(status: int) -> Schema:
 def _problem(status: int) -> Schema:
     return {
         "description": HttpError(status, "", "").title,
-        "headers": _with(
-            "X-Request-Id", "Content-Language", *_QUOTA, *_OF_REFUSALS.get(status, ())
-        ),
+        "headers": _with(*_ON_REFUSALS, *_OF_REFUSALS.get(status, ())),
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=_PROBLEM)}}},
     }
 
