@@ -87,6 +87,7 @@ class TestSendTest:
         receiver.answer(Answer(503), path="mine")
         owed = await tenant.value(SendTest(endpoint_id=endpoint["id"]))
         assert (owed["event_type"], owed["status"]) == ("webhook.test", "pending")
+        assert owed["trigger"] == "test"
         first, again = await receiver.wait_for_count(2)
         assert {first.id, again.id} == {owed["event_id"]}
         assert verified_by(endpoint["secret"], again)

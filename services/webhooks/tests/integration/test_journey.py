@@ -150,6 +150,7 @@ class TestRetries:
         receiver.default = Answer(200)
         again = await tenant.value(Redeliver(delivery_id=exhausted["id"]))
         assert again["id"] != exhausted["id"]
+        assert [exhausted["trigger"], again["trigger"]] == ["event", "redelivery"]
         assert (await tenant.settled(endpoint))["id"] == again["id"]
         assert receiver.requests[-1].id == event_id
         old = await tenant.value(GetDelivery(delivery_id=exhausted["id"]))

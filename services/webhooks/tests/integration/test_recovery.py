@@ -107,7 +107,8 @@ class TestRecover:
         assert (await done(tenant, begun))["done"] == repository.STEP + 1
         (queued,) = await tenant.rows(
             "SELECT count(*) AS n, count(DISTINCT event_id) AS events, min(replay_no) AS first,"
-            " max(replay_no) AS last FROM webhook_deliveries WHERE status = 'pending'"
+            " max(replay_no) AS last FROM webhook_deliveries"
+            " WHERE status = 'pending' AND trigger = 'recovery'"
         )
         count = repository.STEP + 1
         assert queued == {"n": count, "events": count, "first": 1, "last": 1}
@@ -153,6 +154,7 @@ class TestReplay:
 
         again = (await eventually(sent))[::-1]
         assert [one["event_id"] for one in again] == told[1:4]
+        assert {one["trigger"] for one in again} == {"replay"}
         ids = [r.id for r in receiver.requests if r.path == "/mine"]
         assert sorted(ids[-3:]) == sorted(told[1:4])
         numbers = await mine.rows(

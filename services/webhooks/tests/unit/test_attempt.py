@@ -56,6 +56,14 @@ async def post(url: str) -> attempt.Result:
         return await attempt.post(session, url, {}, b"{}", timeout=TIMEOUT)
 
 
+@pytest.mark.parametrize(("length", "truncated"), [(10, False), (2**16, False), (2**16 + 1, True)])
+async def test_an_attempt_says_that_a_body_was_cut(length: int, truncated: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
+    async with hostile(saying(head, b"x" * length)) as url:
+        result = await post(url)
+    assert (result.error, result.truncated) == (None, truncated)
+
+
 def unforeseen(*_: object, **__: object) -> None:
     raise RuntimeError("nobody foresaw this")
 

@@ -12,12 +12,16 @@ from shared_events.requests import Command, ListQuery, Moment, Query
 
 DeliveryStatus = Literal["pending", "delivered", "retrying", "exhausted", "cancelled"]
 
+DeliveryTrigger = Literal["event", "redelivery", "recovery", "replay", "test"]
+"""Why something is owed: it happened, somebody wants it again, or wants to see it arrive."""
+
 
 class DeliveryAttempt(Contract):
     """One try to hand a delivery over.
 
     A kept connection has no `dns_ms` and no `connect_ms` (which has TLS in it); `first_byte_ms` is
-    from the beginning until the answer's headers.
+    from the beginning until the answer's headers. `body_truncated` says that of the answer's body
+    only its first 64 KB were read.
     """
 
     number: int
@@ -29,6 +33,7 @@ class DeliveryAttempt(Contract):
     status_code: int | None = None
     error: bounds.Word | None = None
     response_excerpt: str | None = None
+    body_truncated: bool = False
 
 
 class WebhookDelivery(Contract):
@@ -38,6 +43,7 @@ class WebhookDelivery(Contract):
     endpoint_id: UUID
     event_id: UUID
     event_type: str
+    trigger: DeliveryTrigger = "event"
     status: DeliveryStatus
     attempts: int
     next_attempt_at: datetime | None = None

@@ -41,7 +41,8 @@ class Result:
     `dns`, `ssrf_blocked`, `connect`, `timeout`, `reset`, `protocol`, `http_3xx`, `http_4xx`,
     `http_5xx`; of certificates `tls_expired`, `tls_wrong_host` and `tls_untrusted`, of TLS `tls`;
     `configuration` when we lack what it takes, `internal` when we failed in a way nobody foresaw.
-    `retry_after` is what the receiver asked for, in seconds.
+    `truncated` says that the answer's body was not read to its end. `retry_after` is what the
+    receiver asked for, in seconds.
     """
 
     started_at: datetime
@@ -49,6 +50,7 @@ class Result:
     status: int | None = None
     error: str | None = None
     excerpt: str | None = None
+    truncated: bool = False
     retry_after: float | None = None
     phases: Phases = field(default_factory=Phases)
 
@@ -140,6 +142,7 @@ async def post(
     started_at, begun, phases = datetime.now(UTC), time.perf_counter(), Phases()
     status: int | None = None
     said: str | None = None
+    truncated = False
     after: float | None = None
     error: str | None = None
     try:
@@ -156,7 +159,9 @@ async def post(
             phases.first_byte = time.perf_counter() - begun
             status = response.status
             after = schedule.retry_after(response.headers.get("Retry-After"))
-            said = excerpt(await _read(response), headers, delivered=status // 100 == 2)
+            read = await _read(response)
+            truncated = len(read) == MAX_BODY_BYTES and not response.content.at_eof()
+            said = excerpt(read, headers, delivered=status // 100 == 2)
     except (aiohttp.ClientError, OSError, ValueError) as failure:
         error = _failure_class(failure)
     except Exception:
@@ -164,7 +169,8 @@ async def post(
         error = "internal"
     if status is not None:
         error = None if status // 100 == 2 else f"http_{status // 100}xx"
-    return Result(started_at, time.perf_counter() - begun, status, error, said, after, phases)
+    duration = time.perf_counter() - begun
+    return Result(started_at, duration, status, error, said, truncated, after, phases)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

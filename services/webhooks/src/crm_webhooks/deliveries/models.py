@@ -35,7 +35,8 @@ class Delivery(Base, table=True):
     """What is owed to one endpoint for one event.
 
     A lease says which process has it in hand; one that lapsed belongs to nobody. `seq` follows
-    the order of events. A redelivery is a row of its own with the next `replay_no`.
+    the order of events. A redelivery is a row of its own with the next `replay_no`, and `trigger`
+    says what it is for.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -64,6 +65,9 @@ class Delivery(Base, table=True):
     endpoint_id: UUID = Field(foreign_key="webhooks.webhook_endpoints.id")
     ordering_key: UUID
     replay_no: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    trigger: str = Field(
+        default="event", max_length=20, sa_column_kwargs={"server_default": text("'event'")}
+    )
     status: str = Field(
         default="pending", max_length=20, sa_column_kwargs={"server_default": text("'pending'")}
     )
@@ -102,3 +106,4 @@ class Attempt(Base, table=True):
     status_code: int | None = None
     error: str | None = Field(default=None, max_length=50)
     response_excerpt: str | None = columns.maybe_text()
+    body_truncated: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})

@@ -41,8 +41,8 @@ ORDER BY wanted.place, attempt.id
 """
 _REPLAY = """
 INSERT INTO webhook_deliveries
-    (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, replay_no)
-SELECT $2, d.tenant_id, d.event_id, d.event_type, d.endpoint_id, d.ordering_key,
+    (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, trigger, replay_no)
+SELECT $2, d.tenant_id, d.event_id, d.event_type, d.endpoint_id, d.ordering_key, 'redelivery',
     1 + (SELECT max(r.replay_no) FROM webhook_deliveries r
          WHERE r.event_id = d.event_id AND r.endpoint_id = d.endpoint_id)
 FROM webhook_deliveries d WHERE d.id = $1
@@ -102,7 +102,9 @@ async def page(tx: Transaction, request: ListDeliveries) -> Page[WebhookDelivery
     return await _NEWEST_FIRST.page(tx, query, request, _DELIVERIES, delivery)
 
 
-async def owe(tx: Transaction, endpoint_id: UUID, event: models.OutboundEvent) -> WebhookDelivery:
+async def owe_test(
+    tx: Transaction, endpoint_id: UUID, event: models.OutboundEvent
+) -> WebhookDelivery:
     """An event that one endpoint alone is owed, whatever it asks for; it waits for no other."""
     await _EVENTS.insert(tx, [event])
     owed = models.Delivery(
@@ -112,6 +114,7 @@ async def owe(tx: Transaction, endpoint_id: UUID, event: models.OutboundEvent) -
         event_type=event.event_type,
         endpoint_id=endpoint_id,
         ordering_key=event.event_id,
+        trigger="test",
     )
     await _DELIVERIES.insert(tx, [owed])
     return await get(tx, owed.id)

@@ -77,6 +77,6 @@ class DeliveryRequests:
             correlation_id=trace_headers(call.correlation_id, None).get("X-Request-Id"),
             occurred_at=now,
         )
-        owed = await repository.owe(tx, endpoint.id, event)
+        owed = await repository.owe_test(tx, endpoint.id, event)
         await self._endpoints.announce(tx, endpoint.id)
         return owed

@@ -36,14 +36,14 @@ _WRITE = """
 WITH done AS (
     SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
         $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::text[], $13::text[],
-        $14::float8[])
+        $14::bool[], $15::float8[])
     AS d(id, tenant_id, status, number, started_at, duration_ms, dns_ms, connect_ms, first_byte_ms,
-        status_code, error, excerpt, delay)
+        status_code, error, excerpt, truncated, delay)
 ), logged AS (
     INSERT INTO delivery_attempts (tenant_id, delivery_id, number, started_at, duration_ms,
-        dns_ms, connect_ms, first_byte_ms, status_code, error, response_excerpt)
+        dns_ms, connect_ms, first_byte_ms, status_code, error, response_excerpt, body_truncated)
     SELECT tenant_id, id, number, started_at, duration_ms, dns_ms, connect_ms, first_byte_ms,
-        status_code, error, excerpt FROM done
+        status_code, error, excerpt, truncated FROM done
 )
 UPDATE webhook_deliveries d SET
     status = done.status,
@@ -220,6 +220,7 @@ class Results:
             [w.result.status for w in attempted],
             [w.result.error for w in attempted],
             [w.result.excerpt for w in attempted],
+            [w.result.truncated for w in attempted],
             [w.delay for w in attempted],
         ]
         await tx.execute(_WRITE, self.owner, *columns)

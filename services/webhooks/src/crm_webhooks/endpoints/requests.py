@@ -1,6 +1,7 @@
 """The requests about endpoints (`shared_events.webhooks.endpoint`)."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from service_kit.calls import Call
@@ -69,7 +70,8 @@ class EndpointRequests:
             secret=secret,
             **verification.asked_for(request.verify),
         )
-        tx.after_commit(self._on_challenge)
+        if waits:
+            tx.after_commit(self._on_challenge)
         return endpoint.model_copy(update={"secret": secret.secret})
 
     async def get(self, tx: Transaction, request: GetEndpoint, call: Call) -> WebhookEndpoint:
@@ -91,7 +93,8 @@ class EndpointRequests:
         if not changes:
             return await self._endpoints.get(tx, request.endpoint_id)
         changed = await self._endpoints.update(tx, endpoint.id, changes)
-        tx.after_commit(self._on_challenge)
+        if changes.get("challenge_due_at"):
+            tx.after_commit(self._on_challenge)
         if endpoint.enabled and not changed.enabled:
             tx.outbox.add(disabled(changed), endpoint.id)
         return changed
@@ -155,8 +158,8 @@ class EndpointRequests:
         endpoint = await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
         if endpoint.verify == "none":
             raise ConflictError("endpoint_without_challenge", "It is sent to without a challenge.")
-        asked = {"challenge_due_at": verification.asked_for("challenge")["challenge_due_at"]}
-        changed = await self._endpoints.update(tx, endpoint.id, asked)
+        due = {"challenge_due_at": datetime.now(UTC)}
+        changed = await self._endpoints.update(tx, endpoint.id, due)
         tx.after_commit(self._on_challenge)
         return changed
 

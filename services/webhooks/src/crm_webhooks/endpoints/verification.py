@@ -15,6 +15,8 @@ _NOTHING: dict[str, Any] = {
     "challenge_due_at": None,
     "challenge_error": None,
 }
+_ENABLED: dict[str, Any] = {"enabled": True, "disabled_reason": None}
+_WAITING: dict[str, Any] = {"enabled": False, "disabled_reason": UNVERIFIED}
 
 
 def asked_for(verify: Verify) -> dict[str, Any]:
@@ -31,11 +33,12 @@ def required(
 
     Raises ConflictError when it would be sent to without having answered.
     """
-    enabled = changes.get("enabled", endpoint.enabled or endpoint.disabled_reason == UNVERIFIED)
+    waited = endpoint.disabled_reason == UNVERIFIED
+    enabled = changes.get("enabled", endpoint.enabled or waited)
     if verify == "none":
         if endpoint.verify == "none":
             return {}
-        return {**asked_for(verify), **(_ENABLED if enabled else {})}
+        return {**asked_for(verify), **(_ENABLED if enabled and waited else {})}
     if endpoint.verify == "none" or changes.get("url", endpoint.url) != endpoint.url:
         return {**asked_for(verify), **(_WAITING if enabled else {})}
     if endpoint.verified_at is None and changes.get("enabled"):
@@ -43,10 +46,6 @@ def required(
             "endpoint_unverified", "Its URL has not answered a challenge: nothing is sent to it."
         )
     return {}
-
-
-_ENABLED: dict[str, Any] = {"enabled": True, "disabled_reason": None}
-_WAITING: dict[str, Any] = {"enabled": False, "disabled_reason": UNVERIFIED}
 
 
 def answered(endpoint: WebhookEndpoint) -> dict[str, Any]:

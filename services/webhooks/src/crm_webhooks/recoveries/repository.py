@@ -49,9 +49,9 @@ FROM ({chosen}) AS chosen
 _QUEUE = """
 WITH chosen AS MATERIALIZED ({chosen}), queued AS (
     INSERT INTO webhook_deliveries
-        (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, replay_no)
+        (id, tenant_id, event_id, event_type, endpoint_id, ordering_key, trigger, replay_no)
     SELECT gen_random_uuid(), tenant_id, event_id, event_type, endpoint_id, ordering_key,
-        next_no
+        '{trigger}', next_no
     FROM chosen ORDER BY seq
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -155,5 +155,5 @@ async def go_on(tx: Transaction, row: Recovery) -> None:
 def _chosen(statement: str, until: datetime | None) -> tuple[str, tuple[datetime, ...]]:
     """The statement for what failed or, with `until`, for a range; and its values beyond six."""
     if until is None:
-        return statement.format(chosen=_FAILED), ()
-    return statement.format(chosen=_RANGE), (until,)
+        return statement.format(chosen=_FAILED, trigger="recovery"), ()
+    return statement.format(chosen=_RANGE, trigger="replay"), (until,)
