@@ -9,7 +9,7 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 PARTS := $(TESTS:%/tests=%) tests/deploy tests/e2e
-.PHONY: help up down status logs stop start demo test browser cluster rabbitmq bench soak fuzz upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser cluster scan rabbitmq bench soak fuzz upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -49,6 +49,8 @@ browser: bootstrap ## Use the console and the simulator in a real browser, or sa
 cluster: bootstrap ## Apply every overlay to a real API server of Kubernetes, or say why there is none
 	@if tools/kubernetes; then $(BIN)/pytest -q --tb=short tests/cluster $(ARGS); \
 	    else echo "NOTHING WAS APPLIED TO AN API SERVER" >&2; fi
+scan: bootstrap ## Scan Dockerfile, manifests and packages, and write the images' bills of materials
+	@tools/scan
 rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that cannot be had
 	@if tools/rabbitmq4; then CRM_RABBITMQ_ROOT=$(CURDIR)/.dev/rabbitmq4 $(BIN)/pytest -q \
 	    $(addprefix libs/service-kit/tests/integration/test_,partitions.py consumer.py faststream.py) \
