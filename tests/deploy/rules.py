@@ -55,6 +55,7 @@ _GATEWAY = str(
     }
 )
 PURPOSES = 3  # requests, events, all else (service_kit.service)
+_IPV4_IN_IPV6 = ip_network("::ffff:0:0/96")
 NEVER_DIALLED = (
     "0.1.2.3",
     "10.1.2.3",
@@ -64,7 +65,6 @@ NEVER_DIALLED = (
     "172.20.0.1",
     "192.168.1.1",
     "::1",
-    "::ffff:10.0.0.1",
     "fd00::1",
     "fe80::1",
 )
@@ -342,6 +342,18 @@ def private_addresses_stay_unreached(manifests: Manifests) -> Iterator[str]:
                     yield f"{title(policy)} lets {address} be reached"
 
 
+def blocks_are_such_as_kubernetes_takes(manifests: Manifests) -> Iterator[str]:
+    """It refuses IPv4 written as IPv6 (sent as IPv4 anyway), and exceptions from outside."""
+    for policy in manifests.of("NetworkPolicy"):
+        for block in _blocks(policy):
+            cidr = ip_network(block["cidr"])
+            for network in map(ip_network, block["except"]):
+                first = network.network_address
+                inside = first in cidr and network.prefixlen > cidr.prefixlen
+                if first in _IPV4_IN_IPV6 or not inside:
+                    yield f"{title(policy)} excepts {network} from {cidr}"
+
+
 def _blocks(policy: Document) -> Iterator[Document]:
     for rule in policy["spec"].get("egress", []):
         for peer in rule["to"]:
@@ -370,4 +382,5 @@ RULES: tuple[Rule, ...] = (
     every_server_knows_temporal,
     proxies_are_believed,
     private_addresses_stay_unreached,
+    blocks_are_such_as_kubernetes_takes,
 )

@@ -264,6 +264,19 @@ def open_metadata_address(manifests: Manifests) -> None:
     policy["spec"]["egress"][0]["to"][0]["ipBlock"]["except"].remove("169.254.0.0/16")
 
 
+def _except(manifests: Manifests, network: str) -> None:
+    (policy,) = (p for p in manifests.of("NetworkPolicy") if p["metadata"]["name"] == "webhooks")
+    policy["spec"]["egress"][0]["to"][1]["ipBlock"]["except"].append(network)
+
+
+def except_ipv4_as_ipv6(manifests: Manifests) -> None:
+    _except(manifests, "::ffff:10.0.0.0/104")
+
+
+def except_what_is_not_open(manifests: Manifests) -> None:
+    _except(manifests, "10.0.0.0/8")
+
+
 def distrust_proxies(manifests: Manifests) -> None:
     (settings,) = (
         m for m in manifests.of("ConfigMap") if m["metadata"]["name"].startswith("gateway-settings")
@@ -311,6 +324,8 @@ def misname(manifests: Manifests) -> None:
         (cut_off_administration, rules.network_allows_what_settings_need),
         (distrust_proxies, rules.proxies_are_believed),
         (open_metadata_address, rules.private_addresses_stay_unreached),
+        (except_ipv4_as_ipv6, rules.blocks_are_such_as_kubernetes_takes),
+        (except_what_is_not_open, rules.blocks_are_such_as_kubernetes_takes),
     ],
     ids=lambda function: function.__name__,
 )

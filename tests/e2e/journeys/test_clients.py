@@ -113,7 +113,6 @@ class TestTypeScript:
 
 class TestCollection:
     @pytest.mark.timeout(900)  # npm fetches
-    @pytest.mark.skipif(shutil.which("npm") is None, reason="NO COLLECTION WAS TESTED: no npm")
     async def test_asks_every_operation_with_its_example(self, tmp_path: Path) -> None:
         document = json.loads((CLIENTS.parent / "docs" / "openapi.json").read_text())
         folder, file = tmp_path / "postman", tmp_path / "collection.json"

@@ -1,0 +1,1 @@
+"""What a real API server says to the manifests (`make cluster`)."""
