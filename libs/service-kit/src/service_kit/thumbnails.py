@@ -17,8 +17,8 @@ READABLE = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 """The MIME types that a thumbnail is made of, and what Pillow calls them."""
 LONGEST_SIDE = 320
 """Of a thumbnail, in pixels."""
-MOST_PIXELS = 25_000_000
-"""Of a picture that a thumbnail is made of: some 100 MB while it is decoded."""
+MOST_PIXELS = 16_000_000
+"""Of a picture that a thumbnail is made of: 64 MB while it is decoded."""
 _QUALITY = 75
 
 
@@ -33,8 +33,8 @@ def thumbnail_of(path: Path, mime_type: str) -> bytes | None:
             if width * height > MOST_PIXELS:
                 return None
             picture.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))  # of JPEG alone: quicker
+            picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             small = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
             into = BytesIO()
             small.save(into, "WEBP", quality=_QUALITY)

@@ -3,10 +3,12 @@
 import orjson
 from crm_fakes import examples
 from crm_testing.scenes.channels import Shop
-from crm_testing.services import read_back
+from crm_testing.services import eventually, read_back
+from shared_events import examples as told
 from shared_events import topology
 from shared_events.channels.channel import DeleteChannel, UpdateChannel
 from shared_events.channels.history import CreateHistoryImport
+from shared_events.messaging.conversation import ConversationRead
 
 TOLD = {
     "channel.created",
@@ -54,11 +56,19 @@ class TestContract:
         assert {e.event_type for e in envelopes} == TOLD
         assert {e.tenant_id for e in envelopes} == {company.id}
 
-    async def test_what_is_queued_and_requested_has_its_effect(self, company: Shop) -> None:
-        keys = ("message.queued", "message.change_requested")
+    async def test_what_is_queued_requested_and_read_has_its_effect(self, company: Shop) -> None:
+        keys = ("message.queued", "message.change_requested", "conversation.read")
         assert topology.CHANNELS_OUTBOUND.keys == keys
-        await company.connect()
+        await company.connect(send_seen=True)
         message_id = await company.write("oi")
         assert (await company.until_state(message_id, "sent"))["content"] == "oi"
         edit = await company.change("edit", message_id, "olá")
         assert (await company.until_state(edit, "sent"))["content"] == "olá"
+        example = told.load("conversation.read")["data"]
+        read = ConversationRead.model_validate({**example, "channel_id": company.channel_id})
+        await company.publish(read)
+
+        async def is_seen() -> bool:
+            return ("sendSeen", "loja", read.chat_id) in company.waha.actions
+
+        await eventually(is_seen)

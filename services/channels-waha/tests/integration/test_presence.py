@@ -87,6 +87,23 @@ class TestSeen:
         await until_shown(waha, ("sendSeen", "loja", OTHER))
         assert list(waha.actions) == [("sendSeen", "loja", OTHER)]
 
+    async def test_waits_for_nobody_elses_waha(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect(send_seen=True)
+        await other_company.connect(session="filial", send_seen=True)
+        waha.faults.add("refuse", session="filial", seconds=12.0)
+        for n in range(30):
+            await other_company.publish(read(other_company, f"55119666600{n:02}@c.us"))
+
+        async def hangs() -> bool:
+            return "refuse" in waha.faults.struck
+
+        await eventually(hangs)
+        await company.publish(read(company))
+        await until_shown(waha, ("sendSeen", "loja", CUSTOMER))
+        assert waha.faults.struck["refuse"] < 5
+
 
 class TestTyping:
     @pytest.mark.parametrize("engine", ENGINES)
