@@ -27,9 +27,9 @@ from shared_events.messaging.message import (
     ListMessages,
     Message,
     MessageVoted,
-    PollResult,
     SendMessage,
 )
+from shared_events.messaging.poll import PollResult
 from shared_events.requests import Principal
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -9,6 +9,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.content import Card, Location, Mentioned, Poll
+from shared_events.messaging.poll import PollResult, Vote
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 from shared_events.requests import Command, Given, ListQuery, Moment, Nothing, Query
@@ -59,29 +60,6 @@ class ReceiptCounts(Contract):
     delivered: int = 0
     read: int = 0
     played: int = 0
-
-
-class Vote(Contract):
-    """What somebody chose of a poll. `by` and `participant` are as of a reaction."""
-
-    options: list[bounds.PollOption]
-    by: bounds.Word
-    participant: bounds.ChatId | None = None
-    at: datetime
-
-
-class PollOption(Contract):
-    """What a poll lets choose, and how many did."""
-
-    name: bounds.PollOption
-    votes: int
-
-
-class PollResult(Contract):
-    """How a poll stands: its options in their order, and who chose what, the oldest first."""
-
-    options: list[PollOption]
-    votes: list[Vote]
 
 
 class Message(Contract):

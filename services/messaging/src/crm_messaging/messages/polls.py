@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared_events.messaging.message import PollOption, PollResult, Vote
+from shared_events.messaging.poll import PollOption, PollResult, Vote
 
 
 def result(metadata: Mapping[str, Any], votes: Iterable[Vote]) -> PollResult | None:

@@ -9,7 +9,8 @@ from asyncpg import SerializationError
 from service_kit.database import Transaction
 from service_kit.errors import NotFoundError
 from service_kit.rows import Rows, Shape
-from shared_events.messaging.message import Message, Reaction, ReceiptCounts, Vote
+from shared_events.messaging.message import Message, Reaction, ReceiptCounts
+from shared_events.messaging.poll import Vote
 from shared_events.messaging.session import SessionStatus, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
 

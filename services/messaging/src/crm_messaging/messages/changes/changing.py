@@ -16,8 +16,8 @@ from shared_events.messaging.message import (
     MessageReactionChanged,
     MessageVoted,
     Reaction,
-    Vote,
 )
+from shared_events.messaging.poll import Vote
 
 from crm_messaging.messages.changes import repository
 from crm_messaging.messages.changes.edits import Edit, Version, edited

@@ -8,7 +8,8 @@ import orjson
 from service_kit.database import Transaction
 from service_kit.rows import Rows
 from shared_events.identity import IdentityKind, WhatsAppId
-from shared_events.messaging.message import Reaction, Vote
+from shared_events.messaging.message import Reaction
+from shared_events.messaging.poll import Vote
 
 from crm_messaging.messages.changes.edits import Edit, Version
 from crm_messaging.messages.changes.models import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared_events.identity import WhatsAppId
-from shared_events.messaging.message import Vote
+from shared_events.messaging.poll import Vote
 
 from crm_messaging.messages.changes.senders import by_whom, participant_of
 
