@@ -273,6 +273,20 @@ class TestEnding:
         assert (refused.status_code, refused.json()["code"]) == (403, "own_two_factor")
 
 
+async def test_who_manages_people_sees_who_has_one(client: httpx.AsyncClient) -> None:
+    account, other = await register(client), await register(client)
+    supervisor = await colleague(client, account, "supervisor")
+    await enabled(client, account)
+    await enabled(client, other)
+
+    async def told(headers: dict[str, str]) -> dict[str, tuple[Any, Any]]:
+        listed = (await client.get("/agents", headers=headers)).json()["data"]
+        return {each["name"]: (each["two_factor"], each["email_verified"]) for each in listed}
+
+    assert await told(account.bearer) == {"Ana": (True, False), "Bia": (False, False)}
+    assert set((await told(bearer(supervisor))).values()) == {(None, None)}
+
+
 async def test_another_key_leaves_the_recovery_codes(
     client: httpx.AsyncClient, gateway: Service, run_gateway: RunGateway
 ) -> None:

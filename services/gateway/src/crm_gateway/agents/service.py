@@ -8,6 +8,7 @@ from service_kit.errors import (
     PreconditionFailedError,
 )
 from shared_events.gateway.agent import Agent, AgentUpdated
+from shared_events.permissions import permits
 from shared_events.requests import Page
 
 from crm_gateway.access.standings import Standings
@@ -18,6 +19,7 @@ from crm_gateway.agents.schemas import (
     CreateAgent,
     GetAgent,
     ListAgents,
+    ListedAgent,
     NewAgent,
     ResendInvitation,
     UpdateAgent,
@@ -153,7 +155,7 @@ class Agents:
             raise NotFoundError("agent")
         return agent
 
-    async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[Agent]:
+    async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[ListedAgent]:
         """A page of people."""
-        del call
-        return await repository.page(tx, request)
+        may_manage = permits(call.principal.permissions, "agents.manage")
+        return await repository.page(tx, request, for_managers=may_manage)
