@@ -65,7 +65,10 @@ class TestLogin:
     async def test_of_many_guesses_at_once_no_more_than_the_limit_are_tried(self, at: From) -> None:
         owner, stranger = at(somewhere()), at(somewhere())
         account, other = await register(owner), await register(owner)
-        assert await guess(stranger, account.email, 300) == {401: 5, 429: 295}
+        tried = await guess(stranger, account.email, 300)
+        assert tried[401] == 5
+        # For so many at once there may be no connection in time: those were not tried either.
+        assert tried.keys() <= {401, 429, 503}
         assert await log_in(stranger, account.email) == 429
         # What was refused counted nowhere: neither for the address nor for all strangers.
         assert await guess(stranger, other.email, 3) == {401: 3}

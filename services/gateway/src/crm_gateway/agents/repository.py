@@ -39,7 +39,16 @@ class Inviter:
     language: Language | None
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """An active admin, and whether the e-mail is proved."""
+
+    id: UUID
+    proved: bool
+
+
 _INVITER = Shape(Inviter)
+_ADMIN = Shape(Admin)
 _CUSTOM_ROLE = case(
     (
         col(RoleRow.id).is_not(None),
@@ -65,7 +74,7 @@ UPDATE users SET name = $3, email = $4::text, updated_at = now(),
 WHERE tenant_id = $1 AND id = $2
 """
 _ADMINS = """
-SELECT a.id, u.email_verified_at IS NOT NULL FROM agents a JOIN users u ON u.id = a.id
+SELECT a.id, u.email_verified_at IS NOT NULL AS proved FROM agents a JOIN users u ON u.id = a.id
 WHERE a.role = 'admin' AND a.active ORDER BY a.id FOR UPDATE
 """
 _COMPANY = """
@@ -138,14 +147,9 @@ async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
     return found
 
 
-async def lock_admins(tx: Transaction, *, proved: bool) -> set[UUID]:
-    """The active admins, locked: two cannot step down at once, each trusting the other.
-
-    `proved`: only those who have proved their e-mail, if any has.
-    """
-    admins = await tx.fetch(_ADMINS)
-    having = {admin_id for admin_id, has_proved in admins if has_proved}
-    return having if proved and having else {admin_id for admin_id, _ in admins}
+async def lock_admins(tx: Transaction) -> list[Admin]:
+    """The active admins, locked: two cannot step down at once, each trusting the other."""
+    return await _ADMIN.find(tx, _ADMINS)
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:
