@@ -158,6 +158,8 @@ class TestLogin:
 
             assert [await fail("203.0.113.1") for _ in range(4)] == [401, 401, 401, 429]
             assert await fail("203.0.113.2") == 401
+            # A proxy adds whom it sees to what it was told, and only that is believed.
+            assert await fail("203.0.113.3, 203.0.113.1") == 429
 
     async def test_many_failures_from_one_address_lock_the_address(
         self, gateway: Service, run_gateway: RunGateway

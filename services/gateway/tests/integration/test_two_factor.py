@@ -130,6 +130,22 @@ class TestLogin:
         # Who sends none is told, guess after guess: it is no guess.
         assert [await log_in(client, who) for _ in range(7)] == ["two_factor_required"] * 7
 
+    async def test_is_not_kept_from_its_owner_by_who_knows_the_password(
+        self, client: httpx.AsyncClient, gateway: Service
+    ) -> None:
+        async with http_client(gateway) as home:
+            who = await register(home)
+            assert "access_token" in await log_in(home, who)
+            device, codes = await enabled(home, who)
+            async with http_client(gateway) as stranger:
+                guesses = [await log_in(stranger, who, device.wrong()) for _ in range(6)]
+            assert guesses == ["invalid_code"] * 5 + ["too_many_attempts"]
+            assert await log_in(client, who, codes[0]) == "too_many_attempts"
+            assert "access_token" in await log_in(home, who, codes[0])
+            # From there as well it is guessed so often and no more.
+            guesses = [await log_in(home, who, device.wrong()) for _ in range(6)]
+            assert guesses == ["invalid_code"] * 5 + ["too_many_attempts"]
+
     async def test_is_not_given_away_by_a_replayed_key(self, client: httpx.AsyncClient) -> None:
         who = await register(client)
         device, _ = await enabled(client, who)
@@ -255,6 +271,20 @@ class TestEnding:
         own = f"/agents/{account.user_id}/two-factor"
         refused = await client.delete(own, headers=account.bearer)
         assert (refused.status_code, refused.json()["code"]) == (403, "own_two_factor")
+
+
+async def test_who_manages_people_sees_who_has_one(client: httpx.AsyncClient) -> None:
+    account, other = await register(client), await register(client)
+    supervisor = await colleague(client, account, "supervisor")
+    await enabled(client, account)
+    await enabled(client, other)
+
+    async def told(headers: dict[str, str]) -> dict[str, tuple[Any, Any]]:
+        listed = (await client.get("/agents", headers=headers)).json()["data"]
+        return {each["name"]: (each["two_factor"], each["email_verified"]) for each in listed}
+
+    assert await told(account.bearer) == {"Ana": (True, False), "Bia": (False, False)}
+    assert set((await told(bearer(supervisor))).values()) == {(None, None)}
 
 
 async def test_another_key_leaves_the_recovery_codes(

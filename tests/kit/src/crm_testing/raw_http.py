@@ -39,7 +39,12 @@ async def served(app: ASGIApp) -> AsyncIterator[Listener]:
     """Serve an application as our processes do."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, http=BoundedHttp, lifespan="off", log_config=None, proxy_headers=False
+        app,
+        http=BoundedHttp,
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -13,20 +13,22 @@ from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
 from shared_events.gateway.agent import Agent, AgentCreated
 from shared_events.requests import Page
-from sqlalchemy import and_, case, func
+from sqlalchemy import and_, case, func, null
 from sqlmodel import col, select
 
 from crm_gateway.agents.models import AgentRow
 from crm_gateway.agents.places import Place, place_of
-from crm_gateway.agents.schemas import ListAgents
+from crm_gateway.agents.schemas import ListAgents, ListedAgent
 from crm_gateway.auth.models import User
 from crm_gateway.auth.repository import USERS
 from crm_gateway.custom_roles.models import RoleRow
 from crm_gateway.mail.languages import Language
+from crm_gateway.two_factor.models import Authenticator
 
 _AGENTS = Rows(AgentRow)
 _A = _AGENTS.table.c
 _AGENT = Shape(Agent)
+_LISTED = Shape(ListedAgent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,16 @@ class Inviter:
     language: Language | None
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """An active admin, and whether the e-mail is proved."""
+
+    id: UUID
+    proved: bool
+
+
 _INVITER = Shape(Inviter)
+_ADMIN = Shape(Admin)
 _CUSTOM_ROLE = case(
     (
         col(RoleRow.id).is_not(None),
@@ -49,6 +60,11 @@ _JOINED = (
     .join(User, col(User.id) == col(AgentRow.id))
     .outerjoin(RoleRow, and_(col(RoleRow.id) == _A.role_id, _A.role == "agent"))
 )
+_FOR_MANAGERS = _JOINED.outerjoin(Authenticator, col(Authenticator.user_id) == _A.id).add_columns(
+    col(User.email_verified_at).is_not(None).label("email_verified"),
+    col(Authenticator.confirmed_at).is_not(None).label("two_factor"),
+)
+_FOR_OTHERS = _JOINED.add_columns(null().label("email_verified"), null().label("two_factor"))
 _SAVE_USER = """
 UPDATE users SET name = $3, email = $4::text, updated_at = now(),
     invitation_hash = CASE WHEN email = $4::text THEN invitation_hash END,
@@ -58,7 +74,7 @@ UPDATE users SET name = $3, email = $4::text, updated_at = now(),
 WHERE tenant_id = $1 AND id = $2
 """
 _ADMINS = """
-SELECT a.id, u.email_verified_at IS NOT NULL FROM agents a JOIN users u ON u.id = a.id
+SELECT a.id, u.email_verified_at IS NOT NULL AS proved FROM agents a JOIN users u ON u.id = a.id
 WHERE a.role = 'admin' AND a.active ORDER BY a.id FOR UPDATE
 """
 _COMPANY = """
@@ -110,9 +126,9 @@ async def get(tx: Transaction, agent_id: UUID, *, lock: bool = False) -> Agent |
     return await _AGENT.first(tx, query.with_for_update(of=AgentRow) if lock else query)
 
 
-async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
+async def page(tx: Transaction, request: ListAgents, *, for_managers: bool) -> Page[ListedAgent]:
     """Agents in the order they joined; raises MalformedError."""
-    query = _JOINED
+    query = _FOR_MANAGERS if for_managers else _FOR_OTHERS
     if request.active is not None:
         query = query.where(_A.active == request.active)
     if request.role is not None:
@@ -120,7 +136,7 @@ async def page(tx: Transaction, request: ListAgents) -> Page[Agent]:
         query = query.where(
             _A.role == place.role, _A.role_id.is_not_distinct_from(_custom_id(place))
         )
-    return await _AS_THEY_JOINED.page(tx, query, request, _AGENT, lambda agent: agent)
+    return await _AS_THEY_JOINED.page(tx, query, request, _LISTED, lambda agent: agent)
 
 
 async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
@@ -131,14 +147,9 @@ async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
     return found
 
 
-async def lock_admins(tx: Transaction, *, proved: bool) -> set[UUID]:
-    """The active admins, locked: two cannot step down at once, each trusting the other.
-
-    `proved`: only those who have proved their e-mail, if any has.
-    """
-    admins = await tx.fetch(_ADMINS)
-    having = {admin_id for admin_id, has_proved in admins if has_proved}
-    return having if proved and having else {admin_id for admin_id, _ in admins}
+async def lock_admins(tx: Transaction) -> list[Admin]:
+    """The active admins, locked: two cannot step down at once, each trusting the other."""
+    return await _ADMIN.find(tx, _ADMINS)
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:

@@ -21,6 +21,14 @@ class NewAgent(Agent):
     invitation_token: str | None = None
 
 
+class ListedAgent(Agent):
+    """An agent in a list. Who manages agents is told as well whether the e-mail is proved, and
+    whether logging in takes a second factor; of others' lists these are null."""
+
+    email_verified: bool | None = None
+    two_factor: bool | None = None
+
+
 class CreateAgent(Command[NewAgent], WithPassword, key="gateway.agent.create"):
     """Add a person to the company. Without a password the person is invited.
 
@@ -59,7 +67,7 @@ class GetAgent(Query[Agent], key="gateway.agent.get"):
     agent_id: UUID
 
 
-class ListAgents(ListQuery[Agent], key="gateway.agent.list"):
+class ListAgents(ListQuery[ListedAgent], key="gateway.agent.list"):
     """All agents, in the order they joined."""
 
     active: bool | None = None

@@ -1,5 +1,7 @@
 """The people of a company."""
 
+from collections.abc import Sequence
+
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import (
@@ -8,6 +10,7 @@ from service_kit.errors import (
     PreconditionFailedError,
 )
 from shared_events.gateway.agent import Agent, AgentUpdated
+from shared_events.permissions import permits
 from shared_events.requests import Page
 
 from crm_gateway.access.standings import Standings
@@ -18,6 +21,7 @@ from crm_gateway.agents.schemas import (
     CreateAgent,
     GetAgent,
     ListAgents,
+    ListedAgent,
     NewAgent,
     ResendInvitation,
     UpdateAgent,
@@ -90,7 +94,7 @@ class Agents:
 
     async def update(self, tx: Transaction, request: UpdateAgent, call: OwnCall) -> Agent:
         """Change a person; somebody must stay admin and be let in. It acts at once, everywhere."""
-        admins = await repository.lock_admins(tx, proved=self._proof_required)
+        admins = await repository.lock_admins(tx)
         agent = await repository.get(tx, request.agent_id, lock=True)
         if agent is None:
             raise NotFoundError("agent")
@@ -103,11 +107,7 @@ class Agents:
         await check_may_act_on(tx, call, agent, changed)
         if changed == agent:
             return agent
-        stays_admin = changed.role == "admin" and changed.active
-        if self._proof_required and changed.email != agent.email:
-            stays_admin = False  # until the other address is proved, which may be a mistaken one
-        if admins == {agent.id} and not stays_admin:
-            raise ConflictError("last_admin", "The last admin who is let in must stay.")
+        self._check_somebody_stays(admins, agent, changed)
         saved = await repository.save(tx, changed)
         if not saved.active:
             await end_sessions(tx, saved.id)
@@ -120,6 +120,21 @@ class Agents:
         before, after = agent.model_dump(mode="json"), saved.model_dump(mode="json")
         await record(tx, call, "agent.update", saved.id, before=before, after=after)
         return saved
+
+    def _check_somebody_stays(
+        self, admins: Sequence[repository.Admin], agent: Agent, changed: Agent
+    ) -> None:
+        """Raises ConflictError when nobody would be admin, or be let in as one.
+
+        Who moves to another e-mail, which may be a mistaken one, is not let in until it is proved.
+        """
+        let_in = {admin.id for admin in admins if admin.proved} if self._proof_required else set()
+        leaves = changed.role != "admin" or not changed.active
+        moves = changed.email != agent.email
+        if ({admin.id for admin in admins} == {agent.id} and leaves) or (
+            let_in == {agent.id} and (leaves or moves)
+        ):
+            raise ConflictError("last_admin", "The last admin who is let in must stay.")
 
     async def resend_invitation(
         self, tx: Transaction, request: ResendInvitation, call: OwnCall
@@ -153,7 +168,7 @@ class Agents:
             raise NotFoundError("agent")
         return agent
 
-    async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[Agent]:
+    async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[ListedAgent]:
         """A page of people."""
-        del call
-        return await repository.page(tx, request)
+        may_manage = permits(call.principal.permissions, "agents.manage")
+        return await repository.page(tx, request, for_managers=may_manage)

@@ -120,10 +120,16 @@ class Guards:
         await self.throttle.take(tx, attempt.limits)
         return attempt
 
-    async def code(self, tx: Transaction, user_id: UUID) -> Attempt:
-        """Count a guess of a code by who knows the password, from wherever: there are but 10^6."""
+    async def code(self, tx: Transaction, account: str, address: str) -> Attempt:
+        """Count a guess of a code by who knows the password: there are but 10^6.
+
+        Strangers together have as many as an address the owner has come from: a password that got
+        out neither opens the account nor keeps its owner out.
+        """
         most = self._settings.login_failures_per_account
-        attempt = Attempt([Limit.of(most, "code", user_id)])
+        known = await self.throttle.is_known(tx, account, address)
+        whose = (account, network_of(address)) if known else (account,)
+        attempt = Attempt([Limit.of(most, "code", *whose)])
         await self.throttle.take(tx, attempt.limits)
         return attempt
 

@@ -125,7 +125,7 @@ class Accounts:
                 member = await repository.get_member(tx, user.id)
                 if member and member.active:
                     code = request.code.get_secret_value() if request.code else None
-                    refusal = await self._second.refusal(tx, user.id, code)
+                    refusal = await self._second.refusal(tx, user, code, address)
                     if refusal is None:
                         await self._guards.logged_in(tx, attempt, account, address)
                         return await self._log_in(tx, user)

@@ -21,6 +21,7 @@ from crm_gateway.agents.places import check_may_act_on
 from crm_gateway.audit.repository import record
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
+from crm_gateway.auth.models import User
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests
 from crm_gateway.two_factor import codes, repository
 from crm_gateway.two_factor.models import Authenticator
@@ -47,24 +48,26 @@ class SecondFactor:
         self._seal = seal
 
     async def refusal(
-        self, tx: Transaction, user_id: UUID, code: str | None
+        self, tx: Transaction, user: User, code: str | None, address: str
     ) -> UnauthenticatedError | None:
         """Why this person may not come in, to be raised once the transaction is committed.
 
         The code is used up, and counted as a guess. Raises HttpError 429 for too many of those.
         """
-        found = await repository.find(tx, user_id)
+        found = await repository.find(tx, user.id)
         if found is None or found.confirmed_at is None:
             return None
         if code is None:
             return UnauthenticatedError("two_factor_required", "Send a code of yours as well.")
-        if await self.proves(tx, found, code):
+        if await self.proves(tx, found, user, code, address):
             return None
         return UnauthenticatedError("invalid_code", "The code is wrong, or was used before.")
 
-    async def proves(self, tx: Transaction, authenticator: Authenticator, code: str) -> bool:
+    async def proves(
+        self, tx: Transaction, authenticator: Authenticator, user: User, code: str, address: str
+    ) -> bool:
         """Whether the code is the person's; counted as `refusal` says unless it is."""
-        attempt = await self._guards.code(tx, authenticator.user_id)
+        attempt = await self._guards.code(tx, user.email, address)
         fits = await self.uses(tx, authenticator, code)
         if fits:
             await self._guards.succeeded(tx, attempt)
@@ -181,7 +184,8 @@ class TwoFactors:
             found = await repository.find(tx, user.id)
             if found is None or found.confirmed_at is None:
                 raise ConflictError("two_factor_not_enabled", "No authenticator is in use.")
-            fits = await self._second.proves(tx, found, request.code.get_secret_value())
+            code = request.code.get_secret_value()
+            fits = await self._second.proves(tx, found, user, code, call.address)
         if not fits:
             raise _wrong_code()
 

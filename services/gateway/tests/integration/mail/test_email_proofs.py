@@ -253,6 +253,17 @@ class TestDemanded:
 
         await until(is_in, seconds=5)  # less than a gateway remembers of what it was not told
 
+    async def test_one_who_was_never_let_in_can_be_moved_to_the_right_address(
+        self, door: httpx.AsyncClient, client: httpx.AsyncClient, mail: MailServer
+    ) -> None:
+        account = await register(client)
+        made = await client.post("/api-keys", json={"name": "k"}, headers=account.bearer)
+        by = {"X-Api-Key": made.json()["key"]}
+        path, right = f"/agents/{account.user_id}", f"right-{account.email}"
+        assert (await door.put(path, json={"email": right}, headers=by)).status_code == 200
+        assert await verify(door, await proof(mail, right)) == 204
+        assert await is_proved(door, account)
+
     async def test_a_key_is_not_asked(
         self, door: httpx.AsyncClient, client: httpx.AsyncClient
     ) -> None:
