@@ -92,7 +92,8 @@ async def test_a_webhook_is_followed_to_its_attempts_and_delivered_again(
         "description": "ERP",
         "event_types": ["message.*"],
         "enabled": False,
-        "disabled_reason": "gone",
+        "disabled_reason": "unverified",
+        "challenge_error": "http_4xx",
     }
     owed = {
         "id": delivery,
@@ -122,6 +123,7 @@ async def test_a_webhook_is_followed_to_its_attempts_and_delivered_again(
     double.permissions = ("webhooks.read",)
     page = await browser.read("/webhooks")
     assert "https://example.com/<b>" in page.get_text() and "Disabled" in page.get_text()
+    assert "unverified http_4xx" in page.get_text()
     page = await browser.read(f"/webhooks/{endpoint}?status=retrying")
     assert "Retrying 503" in page.get_text(" ", strip=True)
     query = next(a[2] for a in double.asked if a[1].endswith("/deliveries"))

@@ -23,7 +23,6 @@ class LoggedEvent(Base, table=True):
     __tablename__ = "domain_event_log"
     __table_args__ = (
         Index("idx_domain_event_log_tenant", "tenant_id", "occurred_at"),
-        Index("idx_domain_event_log_aggregate", "aggregate_id", "occurred_at"),
         Index("idx_domain_event_log_feed", "tenant_id", "event_type", "seq"),
         Index("idx_domain_event_log_story", "tenant_id", "aggregate_id", "seq"),
         Index(
