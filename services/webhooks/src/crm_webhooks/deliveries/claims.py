@@ -155,13 +155,14 @@ class Claims:
             return False
         lease_ends = loop.time() + self._lease_seconds
         room, room_for_new = self._sender.lanes.rooms(loop.time()), self._sender.lanes.room_for_new
+        by_text = {str(endpoint_id): count for endpoint_id, count in room.items()}
         async with connection.transaction():
             await connection.execute(_ONE_AT_A_TIME)
             rows = await connection.fetch(
                 _CLAIM,
                 self._sender.owner,
                 self._lease_seconds,
-                orjson.dumps(room, option=orjson.OPT_NON_STR_KEYS).decode(),
+                orjson.dumps(by_text).decode(),
                 HELPING,
                 most,
                 room_for_new,
