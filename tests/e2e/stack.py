@@ -13,7 +13,9 @@ from random import SystemRandom
 from typing import Any
 
 import httpx
+from crm_dev import control
 from crm_dev.ports import PortBlock, is_taken
+from crm_dev.stack import declare
 from shared_events import services
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -53,6 +55,13 @@ class Platform:
         assert process.returncode == 0, f"crm-dev {arguments}: {output.decode()}"
         return output.decode()
 
+    async def all_at_once(self, verb: str, *names: str) -> None:
+        """`stop` or `start` pieces that do not wait for each other."""
+        socket = self.directory / "control.sock"
+        await asyncio.gather(
+            *(asyncio.to_thread(control.ask, socket, verb, name) for name in names)
+        )
+
     @property
     def state(self) -> dict[str, Any]:
         """`state.json`, as every tool may read it."""
@@ -63,6 +72,11 @@ class Platform:
         """One piece's row of the state."""
         row: dict[str, Any] = next(p for p in self.state["pieces"] if p["name"] == name)
         return row
+
+    def settings(self, name: str) -> dict[str, str]:
+        """What a process of a piece is given, as the stack declares it."""
+        pieces = declare(self.directory, self._environment).pieces
+        return dict(next(piece.environment for piece in pieces if piece.name == name))
 
     @property
     def gateway_url(self) -> str:

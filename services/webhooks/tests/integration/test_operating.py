@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -10,11 +10,15 @@ import pytest
 from crm_fakes.receiver import WebhookReceiver
 from crm_testing.commands import Said, crm
 from crm_testing.scenes.webhooks import Tenant
+from crm_testing.schemas import MigratedDatabase
 from crm_testing.servers import PostgresServer, RabbitServer, TemporalServer
-from crm_testing.services import eventually
+from crm_testing.services import eventually, running
+from crm_webhooks.app import create_service
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from service_kit.sealing import Seal
+from service_kit.service import Service
+from shared_events.services import WEBHOOKS
 from shared_events.topology import CONTACT_WEBHOOK
 
 from services.webhooks.tests.conftest import NewPlace, Place
@@ -45,31 +49,32 @@ async def own(new_place: NewPlace) -> Place:
     return await new_place()
 
 
+@pytest.fixture
+async def bare(postgres_server: PostgresServer, rabbitmq_server: RabbitServer) -> dict[str, str]:
+    """Servers that nobody has migrated anything on; the roles are this test's own."""
+    database = await postgres_server.create_database("bare")
+    vhost = await rabbitmq_server.create_vhost("bare")
+    return {
+        "CRM_ENV": "test",
+        "DATABASE_URL": as_user(database, f"crm_{uuid4().hex}", "first"),
+        "DATABASE_ADMIN_URL": database,
+        "RABBITMQ_URL": as_user(vhost, "crm_webhooks", "first"),
+        "RABBITMQ_ADMIN_URL": rabbitmq_server.administration,
+        "ENCRYPTION_KEY": OLD,
+    }
+
+
+async def examine(settings: dict[str, str]) -> Said:
+    """What the doctor finds, apart from processes."""
+    return await crm("webhooks", "doctor", "--no-process", **settings)
+
+
 class TestDoctor:
-    @pytest.fixture
-    async def bare(
-        self, postgres_server: PostgresServer, rabbitmq_server: RabbitServer
-    ) -> dict[str, str]:
-        """Servers that nobody has migrated anything on; the roles are this test's own."""
-        database = await postgres_server.create_database("bare")
-        vhost = await rabbitmq_server.create_vhost("bare")
-        return {
-            "CRM_ENV": "test",
-            "DATABASE_URL": as_user(database, f"crm_{uuid4().hex}", "first"),
-            "DATABASE_ADMIN_URL": database,
-            "RABBITMQ_URL": as_user(vhost, "crm_webhooks", "first"),
-            "RABBITMQ_ADMIN_URL": rabbitmq_server.administration,
-            "ENCRYPTION_KEY": OLD,
-        }
-
-    async def examine(self, settings: dict[str, str], *words: str) -> Said:
-        return await crm("webhooks", "doctor", "--no-process", *words, **settings)
-
     async def test_leads_from_bare_servers_to_sound_ones(
         self, bare: dict[str, str], temporal_server: TemporalServer
     ) -> None:
         settings = {**bare, "TEMPORAL_ADDRESS": temporal_server.url}
-        said = await self.examine(settings)
+        said = await examine(settings)
         assert said.code == 1
         assert "postgresql: " in said.out
         assert "does not let the runtime role in" in said.out
@@ -80,11 +85,11 @@ class TestDoctor:
         assert "first" not in said.out
 
         assert (await crm("webhooks", "migrate", **settings)).code == 0
-        said = await self.examine(settings)
+        said = await examine(settings)
         assert said.out.splitlines() == ["ok    postgresql", "ok    rabbitmq", "ok    temporal"]
         assert said.code == 0
 
-        said = await self.examine({**settings, "TEMPORAL_NAMESPACE": "nobodys"})
+        said = await examine({**settings, "TEMPORAL_NAMESPACE": "nobodys"})
         assert "temporal operator namespace create nobodys" in said.out
         assert said.code == 1
 
@@ -94,7 +99,7 @@ class TestDoctor:
             "RABBITMQ_URL": "amqp://a:secret@127.0.0.1:1/",
             "TEMPORAL_ADDRESS": "127.0.0.1:1",
         }
-        said = await self.examine({**bare, **away})
+        said = await examine({**bare, **away})
         ills = [line for line in said.out.splitlines() if line.startswith("ILL")]
         assert len(ills) == 3
         assert all("127.0.0.1:1 does not" in ill for ill in ills)
@@ -124,7 +129,7 @@ class TestDoctor:
                 tenant.id,
             )
         assert endpoint
-        said = await self.examine(settings)
+        said = await examine(settings)
         assert "1 dead letters of contact.events.webhook" in said.out
         assert "1 events are parked" in said.out
 
@@ -269,3 +274,54 @@ class TestKeys:
         secrets, headers = said.documents
         assert (secrets["rotated"], len(secrets["left"])) == (1, 1)
         assert headers["left"] == [lost["id"]]
+
+
+class TestPasswords:
+    async def test_turn_while_deliveries_go_on(
+        self, bare: dict[str, str], rabbitmq_server: RabbitServer, receiver: WebhookReceiver
+    ) -> None:
+        """What is connected stays connected; only the new ones let the next process in."""
+        admin = bare["DATABASE_ADMIN_URL"]
+        passwords = {"DATABASE_URL", "RABBITMQ_URL"}
+        turned = {n: v.replace(":first@", ":second@") for n, v in bare.items() if n in passwords}
+
+        def place(database_url: str, amqp_url: str) -> Place:
+            return Place(MigratedDatabase(admin, database_url, WEBHOOKS.schema), amqp_url)
+
+        vhost = urlsplit(bare["RABBITMQ_URL"]).path
+        neighbours = f"{rabbitmq_server.url.rstrip('/')}{vhost}"
+        others = place(admin, neighbours)
+
+        def process(settings: dict[str, str]) -> AbstractAsyncContextManager[Service]:
+            own = place(settings["DATABASE_URL"], settings["RABBITMQ_URL"])
+            return running(create_service(own.settings(encryption_key=OLD)), neighbours)
+
+        assert (await crm("webhooks", "migrate", **bare)).code == 0
+        async with AsyncExitStack() as last:
+            before = await last.enter_async_context(AsyncExitStack())
+            await before.enter_async_context(process(bare))
+            tenants = await last.enter_async_context(others.asking())
+            companies = [tenants() for _ in range(3)]
+            for company in companies:
+                endpoint = await company.endpoint(receiver.url_for(company.id))
+                receiver.trust(endpoint["secret"])
+
+            async def all_came() -> bool:
+                return {r.id for r in receiver.requests} >= set(traffic.told)
+
+            async with Traffic(companies) as traffic:
+                await traffic.more()
+                assert (await crm("webhooks", "migrate", **{**bare, **turned})).code == 0
+                known = set(traffic.told)
+                await traffic.more()
+
+                async def goes_on() -> bool:
+                    return bool({r.id for r in receiver.requests} & (set(traffic.told) - known))
+
+                await eventually(goes_on)
+                assert (await examine(bare)).out.count("ILL") == 2
+                await last.enter_async_context(process(turned))
+                await before.aclose()
+                await traffic.more()
+            await eventually(all_came)
+            assert all(r.signature_valid for r in receiver.requests)

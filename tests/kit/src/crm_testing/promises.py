@@ -1,23 +1,24 @@
-"""A table of promises beside tests, `README.md`: each row names the tests that show it."""
+"""Tables of a README that say which test shows what."""
 
 import re
 from pathlib import Path
 
-_NAMED = re.compile(r"`([\w./-]+\.py)(?:::(\w+))?`")
+_TEST = re.compile(r"`([\w./-]+\.py)(?:::(\w+))?`")
+_VERB = re.compile(r"`make (\w+)`")
 
 
-def unfounded(tests: Path) -> list[str]:
-    """What is wrong with the table in this directory: rows that are not numbered one after the
-    other, show nothing, or name a test that is not there."""
-    lines = (tests / "README.md").read_text().splitlines()
-    rows = [line for line in lines if re.match(r"\| \d", line)]
-    found = []
-    for number, row in enumerate(rows, start=1):
-        shown = _NAMED.findall(row)
-        if not row.startswith(f"| {number} |") or not shown:
-            found.append(row)
-        for path, name in shown:
-            text = (tests / path).read_text() if (tests / path).is_file() else ""
-            if not text or (name and not re.search(rf"^class {name}\b", text, re.MULTILINE)):
-                found.append(f"{number}: {path}::{name}")
-    return found if rows else ["there are no rows"]
+def assert_shown(readme: Path, makefile: Path, rows: int) -> None:
+    """Fail unless rows 1 to `rows` each name a test or a verb of the Makefile, all of them there.
+
+    Paths of tests are relative to the README; a class behind `::` has to be in the file.
+    """
+    table = [line for line in readme.read_text().splitlines() if re.match(r"\| \d", line)]
+    assert [int(row.split("|")[1]) for row in table] == list(range(1, rows + 1))
+    for row in table:
+        tests, verbs = _TEST.findall(row), _VERB.findall(row)
+        assert tests or verbs, row
+        for path, name in tests:
+            text = (readme.parent / path).read_text()
+            assert not name or re.search(rf"^class {name}\b", text, re.MULTILINE), (path, name)
+        for verb in verbs:
+            assert f"\n{verb}:" in makefile.read_text(), verb

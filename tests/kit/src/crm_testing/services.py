@@ -60,9 +60,12 @@ async def declare_told(service: ServiceName, amqp_url: str) -> None:
 
 
 @asynccontextmanager
-async def running(service: Service) -> AsyncIterator[Service]:
-    """The service in this process, from when it answers and consumes to its clean stop."""
-    await declare_told(service.name, service.settings.amqp_url)
+async def running(service: Service, neighbours: str = "") -> AsyncIterator[Service]:
+    """The service in this process, from when it answers and consumes to its clean stop.
+
+    `neighbours` is the AMQP URL of those it tells, where its own may not declare their queues.
+    """
+    await declare_told(service.name, neighbours or service.settings.amqp_url)
     async with service.app.router.lifespan_context(service.app):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await service.consuming.subscribed.wait()
