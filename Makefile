@@ -79,7 +79,7 @@ soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 
 fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, for an hour or so
 	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
 history-kills: bootstrap ## Kill an import of history ten times, and look for each message: [MESSAGES=100000]
-	@HISTORY_MESSAGES=$(or $(MESSAGES),100000) $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_history.py $(ARGS)
+	@HISTORY_MESSAGES=$(or $(MESSAGES),100000) $(BIN)/pytest -q --tb=short services/channels-waha/tests/integration/test_history_kills.py $(ARGS)
 upgrade: bootstrap ## Prove that a release before gives way to this one under load: FROM=<revision>
 	@$(BIN)/python -m bench.upgrade $(or $(FROM),$(error say what runs before: FROM=v0.1.0))
 contracts: bootstrap ## Write contract.json, topology.json, docs/openapi.json and the broker's rights anew
