@@ -10,7 +10,9 @@ from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import PUBLIC, Row, check
 from crm_gateway.settings import GatewaySettings
 from service_kit.settings import ConfigurationError
+from shared_events.channels.presence import ShowTyping
 from shared_events.contacts.contact import ListContacts
+from shared_events.messaging.conversation import GetChat
 from shared_events.registry import BY_KEY
 from shared_events.requests import Nothing, Query, Request
 from shared_events.webhooks.subject_export import ListSubjectDeliveries
@@ -57,7 +59,8 @@ class TestRoutes:
     def test_every_request_of_the_bus_has_a_route(self) -> None:
         pieces = {row.pieces.key for row in ROUTES if row.pieces is not None}
         legs = {request.key for request in LEGS.values()}
-        asked_beside = {*pieces, *legs, ListSubjectDeliveries.key}
+        typing = {GetChat.key, ShowTyping.key}
+        asked_beside = {*pieces, *legs, *typing, ListSubjectDeliveries.key}
         assert BY_KEY.keys() <= {row.request.key for row in ROUTES} | asked_beside
 
     def test_paths_name_the_path_fields_of_their_requests(self) -> None:
