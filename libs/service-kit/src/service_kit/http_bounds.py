@@ -19,7 +19,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._awaiting: asyncio.TimerHandle | None = None
         self._header_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         """Await the first request."""
         super().connection_made(transport)
         self._await_headers()
