@@ -27,7 +27,6 @@ class Endpoint(Base, table=True):
         Index("idx_endpoints_tenant", "tenant_id", "id", postgresql_where=text("NOT deleted")),
         Index(
             "idx_endpoints_challenges",
-            "tenant_id",
             "challenge_due_at",
             postgresql_where=text("challenge_due_at IS NOT NULL"),
         ),

@@ -20,6 +20,6 @@ def upgrade() -> None:
         build_index(
             "idx_endpoints_challenges",
             table,
-            ["tenant_id", "challenge_due_at"],
+            ["challenge_due_at"],
             postgresql_where=sa.text("challenge_due_at IS NOT NULL"),
         )
