@@ -15,7 +15,7 @@ from crm_channels_waha.outbound import ledger
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_testing.costs import never_analyse, reads
-from crm_testing.scenes.crowd import LID, PHONE, Crowd, Raw, Tenant
+from crm_testing.scenes.crowd import LID, PHONE, TEXTS, Crowd, Raw, Tenant
 from crm_testing.schemas import Databases
 from crm_testing.services import eventually
 from service_kit.egress import Egress
