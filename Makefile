@@ -10,7 +10,7 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 # The longest first, so that it is not what the others are waited for with.
 PARTS := tests/e2e $(TESTS:%/tests=%) tests/deploy
-.PHONY: help up down status logs stop start demo test browser cluster scan rabbitmq bench soak fuzz history-kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser cluster scan rabbitmq bench soak fuzz kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -78,7 +78,7 @@ soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
 fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, for an hour or so
 	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
-history-kills: bootstrap ## Kill an import of history ten times, and look for each message: [MESSAGES=100000]
+kills: bootstrap ## Kill an import of history ten times, and look for each message: [MESSAGES=100000]
 	@HISTORY_MESSAGES=$(or $(MESSAGES),100000) $(BIN)/pytest -q --tb=short services/channels-waha/tests/integration/test_history_kills.py $(ARGS)
 upgrade: bootstrap ## Prove that a release before gives way to this one under load: FROM=<revision>
 	@$(BIN)/python -m bench.upgrade $(or $(FROM),$(error say what runs before: FROM=v0.1.0))

@@ -23,7 +23,7 @@ from shared_events.channels.history import CreateHistoryImport
 from shared_events.services import CHANNELS, MESSAGING
 
 MESSAGES = int(os.environ.get("HISTORY_MESSAGES", "3000"))
-"""`make history-kills` has 100,000."""
+"""`make kills` has 100,000."""
 CHATS = 6
 KILLS = 10
 PATIENCE_SECONDS = 180.0 + MESSAGES / 20
