@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from crm_scratch import eventually
 from crm_scratch.bus import RETRY_DELAYS, Bus, deleted
-from crm_scratch.consuming import deleted_to, inbox_rows
+from crm_scratch.consuming import deleted_to, inbox_rows, settled
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT
 from crm_testing.wire import Wire
 from service_kit import aside, metrics
@@ -133,7 +133,7 @@ class TestHeldRow:
             assert seen[TENANT] == []
         await eventually(lambda: seen[TENANT] == theirs)
         await stop()
-        assert await bus.depth(QUEUE.name) == 0  # all was acknowledged, the kept ones too
+        await eventually(settled(bus))  # all was acknowledged, the kept ones too
         assert await bus.depth(QUEUE.dead_letters.name) == 0
         assert await inbox_rows(database) == len(theirs) + len(others)
 
@@ -156,7 +156,7 @@ class TestHeldRow:
         await send(bus, [last := uuid4()], TENANT)
         await eventually(lambda: seen[TENANT] == [last])
         await stop()
-        assert await bus.depth(QUEUE.name) == 0
+        await eventually(settled(bus))
 
     async def test_of_many_messages_delays_no_other_company(
         self, start: Start, holder: asyncpg.Connection, bus: Bus, seen: Seen
@@ -230,4 +230,4 @@ class TestHeldRow:
         await send(bus, [last := uuid4()], TENANT)
         await eventually(lambda: seen[TENANT] == [*theirs, last])
         await stop()
-        assert await bus.depth(QUEUE.name) == 0
+        await eventually(settled(bus))
