@@ -7,9 +7,11 @@ import pytest
 from crm_gateway.journeys.service import LEGS
 from crm_gateway.rest.routes import ROUTES
 from shared_events import examples, registry
+from shared_events.channels.presence import ShowTyping
 from shared_events.envelope import Envelope, EventData
 from shared_events.gateway.agent import Agent, AgentCreated, AgentUpdated
 from shared_events.gateway.company import CompanySettings, SettingsUpdated
+from shared_events.messaging.conversation import GetChat
 from shared_events.registry import BY_KEY
 from shared_events.webhooks.subject_export import ListSubjectDeliveries
 
@@ -62,6 +64,7 @@ class TestAsked:
         asked |= {row.pieces.key: row.pieces for row in ROUTES if row.pieces is not None}
         asked |= {request.key: request for request in LEGS.values()}
         asked[ListSubjectDeliveries.key] = ListSubjectDeliveries  # for archives
+        asked |= {GetChat.key: GetChat, ShowTyping.key: ShowTyping}  # for signs of typing
         assert asked == BY_KEY
         for key, request in asked.items():
             request.model_validate(examples.load_request(key))

@@ -42,9 +42,9 @@ class TestSettings:
     ) -> None:
         other = await register(client)
         found = await client.get("/settings", headers=account.bearer)
-        assert (found.json()["agents_see"], found.headers["etag"]) == ("all", '"1"')
+        assert (found.json()["agents_see"], found.headers["etag"][:3]) == ("all", '"1-')
         changed = await patch(client, account, {"agents_see": "own"}, If_Match='"1"')
-        assert (changed.json()["agents_see"], changed.headers["etag"]) == ("own", '"2"')
+        assert (changed.json()["agents_see"], changed.headers["etag"][:3]) == ("own", '"2-')
         stale = await patch(client, account, {"agents_see": "all"}, If_Match='"1"')
         assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
         for nothing in ({}, {"agents_see": "own"}):
@@ -54,7 +54,7 @@ class TestSettings:
         assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/agents_see")
         for key in ("k1", "k1"):
             again = await patch(client, account, {"agents_see": "all"}, Idempotency_Key=key)
-            assert again.headers["etag"] == '"3"'
+            assert again.headers["etag"].startswith('"3-')
         assert again.headers["idempotent-replayed"] == "true"
         acts = await client.get("/audit-log?action=settings.update", headers=account.bearer)
         assert [

@@ -46,7 +46,7 @@ class TestRoles:
         made = await make(client, account, READER + READER, name="  " + "q" * 50)
         role = made.json()
         path = f"/roles/{role['id']}"
-        assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+        assert (made.status_code, made.headers["etag"][:3]) == (201, '"1-')
         assert made.headers["location"] == f"{PREFIX}{path}"
         assert (role["name"], role["permissions"], role["sees"]) == ("q" * 50, READER, None)
         changed = await client.patch(

@@ -332,6 +332,7 @@ _JWKS: Schema = {
     "responses": {
         "200": {
             "description": "The keys.",
+            "headers": _with("X-Request-Id"),
             "content": {
                 "application/jwk-set+json": {
                     "schema": {

@@ -36,7 +36,8 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 # room is looked up in JSON: a join with all that are known is planned as a loop over both. They
 # have their turn: where memory was full, the next look begins behind the last one that got
 # something. Rows whose ordering key another process has in hand wait for it; that is looked up for
-# each (see ingest).
+# each (see ingest). What is due is claimed by an array of its ids: nobody can tell the planner how
+# many they are, and for a join it would read the whole table.
 _CLAIM = """
 WITH RECURSIVE owed AS (
     SELECT '00000000-0000-0000-0000-000000000000'::uuid AS endpoint_id
@@ -73,14 +74,14 @@ WITH RECURSIVE owed AS (
     ) d
     LIMIT $5
 ), claimed AS (
-    UPDATE webhook_deliveries d
+    UPDATE webhook_deliveries
     SET lease_owner = $1, lease_until = now() + make_interval(secs => $2)
-    FROM due WHERE d.id = due.id
-    RETURNING d.*, due.version
+    WHERE id = ANY(ARRAY(SELECT id FROM due))
+    RETURNING *
 )
-SELECT c.id, c.tenant_id, c.endpoint_id, c.version, c.ordering_key, c.event_id, c.event_type,
+SELECT c.id, c.tenant_id, c.endpoint_id, due.version, c.ordering_key, c.event_id, c.event_type,
     c.attempts, v.body, v.occurred_at, v.correlation_id, v.traceparent
-FROM claimed c JOIN webhook_events v USING (tenant_id, event_id)
+FROM claimed c JOIN due USING (id) JOIN webhook_events v USING (tenant_id, event_id)
 ORDER BY c.next_attempt_at, c.seq
 """
 
