@@ -23,7 +23,8 @@ from service_kit.router import Router
 from shared_events.channels.channel import ChannelDeleted
 
 Seen = dict[str, list[UUID]]
-Start = Callable[..., Awaitable[Callable[[], Awaitable[None]]]]
+Stop = Callable[..., Awaitable[None]]
+Start = Callable[..., Awaitable[Stop]]
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def start(hasty: Database, declared: Publisher, vhost: str, seen: Seen) -> Start
         ids = [event.data.channel_id for event in events]
         tx.after_commit(partial(seen[tx.tenant_id].extend, ids))
 
-    async def start(url: str = vhost) -> Callable[[], Awaitable[None]]:
+    async def start(url: str = vhost) -> Stop:
         consumer = Consumer(
             QUEUE,
             "scratch",
@@ -73,7 +74,9 @@ def start(hasty: Database, declared: Publisher, vhost: str, seen: Seen) -> Start
         broker.include_router(router)
         connection = await connect(broker)
 
-        async def stop() -> None:
+        async def stop(*, when_idle: bool = False) -> None:
+            if when_idle:  # all that took effect is acknowledged as well
+                await eventually(lambda: consumer.oldest_seconds() == 0.0)
             consumer.check()
             await subscriber.finish()
             await consumer.leave()
@@ -132,8 +135,8 @@ class TestHeldRow:
             await eventually(lambda: seen[OTHER_TENANT] == others)
             assert seen[TENANT] == []
         await eventually(lambda: seen[TENANT] == theirs)
-        await stop()
-        await eventually(settled(bus))  # all was acknowledged, the kept ones too
+        await stop(when_idle=True)
+        await eventually(settled(bus))  # the kept ones are acknowledged, too
         assert await bus.depth(QUEUE.dead_letters.name) == 0
         assert await inbox_rows(database) == len(theirs) + len(others)
 
@@ -155,7 +158,7 @@ class TestHeldRow:
         assert {letter.headers["x-last-error"] for letter in letters} == {"HeldTooLongError"}
         await send(bus, [last := uuid4()], TENANT)
         await eventually(lambda: seen[TENANT] == [last])
-        await stop()
+        await stop(when_idle=True)
         await eventually(settled(bus))
 
     async def test_of_many_messages_delays_no_other_company(
@@ -229,5 +232,5 @@ class TestHeldRow:
         stop = await start()
         await send(bus, [last := uuid4()], TENANT)
         await eventually(lambda: seen[TENANT] == [*theirs, last])
-        await stop()
+        await stop(when_idle=True)
         await eventually(settled(bus))
