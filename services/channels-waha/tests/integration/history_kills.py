@@ -1,4 +1,7 @@
-"""An import of history whose reader and whose keeper are killed: all of it, once, in its order."""
+"""An import of history whose reader and whose keeper are killed: all of it, once, in its order.
+
+`make kills` runs it, and no other verb: it takes minutes.
+"""
 
 import asyncio
 import os
@@ -23,7 +26,7 @@ from shared_events.channels.history import CreateHistoryImport
 from shared_events.services import CHANNELS, MESSAGING
 
 MESSAGES = int(os.environ.get("HISTORY_MESSAGES", "3000"))
-"""`make kills` has 100,000."""
+"""`make kills MESSAGES=100000` has more."""
 CHATS = 6
 KILLS = 10
 PATIENCE_SECONDS = 180.0 + MESSAGES / 20
