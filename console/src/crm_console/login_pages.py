@@ -45,15 +45,13 @@ async def log_in(
             "POST", "/auth/login", headers=address(request), body=body
         )
     except RefusedError as refusal:
-        why = said.or_else(f"problem.{refusal.code}", refusal.detail)
         asks_code = bool(code) or refusal.code == "two_factor_required"
         return pages.page(
             "login.html",
             said,
             None,
-            status=refusal.status,
             email=email,
-            why=why,
+            **pages.of_refusal(said, refusal),
             asks_code=asks_code,
         )
     request.state.login = Login.of(tokens, time.time())

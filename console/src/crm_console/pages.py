@@ -47,6 +47,14 @@ def page(
     return part(template, said, status=status, **frame, **values)
 
 
+def of_refusal(said: Words, refusal: RefusedError | None) -> dict[str, Any]:
+    """What a page says of a refusal, if there was one: its status, and `why`."""
+    if refusal is None:
+        return {"why": ""}
+    why = said.or_else(f"problem.{refusal.code}", refusal.detail)
+    return {"status": refusal.status, "why": why}
+
+
 def either(
     request: Request, templates: tuple[str, str], said: Words, me: Me, **values: Any
 ) -> HTMLResponse:
@@ -78,10 +86,10 @@ def to(request: Request, location: str) -> Response:
 def refused(request: Request, refusal: RefusedError) -> Response:
     """Say why something was not done: beside the page, or, without htmx, instead of it."""
     said = words(request)
-    why = said.or_else(f"problem.{refusal.code}", refusal.detail)
+    told = of_refusal(said, refusal)
     if not _is_htmx(request):
-        return page("problem.html", said, None, status=refusal.status, why=why)
-    answer = part("_problem.html", said, status=refusal.status, why=why)
+        return page("problem.html", said, None, **told)
+    answer = part("_problem.html", said, **told)
     answer.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"})
     return answer
 

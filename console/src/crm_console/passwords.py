@@ -76,12 +76,10 @@ async def mail(
             "POST", "/auth/password/forgot", headers=address(request), body={"email": email}
         )
     except RefusedError as refusal:
-        why = said.or_else(f"problem.{refusal.code}", refusal.detail)
-        return pages.page("forgot.html", said, None, status=refusal.status, sent=False, why=why)
+        return pages.page("forgot.html", said, None, sent=False, **pages.of_refusal(said, refusal))
     return pages.page("forgot.html", said, None, sent=True, why="")
 
 
 def _form(said: Words, act: str, refusal: RefusedError | None = None, token: str = "") -> Response:
-    why = said.or_else(f"problem.{refusal.code}", refusal.detail) if refusal else ""
-    status = refusal.status if refusal else 200
-    return pages.page("password.html", said, None, status=status, act=act, why=why, token=token)
+    told = pages.of_refusal(said, refusal)
+    return pages.page("password.html", said, None, act=act, token=token, **told)

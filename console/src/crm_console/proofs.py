@@ -49,13 +49,11 @@ async def mail(request: Request, said: Said, crm: Crm) -> Response:
 def _page(
     request: Request, said: Words, refusal: RefusedError | None = None, told: str = ""
 ) -> Response:
-    why = said.or_else(f"problem.{refusal.code}", refusal.detail) if refusal else ""
     return pages.page(
         "verify.html",
         said,
         None,
-        status=refusal.status if refusal else 200,
-        why=why,
         told=told,
         is_known=request.state.login is not None,
+        **pages.of_refusal(said, refusal),
     )

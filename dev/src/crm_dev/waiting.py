@@ -1,4 +1,7 @@
-"""Waiting for what another process does and tells nobody of."""
+"""Waiting for what another process does and tells nobody of: all that is left is to look again.
+
+The commands of the stack are synchronous, so what waits may block.
+"""
 
 import time
 from collections.abc import Callable

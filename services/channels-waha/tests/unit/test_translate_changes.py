@@ -176,7 +176,7 @@ class TestReacted:
     def test_in_a_group_is_by_its_participant(self) -> None:
         said = {"text": "x", "messageId": "A1"}
         group = {"id": "false_120363@g.us_E1", "reaction": said}
-        assert webhook(group, "message.reaction") == Kept("unhandled", "reaction of nobody")
+        assert webhook(group, "message.reaction") == Kept("unhandled", "done by nobody")
         found = webhook({**group, "participant": "77@lid"}, "message.reaction")
         assert isinstance(found, Reacted)
         assert [(i.kind, i.value) for i in found.report.person.identities] == [("lid", "77")]

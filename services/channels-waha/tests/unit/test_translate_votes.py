@@ -55,7 +55,7 @@ class TestVotes:
             ({"id": "false_55119@c.us_V1", "selectedOptions": [{}]}, "P1", "vote for no option"),
             ({"id": "false_55119@c.us_V1", "selectedOptions": ["a" * 256]}, "P1", "no option"),
             ({"id": "false_55119@c.us_V1", "selectedOptions": ["a"] * 101}, "P1", "no option"),
-            ({"id": "false_12036@g.us_V1", "selectedOptions": ["a"]}, "P1", "vote of nobody"),
+            ({"id": "false_12036@g.us_V1", "selectedOptions": ["a"]}, "P1", "done by nobody"),
             (
                 {"id": "false_status@broadcast_V1", "selectedOptions": []},
                 "P1",

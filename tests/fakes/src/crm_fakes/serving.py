@@ -1,21 +1,22 @@
 """Small servers on loopback, of HTTP and of anything, started and stopped like context managers."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Self
 
 from aiohttp import web
 
 
-class _Startable:
+class _Startable(ABC):
     """`async with` starts it and stops it."""
 
+    @abstractmethod
     async def start(self) -> None:
         """Listen; returns once connections are accepted."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def stop(self) -> None:
         """Stop listening. Idempotent."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -35,9 +36,9 @@ class TcpServer(_Startable):
     port: int = 0
     _server: asyncio.Server | None = None
 
+    @abstractmethod
     async def listen(self) -> asyncio.Server:
         """Open the port; called at each start."""
-        raise NotImplementedError
 
     async def cut(self) -> None:
         """End the connections there are; called at each stop, when no new ones come."""
@@ -75,9 +76,9 @@ class LocalServer(_Startable):
         """Base url of the server, without a trailing slash."""
         return f"http://{self.host}:{self.port}"
 
+    @abstractmethod
     def build_app(self) -> web.Application:
         """Return the application to serve; called at each start."""
-        raise NotImplementedError
 
     async def start(self) -> None:
         """Listen; returns once connections are accepted."""

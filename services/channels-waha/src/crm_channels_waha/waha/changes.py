@@ -10,6 +10,7 @@ from shared_events.channels.traffic import (
 )
 
 from crm_channels_waha.waha.context import (
+    actor_of,
     author_of,
     chat_of,
     is_from_us,
@@ -144,22 +145,19 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
     if target is None or not isinstance(emoji, str) or len(emoji) > _LONGEST_EMOJI:
         return Kept("unhandled", "reaction without message or emoji")
     act = act or target
-    chat = chat_of(act.chat or payload.get("from") or target.chat, listener)
-    if isinstance(chat, Kept):
-        return chat
-    from_us = is_from_us(payload, act)
-    author = author_of(payload, act, chat)
-    if chat.kind == "group" and author is None and not from_us:
-        return Kept("unhandled", "reaction of nobody")
+    where = act.chat or payload.get("from") or target.chat
+    reacting = actor_of(payload, payload, act, where, listener)
+    if isinstance(reacting, Kept):
+        return reacting
     report = ChannelReactionReported(
         channel_id=listener.id,
         external_id=target.bare,
-        from_us=from_us,
-        person=person_of(payload, chat, author, from_me=from_us),
+        from_us=reacting.from_us,
+        person=reacting.person,
         emoji=emoji,
         reacted_at=_reacted_at(payload) or told_at(envelope, received_at),
     )
-    return Reacted(report, chat.chat_id)
+    return Reacted(report, reacting.chat.chat_id)
 
 
 def _reacted_at(payload: Json) -> datetime | None:

@@ -1,6 +1,7 @@
 """Where, by whom and when something happened, whatever WAHA event tells of it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared_events.channels.traffic import Person
@@ -35,6 +36,28 @@ def author_of(payload: Json, message_id: WahaMessageId, chat: WhatsAppId) -> Wha
     if chat.kind != "group":
         return None
     return person_id(payload.get("participant")) or person_id(message_id.participant)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something in which chat: our own number, or somebody else."""
+
+    chat: WhatsAppId
+    from_us: bool
+    person: Person
+
+
+def actor_of(
+    payload: Json, said: Json, act: WahaMessageId, where: object, listener: Listener
+) -> Actor | Kept:
+    """Who did what is `said` within the payload, in the chat named by `where`; else why not."""
+    chat = chat_of(where, listener)
+    if isinstance(chat, Kept):
+        return chat
+    from_us, author = is_from_us(said, act), author_of(said, act, chat)
+    if chat.kind == "group" and author is None and not from_us:
+        return Kept("unhandled", "done by nobody")
+    return Actor(chat, from_us, person_of(payload, chat, author, from_me=from_us))
 
 
 def person_of(

@@ -5,14 +5,7 @@ from datetime import datetime
 from shared_events import bounds
 from shared_events.channels.traffic import ChannelVoteReported
 
-from crm_channels_waha.waha.context import (
-    author_of,
-    chat_of,
-    is_from_us,
-    moment,
-    person_of,
-    told_at,
-)
+from crm_channels_waha.waha.context import actor_of, moment, told_at
 from crm_channels_waha.waha.ids import read_message_id
 from crm_channels_waha.waha.meaning import Kept, Listener, Voted
 from crm_channels_waha.waha.reading import Json, items, mapping, text
@@ -35,22 +28,18 @@ def read_vote(envelope: Json, listener: Listener, received_at: datetime) -> Vote
     options = [text(option) for option in items(chosen)]
     if len(options) > bounds.POLL_OPTIONS or any(not o or len(o) > _LONGEST for o in options):
         return Kept("unhandled", "vote for no option")
-    chat = chat_of(act.chat or target.chat, listener)
-    if isinstance(chat, Kept):
-        return chat
-    from_us = is_from_us(vote, act)
-    author = author_of(vote, act, chat)
-    if chat.kind == "group" and author is None and not from_us:
-        return Kept("unhandled", "vote of nobody")
+    voter = actor_of(payload, vote, act, act.chat or target.chat, listener)
+    if isinstance(voter, Kept):
+        return voter
     report = ChannelVoteReported(
         channel_id=listener.id,
         external_id=target.bare,
-        from_us=from_us,
-        person=person_of(payload, chat, author, from_me=from_us),
+        from_us=voter.from_us,
+        person=voter.person,
         options=[option for option in options if option],
         voted_at=moment(vote.get("timestamp")) or told_at(envelope, received_at),
     )
-    return Voted(report, chat.chat_id)
+    return Voted(report, voter.chat.chat_id)
 
 
 def read_failed_vote(envelope: Json, listener: Listener, received_at: datetime) -> Kept:
