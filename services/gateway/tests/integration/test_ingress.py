@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import uuid4
@@ -267,6 +268,55 @@ class TestBrokerAway:
                     await until(complete)
                 for waha in channels:
                     assert numbers(waha) == list(range(sent))
+
+    async def test_what_another_gateway_stored_unheard_goes_first(
+        self, gateway: Service, client: httpx.AsyncClient
+    ) -> None:
+        heard, unheard = WahaSession(gateway, client), WahaSession(gateway, client)
+        async with gateway.database.acquire() as connection:
+            nobody_drains = "hashtextextended('gateway.ingress_spool', 0)"
+            await connection.execute(f"SELECT pg_advisory_lock({nobody_drains})")
+            await leave(gateway, heard, {"x-request-id": "r"})
+            await connection.execute(
+                "SELECT pg_notify('gateway_ingress_spool', $1)", str(heard.address.channel_id)
+            )
+
+            async def is_heard() -> bool:
+                assert (await heard.post(b'{"event":"message"}')).status_code == 200
+                return await spooled(gateway, heard) > 1
+
+            await until(is_heard)
+            await leave(gateway, unheard, {"x-request-id": "r"})
+            assert (await unheard.post(b'{"event":"message"}')).status_code == 200
+            assert await spooled(gateway, unheard) == 2
+            await connection.execute(f"SELECT pg_advisory_unlock({nobody_drains})")
+
+        async def drained() -> bool:
+            return await spooled(gateway, unheard) == 0
+
+        await until(drained)
+        first, second = await take(gateway.settings.amqp_url, unheard, 2)
+        assert first.headers["x-request-id"] == "r"
+        assert second.headers["x-request-id"] != "r"
+
+    async def test_the_first_in_a_while_is_answered_when_others_must_have_heard(
+        self,
+        rabbitmq_outage: RabbitServer,
+        run_gateway: RunGateway,
+        make_database: MakeDatabase,
+    ) -> None:
+        vhost = await rabbitmq_outage.create_vhost("gateway")
+        database_url = SecretStr(await make_database())
+        async with (
+            run_gateway(vhost, database_url=database_url) as service,
+            http_client(service) as client,
+        ):
+            waha = WahaSession(service, client)
+            await rabbitmq_outage.kill()
+            began = time.monotonic()
+            assert (await waha.post(b'{"event":"message"}')).status_code == 200
+            assert time.monotonic() - began >= 0.25
+        await rabbitmq_outage.start()
 
     async def test_a_channel_that_never_rests_goes_directly_again(
         self,

@@ -25,7 +25,7 @@ class SpooledWebhook(Base, table=True):
     )
     id: UUID = Field(unique=True)
     tenant_id: str = columns.tenant_id()
-    channel_id: UUID
+    channel_id: UUID = Field(index=True)
     event: str = Field(max_length=100)
     body: bytes
     headers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

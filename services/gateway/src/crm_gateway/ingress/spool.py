@@ -1,8 +1,10 @@
 """Where accepted webhooks wait while the broker is away.
 
 Order within a channel survives, whichever gateway takes its webhooks: while one of them waits, all
-processes let the later ones queue up behind it (each NOTIFYs the others of what it stores), and
-publish directly again once the channel's spool is empty.
+processes let the later ones queue up behind it, and publish directly again once the channel's spool
+is empty. Each NOTIFYs the others of what it stores. A notice takes its time, so who has heard one
+lately asks the database before it publishes directly, and who stores the first in a while answers
+only when the others must have heard of it.
 
 A webhook that cannot be published is set aside and tried again every hour; nothing waits for it.
 One that makes the broker close the connection looks like an outage and takes its whole batch
@@ -10,6 +12,8 @@ along; after a few of those, webhooks go one at a time, until that one is found.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,22 +45,23 @@ _LOOK_SECONDS = 5.0
 """How often an idle process looks for what another one, now gone, has left."""
 _SPOOLED = "gateway_ingress_spool"
 """NOTIFY channel; the payload is the id of a channel of which a webhook was stored."""
+_NOTICE_SECONDS = 0.25
+"""Within which a notice is heard."""
+_ASK_SECONDS = 5.0
+"""How long after a notice, or after who listens began to, the database is asked."""
 _LOST_ROUNDS = 3
 
 _SPOOL = Rows(SpooledWebhook)
-_OLDEST = """
-SELECT * FROM ingress_spool
-WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
-ORDER BY seq LIMIT $1
-"""
+_DUE = "(next_attempt_at IS NULL OR next_attempt_at <= now())"
+_OLDEST = f"SELECT * FROM ingress_spool WHERE {_DUE} ORDER BY seq LIMIT $1"  # noqa: S608 - ours
+_WAITS = f"SELECT EXISTS (SELECT FROM ingress_spool WHERE channel_id = $1 AND {_DUE})"  # noqa: S608
 _SET_ASIDE = """
 UPDATE ingress_spool SET next_attempt_at = now() + interval '1 hour' WHERE seq = ANY($1::bigint[])
 """
-_CHANNELS = """
-SELECT channel_id, count(*) AS webhooks,
-    bool_or(next_attempt_at IS NULL OR next_attempt_at <= now()) AS waits
+_CHANNELS = f"""
+SELECT channel_id, count(*) AS webhooks, bool_or({_DUE}) AS waits
 FROM ingress_spool GROUP BY channel_id
-"""
+"""  # noqa: S608
 # One process drains at a time; the others go on to their next look.
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('gateway.ingress_spool', 0))"
 
@@ -99,6 +104,9 @@ class Spool:
         self._waiting: set[str] = set()  # channels with webhooks in the spool
         self._writing = 0
         self._written = 0
+        # By a monotonic clock:
+        self._listens_since = self._noticed_at = -math.inf
+        self._heard_at = -math.inf  # by others, what was the first in a while
         self._wake = asyncio.Event()
         self._gate = asyncio.Event()
         self._gate.set()
@@ -109,24 +117,46 @@ class Spool:
         Raises what `is_infrastructure` when broker and database are both away.
         """
         channel = str(webhook.channel_id)
-        if channel in self._waiting:
+        waits = await self._waits(channel)
+        if waits:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE_SECONDS):
                     await self._gate.wait()
-        if channel not in self._waiting:
+            waits = await self._waits(channel)
+        if not waits:
             try:
                 await publish(self._publisher, webhook)
                 return
             except (BrokerDownError, UnroutableError) as error:
                 log.warning("spooling", channel_id=channel, error=repr(error))
-        self._waiting.add(channel)
-        self._wake.set()
+        # The others stop asking a little before or after us.
+        now = time.monotonic()
+        if now > self._noticed_at + _ASK_SECONDS - _NOTICE_SECONDS:
+            self._heard_at = now + _NOTICE_SECONDS
+        self._note(channel)
         self._writing += 1
-        self._written += 1
         try:
             await self._store(webhook)
         finally:
             self._writing -= 1
+        await asyncio.sleep(max(0, self._heard_at - time.monotonic()))
+
+    async def _waits(self, channel: str) -> bool:
+        """Whether webhooks of the channel wait for their turn, stored here or by another."""
+        told = max(self._noticed_at, self._listens_since)
+        if channel not in self._waiting and time.monotonic() < told + _ASK_SECONDS:
+            async with self._database.system("ingress") as tx:
+                if await tx.fetchval(_WAITS, channel):
+                    self._waiting.add(channel)
+                    self._wake.set()
+        return channel in self._waiting
+
+    def _note(self, channel: str) -> None:
+        """A webhook of the channel is stored, by this process or another."""
+        self._waiting.add(channel)
+        self._written += 1
+        self._noticed_at = time.monotonic()
+        self._wake.set()
 
     async def _store(self, webhook: Webhook) -> None:
         channel = str(webhook.channel_id)
@@ -147,6 +177,7 @@ class Spool:
         ear = await self._database.dedicated("spool")
         try:
             await ear.add_listener(_SPOOLED, self._on_spooled)
+            self._listens_since = time.monotonic()
             while True:
                 await self._drain()
                 with suppress(TimeoutError):
@@ -160,9 +191,7 @@ class Spool:
 
     def _on_spooled(self, *notice: Any) -> None:
         """A process, perhaps this one, stored a webhook of the channel named last."""
-        self._waiting.add(notice[-1])
-        self._written += 1
-        self._wake.set()
+        self._note(notice[-1])
 
     async def _drain(self) -> None:
         """Publish what waits, oldest first; returns when nothing waits any more."""

@@ -1,0 +1,11 @@
+"""Who publishes directly asks whether its channel waits."""
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """The spool is empty but for outages."""
+    op.create_index("ix_ingress_spool_channel_id", "ingress_spool", ["channel_id"])
