@@ -25,7 +25,7 @@ DEBIAN_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HOW_TO_GET = "RabbitMQ is missing: apt-get install rabbitmq-server (as root), or set RABBITMQ_URL"
 USER = "crm"
 PARTITIONING = "rabbitmq_consistent_hash_exchange"
-"""The plugin that spreads messages over partitions; every RabbitMQ comes with it."""
+"""The plugin by which the release before spread messages; `make upgrade` needs it."""
 
 # The node registers with the port mapper at once and gives up when nobody is there, so the mapper
 # comes first. It lives exactly as long as the broker it was started for.

@@ -11,7 +11,7 @@ from aio_pika.abc import (
     AbstractRobustQueue,
 )
 from faststream.rabbit import RabbitQueue
-from shared_events import topology
+from shared_events.queues import Part
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
@@ -122,7 +122,7 @@ class Look:
         self,
         router: Router,
         subscriptions: Subscriptions,
-        things: Sequence[Sequence[topology.Part]],
+        things: Sequence[Sequence[Part]],
     ) -> None:
         """`things` are looked at one after the other, each with all its parts at once."""
         self._subscriptions = subscriptions
@@ -144,8 +144,8 @@ class Look:
                 found = await existing_queue(channel, part.name)
             else:
                 found = await existing_exchange(channel, part.name)
-            for exchange, key in sources if binding else ():
-                await found.bind(exchange, key)
+            for source in sources if binding else ():
+                await found.bind(source.source, source.key, arguments=dict(source.arguments))
 
 
 async def _finish(router: Router) -> None:

@@ -126,15 +126,23 @@ async def _declare_parts(
 ) -> None:
     """From the end to the source: what is bound always leads somewhere."""
     if queue.spread is not None:
+        await _declare_exchange(channel, queue.slotless)
         await _declare_exchange(channel, queue.spread)
-    for part, sources in queue.parts(partitions):
+    for part, bindings in queue.parts(partitions):
         declared: AbstractRobustQueue | AbstractRobustExchange
         if isinstance(part, RabbitQueue):
             declared = await _declare_queue(channel, part)
         else:
             declared = await _declare_exchange(channel, part)
-        for exchange, key in sources:
-            await declared.bind(exchange, key)
+        for one in bindings:
+            await declared.bind(one.source, one.key, arguments=dict(one.arguments))
+    if queue.spread is not None:
+        for part, bindings in queue.outgrown(partitions):
+            outgrown = await channel.get_queue(part.name, ensure=False)
+            for one in bindings:
+                await outgrown.unbind(one.source, one.key, arguments=dict(one.arguments))
+        # The release before spread by a hash that changes when the broker restarts.
+        await channel.exchange_delete(queue.name)
 
 
 async def _declare_dead_letters(

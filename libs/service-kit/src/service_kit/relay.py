@@ -25,6 +25,7 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
+from shared_events.slots import SLOT, slot_of
 
 from service_kit import metrics, tracing
 from service_kit.bus import BROKER_ERRORS, Publisher, UnpublishableError, UnroutableError
@@ -281,6 +282,7 @@ class Relay:
                     "event_type": event_type,
                     "event_version": row["event_version"],
                     "aggregate_id": str(row["aggregate_id"]),
+                    SLOT: slot_of(row["aggregate_id"]),
                     "aggregate_type": row["aggregate_type"],
                     "tenant_id": row["tenant_id"],
                     **row["trace_context"],

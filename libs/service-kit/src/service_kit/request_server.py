@@ -15,6 +15,7 @@ import structlog
 from faststream.rabbit import RabbitBroker, RabbitMessage, RabbitQueue, RabbitResponse
 from pydantic import ValidationError
 from shared_events import topology
+from shared_events.queues import Binding
 from shared_events.requests import Kind, Problem, ProblemKind, Reply, Request, RequestEnvelope
 from shared_events.services import ServiceName
 
@@ -87,12 +88,12 @@ class RequestServer:
         return tuple(topology.request_queue(self._service, kind) for kind in sorted(kinds))
 
     @property
-    def parts(self) -> list[tuple[RabbitQueue, Sequence[tuple[str, str]]]]:
-        """The queues, with the exchange and keys by which requests reach each."""
-        found: dict[str, list[tuple[str, str]]] = {queue.name: [] for queue in self.queues}
+    def parts(self) -> list[tuple[RabbitQueue, Sequence[Binding]]]:
+        """The queues, with what brings requests to each."""
+        found: dict[str, list[Binding]] = {queue.name: [] for queue in self.queues}
         for request in self.requests:
             queue = topology.request_queue(self._service, request.kind)
-            found[queue.name].append((topology.CRM_REQUESTS.name, request.key))
+            found[queue.name].append(Binding(topology.CRM_REQUESTS.name, request.key))
         return [(queue, found[queue.name]) for queue in self.queues]
 
     async def bind(self, broker: RabbitBroker) -> None:
@@ -100,8 +101,8 @@ class RequestServer:
         await broker.declare_exchange(topology.CRM_REQUESTS)
         for queue, sources in self.parts:
             declared = await broker.declare_queue(queue)
-            for exchange, key in sources:
-                await declared.bind(exchange, key)
+            for one in sources:
+                await declared.bind(one.source, one.key)
 
     def _serving(self, request: AnyRequest) -> Callable[[Any], Awaitable[RabbitResponse]]:
         async def serve(message: RabbitMessage) -> RabbitResponse:

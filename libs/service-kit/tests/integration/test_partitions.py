@@ -10,12 +10,15 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+from aio_pika import ExchangeType
+from aio_pika.exceptions import ChannelNotFoundEntity
 from crm_scratch import eventually
-from crm_scratch.bus import RETRY_DELAYS, Bus, deleted, message
+from crm_scratch.bus import RETRY_DELAYS, Bus, away, deleted, looking_into, message
 from crm_scratch.living import MakeSettings, has, living, ready
 from crm_scratch.things import SCRATCH, store_deleted
 from crm_testing.servers import RabbitServer
 from service_kit import dead_letters
+from service_kit.bus import Publisher
 from service_kit.database import Database, Transaction
 from service_kit.incoming import Event, EventHandler
 from service_kit.router import Router
@@ -24,6 +27,7 @@ from service_kit.settings import ServiceSettings
 from service_kit.subscriptions import priority
 from shared_events import topology
 from shared_events.channels.channel import ChannelDeleted
+from shared_events.slots import SLOT, slot_of
 
 SPLIT = topology.EventQueue(
     "scratch.split",
@@ -32,7 +36,13 @@ SPLIT = topology.EventQueue(
     service=SCRATCH,
     ordered_by="aggregate_id",
 )
-PARTITIONS = [queue.name for queue in SPLIT.partitions(topology.PARTITIONS)]
+
+
+def partitions(count: int) -> list[str]:
+    return [queue.name for queue in SPLIT.partitions(count)]
+
+
+PARTITIONS = partitions(topology.PARTITIONS)
 
 
 def splitting(settings: ServiceSettings, handler: EventHandler[ChannelDeleted]) -> Service:
@@ -44,7 +54,7 @@ def splitting(settings: ServiceSettings, handler: EventHandler[ChannelDeleted]) 
 def of(aggregate: UUID, channel_id: UUID | None = None) -> aio_pika.Message:
     """An event of this aggregate; `channel_id` is what it says."""
     made = deleted(channel_id or uuid4())
-    made.headers["aggregate_id"] = str(aggregate)
+    made.headers[SLOT] = slot_of(aggregate)
     return made
 
 
@@ -52,6 +62,16 @@ async def send(bus: Bus, *messages: aio_pika.Message) -> None:
     exchange = await bus.channel.get_exchange(topology.DOMAIN_EVENTS.name, ensure=False)
     for each in messages:
         await exchange.publish(each, ChannelDeleted.event_type)
+
+
+async def partition_of(bus: Bus, aggregate: UUID, names: Sequence[str]) -> str:
+    """Where an event of this aggregate goes, once."""
+    before = [await bus.depth(name) for name in names]
+    await send(bus, of(aggregate))
+    after = [await bus.depth(name) for name in names]
+    (found,) = (n for n, was, now in zip(names, before, after, strict=True) if now > was)
+    assert sum(after) == sum(before) + 1
+    return found
 
 
 async def depths(bus: Bus) -> list[int]:
@@ -74,6 +94,48 @@ class TestSpreading:
             grown = [now - then for now, then in zip(await depths(bus), before, strict=True)]
             assert sorted(grown) == [0, 0, 0, 3]
         assert all(await depths(bus))
+
+    async def test_moves_a_key_only_to_a_partition_that_is_new(
+        self, publisher: Publisher, bus: Bus
+    ) -> None:
+        aggregates, more = [uuid4() for _ in range(40)], partitions(6)
+        await publisher.declare([SPLIT], RETRY_DELAYS, 4)
+        before = [await partition_of(bus, each, more[:4]) for each in aggregates]
+        await publisher.declare([SPLIT], RETRY_DELAYS, 6)
+        after = [await partition_of(bus, each, more) for each in aggregates]
+        moved = {now for then, now in zip(before, after, strict=True) if now != then}
+        assert moved == set(more[4:])
+
+    async def test_is_the_same_after_the_broker_was_killed(
+        self, mortal_server: RabbitServer, mortal_vhost: str
+    ) -> None:
+        aggregates = [uuid4() for _ in range(40)]
+        publisher = Publisher(mortal_vhost)
+        await publisher.connect()
+        await publisher.declare([SPLIT], RETRY_DELAYS, 12)
+        await publisher.close()
+
+        async def places(waiting: int) -> list[str]:
+            async with looking_into(mortal_vhost) as bus:
+
+                async def counted() -> bool:
+                    return sum([await bus.depth(name) for name in partitions(12)]) == waiting
+
+                await eventually(counted)
+                return [await partition_of(bus, each, partitions(12)) for each in aggregates]
+
+        before = await places(0)
+        async with away(mortal_server, suddenly=True):
+            pass
+        assert await places(40) == before
+
+    async def test_takes_over_from_the_hash_of_before(self, publisher: Publisher, bus: Bus) -> None:
+        await publisher.declare([], RETRY_DELAYS)  # the exchanges that all share
+        old = await bus.channel.declare_exchange(SPLIT.name, ExchangeType.FANOUT, durable=True)
+        await old.bind(SPLIT.exchange.name, ChannelDeleted.event_type)
+        await publisher.declare([SPLIT], RETRY_DELAYS)
+        with pytest.raises(ChannelNotFoundEntity):
+            await bus.channel.get_exchange(SPLIT.name)
 
     async def test_has_a_place_for_what_names_no_key(
         self, make_settings: MakeSettings, bus: Bus, database: Database

@@ -18,6 +18,7 @@ from service_kit.relay import Relay, RelayOptions, purge, redrive
 from shared_events import registry, topology
 from shared_events.channels.channel import ChannelDeleted
 from shared_events.contacts.contact import ContactDeleted
+from shared_events.slots import SLOT, slot_of
 
 WOKEN_ONLY = RelayOptions(poll_seconds=30)
 IMPATIENT = RelayOptions(poll_seconds=0.02, max_retries=3, retry_backoff_seconds=0.1)
@@ -115,6 +116,7 @@ class TestPublishing:
                 "tenant_id": TENANT,
             }.items()
         )
+        assert taken.headers[SLOT] == slot_of(aggregate)
 
     async def test_is_woken_by_the_commit_not_by_the_poll(
         self, database: Database, publisher: Publisher, bus: Bus, seen: str

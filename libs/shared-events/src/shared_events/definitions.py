@@ -13,6 +13,7 @@ from typing import Any
 from faststream.rabbit import RabbitExchange, RabbitQueue
 
 from shared_events import topology
+from shared_events.queues import Binding
 from shared_events.rights import rights_of
 from shared_events.services import SERVICES, ServiceName
 
@@ -34,13 +35,13 @@ def bus(vhost: str, partitions: int = topology.PARTITIONS) -> Definitions:
         "bindings": [
             {
                 "vhost": vhost,
-                "source": source,
+                "source": binding.source,
                 "destination": destination,
                 "destination_type": kind,
-                "routing_key": key,
-                "arguments": {},
+                "routing_key": binding.key,
+                "arguments": dict(binding.arguments),
             }
-            for source, kind, destination, key in _bindings(partitions)
+            for kind, destination, binding in _bindings(partitions)
         ],
     }
 
@@ -106,17 +107,18 @@ def _queue(vhost: str, queue: RabbitQueue) -> dict[str, Any]:
     }
 
 
-def _bindings(partitions: int) -> Iterable[tuple[str, str, str, str]]:
-    """Source, kind of destination, destination, key."""
+def _bindings(partitions: int) -> Iterable[tuple[str, str, Binding]]:
+    """Kind of destination, destination, what it takes."""
     for exchange in topology.EXCHANGES:
         for source, key in exchange.sources:
-            yield source.name, "exchange", exchange.name, key
+            yield "exchange", exchange.name, Binding(source.name, key)
     for queue in topology.QUEUES:
         for part, sources in queue.parts(partitions):
             kind = "queue" if isinstance(part, RabbitQueue) else "exchange"
-            for exchange_name, key in sources:
-                yield exchange_name, kind, part.name, key
-        yield queue.exchange.dead_letters.name, "queue", queue.dead_letters.name, queue.name
+            for binding in sources:
+                yield kind, part.name, binding
+        letters = queue.dead_letters.name
+        yield "queue", letters, Binding(queue.exchange.dead_letters.name, queue.name)
 
 
 def _user(name: str, password: str, tags: list[str]) -> dict[str, Any]:

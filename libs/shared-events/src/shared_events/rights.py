@@ -18,6 +18,8 @@ from shared_events.services import GATEWAY, WEBHOOKS, ServiceName
 _NOTHING = "^$"
 _PARTITION = r"(\.\d+)?"
 """A queue may be split into numbered ones; all have its dead letters."""
+_SPREAD = r"\.slots|\.slotless"
+"""The exchanges that lead to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _own(service: ServiceName, queues: Iterable[topology.EventQueue]) -> Iterabl
     """The names of what only this service declares."""
     noun = re.escape(service.noun)
     for name in _names(queues):
-        yield rf"{name}{_PARTITION}(\.dlq)?"
+        yield rf"{name}({_PARTITION}(\.dlq)?|{_SPREAD})"
     if service is GATEWAY:
         yield r"(replies|notices)\..+"
         yield rf"{noun}\.(returns|retry\.\d+ms)"

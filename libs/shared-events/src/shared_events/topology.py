@@ -6,7 +6,7 @@ expires, is rejected or exceeds the delivery limit goes to `<exchange>.dlx` unde
 and rests in `<queue>.dlq`, which drops nothing.
 
 Queues whose order matters and where much comes are split into partitions, by a hash of what the
-order is kept within: a conversation, a contact, a number (docs/adr/0014).
+order is kept within: a conversation, a contact, a number (docs/adr/0014, 0034).
 
 Queue arguments cannot be changed in place: a change needs a new name (suffix `.v2`).
 
@@ -15,11 +15,9 @@ None of them is `robust`: aio-pika would make what was lost anew by itself, with
 they come with the deployment (docs/adr/0016).
 """
 
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Iterator
 
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
-from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
 from shared_events.channels import channel, group, history, media, traffic
 from shared_events.channels.profile_picture import ChannelProfilePictureSeen
@@ -30,136 +28,14 @@ from shared_events.keys import topic_matches
 from shared_events.messaging import bulk_send, conversation, message, session
 from shared_events.messaging.subject_export import SubjectMessagesGathered
 from shared_events.notices import FEED_NOTICES
+from shared_events.queues import PARTITIONS as PARTITIONS
+from shared_events.queues import EventQueue as EventQueue
+from shared_events.queues import TopicExchange
+from shared_events.queues import returns as returns
 from shared_events.registry import BY_TYPE, EVENTS, PUBLIC
 from shared_events.requests import Kind
 from shared_events.services import CHANNELS, CONTACTS, GATEWAY, MESSAGING, WEBHOOKS, ServiceName
 from shared_events.webhooks import endpoint
-
-DELIVERY_LIMIT = 20
-"""Redeliveries before the broker itself dead-letters. Each restart of a consumer costs one."""
-
-NEVER = 1_000_000_000
-"""The delivery limit of dead letters. Looking at a letter returns it to its queue, and RabbitMQ 4.0
-drops what returned 20 times unless a limit is given; -1, its word for none, is refused by 3.x."""
-
-MESSAGE_TTL_MS = 86_400_000
-
-PARTITIONS = 4
-"""Of each queue that is split, unless a setting says otherwise."""
-
-EQUAL_SHARE = "1"
-"""The key a partition is bound by: to a consistent-hash exchange it is the weight of its share."""
-
-
-class TopicExchange(RabbitExchange):
-    """A topic exchange; `sources` are the exchanges that feed it, each with the keys it takes."""
-
-    def __init__(self, name: str, sources: Sequence[tuple["TopicExchange", str]] = ()) -> None:
-        super().__init__(name, type=ExchangeType.TOPIC, declare=False, robust=False)
-        self.sources = tuple(sources)
-
-    @property
-    def dead_letters(self) -> RabbitExchange:
-        """Where its queues' dead letters go."""
-        return RabbitExchange(
-            f"{self.name}.dlx", type=ExchangeType.TOPIC, declare=False, robust=False
-        )
-
-
-class EventQueue(RabbitQueue):
-    """A queue of one consuming purpose of one service, bound to an exchange by `keys`.
-
-    `single_active`: one consumer at a time, in order, with the other replicas standing by.
-    `in_batches`: its consumer takes many messages in one transaction, which pays where much comes.
-    `ordered_by`: it is split, and this header's value decides which partition a message goes to;
-    what has no such header all goes to one. The queue itself is then never declared.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        exchange: TopicExchange,
-        keys: Sequence[str],
-        *,
-        service: ServiceName,
-        single_active: bool = True,
-        in_batches: bool = True,
-        ordered_by: str | None = None,
-    ) -> None:
-        super().__init__(
-            name,
-            queue_type=QueueType.QUORUM,
-            routing_key=keys[0],  # the subscriber binds one, `service_kit.declaring` all of them
-            robust=False,
-            arguments={
-                "x-message-ttl": MESSAGE_TTL_MS,
-                "x-delivery-limit": DELIVERY_LIMIT,
-                "x-dead-letter-exchange": exchange.dead_letters.name,
-                "x-dead-letter-routing-key": name,
-                "x-dead-letter-strategy": "at-least-once",
-                "x-overflow": "reject-publish",  # what at-least-once dead-lettering requires
-                **({"x-single-active-consumer": True} if single_active else {}),
-            },
-        )
-        self.exchange = exchange
-        self.keys = tuple(keys)
-        self.service = service
-        self.single_active = single_active
-        self.in_batches = in_batches
-        self.ordered_by = ordered_by
-
-    @property
-    def spread(self) -> RabbitExchange | None:
-        """The exchange that spreads its messages over the partitions; None when it has none."""
-        if self.ordered_by is None:
-            return None
-        return RabbitExchange(
-            self.name,
-            type=ExchangeType.X_CONSISTENT_HASH,
-            durable=True,
-            robust=False,
-            arguments={"hash-header": self.ordered_by},
-        )
-
-    def partitions(self, count: int) -> tuple[RabbitQueue, ...]:
-        """The queues that hold its messages: `count` of them, or itself when it is not split."""
-        if self.ordered_by is None:
-            return (self,)
-        return tuple(
-            RabbitQueue(
-                f"{self.name}.{index}",
-                queue_type=QueueType.QUORUM,
-                routing_key=EQUAL_SHARE,
-                robust=False,
-                arguments=cast(QuorumQueueArgs, self.arguments),
-            )
-            for index in range(count)
-        )
-
-    def parts(self, count: int) -> Iterator["Part"]:
-        """What there is of it on the bus, from the end to the source."""
-        sources = [(self.exchange.name, key) for key in self.keys]
-        sources.append((returns(self.service).name, self.name))
-        if self.spread is None:
-            yield self, sources
-            return
-        for partition in self.partitions(count):
-            yield partition, [(self.spread.name, EQUAL_SHARE)]
-        yield self.spread, sources
-
-    @property
-    def dead_letters(self) -> RabbitQueue:
-        """Where its dead letters rest."""
-        return RabbitQueue(
-            f"{self.name}.dlq",
-            queue_type=QueueType.QUORUM,
-            robust=False,
-            arguments={"x-delivery-limit": NEVER},
-        )
-
-
-Part = tuple[RabbitQueue | RabbitExchange, Sequence[tuple[str, str]]]
-"""A queue or exchange, with the exchanges it takes from and the keys."""
 
 
 def _keys(*events: type[EventData]) -> tuple[str, ...]:
@@ -311,14 +187,6 @@ QUEUES = (
     *(CONTACTS_SETTINGS, CONTACTS_ERASURES, CHANNELS_ERASURES, WEBHOOKS_ERASURES),
     *(GATEWAY_ERASURES, GATEWAY_ENDPOINT_NOTICES, CONTACTS_BULK_SENDS),
 )
-
-
-def returns(service: ServiceName) -> RabbitExchange:
-    """Brings a message back to a queue of the service; the key is the queue's name.
-
-    Through the default exchange any queue could be reached, and any service could write to it.
-    """
-    return RabbitExchange(f"{service.noun}.returns", type=ExchangeType.DIRECT, robust=False)
 
 
 def retry(service: ServiceName, delay_ms: int) -> tuple[RabbitExchange, RabbitQueue]:

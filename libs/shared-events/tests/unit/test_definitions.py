@@ -32,14 +32,19 @@ class TestBus:
         bound = {b["destination"] for b in document["bindings"] if b["destination_type"] == "queue"}
         assert bound == destinations["queue"]
 
-    def test_spreads_what_is_split_by_its_header(self) -> None:
+    def test_gives_every_slot_of_what_is_split_to_one_partition(self) -> None:
         document = definitions.bus("crm", partitions=3)
-        spreads = {e["name"]: e for e in document["exchanges"] if e["type"] != "topic"}
-        assert spreads["waha.messages"]["arguments"] == {"hash-header": "channel_id"}
-        bound = [b for b in document["bindings"] if b["source"] == "waha.messages"]
-        assert {(b["destination"], b["routing_key"]) for b in bound} == {
-            (f"waha.messages.{n}", "1") for n in range(3)
-        }
+        exchanges = {e["name"]: e for e in document["exchanges"]}
+        spread = exchanges["waha.messages.slots"]
+        assert spread["type"] == "headers"
+        assert spread["arguments"] == {"alternate-exchange": "waha.messages.slotless"}
+        bound = [b for b in document["bindings"] if b["source"] == spread["name"]]
+        assert {b["destination"] for b in bound} == {f"waha.messages.{n}" for n in range(3)}
+        slots = [b["arguments"] for b in bound]
+        assert sorted(a["slot"] for a in slots) == list(range(64))
+        assert {a["x-match"] for a in slots} == {"all"}
+        (rest,) = [b for b in document["bindings"] if b["source"] == "waha.messages.slotless"]
+        assert rest["destination"] == "waha.messages.0"
 
     def test_leaves_out_what_comes_and_goes(self) -> None:
         names = {queue["name"] for queue in definitions.bus("crm")["queues"]}

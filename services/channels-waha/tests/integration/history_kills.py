@@ -8,7 +8,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 
 import pytest
@@ -60,9 +60,15 @@ def said_before(waha: WahaSimulator, name: str) -> dict[str, list[str]]:
 
 
 async def killed_at(
-    start: Start, moments: Sequence[int], progress: Callable[[], Awaitable[int]]
+    stack: AsyncExitStack,
+    start: Start,
+    moments: Sequence[int],
+    progress: Callable[[], Awaitable[int]],
 ) -> None:
-    """Have a process work, and kill it once so much is done; so for each of the moments."""
+    """Have a process work, and kill it once so much is done; so for each of the moments.
+
+    The last one works on, as long as `stack`: others wait for what it does.
+    """
     for moment in moments:
 
         async def is_due(moment: int = moment) -> bool:
@@ -70,6 +76,7 @@ async def killed_at(
 
         async with start():
             await eventually(is_due, seconds=PATIENCE_SECONDS)
+    await stack.enter_async_context(start())
 
 
 def environment(settings: ChannelsSettings) -> dict[str, str]:
@@ -113,8 +120,6 @@ async def test_killed_ten_times_at_random_moments_has_each_message_once_and_in_o
         read = partial(number, channels, company.id, "SELECT sum(messages) FROM history_imports")
         kept = partial(number, messaging, company.id, "SELECT count(*) FROM messages")
         assert await read() < MESSAGES // 2, "it was read before anybody could be killed"
-        await asyncio.gather(killed_at(reader, reading, read), killed_at(keeper, keeping, kept))
-
         ended = partial(
             number, channels, company.id, "SELECT count(finished_at) FROM history_imports"
         )
@@ -122,7 +127,10 @@ async def test_killed_ten_times_at_random_moments_has_each_message_once_and_in_o
         async def is_over() -> bool:
             return await ended() == 1 and await kept() >= MESSAGES
 
-        async with reader(), keeper():
+        async with AsyncExitStack() as stack:
+            await asyncio.gather(
+                killed_at(stack, reader, reading, read), killed_at(stack, keeper, keeping, kept)
+            )
             await eventually(is_over, seconds=PATIENCE_SECONDS)
         async with channels.tenant(company.id, read_only=True) as tx:
             (job,) = await tx.fetch("SELECT * FROM history_imports")

@@ -31,6 +31,7 @@ from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
 from shared_events.requests import Principal, Problem, Reply, Request
 from shared_events.services import ServiceName
+from shared_events.slots import SLOT, slot_of
 
 SIGNATURES = Signatures("development")
 """The key of a service that was given none."""
@@ -128,9 +129,12 @@ class Outside:
     async def publish(self, envelope: Envelope[Any]) -> None:
         """Publish an event; the same one twice is a redelivery."""
         body = envelope.model_dump_json().encode()
-        await self.publish_body(body, **envelope.model_dump(exclude={"data"}))
+        slot = slot_of(envelope.aggregate_id)
+        await self.publish_body(body, slot=slot, **envelope.model_dump(exclude={"data"}))
 
-    async def publish_body(self, body: bytes, *, event_type: str, **headers: Any) -> None:
+    async def publish_body(
+        self, body: bytes, *, event_type: str, slot: int = 0, **headers: Any
+    ) -> None:
         """Publish bytes, whatever they are, as an event of this type."""
         named = {"event_type": event_type, "event_version": "1", "event_id": uuid4(), **headers}
         await self.publisher.publish(
@@ -138,7 +142,7 @@ class Outside:
             event_type,
             body,
             message_id=str(uuid4()),
-            headers={name: str(value) for name, value in named.items()},
+            headers={**{name: str(value) for name, value in named.items()}, SLOT: slot},
         )
 
 

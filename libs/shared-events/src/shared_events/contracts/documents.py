@@ -10,6 +10,7 @@ from shared_events.envelope import Envelope, EventData
 from shared_events.notices import FEED_NOTICES
 from shared_events.registry import BY_KEY, BY_TYPE, publisher_of
 from shared_events.requests import Reply, RequestEnvelope
+from shared_events.slots import SLOTS
 
 Document = dict[str, Any]
 
@@ -72,6 +73,7 @@ def event_schema(event: type[EventData]) -> Document:
 def topology_document() -> Document:
     """Exchanges with their bindings and queues with their arguments."""
     return {
+        "slots": SLOTS,
         "exchanges": [
             {
                 "name": exchange.name,

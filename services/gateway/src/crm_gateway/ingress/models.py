@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from service_kit import columns
-from sqlalchemy import BigInteger, Column, Identity
+from sqlalchemy import BigInteger, Column, Identity, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -19,13 +19,14 @@ class SpooledWebhook(Base, table=True):
     """
 
     __tablename__ = "ingress_spool"
+    __table_args__ = (Index("idx_ingress_spool_channel", "channel_id"),)
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     id: UUID = Field(unique=True)
     tenant_id: str = columns.tenant_id()
-    channel_id: UUID = Field(index=True)
+    channel_id: UUID
     event: str = Field(max_length=100)
     body: bytes
     headers: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

@@ -16,6 +16,7 @@ from service_kit.bus import Publisher
 from service_kit.errors import MalformedError, UnauthenticatedError
 from shared_events import topology
 from shared_events.channels import ingress
+from shared_events.slots import SLOT, slot_of
 from shared_events.waha_keys import waha_key
 
 _NOT_IN_EVENTS = re.compile(r"[^A-Za-z0-9._-]")
@@ -148,7 +149,7 @@ async def publish(
         waha_key(webhook.event),
         webhook.body,
         message_id=str(webhook.id),
-        headers=webhook.headers,
+        headers={**webhook.headers, SLOT: slot_of(webhook.channel_id)},
         correlation_id=str(webhook.headers["x-request-id"]),
         timeout=timeout,
     )

@@ -23,6 +23,7 @@ from shared_events.messaging.message import (
 )
 from shared_events.messaging.session import SessionSummary
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
+from shared_events.slots import SLOT, slot_of
 from shared_events.waha_keys import waha_key
 
 from crm_testing.services import Company, eventually
@@ -86,6 +87,7 @@ async def publish_raw(
             "ingress_id": str(ingress_id),
             "tenant_id": tenant_id,
             "channel_id": str(channel_id),
+            SLOT: slot_of(channel_id),
             "waha_event": event,
             "received_at": datetime.now(UTC).isoformat(),
             "x-request-id": "req-ingress",

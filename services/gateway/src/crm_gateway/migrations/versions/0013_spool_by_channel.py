@@ -8,4 +8,4 @@ down_revision = "0012"
 
 def upgrade() -> None:
     """The spool is empty but for outages."""
-    op.create_index("ix_ingress_spool_channel_id", "ingress_spool", ["channel_id"])
+    op.create_index("idx_ingress_spool_channel", "ingress_spool", ["channel_id"])
