@@ -30,7 +30,7 @@ from services.gateway.tests.integration.conftest import (
     http_client,
     register,
 )
-from services.gateway.tests.integration.test_ingress import WahaSession, take
+from services.gateway.tests.integration.waha_session import WahaSession, take
 
 pytestmark = pytest.mark.timeout(600)  # each command is a process of its own
 
