@@ -10,7 +10,7 @@ from aio_pika.abc import (
     AbstractRobustExchange,
     AbstractRobustQueue,
 )
-from faststream.rabbit import RabbitQueue
+from faststream.rabbit import RabbitExchange, RabbitQueue
 from shared_events.queues import Part
 
 from service_kit.batch import BatchSubscriber
@@ -111,7 +111,7 @@ class Consuming:
 
 
 class Look:
-    """Asks of one queue after the other whether all of it is there, and binds it now and then.
+    """Asks of one queue after the other whether all of it is there, and binds parts anew.
 
     Bindings are lost with an exchange that somebody else declares anew. Not asked is how many
     consumers a queue has: of a quorum queue RabbitMQ knows that only seconds later, and one it
@@ -124,10 +124,14 @@ class Look:
         subscriptions: Subscriptions,
         things: Sequence[Sequence[Part]],
     ) -> None:
-        """`things` are looked at one after the other, each with all its parts at once."""
+        """`things` are looked at one after the other, each with all its parts at once.
+
+        Bound is one part at a time: it may have many bindings, and a look must not take long.
+        """
         self._subscriptions = subscriptions
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
         self._things = itertools.cycle(things) if things else None
+        self._parts = itertools.cycle(itertools.chain.from_iterable(things))
         self._turns = itertools.cycle(range(BIND_EVERY))
 
     async def __call__(self, channel: AbstractRobustChannel) -> None:
@@ -137,15 +141,21 @@ class Look:
         self._subscriptions.check()
         if self._things is None:
             return
-        binding = next(self._turns) == 0
-        for part, sources in next(self._things):
-            found: AbstractRobustQueue | AbstractRobustExchange
-            if isinstance(part, RabbitQueue):
-                found = await existing_queue(channel, part.name)
-            else:
-                found = await existing_exchange(channel, part.name)
-            for source in sources if binding else ():
-                await found.bind(source.source, source.key, arguments=dict(source.arguments))
+        for part, _ in next(self._things):
+            await _existing(channel, part)
+        if next(self._turns) == 0:
+            part, bindings = next(self._parts)
+            found = await _existing(channel, part)
+            for one in bindings:
+                await found.bind(one.source, one.key, arguments=dict(one.arguments))
+
+
+async def _existing(
+    channel: AbstractRobustChannel, part: RabbitQueue | RabbitExchange
+) -> AbstractRobustQueue | AbstractRobustExchange:
+    if isinstance(part, RabbitQueue):
+        return await existing_queue(channel, part.name)
+    return await existing_exchange(channel, part.name)
 
 
 async def _finish(router: Router) -> None:
