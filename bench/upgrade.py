@@ -45,6 +45,8 @@ class Programs:
         self.folder = folder
         self._after = after
         folder.mkdir(parents=True, exist_ok=True)
+        for program in after.glob("crm-*"):  # what is no service is of this release all along
+            self._point(program.name.removeprefix("crm-"), after)
         for name in NAMES:
             self._point(name, before)
 
@@ -136,8 +138,9 @@ async def _strays(http: aiohttp.ClientSession, url: str) -> float:
 
 
 def not_of(release: Path, directory: Path) -> list[str]:
-    """The processes that run the code of another release."""
-    return [piece.name for piece in services(directory) if not _is_of(release, piece)]
+    """The services' processes that run the code of another release."""
+    ours = (p for p in services(directory) if p.name.removesuffix("-2") in NAMES)
+    return [piece.name for piece in ours if not _is_of(release, piece)]
 
 
 def _is_of(release: Path, piece: PieceState) -> bool:
