@@ -118,9 +118,7 @@ class Update:
         _tell(f"no strays {loop.time() - begun:.1f} s later")
 
     def _of(self, name: str) -> list[PieceState]:
-        return [
-            piece for piece in services(self._directory) if piece.name.removesuffix("-2") == name
-        ]
+        return [piece for piece in services(self._directory) if _program(piece) == name]
 
     async def _ask(self, verb: str, piece: str) -> None:
         _tell(f"{verb} {piece}")
@@ -139,8 +137,13 @@ async def _strays(http: aiohttp.ClientSession, url: str) -> float:
 
 def not_of(release: Path, directory: Path) -> list[str]:
     """The services' processes that run the code of another release."""
-    ours = (p for p in services(directory) if p.name.removesuffix("-2") in NAMES)
+    ours = (piece for piece in services(directory) if _program(piece) in NAMES)
     return [piece.name for piece in ours if not _is_of(release, piece)]
+
+
+def _program(piece: PieceState) -> str:
+    """Whose replica it is."""
+    return piece.name.removesuffix("-2")
 
 
 def _is_of(release: Path, piece: PieceState) -> bool:

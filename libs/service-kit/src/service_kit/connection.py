@@ -29,8 +29,6 @@ _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 2.0
 _LONGEST_ANSWER_SECONDS = 30.0
-BIND_EVERY = 2
-"""Looks: bindings cannot be asked for, so now and then they are made once more."""
 
 Look = Callable[[AbstractRobustChannel], Awaitable[None]]
 """Asks the broker something; raises when the answer shows that something is missing."""

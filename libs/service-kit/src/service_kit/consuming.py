@@ -15,19 +15,15 @@ from shared_events.queues import Part
 
 from service_kit.batch import BatchSubscriber
 from service_kit.bus import Publisher, make_broker
-from service_kit.connection import (
-    BIND_EVERY,
-    Patience,
-    existing_exchange,
-    existing_queue,
-    held,
-    watch,
-)
+from service_kit.connection import Patience, existing_exchange, existing_queue, held, watch
 from service_kit.declaring import declare_own, renew_queues
 from service_kit.request_server import RequestServer
 from service_kit.router import RequestSubscriber, Router
 from service_kit.settings import ServiceSettings
 from service_kit.subscriptions import Subscriptions
+
+_BIND_EVERY = 2
+"""Looks: bindings cannot be asked for, so now and then they are made once more."""
 
 
 class NotConsumingError(Exception):
@@ -132,7 +128,7 @@ class Look:
         self._batches = [s for s in router.subscribers if isinstance(s, BatchSubscriber)]
         self._things = itertools.cycle(things) if things else None
         self._parts = itertools.cycle(itertools.chain.from_iterable(things))
-        self._turns = itertools.cycle(range(BIND_EVERY))
+        self._turns = itertools.cycle(range(_BIND_EVERY))
 
     async def __call__(self, channel: AbstractRobustChannel) -> None:
         """Raise when something is amiss."""

@@ -126,7 +126,6 @@ async def _declare_parts(
 ) -> None:
     """From the end to the source: what is bound always leads somewhere."""
     if queue.spread is not None:
-        await _declare_exchange(channel, queue.slotless)
         await _declare_exchange(channel, queue.spread)
     for part, bindings in queue.parts(partitions):
         declared: AbstractRobustQueue | AbstractRobustExchange

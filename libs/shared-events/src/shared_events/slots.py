@@ -7,6 +7,7 @@ queue gives all slots to its partitions, each to one, the same way at any time a
 import zlib
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 SLOT = "slot"
 """The header."""
@@ -15,7 +16,7 @@ SLOTS = 64
 """No queue can have more partitions. Each costs the broker a comparison for every message."""
 
 
-def slot_of(key: object) -> int:
+def slot_of(key: UUID | str) -> int:
     """The slot of what the order is kept within: an aggregate, a channel (CRC-32 of its text)."""
     return zlib.crc32(str(key).encode()) % SLOTS
 

@@ -37,6 +37,8 @@ from shared_events.contacts.pipeline import DeleteStatus
 from shared_events.requests import Nothing, Page
 from shared_events.services import CONTACTS, GATEWAY
 
+from services.gateway.tests.integration.waha_session import WahaSession
+
 MakeDatabase = Callable[[], Awaitable[str]]
 _LAST_GROUPS = count(1)
 _OPENAPI = Path(__file__).parents[4] / "docs" / "openapi.json"
@@ -107,10 +109,34 @@ async def gateway(rabbitmq_server: RabbitServer, run_gateway: RunGateway) -> Asy
 
 
 @pytest.fixture(scope="session")
-async def rabbitmq_outage() -> AsyncIterator[RabbitServer]:
-    """A broker that tests may stop, as long as they start it again."""
+async def mortal_server() -> AsyncIterator[RabbitServer]:
+    """A broker for outages alone, so that no other test loses its own."""
     async with running_rabbitmq() as server:
         yield server
+
+
+@pytest.fixture
+async def rabbitmq_outage(mortal_server: RabbitServer) -> RabbitServer:
+    """A broker that the test may stop; it is there again for the next."""
+    await mortal_server.be_there()
+    return mortal_server
+
+
+@pytest.fixture
+async def lone_gateway(
+    rabbitmq_outage: RabbitServer, run_gateway: RunGateway, make_database: MakeDatabase
+) -> AsyncIterator[Service]:
+    """A gateway with nobody else in its database, on the broker that may be stopped."""
+    vhost = await rabbitmq_outage.create_vhost("gateway")
+    async with run_gateway(vhost, database_url=SecretStr(await make_database())) as service:
+        yield service
+
+
+@pytest.fixture
+async def lone_client(lone_gateway: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that gateway."""
+    async with http_client(lone_gateway) as client:
+        yield client
 
 
 async def documented(answer: httpx.Response) -> None:
@@ -133,6 +159,12 @@ def http_client(service: Service) -> httpx.AsyncClient:
         transport=httpx.ASGITransport(service.app, client=(address, 4711)),
         base_url="http://gateway/api/v1",
     )
+
+
+@pytest.fixture
+def waha(gateway: Service, client: httpx.AsyncClient) -> WahaSession:
+    """WAHA with a channel of the shared gateway."""
+    return WahaSession(gateway, client)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,6 @@ from shared_events.waha_keys import waha_key
 from services.gateway.tests.integration.waha_session import WahaSession, spooled, take
 
 
-@pytest.fixture
-def waha(gateway: Service, client: httpx.AsyncClient) -> WahaSession:
-    return WahaSession(gateway, client)
-
-
 class TestAccept:
     async def test_every_example_arrives_byte_for_byte(
         self, gateway: Service, waha: WahaSession

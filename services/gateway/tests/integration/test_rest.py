@@ -8,16 +8,13 @@ from crm_gateway.rest.routes import ROUTES
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_testing.servers import RabbitServer
 from crm_testing.services import answering
-from pydantic import SecretStr
 from service_kit.request_client import DEFAULT_TIMEOUT_SECONDS
+from service_kit.service import Service
 from shared_events.gateway.agent import Role
 
 from services.gateway.tests.integration.conftest import (
     Account,
     Contacts,
-    MakeDatabase,
-    RunGateway,
-    http_client,
     register,
     until,
 )
@@ -337,39 +334,31 @@ class TestOwnPages:
 
 class TestBrokerAway:
     async def test_the_bus_is_unavailable_at_once_and_own_data_is_not(
-        self,
-        rabbitmq_outage: RabbitServer,
-        run_gateway: RunGateway,
-        make_database: MakeDatabase,
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            account = await register(client)
+        vhost = lone_gateway.settings.amqp_url
+        account = await register(lone_client)
 
-            async def works() -> bool:
-                return (await client.get("/contacts", headers=account.bearer)).is_success
+        async def works() -> bool:
+            return (await lone_client.get("/contacts", headers=account.bearer)).is_success
 
-            async with answering(Contacts().server(service.database), vhost):
-                await until(works)
-            await rabbitmq_outage.stop()
-            async with asyncio.timeout(DEFAULT_TIMEOUT_SECONDS):
-                response = await client.get("/contacts", headers=account.bearer)
-            assert response.status_code == 503
-            assert response.headers["retry-after"] == "1"
-            assert (await client.get("/agents", headers=account.bearer)).status_code == 200
-            assert (await client.get("/auth/me", headers=account.bearer)).status_code == 200
-            await register(client)
+        async with answering(Contacts().server(lone_gateway.database), vhost):
+            await until(works)
+        await rabbitmq_outage.stop()
+        async with asyncio.timeout(DEFAULT_TIMEOUT_SECONDS):
+            response = await lone_client.get("/contacts", headers=account.bearer)
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "1"
+        assert (await lone_client.get("/agents", headers=account.bearer)).status_code == 200
+        assert (await lone_client.get("/auth/me", headers=account.bearer)).status_code == 200
+        await register(lone_client)
 
-            async def unhealthy() -> bool:
-                assert (await client.get("http://gateway/health/ready")).status_code == 200
-                health = await client.get("http://gateway/health")
-                return health.status_code == 503
+        async def unhealthy() -> bool:
+            assert (await lone_client.get("http://gateway/health/ready")).status_code == 200
+            health = await lone_client.get("http://gateway/health")
+            return health.status_code == 503
 
-            await until(unhealthy)
-            await rabbitmq_outage.start()
-            async with answering(Contacts().server(service.database), vhost):
-                await until(works)
+        await until(unhealthy)
+        await rabbitmq_outage.start()
+        async with answering(Contacts().server(lone_gateway.database), vhost):
+            await until(works)

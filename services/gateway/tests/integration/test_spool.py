@@ -28,11 +28,6 @@ from services.gateway.tests.integration.waha_session import (
 )
 
 
-@pytest.fixture
-def waha(gateway: Service, client: httpx.AsyncClient) -> WahaSession:
-    return WahaSession(gateway, client)
-
-
 def waiting() -> float:
     """What the gauge tells of the spool."""
     (metric,) = SPOOLED.collect()
@@ -148,64 +143,45 @@ class TestBrokerAway:
         assert second.headers["x-request-id"] != "r"
 
     async def test_the_first_in_a_while_is_answered_when_others_must_have_heard(
-        self,
-        rabbitmq_outage: RabbitServer,
-        run_gateway: RunGateway,
-        make_database: MakeDatabase,
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            waha = WahaSession(service, client)
-            await rabbitmq_outage.kill()
-            began = time.monotonic()
-            assert (await waha.post(b'{"event":"message"}')).status_code == 200
-            assert time.monotonic() - began >= 0.25
-        await rabbitmq_outage.start()
+        waha = WahaSession(lone_gateway, lone_client)
+        await rabbitmq_outage.kill()
+        began = time.monotonic()
+        assert (await waha.post(b'{"event":"message"}')).status_code == 200
+        assert time.monotonic() - began >= 0.25
 
     async def test_a_channel_that_never_rests_goes_directly_again(
-        self,
-        rabbitmq_outage: RabbitServer,
-        run_gateway: RunGateway,
-        make_database: MakeDatabase,
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            waha = WahaSession(service, client)
-            statuses: set[int] = set()
-            posted = 0
+        waha = WahaSession(lone_gateway, lone_client)
+        statuses: set[int] = set()
+        posted = 0
 
-            async def keep_posting() -> None:
-                nonlocal posted
-                while True:
-                    statuses.add((await waha.post(b'{"event":"message"}')).status_code)
-                    posted += 1
+        async def keep_posting() -> None:
+            nonlocal posted
+            while True:
+                statuses.add((await waha.post(b'{"event":"message"}')).status_code)
+                posted += 1
 
-            async def empty() -> bool:
-                return await spooled(service, waha) == 0
+        async def empty() -> bool:
+            return await spooled(lone_gateway, waha) == 0
 
-            await rabbitmq_outage.kill()
-            posters = [asyncio.create_task(keep_posting()) for _ in range(8)]
-            await rabbitmq_outage.start()
-            await until(empty)
-            before = posted
+        await rabbitmq_outage.kill()
+        posters = [asyncio.create_task(keep_posting()) for _ in range(8)]
+        await rabbitmq_outage.start()
+        await until(empty)
+        before = posted
 
-            async def many_more() -> bool:
-                return posted > before + 50
+        async def many_more() -> bool:
+            return posted > before + 50
 
-            await until(many_more)
-            assert await empty()
-            for poster in posters:
-                poster.cancel()
-            await asyncio.gather(*posters, return_exceptions=True)
-            assert statuses == {200}
+        await until(many_more)
+        assert await empty()
+        for poster in posters:
+            poster.cancel()
+        await asyncio.gather(*posters, return_exceptions=True)
+        assert statuses == {200}
 
     async def test_what_an_ended_process_left_behind_is_published(
         self, gateway: Service, waha: WahaSession, client: httpx.AsyncClient
@@ -220,70 +196,46 @@ class TestBrokerAway:
 
     async def test_one_that_breaks_the_connection_is_set_aside_and_the_others_arrive(
         self,
-        rabbitmq_outage: RabbitServer,
-        run_gateway: RunGateway,
-        make_database: MakeDatabase,
+        lone_gateway: Service,
+        lone_client: httpx.AsyncClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(bus, "MAX_HEADER_CHARACTERS", 10**9)
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            culprit, *others = [WahaSession(service, client) for _ in range(4)]
-            await leave(service, culprit, {"x-request-id": "r", "x-large": "a" * 200_000})
-            for other in others:
-                for _ in range(3):
-                    await leave(service, other, {"x-request-id": "r"})
+        culprit, *others = [WahaSession(lone_gateway, lone_client) for _ in range(4)]
+        await leave(lone_gateway, culprit, {"x-request-id": "r", "x-large": "a" * 200_000})
+        for other in others:
+            for _ in range(3):
+                await leave(lone_gateway, other, {"x-request-id": "r"})
 
-            async def others_arrived() -> bool:
-                return [await spooled(service, waha) for waha in others] == [0, 0, 0]
+        async def others_arrived() -> bool:
+            return [await spooled(lone_gateway, waha) for waha in others] == [0, 0, 0]
 
-            await until(others_arrived)
-            assert await spooled(service, culprit) == 1
-            assert (await culprit.post(b'{"event":"message"}')).status_code == 200
-            assert await spooled(service, culprit) == 1  # nothing waits behind it
-            assert waiting() == 1
+        await until(others_arrived)
+        assert await spooled(lone_gateway, culprit) == 1
+        assert (await culprit.post(b'{"event":"message"}')).status_code == 200
+        assert await spooled(lone_gateway, culprit) == 1  # nothing waits behind it
+        assert waiting() == 1
 
     async def test_the_gauge_tells_of_all_that_wait(
-        self, run_gateway: RunGateway, make_database: MakeDatabase, rabbitmq_outage: RabbitServer
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            waha = WahaSession(service, client)
-            await rabbitmq_outage.kill()
-            for _ in range(250):
-                await leave(service, waha, {"x-request-id": "r"})
+        waha = WahaSession(lone_gateway, lone_client)
+        await rabbitmq_outage.kill()
+        for _ in range(250):
+            await leave(lone_gateway, waha, {"x-request-id": "r"})
 
-            async def told() -> bool:
-                return waiting() == 250
+        async def told() -> bool:
+            return waiting() == 250
 
-            await until(told)
-        await rabbitmq_outage.start()
+        await until(told)
 
     async def test_without_a_database_either_the_webhook_is_refused(
-        self,
-        rabbitmq_outage: RabbitServer,
-        run_gateway: RunGateway,
-        make_database: MakeDatabase,
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
-        vhost = await rabbitmq_outage.create_vhost("gateway")
-        database_url = SecretStr(await make_database())
-        async with (
-            run_gateway(vhost, database_url=database_url) as service,
-            http_client(service) as client,
-        ):
-            waha = WahaSession(service, client)
-            await rabbitmq_outage.kill()
-            await service.database.close()
-            response = await waha.post(b'{"event":"message"}')
-            assert response.status_code == 503
-            assert response.json()["code"] == "nothing_durable"
-            assert int(response.headers["retry-after"]) > 0
-        await rabbitmq_outage.start()
+        waha = WahaSession(lone_gateway, lone_client)
+        await rabbitmq_outage.kill()
+        await lone_gateway.database.close()
+        response = await waha.post(b'{"event":"message"}')
+        assert response.status_code == 503
+        assert response.json()["code"] == "nothing_durable"
+        assert int(response.headers["retry-after"]) > 0

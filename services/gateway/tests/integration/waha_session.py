@@ -9,11 +9,10 @@ import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage
 from crm_gateway.settings import GatewaySettings
+from crm_testing.services import eventually
 from service_kit.service import Service
 from shared_events import topology
 from shared_events.channels import ingress
-
-from services.gateway.tests.integration.conftest import until
 
 
 class WahaSession:
@@ -69,7 +68,7 @@ async def take(url: str, waha: WahaSession, count: int) -> list[AbstractIncoming
         async def complete() -> bool:
             return sum(waha.owns(message) for message in arrived) >= count
 
-        await until(complete)
+        await eventually(complete)
     mine = [message for message in arrived if waha.owns(message)]
     assert len(mine) == count
     return mine

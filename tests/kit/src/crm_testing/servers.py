@@ -69,6 +69,11 @@ class Server:
             last_words = "\n".join(logs.tail(self.log, 20))
             raise StartFailedError(f"{error}\n{last_words}") from error
 
+    async def be_there(self) -> None:
+        """Start it again if it was stopped or killed."""
+        if self._process is None or self._process.returncode is not None:
+            await self.start()
+
     async def stop(self) -> None:
         """Stop as an operator would, cleanly."""
         if self._process:

@@ -48,20 +48,24 @@ _SPOOLED = "gateway_ingress_spool"
 _NOTICE_SECONDS = 0.25
 """Within which a notice is heard."""
 _ASK_SECONDS = 5.0
-"""How long after a notice, or after who listens began to, the database is asked."""
+"""How long after a notice the database is asked."""
 _LOST_ROUNDS = 3
 
 _SPOOL = Rows(SpooledWebhook)
 _DUE = "(next_attempt_at IS NULL OR next_attempt_at <= now())"
-_OLDEST = f"SELECT * FROM ingress_spool WHERE {_DUE} ORDER BY seq LIMIT $1"  # noqa: S608 - ours
-_WAITS = f"SELECT EXISTS (SELECT FROM ingress_spool WHERE channel_id = $1 AND {_DUE})"  # noqa: S608
+_OLDEST = f"""
+SELECT * FROM ingress_spool WHERE {_DUE} ORDER BY seq LIMIT $1
+"""  # noqa: S608 - our own text
+_WAITS = f"""
+SELECT EXISTS (SELECT FROM ingress_spool WHERE channel_id = $1 AND {_DUE})
+"""  # noqa: S608 - our own text
 _SET_ASIDE = """
 UPDATE ingress_spool SET next_attempt_at = now() + interval '1 hour' WHERE seq = ANY($1::bigint[])
 """
 _CHANNELS = f"""
 SELECT channel_id, count(*) AS webhooks, bool_or({_DUE}) AS waits
 FROM ingress_spool GROUP BY channel_id
-"""  # noqa: S608
+"""  # noqa: S608 - our own text
 # One process drains at a time; the others go on to their next look.
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('gateway.ingress_spool', 0))"
 
@@ -104,9 +108,8 @@ class Spool:
         self._waiting: set[str] = set()  # channels with webhooks in the spool
         self._writing = 0
         self._written = 0
-        # By a monotonic clock:
-        self._listens_since = self._noticed_at = -math.inf
-        self._heard_at = -math.inf  # by others, what was the first in a while
+        # By a monotonic clock: the last notice, and when all have heard the first in a while.
+        self._noticed_at = self._heard_at = -math.inf
         self._wake = asyncio.Event()
         self._gate = asyncio.Event()
         self._gate.set()
@@ -143,8 +146,8 @@ class Spool:
 
     async def _waits(self, channel: str) -> bool:
         """Whether webhooks of the channel wait for their turn, stored here or by another."""
-        told = max(self._noticed_at, self._listens_since)
-        if channel not in self._waiting and time.monotonic() < told + _ASK_SECONDS:
+        is_fresh = time.monotonic() < self._noticed_at + _ASK_SECONDS
+        if is_fresh and channel not in self._waiting:
             async with self._database.system("ingress") as tx:
                 if await tx.fetchval(_WAITS, channel):
                     self._waiting.add(channel)
@@ -177,7 +180,6 @@ class Spool:
         ear = await self._database.dedicated("spool")
         try:
             await ear.add_listener(_SPOOLED, self._on_spooled)
-            self._listens_since = time.monotonic()
             while True:
                 await self._drain()
                 with suppress(TimeoutError):
