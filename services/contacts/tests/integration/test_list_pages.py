@@ -77,6 +77,8 @@ async def test_why_there_is_no_page_is_told(company: Shop, monkeypatch: pytest.M
     assert forged["failure"]["code"] == "invalid_cursor"
     longest = CreateContactList.model_validate(LONGEST)
     slow_id = UUID((await company.value(longest))["id"])
-    monkeypatch.setattr(members, "EVALUATION_MS", 1)  # less than to plan it takes
-    slow = await page(company, slow_id)
+    monkeypatch.setattr(members, "EVALUATION_MS", 1)
+    async with company.database.tenant("somebody") as tx:
+        await tx.execute("LOCK TABLE contacts")  # so that it takes as long as this holds
+        slow = await page(company, slow_id)
     assert slow["failure"]["code"] == "filter_too_slow"
