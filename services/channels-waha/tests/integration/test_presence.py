@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,8 +17,10 @@ from crm_testing.services import eventually
 from service_kit.calls import Call
 from service_kit.egress import Egress
 from service_kit.service import Service
+from shared_events import examples as told
 from shared_events.channels.channel import UpdateChannel
 from shared_events.channels.presence import ShowTyping, TypingState
+from shared_events.channels.traffic import ChannelCallReported
 from shared_events.messaging.conversation import ConversationRead
 from shared_events.requests import Principal
 
@@ -34,6 +37,14 @@ def read(shop: Shop, chat_id: str | None = CUSTOMER) -> ConversationRead:
         read_seq=1,
         unread_count=0,
     )
+
+
+def call(shop: Shop, call_id: str, **fields: Any) -> ChannelCallReported:
+    example = told.load("channel.call_reported")["data"]
+    channel = {**example["channel"], "id": shop.channel_id}
+    now = {"status": "received", "happened_at": datetime.now(UTC), "chat_id": CUSTOMER}
+    said = {**example, **now, "channel": channel, "call_id": call_id, **fields}
+    return ChannelCallReported.model_validate(said)
 
 
 async def until_shown(waha: WahaSimulator, *wanted: tuple[str, str, str]) -> None:
@@ -103,6 +114,41 @@ class TestSeen:
         await company.publish(read(company))
         await until_shown(waha, ("sendSeen", "loja", CUSTOMER))
         assert waha.faults.struck["refuse"] < 5
+
+
+class TestCalls:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_are_rejected_where_the_channel_says_so(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine, reject_calls=True)
+        await other_company.connect(engine, session="filial")
+        await waha.call("filial", "5511977770002", call_id="RINGS")
+        await waha.call("loja", "5511988880001", call_id="FIRST")
+        await until_shown(waha, ("rejectCall", "loja", f"{CUSTOMER} FIRST"))
+        await company.until_told("channel.call_reported")
+        await company.value(UpdateChannel(channel_id=company.channel_id, reject_calls=False))
+        update = UpdateChannel(channel_id=other_company.channel_id, reject_calls=True)
+        await other_company.value(update)
+        await waha.call("loja", "5511988880001", call_id="SECOND")
+        await waha.call("filial", "5511977770002", call_id="THIRD")
+        await until_shown(waha, ("rejectCall", "filial", f"{OTHER} THIRD"))
+        assert [what for action, _, what in waha.actions if action == "rejectCall"] == [
+            f"{CUSTOMER} FIRST",
+            f"{OTHER} THIRD",
+        ]
+
+    async def test_are_left_alone_when_they_are_over_or_long_ago(
+        self, company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect(reject_calls=True)
+        await company.publish(call(company, "OVER", status="rejected"))
+        await company.publish(
+            call(company, "LATE", happened_at=datetime.now(UTC) - timedelta(minutes=2))
+        )
+        await company.publish(call(company, "RINGS"))
+        await until_shown(waha, ("rejectCall", "loja", f"{CUSTOMER} RINGS"))
+        assert list(waha.actions) == [("rejectCall", "loja", f"{CUSTOMER} RINGS")]
 
 
 class TestTyping:

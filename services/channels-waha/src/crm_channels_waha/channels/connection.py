@@ -87,6 +87,8 @@ class Connections:
             session_timeout_seconds=row.session_timeout_seconds,
             allow_groups=row.allow_groups,
             send_seen=row.send_seen,
+            link_previews=row.link_previews,
+            reject_calls=row.reject_calls,
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,

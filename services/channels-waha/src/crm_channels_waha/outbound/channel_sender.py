@@ -331,5 +331,6 @@ async def _outgoing(
         reply_to=reply_to,
         replies_to_us=bool(ours),
         engine=channel.engine,
+        link_preview=channel.link_previews,
         details=row.details,
     )
