@@ -239,7 +239,10 @@ class TestChange:
         [
             (
                 Change("edit", "1@c.us", "A1", True, None, "dois"),
-                ("PUT", "/api/loja/chats/1%40c.us/messages/true_1%40c.us_A1", {"text": "dois"}),
+                (
+                    *("PUT", "/api/loja/chats/1%40c.us/messages/true_1%40c.us_A1"),
+                    {"text": "dois", "linkPreview": True},
+                ),
             ),
             (
                 Change("revoke", "7@g.us", "A1", True, "9@c.us", ""),
