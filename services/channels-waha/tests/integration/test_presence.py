@@ -1,5 +1,6 @@
 """What people see of us beside messages: that they were read, that somebody types."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.outbound import channel_sender
 from crm_channels_waha.presence.typing_signs import TypingSigns
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
@@ -149,6 +151,44 @@ class TestCalls:
         await company.publish(call(company, "RINGS"))
         await until_shown(waha, ("rejectCall", "loja", f"{CUSTOMER} RINGS"))
         assert list(waha.actions) == [("rejectCall", "loja", f"{CUSTOMER} RINGS")]
+
+
+class TestTypingFirst:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_is_shown_before_texts_where_the_channel_says_so(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine, simulate_typing=True)
+        await other_company.connect(engine, session="filial")
+        await other_company.until_state(await other_company.write("oi"), "sent")
+        waha.faults.add("error_before", times=1)  # typing itself cannot be shown: sent all the same
+        await company.until_state(await company.write("um"), "sent")
+        assert list(waha.actions) == []
+        await company.until_state(await company.write("dois"), "sent")
+        assert list(waha.actions) == [
+            ("startTyping", "loja", CUSTOMER),
+            ("stopTyping", "loja", CUSTOMER),
+        ]
+
+    async def test_leaves_time_to_cancel(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, enough = asyncio.Event(), asyncio.Event()
+
+        async def type_on(*_: object) -> None:
+            begun.set()
+            await enough.wait()
+
+        monkeypatch.setattr(channel_sender, "type_first", type_on)
+        await company.connect(simulate_typing=True)
+        never = await company.write("nunca")
+        await begun.wait()
+        await company.change("revoke", never)
+        (told,) = await company.until_told("channel.message_failed")
+        assert (told["message_id"], told["code"]) == (str(never), "cancelled")
+        enough.set()
+        await company.until_state(await company.write("depois"), "sent")
+        assert [message.text for message in waha.sent.values()] == ["depois"]
 
 
 class TestTyping:

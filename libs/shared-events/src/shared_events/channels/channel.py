@@ -26,7 +26,8 @@ class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
     With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
-    `link_previews` what a link in a text leads to; with `reject_calls` no call rings for long.
+    `link_previews` what a link in a text leads to, with `simulate_typing` that we type before a text
+    comes; with `reject_calls` no call rings for long.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Channel(Contract):
     allow_groups: bool
     send_seen: bool = False
     link_previews: bool = True
+    simulate_typing: bool = False
     reject_calls: bool = False
     version: int
     created_at: datetime
@@ -75,6 +77,7 @@ class CreateChannel(Command[Channel], key="channels.channel.create"):
     allow_groups: bool = True
     send_seen: bool = False
     link_previews: bool = True
+    simulate_typing: bool = False
     reject_calls: bool = False
 
 
@@ -90,6 +93,7 @@ class UpdateChannel(Command[Channel], key="channels.channel.update"):
     allow_groups: bool | None = None
     send_seen: bool | None = None
     link_previews: bool | None = None
+    simulate_typing: bool | None = None
     reject_calls: bool | None = None
 
 

@@ -88,6 +88,7 @@ class Connections:
             allow_groups=row.allow_groups,
             send_seen=row.send_seen,
             link_previews=row.link_previews,
+            simulate_typing=row.simulate_typing,
             reject_calls=row.reject_calls,
             version=row.version,
             created_at=row.created_at,

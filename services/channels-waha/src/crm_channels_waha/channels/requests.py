@@ -70,6 +70,7 @@ class ChannelRequests:
                 allow_groups=request.allow_groups,
                 send_seen=request.send_seen,
                 link_previews=request.link_previews,
+                simulate_typing=request.simulate_typing,
                 reject_calls=request.reject_calls,
             ),
         )
@@ -98,6 +99,7 @@ class ChannelRequests:
             "allow_groups": request.allow_groups,
             "send_seen": request.send_seen,
             "link_previews": request.link_previews,
+            "simulate_typing": request.simulate_typing,
             "reject_calls": request.reject_calls,
         }
         if request.waha is not None:
