@@ -26,8 +26,8 @@ class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
     With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
-    `link_previews` what a link in a text leads to, with `simulate_typing` that we type before a text
-    comes; with `reject_calls` no call rings for long.
+    `link_previews` what a link in a text leads to, with `simulate_typing` that we type before we
+    send a text; with `reject_calls` no call rings for long.
     """
 
     id: UUID
