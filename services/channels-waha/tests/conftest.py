@@ -57,6 +57,7 @@ async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFacto
             "waha_retry_seconds": 0.02,
             "waha_retry_max_seconds": 0.1,
             "typing_interval_seconds": 3600.0,  # no pace of a machine shows a sign twice
+            "typing_max_seconds": 0.02,
             "waha_stop_grace_seconds": 0.1,
             "waha_deaf_grace_seconds": 3600.0,  # tests of liveness look themselves
             "media_store_url": files,

@@ -196,6 +196,16 @@ class TestActions:
             assert status == 201
         assert [a[0] for a in shop.waha.actions] == ["sendSeen", "startTyping", "stopTyping"]
 
+    async def test_a_rejected_call_is_told_of_by_every_engine(self, shop: Any) -> None:
+        await shop.open(events=["session.status", "call.rejected"])
+        body = {"from": CHAT, "id": "CALL7"}
+        assert (await shop.call("POST", "/api/loja/calls/reject", body))[0] == 201
+        assert list(shop.waha.actions) == [("rejectCall", "loja", f"{CHAT} CALL7")]
+        (event,) = await shop.webhooks("call.rejected")
+        assert event["payload"]["id"] == "CALL7"
+        status, _ = await shop.call("POST", "/api/loja/calls/reject", {"from": CHAT})
+        assert status == 400
+
     async def test_reaction_is_put_on_a_known_message(self, shop: Any) -> None:
         await shop.open(events=["session.status", "message.reaction"])
         asked = await shop.waha.receive_text("loja", "5511988880001", "Oi")

@@ -75,7 +75,10 @@ WAHA_NOTICES = EventQueue(
 CHANNELS_OUTBOUND = EventQueue(
     "channels.outbound",
     DOMAIN_EVENTS,
-    _keys(message.MessageQueued, message.MessageChangeRequested, conversation.ConversationRead),
+    _keys(
+        *(message.MessageQueued, message.MessageChangeRequested, conversation.ConversationRead),
+        traffic.ChannelCallReported,
+    ),
     service=CHANNELS,
     ordered_by=_AGGREGATE,
 )

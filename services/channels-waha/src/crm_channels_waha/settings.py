@@ -44,6 +44,9 @@ class ChannelsSettings(MediaStoreSettings):
     typing_interval_seconds: float = Field(
         default=3.0, ge=0, description="a process shows typing in a chat once in this time"
     )
+    typing_max_seconds: float = Field(
+        default=5.0, ge=0, le=25, description="at most, before a text of a channel that types first"
+    )
     waha_send_interval_seconds: float | None = Field(
         default=None,
         ge=0,

@@ -57,7 +57,10 @@ class TestContract:
         assert {e.tenant_id for e in envelopes} == {company.id}
 
     async def test_what_is_queued_requested_and_read_has_its_effect(self, company: Shop) -> None:
-        keys = ("message.queued", "message.change_requested", "conversation.read")
+        keys = (
+            *("message.queued", "message.change_requested", "conversation.read"),
+            "channel.call_reported",  # integration/test_presence.py
+        )
         assert topology.CHANNELS_OUTBOUND.keys == keys
         await company.connect(send_seen=True)
         message_id = await company.write("oi")

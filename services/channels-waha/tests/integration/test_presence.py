@@ -1,11 +1,14 @@
 """What people see of us beside messages: that they were read, that somebody types."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from crm_channels_waha.channels.connection import Connections
+from crm_channels_waha.outbound import channel_sender
 from crm_channels_waha.presence.typing_signs import TypingSigns
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
@@ -16,8 +19,10 @@ from crm_testing.services import eventually
 from service_kit.calls import Call
 from service_kit.egress import Egress
 from service_kit.service import Service
+from shared_events import examples as told
 from shared_events.channels.channel import UpdateChannel
 from shared_events.channels.presence import ShowTyping, TypingState
+from shared_events.channels.traffic import ChannelCallReported
 from shared_events.messaging.conversation import ConversationRead
 from shared_events.requests import Principal
 
@@ -34,6 +39,14 @@ def read(shop: Shop, chat_id: str | None = CUSTOMER) -> ConversationRead:
         read_seq=1,
         unread_count=0,
     )
+
+
+def call(shop: Shop, call_id: str, **fields: Any) -> ChannelCallReported:
+    example = told.load("channel.call_reported")["data"]
+    channel = {**example["channel"], "id": shop.channel_id}
+    now = {"status": "received", "happened_at": datetime.now(UTC), "chat_id": CUSTOMER}
+    said = {**example, **now, "channel": channel, "call_id": call_id, **fields}
+    return ChannelCallReported.model_validate(said)
 
 
 async def until_shown(waha: WahaSimulator, *wanted: tuple[str, str, str]) -> None:
@@ -103,6 +116,79 @@ class TestSeen:
         await company.publish(read(company))
         await until_shown(waha, ("sendSeen", "loja", CUSTOMER))
         assert waha.faults.struck["refuse"] < 5
+
+
+class TestCalls:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_are_rejected_where_the_channel_says_so(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine, reject_calls=True)
+        await other_company.connect(engine, session="filial")
+        await waha.call("filial", "5511977770002", call_id="RINGS")
+        await waha.call("loja", "5511988880001", call_id="FIRST")
+        await until_shown(waha, ("rejectCall", "loja", f"{CUSTOMER} FIRST"))
+        await company.until_told("channel.call_reported")
+        await company.value(UpdateChannel(channel_id=company.channel_id, reject_calls=False))
+        update = UpdateChannel(channel_id=other_company.channel_id, reject_calls=True)
+        await other_company.value(update)
+        await waha.call("loja", "5511988880001", call_id="SECOND")
+        await waha.call("filial", "5511977770002", call_id="THIRD")
+        await until_shown(waha, ("rejectCall", "filial", f"{OTHER} THIRD"))
+        assert [what for action, _, what in waha.actions if action == "rejectCall"] == [
+            f"{CUSTOMER} FIRST",
+            f"{OTHER} THIRD",
+        ]
+
+    async def test_are_left_alone_when_they_are_over_or_long_ago(
+        self, company: Shop, waha: WahaSimulator
+    ) -> None:
+        await company.connect(reject_calls=True)
+        await company.publish(call(company, "OVER", status="rejected"))
+        await company.publish(
+            call(company, "LATE", happened_at=datetime.now(UTC) - timedelta(minutes=2))
+        )
+        await company.publish(call(company, "RINGS"))
+        await until_shown(waha, ("rejectCall", "loja", f"{CUSTOMER} RINGS"))
+        assert list(waha.actions) == [("rejectCall", "loja", f"{CUSTOMER} RINGS")]
+
+
+class TestTypingFirst:
+    @pytest.mark.parametrize("engine", ENGINES)
+    async def test_is_shown_before_texts_where_the_channel_says_so(
+        self, company: Shop, other_company: Shop, waha: WahaSimulator, engine: Engine
+    ) -> None:
+        await company.connect(engine, simulate_typing=True)
+        await other_company.connect(engine, session="filial")
+        await other_company.until_state(await other_company.write("oi"), "sent")
+        waha.faults.add("error_before", times=1)  # typing itself cannot be shown: sent all the same
+        await company.until_state(await company.write("um"), "sent")
+        assert list(waha.actions) == []
+        await company.until_state(await company.write("dois"), "sent")
+        assert list(waha.actions) == [
+            ("startTyping", "loja", CUSTOMER),
+            ("stopTyping", "loja", CUSTOMER),
+        ]
+
+    async def test_leaves_time_to_cancel(
+        self, company: Shop, waha: WahaSimulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, enough = asyncio.Event(), asyncio.Event()
+
+        async def type_on(*_: object) -> None:
+            begun.set()
+            await enough.wait()
+
+        monkeypatch.setattr(channel_sender, "type_first", type_on)
+        await company.connect(simulate_typing=True)
+        never = await company.write("nunca")
+        await begun.wait()
+        await company.change("revoke", never)
+        (told,) = await company.until_told("channel.message_failed")
+        assert (told["message_id"], told["code"]) == (str(never), "cancelled")
+        enough.set()
+        await company.until_state(await company.write("depois"), "sent")
+        assert [message.text for message in waha.sent.values()] == ["depois"]
 
 
 class TestTyping:

@@ -1,6 +1,8 @@
 from crm_channels_waha.outbound.channel_sender import Pace
 
-PACE = Pace(interval=0, unknown_wait=10, retry=2, retry_max=60, give_up=86_400, stop_grace=5)
+PACE = Pace(
+    interval=0, typing=5, unknown_wait=10, retry=2, retry_max=60, give_up=86_400, stop_grace=5
+)
 
 
 class TestPace:

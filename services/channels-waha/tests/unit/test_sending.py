@@ -30,7 +30,12 @@ class TestCompose:
     def test_text_carries_the_pregenerated_id(self) -> None:
         sent = compose(Outgoing(CHAT, "text", "oi", reply_to="3A"), "s", "3EB0")
         body = {"session": "s", "chatId": CHAT, "text": "oi", "id": "3EB0", "reply_to": "3A"}
-        assert sent == ("/api/sendText", body, False)
+        assert sent == ("/api/sendText", {**body, "linkPreview": True}, False)
+
+    def test_a_link_is_shown_without_a_preview_where_the_channel_says_so(self) -> None:
+        sent = compose(Outgoing(CHAT, "text", "https://x.test", link_preview=False), "s", None)
+        assert not isinstance(sent, Rejected)
+        assert sent[1]["linkPreview"] is False
 
     @pytest.mark.parametrize(
         ("kind", "path", "extra"),
@@ -234,7 +239,10 @@ class TestChange:
         [
             (
                 Change("edit", "1@c.us", "A1", True, None, "dois"),
-                ("PUT", "/api/loja/chats/1%40c.us/messages/true_1%40c.us_A1", {"text": "dois"}),
+                (
+                    *("PUT", "/api/loja/chats/1%40c.us/messages/true_1%40c.us_A1"),
+                    {"text": "dois", "linkPreview": True},
+                ),
             ),
             (
                 Change("revoke", "7@g.us", "A1", True, "9@c.us", ""),

@@ -25,7 +25,9 @@ class WahaConnection(Contract):
 class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
-    With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`).
+    With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
+    `link_previews` what a link in a text leads to, with `simulate_typing` that we type before we
+    send a text; with `reject_calls` no call rings for long.
     """
 
     id: UUID
@@ -41,6 +43,9 @@ class Channel(Contract):
     session_timeout_seconds: int
     allow_groups: bool
     send_seen: bool = False
+    link_previews: bool = True
+    simulate_typing: bool = False
+    reject_calls: bool = False
     version: int
     created_at: datetime
     updated_at: datetime
@@ -71,6 +76,9 @@ class CreateChannel(Command[Channel], key="channels.channel.create"):
     session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
     allow_groups: bool = True
     send_seen: bool = False
+    link_previews: bool = True
+    simulate_typing: bool = False
+    reject_calls: bool = False
 
 
 class UpdateChannel(Command[Channel], key="channels.channel.update"):
@@ -84,6 +92,9 @@ class UpdateChannel(Command[Channel], key="channels.channel.update"):
     session_timeout_seconds: int | None = Field(default=None, ge=1, le=86_400)
     allow_groups: bool | None = None
     send_seen: bool | None = None
+    link_previews: bool | None = None
+    simulate_typing: bool | None = None
+    reject_calls: bool | None = None
 
 
 class GetChannel(Query[Channel], key="channels.channel.get"):

@@ -12,7 +12,8 @@ from crm_channels_waha.channels.models import ChannelRow
 CHANNELS = Rows(ChannelRow)
 _SETTINGS = (
     *("name", "waha_base_url", "waha_session", "waha_api_key_encrypted"),
-    *("session_timeout_seconds", "allow_groups", "send_seen", "version", "updated_at"),
+    *("session_timeout_seconds", "allow_groups", "send_seen", "link_previews"),
+    *("simulate_typing", "reject_calls", "version", "updated_at"),
 )
 
 _RUNS_ELSEWHERE = """

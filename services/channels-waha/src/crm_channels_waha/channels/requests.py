@@ -69,6 +69,9 @@ class ChannelRequests:
                 session_timeout_seconds=timeout,
                 allow_groups=request.allow_groups,
                 send_seen=request.send_seen,
+                link_previews=request.link_previews,
+                simulate_typing=request.simulate_typing,
+                reject_calls=request.reject_calls,
             ),
         )
         tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
@@ -95,6 +98,9 @@ class ChannelRequests:
             "session_timeout_seconds": self._timeout(request),
             "allow_groups": request.allow_groups,
             "send_seen": request.send_seen,
+            "link_previews": request.link_previews,
+            "simulate_typing": request.simulate_typing,
+            "reject_calls": request.reject_calls,
         }
         if request.waha is not None:
             changes |= {

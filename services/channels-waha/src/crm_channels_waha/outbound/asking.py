@@ -42,4 +42,5 @@ def _change(row: OutboundMessage, external_id: str, channel: ChannelRow) -> Chan
         from_us=bool(row.target_from_us),
         participant=participant,
         content=row.content or "",
+        link_preview=channel.link_previews,
     )

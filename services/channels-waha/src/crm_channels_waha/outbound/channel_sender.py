@@ -33,6 +33,7 @@ from crm_channels_waha.outbound.reconciling import (
     Undecidable,
     look_for,
 )
+from crm_channels_waha.outbound.typing_first import type_first
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.answers import (
     Accepted,
@@ -59,6 +60,7 @@ class Pace:
     """How fast to send and how long to wait, in seconds."""
 
     interval: float
+    typing: float
     unknown_wait: float
     retry: float
     retry_max: float
@@ -70,6 +72,7 @@ class Pace:
         """The pace these settings name."""
         return cls(
             interval=settings.send_interval_seconds,
+            typing=settings.typing_max_seconds,
             unknown_wait=settings.waha_unknown_wait_seconds,
             retry=settings.waha_retry_seconds,
             retry_max=settings.waha_retry_max_seconds,
@@ -187,6 +190,8 @@ class ChannelSender:
         if isinstance(external_id, NotSent | Refused):
             await self._settle(row, external_id)
             return
+        if channel.simulate_typing and row.content_type == "text":
+            await type_first(waha, address, row.content or "", self._pace.typing)
         async with self._database.tenant(self._tenant_id) as tx:
             message = await _outgoing(tx, row, address, channel)
             ready = await with_file(tx, message, row.media_id, self._connections.links)
@@ -331,5 +336,6 @@ async def _outgoing(
         reply_to=reply_to,
         replies_to_us=bool(ours),
         engine=channel.engine,
+        link_preview=channel.link_previews,
         details=row.details,
     )

@@ -18,6 +18,7 @@ class Change:
     from_us: bool
     participant: str | None
     content: str
+    link_preview: bool = True
 
     @property
     def full_id(self) -> str:
@@ -33,5 +34,5 @@ def compose_change(change: Change, session: str) -> tuple[str, str, dict[str, An
         return "PUT", "/api/reaction", body
     path = f"/api/{session}/chats/{quote(change.chat_id, '')}/messages/{quote(change.full_id, '')}"
     if change.kind == "edit":
-        return "PUT", path, {"text": change.content}
+        return "PUT", path, {"text": change.content, "linkPreview": change.link_preview}
     return "DELETE", path, None

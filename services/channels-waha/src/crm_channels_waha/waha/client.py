@@ -152,11 +152,14 @@ class Waha:
         """Show in a chat that we type, or do no longer. Raises WahaError."""
         await self._show("/api/startTyping" if typing else "/api/stopTyping", chat_id)
 
+    async def reject_call(self, chat_id: str, call_id: str) -> None:
+        """Reject what rings. Raises WahaError."""
+        path, body = f"/api/{self.session}/calls/reject", {"from": chat_id, "id": call_id}
+        _raise_unless_ok(await self._request("POST", path, body=body))
+
     async def _show(self, path: str, chat_id: str) -> None:
-        answer = await self._request(
-            "POST", path, body={"session": self.session, "chatId": chat_id}
-        )
-        _raise_unless_ok(answer)
+        body = {"session": self.session, "chatId": chat_id}
+        _raise_unless_ok(await self._request("POST", path, body=body))
 
     async def text_of(self, chat_id: str, external_id: str) -> str | None:
         """What a message in the chat's history says. Raises WahaError when WAHA cannot say."""

@@ -52,6 +52,7 @@ class Outgoing:
     reply_to: str | None = None
     replies_to_us: bool = False
     engine: str | None = None
+    link_preview: bool = True
     details: Json = field(default_factory=dict)
 
 
@@ -97,7 +98,7 @@ def _said(message: Outgoing) -> dict[str, Any] | Rejected:
             }
     if not message.content:
         return Rejected("empty_content", "A text message needs text.")
-    return {"text": message.content}
+    return {"text": message.content, "linkPreview": message.link_preview}
 
 
 def _card(card: Json) -> str:

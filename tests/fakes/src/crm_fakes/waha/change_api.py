@@ -37,6 +37,7 @@ class ChangeApi:
         (text,) = required_text(body, "text")
         session, message = await self._own(request)
         act = changes.act_of(session, message, text, "api")
+        message.link_preview = body.get("linkPreview") is not False
         self.waha.actions.append(("edit", session.name, f"{message.bare_id} {text}"))
         changes.edit(self.waha.emit, session, message, act)
         return await self._sending.answer(request, session, body, act)

@@ -120,6 +120,7 @@ class Message:
     poll: Poll | None = None
     reply_to: "Message | None" = None
     mentions: list[str] = field(default_factory=list)
+    link_preview: bool = True
     times: int = 1
     revoked: bool = False
     edited: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import web
 
-from crm_fakes.waha import engines
+from crm_fakes.waha import calls, engines
 from crm_fakes.waha.body import Json, read_json, required_text
 from crm_fakes.waha.errors import (
     bad_request,
@@ -44,6 +44,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
         app.router.add_post(f"/api/{name}", api.sender(kind, content, takes_id))
     for action in ("sendSeen", "startTyping", "stopTyping"):
         app.router.add_post(f"/api/{action}", api.actor(action))
+    app.router.add_post("/api/{session}/calls/reject", api.reject_call)
 
 
 class SendApi:
@@ -125,10 +126,21 @@ class SendApi:
 
         return act
 
+    async def reject_call(self, request: web.Request) -> web.Response:
+        """Reject what rings; `{from, id}`. All engines tell of that."""
+        body = await read_json(request)
+        caller, call_id = required_text(body, "from", "id")
+        session = await self.working(request, request.match_info["session"], body)
+        chat = chat_id(caller)
+        self.waha.actions.append(("rejectCall", session.name, f"{chat} {call_id}"))
+        told = calls.payload(session.engine, "rejected", call_id, chat, None, ours=session.me_id)
+        self.waha.emit(session, "call.rejected", told)
+        return json_response({"result": True}, 201)
+
 
 async def _text(_: SendApi, __: web.Request, body: Json) -> Json:
     (text,) = required_text(body, "text")
-    return {"text": text}
+    return {"text": text, "link_preview": body.get("linkPreview") is not False}
 
 
 async def _poll(_: SendApi, __: web.Request, body: Json) -> Json:

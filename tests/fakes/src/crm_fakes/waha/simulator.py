@@ -66,7 +66,7 @@ class WahaSimulator(WhatsApp, LocalServer):
     """A WAHA server for tests: `async with WahaSimulator(api_key="k") as waha: waha.url`.
 
     Answers and webhooks follow the session's engine. Look at `sent` for what WhatsApp received,
-    at `deliveries` for webhooks, at `actions` for seen and typing; spoil things with `faults`.
+    at `deliveries` for webhooks, at `actions` for the rest; spoil things with `faults`.
     """
 
     def __init__(
