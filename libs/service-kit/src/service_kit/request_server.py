@@ -225,8 +225,12 @@ def _call_id(message_id: str | None) -> UUID | None:
         return None
 
 
-def _for_key(key: str) -> Callable[[RabbitMessage], bool]:
-    return lambda message: message.raw_message.routing_key == key
+def _for_key(key: str) -> Callable[[RabbitMessage], Awaitable[bool]]:
+    # A coroutine: FastStream has a thread call a plain function, for each handler it tries.
+    async def is_asked(message: RabbitMessage) -> bool:
+        return message.raw_message.routing_key == key
+
+    return is_asked
 
 
 def _response(reply: Reply) -> RabbitResponse:

@@ -333,6 +333,13 @@ class TestConcurrency:
         assert {r.value["name"] for r in replies if r.value} == {TENANT}
         assert len(replies) == MOST_IN_FLIGHT
 
+    async def test_is_no_threads(
+        self, client: RequestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """FastStream has one call each filter that is no coroutine: 40 for the fortieth request."""
+        monkeypatch.delattr("anyio.to_thread.run_sync")
+        assert (await ask(client, MakeThing(name="Zé"))).value is not None
+
     async def test_gives_each_caller_its_own_answer(self, client: RequestClient) -> None:
         replies = await asyncio.gather(*(ask(client, MakeThing(name=f"n{n}")) for n in range(100)))
         assert [r.value["name"] for r in replies if r.value] == [f"n{n}" for n in range(100)]
