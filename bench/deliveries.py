@@ -13,6 +13,7 @@ import orjson
 from crm_dev.state import StackState
 from service_kit.bus import Publisher
 from shared_events import examples
+from shared_events.slots import SLOT, slot_of
 
 from bench.figures import Figure
 from bench.platform import Company, Crowd, Sink
@@ -63,6 +64,7 @@ async def _deliver(tenants: list[str], expected: int, sink: Sink, state: StackSt
             "event_version": "1",
             "aggregate_id": str(aggregate_id),
             "tenant_id": tenant_id,
+            SLOT: slot_of(aggregate_id),
         }
         async with places:
             await publisher.publish_event(
