@@ -60,6 +60,11 @@ def texts() -> Any:
     return Field(default_factory=list, sa_type=_TEXTS, nullable=False, sa_column_kwargs=by_default)
 
 
+def maybe_document() -> Any:
+    """A JSON object, or none."""
+    return Field(default=None, sa_type=JSONB, nullable=True)
+
+
 def document(name: str | None = None) -> Any:
     """A JSON object; empty by default. `name`: the column's, where the attribute cannot have it."""
     options: dict[str, Any] = {"server_default": sql("'{}'::jsonb")}

@@ -22,6 +22,8 @@ Word = Annotated[str, StringConstraints(max_length=50)]
 """A word of ours: a status, a reason, a source."""
 Reason = Annotated[str, StringConstraints(max_length=1000)]
 """A sentence that says why."""
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+"""A name of the IANA time zone database, such as `America/Sao_Paulo`."""
 Cursor = Annotated[str, StringConstraints(max_length=500)]
 """Where a list goes on."""
 ErrorCode = Annotated[str, StringConstraints(max_length=100)]

@@ -22,12 +22,25 @@ class WahaConnection(Contract):
     session: Annotated[str, StringConstraints(max_length=54)]
 
 
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""Hours and minutes of a day, such as `08:00`."""
+
+
+class QuietHours(Contract):
+    """From `start` until before `end`, perhaps over midnight, by the clocks of `timezone`."""
+
+    start: LocalTime
+    end: LocalTime
+    timezone: bounds.TimeZone
+
+
 class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
     With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
     `link_previews` what a link in a text leads to, with `simulate_typing` that we type before we
-    send a text; with `reject_calls` no call rings for long.
+    send a text; with `reject_calls` no call rings for long. In `quiet_hours` what is sent in bulk
+    waits for their end; what people write does not.
     """
 
     id: UUID
@@ -46,6 +59,7 @@ class Channel(Contract):
     link_previews: bool = True
     simulate_typing: bool = False
     reject_calls: bool = False
+    quiet_hours: QuietHours | None = None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -61,6 +75,14 @@ class WahaSettings(Given):
     base_url: Annotated[HttpUrl, Field(max_length=2048)]
     api_key: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     session: WahaSession = "default"
+
+
+class QuietHoursSettings(Given):
+    """As `QuietHours`. Start and end differ, and the time zone is one of the IANA's."""
+
+    start: LocalTime
+    end: LocalTime
+    timezone: bounds.TimeZone
 
 
 class CreateChannel(Command[Channel], key="channels.channel.create"):
@@ -79,10 +101,14 @@ class CreateChannel(Command[Channel], key="channels.channel.create"):
     link_previews: bool = True
     simulate_typing: bool = False
     reject_calls: bool = False
+    quiet_hours: QuietHoursSettings | None = None
 
 
 class UpdateChannel(Command[Channel], key="channels.channel.update"):
-    """Change a channel; what is left out stays. Its type can be named, not changed."""
+    """Change a channel; what is left out stays. Its type can be named, not changed.
+
+    `quiet_hours` are replaced as a whole; null ends them, and what waited for that goes at once.
+    """
 
     channel_id: UUID
     name: Name | None = None
@@ -95,6 +121,7 @@ class UpdateChannel(Command[Channel], key="channels.channel.update"):
     link_previews: bool | None = None
     simulate_typing: bool | None = None
     reject_calls: bool | None = None
+    quiet_hours: QuietHoursSettings | None = None
 
 
 class GetChannel(Query[Channel], key="channels.channel.get"):
@@ -114,11 +141,19 @@ class ChannelProbe(Contract):
     outcome: bounds.Word
 
 
+class ChannelHold(Contract):
+    """Why what is sent in bulk waits, and until when. `reason`: `quiet_hours`."""
+
+    reason: bounds.Word
+    until: datetime
+
+
 class ChannelHealth(Contract):
     """Whether a channel hears what is said, rather than says that it works.
 
     `last_message_at` is the time of the newest message it heard. From `missing_since` on messages
-    may be missing that nobody reads yet. `repairs` are restarts in a row.
+    may be missing that nobody reads yet. `repairs` are restarts in a row. `hold` is what bulk sends
+    wait for now.
     """
 
     status: ChannelStatus
@@ -131,6 +166,7 @@ class ChannelHealth(Contract):
     last_probe: ChannelProbe | None = None
     repairs: int = 0
     last_repair_at: datetime | None = None
+    hold: ChannelHold | None = None
 
 
 class GetChannelHealth(Query[ChannelHealth], key="channels.channel.health"):

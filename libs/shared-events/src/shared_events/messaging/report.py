@@ -10,9 +10,6 @@ from shared_events import bounds
 from shared_events.envelope import Contract
 from shared_events.requests import Moment, Query
 
-TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-"""A name of the IANA time zone database, such as `America/Sao_Paulo`."""
-
 
 class ConversationFigures(Contract):
     """What happened, each thing counted when it did.
@@ -51,7 +48,7 @@ class ConversationReport(Contract):
     starts_at: datetime
     ends_at: datetime
     by: Literal["agent", "channel", "day"]
-    timezone: TimeZone
+    timezone: bounds.TimeZone
     total: ConversationFigures
     data: list[ConversationReportRow]
 
@@ -68,4 +65,4 @@ class GetConversationReport(Query[ConversationReport], key="messaging.report.con
     by: Literal["agent", "channel", "day"] = "day"
     channel_id: UUID | None = None
     agent_id: UUID | None = None
-    timezone: TimeZone = "UTC"
+    timezone: bounds.TimeZone = "UTC"

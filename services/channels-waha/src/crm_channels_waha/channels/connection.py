@@ -7,7 +7,7 @@ from service_kit.sealing import Seal, WrongKeyError
 from shared_events.channels import ingress
 from shared_events.channels.channel import Channel, WahaConnection
 
-from crm_channels_waha.channels import rules
+from crm_channels_waha.channels import quiet_hours, rules
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import Waha, WahaRefusedError, WahaTimeouts
@@ -90,6 +90,7 @@ class Connections:
             link_previews=row.link_previews,
             simulate_typing=row.simulate_typing,
             reject_calls=row.reject_calls,
+            quiet_hours=quiet_hours.of(row),
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,

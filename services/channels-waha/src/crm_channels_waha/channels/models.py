@@ -53,6 +53,7 @@ class ChannelRow(Base, table=True):
     link_previews: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     simulate_typing: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     reject_calls: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    quiet_hours: dict[str, str] | None = columns.maybe_document()
     engine: str | None = Field(default=None, max_length=50)
     waha_status: str | None = Field(default=None, max_length=100)
     waha_status_at: datetime | None = columns.maybe_moment()

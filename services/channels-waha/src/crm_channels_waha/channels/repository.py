@@ -13,7 +13,7 @@ CHANNELS = Rows(ChannelRow)
 _SETTINGS = (
     *("name", "waha_base_url", "waha_session", "waha_api_key_encrypted"),
     *("session_timeout_seconds", "allow_groups", "send_seen", "link_previews"),
-    *("simulate_typing", "reject_calls", "version", "updated_at"),
+    *("simulate_typing", "reject_calls", "quiet_hours", "version", "updated_at"),
 )
 
 _RUNS_ELSEWHERE = """

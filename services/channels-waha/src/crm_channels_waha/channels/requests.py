@@ -30,6 +30,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS
 from crm_channels_waha.hearing import repository as hearing
+from crm_channels_waha.outbound import ledger
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
 
@@ -72,6 +73,7 @@ class ChannelRequests:
                 link_previews=request.link_previews,
                 simulate_typing=request.simulate_typing,
                 reject_calls=request.reject_calls,
+                quiet_hours=rules.quiet_hours(request.quiet_hours),
             ),
         )
         tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
@@ -90,7 +92,10 @@ class ChannelRequests:
         )
 
     async def update(self, tx: Transaction, request: UpdateChannel, call: Call) -> Channel:
-        """Change what the request names. Another WAHA session begins as a new one would."""
+        """Change what the request names. Another WAHA session begins as a new one would.
+
+        What waits in the ledger is looked at anew: it may have waited for what is no more.
+        """
         row = await repository.find(tx, request.channel_id, lock=True)
         PreconditionFailedError.check(call.expected_version, row.version)
         changes: dict[str, Any] = {
@@ -109,6 +114,8 @@ class ChannelRequests:
                 "waha_api_key_encrypted": self._sealed(request.waha),
             }
         named = {name: value for name, value in changes.items() if value is not None}
+        if "quiet_hours" in request.model_fields_set:
+            named["quiet_hours"] = rules.quiet_hours(request.quiet_hours)
         written = await repository.update(tx, row.model_copy(update=named))
         if (written.waha_base_url, written.waha_session) != (row.waha_base_url, row.waha_session):
             written = await repository.begin_again(tx, request.channel_id)
@@ -122,6 +129,7 @@ class ChannelRequests:
                     ),
                     row.id,
                 )
+        await ledger.wake(tx, [request.channel_id])
         channel = self._connections.resource(written)
         tx.outbox.add(ChannelUpdated(channel=channel), channel.id)
         return channel
@@ -131,6 +139,7 @@ class ChannelRequests:
         row = await repository.find(tx, request.channel_id, lock=True)
         PreconditionFailedError.check(call.expected_version, row.version)
         await repository.delete(tx, request.channel_id)
+        await ledger.wake(tx, [request.channel_id])
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()
 

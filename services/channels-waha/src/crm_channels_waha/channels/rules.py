@@ -1,10 +1,12 @@
 """What a channel's settings may be; refused with 422 and the field's name when they are saved."""
 
 import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import HttpUrl
 from service_kit.egress import Egress
 from service_kit.errors import InvalidError
+from shared_events.channels.channel import QuietHoursSettings
 
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _HEADER_WORD = re.compile(r"[\x21-\x7e]+")
@@ -33,6 +35,25 @@ def api_key(key: str) -> str:
             "waha/api_key", "key_malformed", "An API key is printable ASCII without blanks."
         )
     return key
+
+
+def quiet_hours(hours: QuietHoursSettings | None) -> dict[str, str] | None:
+    """Quiet hours as they are stored; raises InvalidError."""
+    if hours is None:
+        return None
+    if hours.start == hours.end:
+        raise InvalidError.field(
+            "quiet_hours/end",
+            "quiet_hours_empty",
+            "They end at another time than they start.",
+        )
+    try:
+        ZoneInfo(hours.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidError.field(
+            "quiet_hours/timezone", "unknown_time_zone", "It is no IANA time zone."
+        ) from None
+    return hours.model_dump()
 
 
 def is_sendable(key: str) -> bool:

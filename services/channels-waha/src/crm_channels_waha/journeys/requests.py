@@ -1,7 +1,8 @@
 """The ledger's part of journeys (docs/architecture.md, "Journeys")."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from shared_events.channels.journey import ListChannelLegs
 from shared_events.journeys import Leg, Legs, MessageHop, Wait
 from shared_events.services import CHANNELS
 
+from crm_channels_waha.channels import repository as channels
+from crm_channels_waha.outbound.holding import Hold, hold_of
 from crm_channels_waha.outbound.ledger import MESSAGES, OPEN_STATES
 from crm_channels_waha.outbound.models import OutboundMessage
 
@@ -49,16 +52,27 @@ async def list_legs(tx: Transaction, request: ListChannelLegs, call: Call) -> Le
     """What became of each message that is in the ledger, and what it waits for there."""
     del call
     found = await tx.fetch(_ENTRIES, request.message_ids, tx.tenant_id)
-    return Legs(data=[_leg(MESSAGES.value(one), _PLACES.value(one)) for one in found])
+    entries = [(MESSAGES.value(one), _PLACES.value(one)) for one in found]
+    holds = await _holds(tx, [row for row, _ in entries])
+    return Legs(data=[_leg(row, place, holds.get(row.message_id)) for row, place in entries])
 
 
-def _leg(row: OutboundMessage, place: _Place) -> Leg:
+async def _holds(tx: Transaction, rows: Sequence[OutboundMessage]) -> dict[UUID, Hold]:
+    """What holds back those that are sent in bulk; most are not, and cost nothing."""
+    bulk = [row for row in rows if row.bulk and row.state == "pending"]
+    now, holds = datetime.now(UTC), {}
+    for channel_id in {row.channel_id for row in bulk}:
+        holds[channel_id] = hold_of(await channels.find_if_any(tx, (tx.tenant_id, channel_id)), now)
+    return {row.message_id: hold for row in bulk if (hold := holds[row.channel_id])}
+
+
+def _leg(row: OutboundMessage, place: _Place, hold: Hold | None) -> Leg:
     behind = {"behind": place.behind} if place.behind else {}
     hops = [_hop("entered", row.created_at, **behind)]
     if row.sending_at is not None:
         hops.append(_hop("asked", row.sending_at, attempts=row.attempts))
     if row.state in OPEN_STATES:
-        return Leg(message_id=row.message_id, hops=hops, waiting_for=_wait(row, place))
+        return Leg(message_id=row.message_id, hops=hops, waiting_for=_wait(row, place, hold))
     answer = {"state": row.state, "external_id": row.external_id, "reason": row.reason}
     hops.append(_hop("answered", row.updated_at, **answer))
     return Leg(message_id=row.message_id, hops=hops)
@@ -68,15 +82,17 @@ def _hop(what: str, at: datetime, **detail: Any) -> MessageHop:
     return MessageHop(service=CHANNELS.name, what=what, at=at, detail=detail)
 
 
-def _wait(row: OutboundMessage, place: _Place) -> Wait:
-    """What an open entry waits for: an earlier one, the channel, another try, or WhatsApp."""
-    what, reason = "sender", row.reason
+def _wait(row: OutboundMessage, place: _Place, hold: Hold | None) -> Wait:
+    """What an open entry waits for: an earlier one, the channel, its time, or WhatsApp."""
+    what, reason, next_at = "sender", row.reason, row.next_attempt_at
     if row.state != "pending":
         what = "answer" if row.state == "sending" else "proof"
     elif place.behind is not None:
         what = "turn"
     elif place.channel_status != "connected":
         what, reason = "channel", reason or place.channel_status or "deleted"
+    elif hold is not None:
+        what, next_at = hold.reason, hold.until
     elif reason is not None:
         what = "retry"
     left = row.sending_at if row.state != "pending" else None
@@ -84,6 +100,6 @@ def _wait(row: OutboundMessage, place: _Place) -> Wait:
         service=CHANNELS.name,
         what=what,
         since=left or row.created_at,
-        next_at=row.next_attempt_at,
+        next_at=next_at,
         reason=reason and reason[: bounds.limit(bounds.Reason)],
     )

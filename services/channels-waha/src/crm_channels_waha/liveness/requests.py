@@ -1,21 +1,31 @@
 """The request about a channel's health."""
 
+from datetime import UTC, datetime
+
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from shared_events.channels.channel import ChannelHealth, ChannelProbe, GetChannelHealth
+from shared_events.channels.channel import (
+    ChannelHealth,
+    ChannelHold,
+    ChannelProbe,
+    GetChannelHealth,
+)
 
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.hearing import repository
+from crm_channels_waha.outbound.holding import hold_of
 
 
 async def get_health(tx: Transaction, request: GetChannelHealth, call: Call) -> ChannelHealth:
     """Whether the channel hears what is said; raises NotFoundError."""
     del call
     channel = await channels.find(tx, request.channel_id)
+    hold = hold_of(channel, datetime.now(UTC))
     said = ChannelHealth(
         status=channel.status,
         status_reason=channel.status_reason,
         waha_status=channel.waha_status,
+        hold=ChannelHold(reason=hold.reason, until=hold.until) if hold else None,
     )
     hearing = await repository.find(tx, (channel.tenant_id, channel.id))
     if hearing is None:

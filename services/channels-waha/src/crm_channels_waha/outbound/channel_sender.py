@@ -25,6 +25,7 @@ from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.asking import ask
 from crm_channels_waha.outbound.expiring import EXPIRED, REASON
+from crm_channels_waha.outbound.holding import hold_of
 from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
@@ -108,6 +109,7 @@ class ChannelSender:
         self._numbers = numbers
         self._pace = pace
         self._probes = 0
+        self._held_until = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
         """Send until there has been nothing to send for a while."""
@@ -117,11 +119,16 @@ class ChannelSender:
         while idle < _IDLE_POLLS:
             self.wake.clear()
             async with self._database.tenant(self._tenant_id, read_only=True) as tx:
-                due = await ledger.next_message(tx, self._channel_id)
                 channel = await channels.find_if_any(tx, (self._tenant_id, self._channel_id))
+                hold = hold_of(channel, datetime.now(UTC))
+                self._held_until = hold.until if hold else self._held_until
+                due = await ledger.next_message(tx, self._channel_id, hold.until if hold else None)
             idle = 0 if due else idle + 1
-            if due is None or due.due_in > 0:
-                await self._wait(min(due.due_in, _POLL_SECONDS) if due else _POLL_SECONDS)
+            if due is None:
+                await self._wait(_POLL_SECONDS)
+            elif due.due_in > 0:
+                is_held = hold is not None and due.message.bulk
+                await self._wait(due.due_in if is_held else min(due.due_in, _POLL_SECONDS))
             elif await self._may_send(channel):
                 await self._undisturbed(due.message, channel)
 
@@ -296,7 +303,9 @@ class ChannelSender:
                     await ledger.mark_waiting(tx, message_id, "unknown", pause, reason)
 
     def _is_old(self, row: OutboundMessage) -> bool:
-        age: float = (datetime.now(UTC) - row.created_at).total_seconds()
+        # What was held could not be tried: that time is none of its age.
+        since = max(row.created_at, self._held_until) if row.bulk else row.created_at
+        age: float = (datetime.now(UTC) - since).total_seconds()
         return age > self._pace.give_up
 
     async def _may_send(self, channel: ChannelRow | None) -> bool:

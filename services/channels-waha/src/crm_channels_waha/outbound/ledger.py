@@ -37,13 +37,17 @@ RETURNING *
 """
 # The oldest open message of each chat, then the first of these to be due: those that are due now
 # in order of their arrival, what people wrote before what is sent in bulk, before those that wait.
+# What is held is nobody's turn: the rest of its chat goes before it.
 _NEXT = """
-SELECT *, greatest(extract(epoch FROM next_attempt_at - now()), 0)::float8 AS due_in FROM (
-    SELECT DISTINCT ON (chat_id) * FROM outbound_messages
+SELECT *, greatest(extract(epoch FROM due_at - now()), 0)::float8 AS due_in FROM (
+    SELECT DISTINCT ON (chat_id) *,
+        greatest(next_attempt_at, CASE WHEN bulk AND state = 'pending' THEN $2::timestamptz END)
+            AS due_at
+    FROM outbound_messages
     WHERE channel_id = $1 AND state IN ('pending', 'sending', 'unknown')
-    ORDER BY chat_id, seq
+    ORDER BY chat_id, bulk AND state = 'pending' AND coalesce($2 > now(), false), seq
 ) AS head
-ORDER BY greatest(next_attempt_at, now()), bulk, seq
+ORDER BY greatest(due_at, now()), bulk, seq
 LIMIT 1
 """
 _CANCEL = """
@@ -82,9 +86,11 @@ async def wake(tx: Transaction, channel_ids: Collection[UUID]) -> None:
     await tx.execute("SELECT pg_notify($1, c) FROM unnest($2::text[]) AS c", WAKE, payloads)
 
 
-async def next_message(tx: Transaction, channel_id: UUID) -> Next | None:
-    """What to attend to next on a channel."""
-    found = await tx.fetchrow(_NEXT, channel_id)
+async def next_message(
+    tx: Transaction, channel_id: UUID, bulk_held_until: datetime | None = None
+) -> Next | None:
+    """What to attend to next on a channel, whose bulk waits until then."""
+    found = await tx.fetchrow(_NEXT, channel_id, bulk_held_until)
     return None if found is None else Next(MESSAGES.value(found), _DUE.value(found).due_in)
 
 

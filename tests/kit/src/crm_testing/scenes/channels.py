@@ -42,6 +42,7 @@ def queued_message(
     reply_to: str | None = None,
     metadata: dict[str, Any] | None = None,
     expires_at: datetime | None = None,
+    bulk: bool = False,
 ) -> MessageQueued:
     """A new message to a customer, as messaging queues it."""
     now = datetime.now(UTC)
@@ -68,6 +69,7 @@ def queued_message(
         channel=ChannelSummary(id=channel_id, name="Loja"),
         to=to,
         proved=proved,
+        bulk=bulk,
         reply_to_external_id=reply_to,
     )
 
@@ -197,6 +199,7 @@ class Shop(Company):
         media_url: str | None = None,
         reply_to: str | None = None,
         metadata: dict[str, Any] | None = None,
+        bulk: bool = False,
         times: int = 1,
     ) -> UUID:
         """Queue a message to a customer as messaging does; returns its id."""
@@ -209,6 +212,7 @@ class Shop(Company):
             media_url=media_url,
             reply_to=reply_to,
             metadata=metadata,
+            bulk=bulk,
         )
         for _ in range(times):
             await self.publish(message)
