@@ -95,8 +95,9 @@ async def carry_out_elsewhere(
     body: Mapping[str, Any],
     idempotency_key: str | None,
     call_id: UUID | None,
+    seal: Seal | None = None,
 ) -> Reply:
-    """As `carry_out`, where the effect is in no database of ours: no transaction is open meanwhile.
+    """As `carry_out`, where the effect is in no transaction of ours: none is open meanwhile.
 
     The key is taken before and answered for behind. Who dies between, or has no more time, leaves
     it taken: whether there was an effect nobody knows, so it is not repeated under that key.
@@ -107,7 +108,7 @@ async def carry_out_elsewhere(
     key_id = uuid5(_KEYS, f"{tenant_id}/{caller_of(call)}/{key}")
     async with database.tenant(tenant_id) as tx:
         if key is not None:
-            stored = await find_reply(tx, call, key, request.key, body)
+            stored = await find_reply(tx, call, key, request.key, body, seal)
             if stored is not None:
                 return stored
             if not await inbox.claim(tx, _CONSUMER, [key_id]):
@@ -126,7 +127,7 @@ async def carry_out_elsewhere(
         reply = Reply(problem=error.problem)
     if key is not None:
         async with database.tenant(tenant_id) as tx:
-            await store_reply(tx, call, key, request.key, body, reply)
+            await store_reply(tx, call, key, request.key, body, reply, seal)
     return reply
 
 

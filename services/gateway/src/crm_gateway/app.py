@@ -27,6 +27,7 @@ from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.passwords import Passwords
+from crm_gateway.auth.repeats import Repeats
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
@@ -87,7 +88,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     proofs = EmailProofs(
         database, guards, standings, post, letters, ttl_seconds=settings.verification_ttl
     )
-    own = OwnRequests(database, settings.seal)
+    repeats = Repeats(database, guards, settings.seal, settings.fingerprint_key)
+    own = OwnRequests(database, settings.seal, repeats)
     proofs.add_to(own)
     Accounts(
         database,

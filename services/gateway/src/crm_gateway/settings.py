@@ -205,13 +205,19 @@ class GatewaySettings(MediaStoreSettings, MediaLinkSettings, MailSettings):
         """Closes the secrets of authenticators."""
         return self._seal_of(b"authenticators")
 
+    @property
+    def fingerprint_key(self) -> bytes:
+        """By which requests with a secret are told apart that are not kept themselves."""
+        return self._made_for(b"requests of strangers")[0]
+
     def _seal_of(self, purpose: bytes) -> Seal:
-        """A seal whose keys are made from the master keys, for this purpose only."""
-        keys = (
-            base64.urlsafe_b64encode(hmac.digest(master.encode(), purpose, hashlib.sha256))
-            for master in self.ingress_master_keys
-        )
+        keys = (base64.urlsafe_b64encode(key) for key in self._made_for(purpose))
         return Seal(SecretStr(b",".join(keys).decode()))
+
+    def _made_for(self, purpose: bytes) -> list[bytes]:
+        """Keys made from the master keys, for this purpose only."""
+        masters = self.ingress_master_keys
+        return [hmac.digest(master.encode(), purpose, hashlib.sha256) for master in masters]
 
     def problems(self) -> list[str]:
         """A mail is the only way to prove an e-mail."""

@@ -31,6 +31,11 @@ class TestCheck:
         with pytest.raises(ConfigurationError, match="declared twice"):
             check([*ROUTES, ROUTES[0]])
 
+    def test_a_key_of_nobody_does_not_start(self) -> None:
+        row = Row("POST", "/anything", PUBLIC, Login, keyed_by="token")
+        with pytest.raises(ConfigurationError, match="POST /anything has no field 'token'"):
+            check([row])
+
     def test_the_routes_we_serve_are_fit(self) -> None:
         check(ROUTES)
 

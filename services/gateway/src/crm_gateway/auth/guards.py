@@ -133,6 +133,20 @@ class Guards:
         await self.throttle.take(tx, attempt.limits)
         return attempt
 
+    async def repeat(self, tx: Transaction, whose: UUID, key: str) -> Attempt:
+        """Count a request that may repeat another by its Idempotency-Key; raises HttpError 429.
+
+        What was asked under the key may hold a password: who does not know it could guess it here.
+        """
+        most = self._settings.login_failures_per_account
+        attempt = Attempt([Limit.of(most, "repeat", whose, key)])
+        await self.throttle.take(tx, attempt.limits)
+        return attempt
+
+    async def repeated(self, tx: Transaction, attempt: Attempt) -> None:
+        """It was no guess, or the right one: nothing of the key is counted any more."""
+        await self.throttle.forget(tx, attempt.limits[0])
+
     async def succeeded(self, tx: Transaction, attempt: Attempt) -> None:
         """The attempt turned out well."""
         await self.throttle.give_back(tx, attempt.limits)

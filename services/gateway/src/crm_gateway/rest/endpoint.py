@@ -127,7 +127,9 @@ class Endpoint:
         if principal is None:
             cause = Cause(request_id(http.scope), None, trace)
             visitor = Visitor(address_of(http), cause, language_of(http))
-            reply = await self.backing.own.call_public(request, visitor)
+            reply = await self.backing.own.call_public(
+                request, visitor, idempotency_key(key), self.row.keyed_by
+            )
         else:
             call = OwnCall(
                 principal,
@@ -273,7 +275,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         about = "Go on behind this: the last `id` that was read. Goes before `after`."
         last = Header(default=None, alias="Last-Event-ID", max_length=100, description=about)
         found.append(("last_event_id", str | None, last))
-    if row.permission != PUBLIC and row.method != "GET":
+    if row.takes_key:
         about = "The same key again gives the same answer."
         key = Header(default=None, alias="Idempotency-Key", description=about)
         found.append(("idempotency_key", str | None, key))

@@ -151,7 +151,7 @@ def _success(row: Row) -> Schema:
         headers.append("Location")
     if row.permission != PUBLIC:
         headers += _QUOTA
-    if row.method != "GET" and row.permission != PUBLIC:
+    if row.takes_key:
         headers.append("Idempotent-Replayed")
     if row.goes_on_at is not None:
         headers.append("Link")

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, cast
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from service_kit.sealing import Seal
 from service_kit.settings import ConfigurationError
 from shared_events.requests import Principal, Reply, Request
 
+from crm_gateway.auth.repeats import Repeats
 from crm_gateway.mail.languages import Language
 from crm_gateway.problems.errors import judged
 from crm_gateway.rest.table import PUBLIC, Row
@@ -82,10 +84,12 @@ def is_own(request: Request[Any] | AnyRequest) -> bool:
 class OwnRequests:
     """Answers requests whose key begins with `gateway.`; features add what they answer."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
-        """`seal` closes replies that show a secret, where they are kept to be shown again."""
+    def __init__(self, database: Database, seal: Seal, repeats: Repeats) -> None:
+        """`seal` closes replies that show a secret, where they are kept to be shown again;
+        `repeats` knows the idempotency keys of strangers."""
         self._database = database
         self._seal = seal
+        self._repeats = repeats
         self._tenant: dict[AnyRequest, _Answer[Any, Any]] = {}
         self._public: dict[AnyRequest, Callable[[Any, Visitor], Awaitable[BaseModel]]] = {}
         self._asking: dict[AnyRequest, AskingHandler[Any, Any]] = {}
@@ -183,9 +187,27 @@ class OwnRequests:
         except Exception as error:
             raise judged(error) from error
 
-    async def call_public(self, request: Request[Any], visitor: Visitor) -> Reply:
-        """Carry out a request of somebody who has not said who they are."""
+    async def call_public(
+        self,
+        request: Request[Any],
+        visitor: Visitor,
+        idempotency_key: str | None = None,
+        keyed_by: str | None = None,
+    ) -> Reply:
+        """Carry out a request of somebody who has not said who they are.
+
+        `keyed_by` is the field that says whose idempotency key it is.
+        """
+        handle = partial(self._public[type(request)], request, visitor)
         try:
-            return reply_with(await self._public[type(request)](request, visitor))
+            if idempotency_key is None or keyed_by is None:
+                return reply_with(await handle())
+            return await self._repeats.answer(
+                request,
+                handle,
+                correlation_id=visitor.cause.correlation_id or "",
+                keyed_by=keyed_by,
+                key=idempotency_key,
+            )
         except Exception as error:
             raise judged(error) from error

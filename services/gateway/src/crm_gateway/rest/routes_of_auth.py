@@ -5,14 +5,28 @@ from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
 
 ROUTES_OF_AUTH: tuple[Row, ...] = (
-    Row("POST", "/auth/register", PUBLIC, auth.Register, 201, location="/auth/me"),
+    Row(
+        "POST",
+        "/auth/register",
+        PUBLIC,
+        auth.Register,
+        201,
+        location="/auth/me",
+        keyed_by="email",
+    ),
     Row("POST", "/auth/login", PUBLIC, auth.Login),
-    Row("POST", "/auth/refresh", PUBLIC, auth.Refresh),
+    Row("POST", "/auth/refresh", PUBLIC, auth.Refresh, keyed_by="refresh_token"),
     Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
-    Row("POST", "/auth/accept-invitation", PUBLIC, auth.AcceptInvitation),
-    Row("POST", "/auth/password/forgot", PUBLIC, auth.ForgotPassword, 202),
-    Row("POST", "/auth/password/reset", PUBLIC, auth.ResetPassword, 204),
-    Row("POST", "/auth/email/verify", PUBLIC, auth.VerifyEmail, 204),
+    Row(
+        "POST",
+        "/auth/accept-invitation",
+        PUBLIC,
+        auth.AcceptInvitation,
+        keyed_by="invitation_token",
+    ),
+    Row("POST", "/auth/password/forgot", PUBLIC, auth.ForgotPassword, 202, keyed_by="email"),
+    Row("POST", "/auth/password/reset", PUBLIC, auth.ResetPassword, 204, keyed_by="reset_token"),
+    Row("POST", "/auth/email/verify", PUBLIC, auth.VerifyEmail, 204, keyed_by="token"),
     Row(
         "POST",
         "/auth/email/verification",

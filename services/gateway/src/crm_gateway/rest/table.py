@@ -32,7 +32,8 @@ class Row:
     `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
     `behind`: who sees only their own sessions must see what this finds by the same path.
-    `despite`: who lacks one of these may use it as well.
+    `despite`: who lacks one of these may use it as well. `keyed_by`: the field of a public one that
+    says whose Idempotency-Key it is; without it there is none.
     `deprecation`: it will go, and every answer says so.
     """
 
@@ -50,6 +51,7 @@ class Row:
     audited: bool = False
     behind: type[Request[Any]] | None = None
     despite: tuple[Lack, ...] = ()
+    keyed_by: str | None = None
     deprecation: Deprecation | None = None
 
     @property
@@ -71,6 +73,11 @@ class Row:
         if self.permission == PUBLIC or self.method == "GET":
             return False
         return self.method == "PATCH" or bool(self.from_path)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an Idempotency-Key may come with it."""
+        return self.method != "GET" and (self.permission != PUBLIC or self.keyed_by is not None)
 
     @property
     def goes_on_at(self) -> str | None:
@@ -101,7 +108,7 @@ class Row:
 
 
 def check(rows: Sequence[Row]) -> None:
-    """Refuse a table with a row that declares no permission, or an unknown one.
+    """Refuse a table with a row that declares no permission, an unknown one, or what cannot be.
 
     Raises ConfigurationError, so that the process does not start.
     """
@@ -110,6 +117,11 @@ def check(rows: Sequence[Row]) -> None:
         f"{row.method} {row.path} declares no known permission ({row.permission!r})"
         for row in rows
         if row.permission not in declared
+    ]
+    problems += [
+        f"{row.method} {row.path} has no field {row.keyed_by!r} to tell whose a key is"
+        for row in rows
+        if row.keyed_by is not None and row.keyed_by not in row.request.model_fields
     ]
     seen = [(row.method, row.path) for row in rows]
     problems += [

@@ -11,6 +11,8 @@ from crm_gateway.access.lacks import Lack
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.audit.service import Act
+from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.repeats import Repeats
 from crm_gateway.body import Bodies
 from crm_gateway.live.streams import SharedPages, Streams
 from crm_gateway.media.files import Files
@@ -87,7 +89,8 @@ class Rest:
         self.app = FastAPI(openapi_url=None)
         self._tokens = AccessTokens(settings)
         database = Database("postgresql://nobody", "gateway")
-        own = OwnRequests(database, settings.seal)
+        seal, key = settings.seal, settings.fingerprint_key
+        own = OwnRequests(database, seal, Repeats(database, Guards(settings), seal, key))
         callers = callers or Bearers(self._tokens)
         quotas = Quotas(database, per_tenant=settings.rate_limit_per_tenant, per_key=1)
         self.files = Files(
