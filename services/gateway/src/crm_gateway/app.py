@@ -103,7 +103,11 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         refresh_ttl_seconds=settings.refresh_ttl,
     ).add_to(own)
     TwoFactors(
-        known, second, settings.authenticator_seal, issuer=settings.authenticator_issuer
+        known,
+        second,
+        standings,
+        settings.authenticator_seal,
+        issuer=settings.authenticator_issuer,
     ).add_to(own)
     PasswordResets(
         database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl

@@ -228,6 +228,16 @@ class TestRoutes:
             ("POST", "/auth/logout-everywhere"),
         }
 
+    def test_who_lacks_a_second_factor_may_set_one_up_prove_the_email_or_leave(self) -> None:
+        lack = "two_factor_required_by_company"
+        assert {(r.method, r.path) for r in ROUTES if lack in r.despite} == {
+            ("GET", "/auth/two-factor"),
+            ("POST", "/auth/two-factor"),
+            ("POST", "/auth/two-factor/confirm"),
+            ("POST", "/auth/email/verification"),
+            ("POST", "/auth/logout-everywhere"),
+        }
+
     def test_a_key_may_use_exactly_the_routes_of_its_scopes(self) -> None:
         asked = [row for row in ROUTES if row.permission not in (PUBLIC, AUTHENTICATED)]
         for scope in (*PERMISSIONS, *{f"{each.partition('.')[0]}.*" for each in PERMISSIONS}):

@@ -23,7 +23,8 @@ class CompanySettings(Contract):
     all, to one agent after the other (`round_robin`), or to who has the fewest (`least_busy`);
     nobody is given more than `sessions_per_agent` that way. `opt_out_words`: who writes one of
     them, and nothing else, wants no more messages on that channel; `opt_in_words` take it back.
-    Case and accents do not matter; without words nothing happens by itself.
+    Case and accents do not matter; without words nothing happens by itself. `require_two_factor`:
+    who has no second factor may do nothing but set one up.
     """
 
     agents_see: AgentsSee
@@ -31,6 +32,7 @@ class CompanySettings(Contract):
     sessions_per_agent: SessionsPerAgent
     opt_out_words: Words = Field(default_factory=list)
     opt_in_words: Words = Field(default_factory=list)
+    require_two_factor: bool = False
     version: int
     updated_at: datetime
 

@@ -76,6 +76,8 @@ class KnownCallers:
     def _lacks(self, person: Person) -> Iterator[Lack]:
         if self._proof_required and not person.email_verified:
             yield "email_unverified"
+        if person.two_factor_required and not person.two_factor:
+            yield "two_factor_required_by_company"
 
     async def _of_key(self, key: str, address: str) -> Principal:
         found = await self._standings.api_key(key)

@@ -30,9 +30,11 @@ _LOOK_SECONDS = 5.0
 
 _PERSON = """
 SELECT coalesce(r.name, a.role) AS role, r.permissions AS granted, a.active, u.token_version,
-    u.email_verified_at IS NOT NULL AS email_verified,
+    u.email_verified_at IS NOT NULL AS email_verified, p.require_two_factor AS two_factor_required,
+    f.confirmed_at IS NOT NULL AS two_factor,
     coalesce(r.sees, CASE a.role WHEN 'agent' THEN p.agents_see ELSE 'all' END) AS sees
 FROM agents a JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
+LEFT JOIN authenticators f ON f.tenant_id = a.tenant_id AND f.user_id = a.id
 LEFT JOIN roles r ON r.tenant_id = a.tenant_id AND r.id = a.role_id AND a.role = 'agent'
 WHERE a.tenant_id = $1 AND a.id = $2
 """
@@ -43,13 +45,18 @@ SELECT true FROM agents WHERE tenant_id = $1 AND role = 'admin' AND active AND i
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person's place in the company; tokens of another version are worth nothing."""
+    """A person's place in the company; tokens of another version are worth nothing.
+
+    `two_factor`: logging in takes a second factor; `two_factor_required`: the company wants one.
+    """
 
     role: str
     granted: list[str] | None
     active: bool
     token_version: int
     email_verified: bool
+    two_factor: bool
+    two_factor_required: bool
     sees: AgentsSee
 
     @property

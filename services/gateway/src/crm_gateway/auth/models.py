@@ -32,6 +32,9 @@ class Project(Base, table=True):
     sessions_per_agent: int = Field(default=10, sa_column_kwargs={"server_default": text("10")})
     opt_out_words: list[str] = columns.texts()
     opt_in_words: list[str] = columns.texts()
+    require_two_factor: bool = Field(
+        default=False, sa_column_kwargs={"server_default": text("false")}
+    )
     settings_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

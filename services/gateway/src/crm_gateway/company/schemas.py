@@ -16,7 +16,10 @@ class GetSettings(Query[CompanySettings], key="gateway.settings.get"):
 
 
 class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
-    """Change how the company works, at once and for everybody; what is left out stays."""
+    """Change how the company works, at once and for everybody; what is left out stays.
+
+    Who turns `require_two_factor` on must have a second factor: 409 `two_factor_not_enabled`.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -26,6 +29,7 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
                 "sessions_per_agent": 20,
                 "opt_out_words": ["STOP", "PARAR", "SAIR", "CANCELAR"],
                 "opt_in_words": ["START", "VOLTAR"],
+                "require_two_factor": True,
             }
         }
     )
@@ -35,3 +39,4 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
     sessions_per_agent: SessionsPerAgent | None = None
     opt_out_words: Words | None = None
     opt_in_words: Words | None = None
+    require_two_factor: bool | None = None

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import PreconditionFailedError
+from service_kit.errors import ConflictError, PreconditionFailedError
 from service_kit.rows import Shape
 from shared_events.gateway.company import CompanySettings, SettingsUpdated
 
@@ -12,16 +12,17 @@ from crm_gateway.access.standings import Standings
 from crm_gateway.audit.repository import record
 from crm_gateway.company.schemas import GetSettings, UpdateSettings
 from crm_gateway.rest.own import OwnCall, OwnRequests
+from crm_gateway.two_factor.repository import is_enabled
 
 _SETTINGS = Shape(CompanySettings)
 _SHOWN = """
 agents_see, auto_assignment, sessions_per_agent, opt_out_words, opt_in_words,
-settings_version AS version, updated_at
+require_two_factor, settings_version AS version, updated_at
 """
 _FIND = f"SELECT {_SHOWN} FROM projects WHERE tenant_id = $1"  # noqa: S608 - our own text
 _SAVE = f"""
 UPDATE projects SET agents_see = $2, auto_assignment = $3, sessions_per_agent = $4,
-    opt_out_words = $5, opt_in_words = $6,
+    opt_out_words = $5, opt_in_words = $6, require_two_factor = $7,
     settings_version = settings_version + 1, updated_at = now()
 WHERE tenant_id = $1
 RETURNING {_SHOWN}
@@ -49,6 +50,8 @@ class Company:
     ) -> CompanySettings:
         """Change settings; PreconditionFailedError for another version than the caller expects.
 
+        Raises ConflictError for who wants of others a second factor they have not themselves, and
+        ForbiddenError for an API key that does.
         What they mean for its people holds in every gateway with the commit; the rest is told.
         """
         before = await _read(tx, lock=True)
@@ -56,6 +59,9 @@ class Company:
         changed = before.model_copy(update=request.model_dump(exclude_none=True))
         if changed == before:
             return before
+        turned_on = changed.require_two_factor and not before.require_two_factor
+        if turned_on and not await is_enabled(tx, call.person()):
+            raise ConflictError("two_factor_not_enabled", "Set your own second factor up first.")
         saved = await _SETTINGS.first(
             tx,
             _SAVE,
@@ -65,6 +71,7 @@ class Company:
             changed.sessions_per_agent,
             changed.opt_out_words,
             changed.opt_in_words,
+            changed.require_two_factor,
         )
         if saved is None:
             raise LookupError("the company vanished while locked")

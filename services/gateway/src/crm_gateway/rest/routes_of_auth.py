@@ -1,8 +1,11 @@
 """The routes by which people come in, and see to how they do: rows like those of `routes`."""
 
+from crm_gateway.access.lacks import LACKS, Lack
 from crm_gateway.auth import schemas as auth
 from crm_gateway.rest.table import AUTHENTICATED, PUBLIC, Row
 from crm_gateway.two_factor import schemas as two_factor
+
+_NO_SECOND_FACTOR: tuple[Lack, ...] = ("two_factor_required_by_company",)
 
 ROUTES_OF_AUTH: tuple[Row, ...] = (
     Row(
@@ -33,7 +36,7 @@ ROUTES_OF_AUTH: tuple[Row, ...] = (
         AUTHENTICATED,
         auth.MailVerification,
         202,
-        despite=("email_unverified",),
+        despite=LACKS,
     ),
     Row(
         "POST",
@@ -41,12 +44,31 @@ ROUTES_OF_AUTH: tuple[Row, ...] = (
         AUTHENTICATED,
         auth.LogoutEverywhere,
         204,
-        despite=("email_unverified",),
+        despite=LACKS,
     ),
     Row("POST", "/auth/password", AUTHENTICATED, auth.ChangePassword),
-    Row("GET", "/auth/two-factor", AUTHENTICATED, two_factor.GetTwoFactor),
-    Row("POST", "/auth/two-factor", AUTHENTICATED, two_factor.BeginTwoFactor, 201),
-    Row("POST", "/auth/two-factor/confirm", AUTHENTICATED, two_factor.ConfirmTwoFactor),
+    Row(
+        "GET",
+        "/auth/two-factor",
+        AUTHENTICATED,
+        two_factor.GetTwoFactor,
+        despite=_NO_SECOND_FACTOR,
+    ),
+    Row(
+        "POST",
+        "/auth/two-factor",
+        AUTHENTICATED,
+        two_factor.BeginTwoFactor,
+        201,
+        despite=_NO_SECOND_FACTOR,
+    ),
+    Row(
+        "POST",
+        "/auth/two-factor/confirm",
+        AUTHENTICATED,
+        two_factor.ConfirmTwoFactor,
+        despite=_NO_SECOND_FACTOR,
+    ),
     Row("POST", "/auth/two-factor/recovery-codes", AUTHENTICATED, two_factor.RenewRecoveryCodes),
     Row("POST", "/auth/two-factor/disable", AUTHENTICATED, two_factor.DisableTwoFactor, 204),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),

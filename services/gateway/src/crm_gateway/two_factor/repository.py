@@ -20,6 +20,12 @@ async def find(tx: Transaction, user_id: UUID, *, lock: bool = False) -> Authent
     )
 
 
+async def is_enabled(tx: Transaction, user_id: UUID) -> bool:
+    """Whether logging in takes a code of the person's."""
+    found = await find(tx, user_id)
+    return found is not None and found.confirmed_at is not None
+
+
 async def begin(tx: Transaction, user_id: UUID, sealed_secret: str) -> bool:
     """Keep the secret of an authenticator to be confirmed; False where one is confirmed already."""
     row = Authenticator(user_id=user_id, tenant_id=tx.tenant_id, sealed_secret=sealed_secret)

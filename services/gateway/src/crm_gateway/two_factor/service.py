@@ -16,6 +16,7 @@ from service_kit.errors import (
 from service_kit.sealing import Seal, WrongKeyError
 from shared_events.requests import Nothing
 
+from crm_gateway.access.standings import Standings
 from crm_gateway.agents import repository as agents
 from crm_gateway.agents.places import check_may_act_on
 from crm_gateway.audit.repository import record
@@ -91,9 +92,16 @@ class TwoFactors:
     """Answers the two-factor routes."""
 
     def __init__(
-        self, known: KnownPassword, second: SecondFactor, seal: Seal, *, issuer: str
+        self,
+        known: KnownPassword,
+        second: SecondFactor,
+        standings: Standings,
+        seal: Seal,
+        *,
+        issuer: str,
     ) -> None:
         self._known = known
+        self._standings = standings
         self._second = second
         self._seal = seal
         self._issuer = issuer
@@ -105,7 +113,7 @@ class TwoFactors:
         own.answer(ConfirmTwoFactor, self.confirm, shows_secret=True)
         own.answer_prepared(RenewRecoveryCodes, self.renew, shows_secret=True)
         own.answer_prepared(DisableTwoFactor, self.disable)
-        own.answer(ResetTwoFactor, reset)
+        own.answer(ResetTwoFactor, self.reset)
 
     async def begin(
         self, request: BeginTwoFactor, call: OwnCall
@@ -139,6 +147,7 @@ class TwoFactors:
         if not await self._second.uses(tx, found, request.code.get_secret_value()):
             raise _wrong_code()
         await repository.confirm(tx, person)
+        await self._standings.person_changed(tx, person)
         await record(tx, call, "agent.enable_two_factor", person)
         return await _other_codes(tx, person)
 
@@ -166,6 +175,7 @@ class TwoFactors:
         async def disable(tx: Transaction, request: DisableTwoFactor, call: OwnCall) -> Nothing:
             del request
             await repository.remove(tx, call.person())
+            await self._standings.person_changed(tx, call.person())
             await record(tx, call, "agent.disable_two_factor", call.person())
             return Nothing()
 
@@ -189,6 +199,20 @@ class TwoFactors:
         if not fits:
             raise _wrong_code()
 
+    async def reset(self, tx: Transaction, request: ResetTwoFactor, call: OwnCall) -> Nothing:
+        """Take another person's second factor away; nobody takes their own away without a code."""
+        if request.agent_id == call.user_id:
+            raise ForbiddenError("own_two_factor", "Disable your own with a code of yours.")
+        agent = await agents.get(tx, request.agent_id, lock=True)
+        if agent is None:
+            raise NotFoundError("agent")
+        PreconditionFailedError.check(call.expected_version, agent.version)
+        await check_may_act_on(tx, call, agent)
+        if await repository.remove(tx, agent.id):
+            await self._standings.person_changed(tx, agent.id)
+            await record(tx, call, "agent.reset_two_factor", agent.id)
+        return Nothing()
+
 
 async def get(tx: Transaction, request: GetTwoFactor, call: OwnCall) -> TwoFactor:
     """How it stands with the caller."""
@@ -201,20 +225,6 @@ async def get(tx: Transaction, request: GetTwoFactor, call: OwnCall) -> TwoFacto
         enabled_at=enabled_at,
         recovery_codes_left=await repository.count_recovery_codes(tx, person),
     )
-
-
-async def reset(tx: Transaction, request: ResetTwoFactor, call: OwnCall) -> Nothing:
-    """Take another person's second factor away; nobody takes their own away without a code."""
-    if request.agent_id == call.user_id:
-        raise ForbiddenError("own_two_factor", "Disable your own with a code of yours.")
-    agent = await agents.get(tx, request.agent_id, lock=True)
-    if agent is None:
-        raise NotFoundError("agent")
-    PreconditionFailedError.check(call.expected_version, agent.version)
-    await check_may_act_on(tx, call, agent)
-    if await repository.remove(tx, agent.id):
-        await record(tx, call, "agent.reset_two_factor", agent.id)
-    return Nothing()
 
 
 async def _other_codes(tx: Transaction, user_id: UUID) -> RecoveryCodes:
