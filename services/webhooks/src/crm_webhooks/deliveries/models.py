@@ -83,6 +83,16 @@ class Delivery(Base, table=True):
     updated_at: datetime = columns.stamped()
 
 
+class RateAccount(Base, table=True):
+    """From when on an endpoint with a rate limit may be sent the next request, by any process."""
+
+    __tablename__ = "rate_accounts"
+
+    endpoint_id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    next_at: datetime = columns.moment()
+
+
 class Attempt(Base, table=True):
     """One try; only ever appended. `error` is a class such as `timeout` or `http_5xx`."""
 
