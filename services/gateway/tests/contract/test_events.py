@@ -33,6 +33,7 @@ SETTINGS = CompanySettings(
     sessions_per_agent=1000,
     opt_out_words=["é" * 30],
     opt_in_words=["VOLTAR"],
+    event_retention_days=365,
     version=1,
     updated_at=datetime.now(UTC),
 )

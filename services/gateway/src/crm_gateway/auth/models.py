@@ -32,6 +32,7 @@ class Project(Base, table=True):
     sessions_per_agent: int = Field(default=10, sa_column_kwargs={"server_default": text("10")})
     opt_out_words: list[str] = columns.texts()
     opt_in_words: list[str] = columns.texts()
+    event_retention_days: int | None = None
     settings_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

@@ -5,6 +5,7 @@ from shared_events.gateway.company import (
     AgentsSee,
     AutoAssignment,
     CompanySettings,
+    EventRetentionDays,
     SessionsPerAgent,
     Words,
 )
@@ -16,7 +17,10 @@ class GetSettings(Query[CompanySettings], key="gateway.settings.get"):
 
 
 class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
-    """Change how the company works, at once and for everybody; what is left out stays."""
+    """Change how the company works, at once and for everybody; what is left out stays.
+
+    Null stays as well, but for `event_retention_days`.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -26,6 +30,7 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
                 "sessions_per_agent": 20,
                 "opt_out_words": ["STOP", "PARAR", "SAIR", "CANCELAR"],
                 "opt_in_words": ["START", "VOLTAR"],
+                "event_retention_days": 90,
             }
         }
     )
@@ -35,3 +40,4 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
     sessions_per_agent: SessionsPerAgent | None = None
     opt_out_words: Words | None = None
     opt_in_words: Words | None = None
+    event_retention_days: EventRetentionDays | None = None

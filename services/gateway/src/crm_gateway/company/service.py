@@ -16,12 +16,12 @@ from crm_gateway.rest.own import OwnCall, OwnRequests
 _SETTINGS = Shape(CompanySettings)
 _SHOWN = """
 agents_see, auto_assignment, sessions_per_agent, opt_out_words, opt_in_words,
-settings_version AS version, updated_at
+event_retention_days, settings_version AS version, updated_at
 """
 _FIND = f"SELECT {_SHOWN} FROM projects WHERE tenant_id = $1"  # noqa: S608 - our own text
 _SAVE = f"""
 UPDATE projects SET agents_see = $2, auto_assignment = $3, sessions_per_agent = $4,
-    opt_out_words = $5, opt_in_words = $6,
+    opt_out_words = $5, opt_in_words = $6, event_retention_days = $7,
     settings_version = settings_version + 1, updated_at = now()
 WHERE tenant_id = $1
 RETURNING {_SHOWN}
@@ -53,7 +53,10 @@ class Company:
         """
         before = await _read(tx, lock=True)
         PreconditionFailedError.check(call.expected_version, before.version)
-        changed = before.model_copy(update=request.model_dump(exclude_none=True))
+        given = request.model_dump(exclude_none=True)
+        if "event_retention_days" in request.model_fields_set:
+            given["event_retention_days"] = request.event_retention_days  # null is a value of its
+        changed = before.model_copy(update=given)
         if changed == before:
             return before
         saved = await _SETTINGS.first(
@@ -65,6 +68,7 @@ class Company:
             changed.sessions_per_agent,
             changed.opt_out_words,
             changed.opt_in_words,
+            changed.event_retention_days,
         )
         if saved is None:
             raise LookupError("the company vanished while locked")

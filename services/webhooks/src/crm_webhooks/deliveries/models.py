@@ -53,6 +53,11 @@ class Delivery(Base, table=True):
         Index("idx_deliveries_key", "endpoint_id", "ordering_key", postgresql_where=text(LIVE)),
         Index("idx_deliveries_failed", "endpoint_id", "seq", postgresql_where=text(FAILED)),
         Index("idx_deliveries_done", "updated_at", postgresql_where=text(f"NOT ({LIVE})")),
+        Index(
+            "idx_deliveries_settled",
+            *("tenant_id", "updated_at"),
+            postgresql_where=text(f"NOT ({LIVE})"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
