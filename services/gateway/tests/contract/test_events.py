@@ -34,6 +34,7 @@ SETTINGS = CompanySettings(
     opt_out_words=["é" * 30],
     opt_in_words=["VOLTAR"],
     require_two_factor=True,
+    event_retention_days=365,
     version=1,
     updated_at=datetime.now(UTC),
 )

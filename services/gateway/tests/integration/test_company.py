@@ -71,8 +71,10 @@ class TestSettings:
                 "sessions_per_agent": 1000,
                 "opt_out_words": [" PARAR ", *("é" * 30 for _ in range(19))],
                 "opt_in_words": ["VOLTAR"],
+                "event_retention_days": 365,
             },
         )
+        assert more.json()["event_retention_days"] == 365
         assert more.json()["agents_see"] == "all"
         assert more.json()["opt_out_words"][:2] == ["PARAR", "é" * 30]
         for bad in (
@@ -82,6 +84,8 @@ class TestSettings:
             {"opt_out_words": ["x" * 31]},
             {"opt_out_words": [" "]},
             {"opt_in_words": ["x"] * 21},
+            {"event_retention_days": 0},
+            {"event_retention_days": 366},
         ):
             refused = await patch(client, account, bad)
             assert refused.status_code == 422
@@ -94,6 +98,12 @@ class TestSettings:
         assert str(told[-1]["aggregate_id"]) == account.tenant_id
         theirs = (await client.get("/settings", headers=other.bearer)).json()
         assert (theirs["agents_see"], theirs["version"]) == ("all", 1)
+        assert theirs["event_retention_days"] is None
+        kept = await patch(client, account, {"agents_see": "own", "opt_in_words": None})
+        assert kept.json()["event_retention_days"] == 365
+        assert kept.json()["opt_in_words"] == ["VOLTAR"]
+        reset = await patch(client, account, {"event_retention_days": None})
+        assert (reset.json()["event_retention_days"], reset.json()["version"]) == (None, 6)
 
     @pytest.mark.parametrize("role", ["supervisor", "agent"])
     async def test_are_the_admins_to_see_and_to_change(

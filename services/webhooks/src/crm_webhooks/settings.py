@@ -57,7 +57,10 @@ class WebhooksSettings(MediaLinkSettings):
         default=2000, ge=1, description="deliveries held in memory; the rest waits in PostgreSQL"
     )
     webhook_retention_days: float = Field(
-        default=30.0, gt=0, description="settled deliveries, attempts and the event log are kept"
+        default=30.0,
+        gt=0,
+        description="settled deliveries, attempts and the event log are kept, unless a company"
+        " says otherwise (`event_retention_days`)",
     )
 
     _schedule = field_validator("retry_schedule_seconds", mode="before")(listed)

@@ -20,6 +20,7 @@ class TestStats:
         assert await mine.value(request) == {
             **dict.fromkeys(("deliveries", "delivered", "exhausted", "attempts", "waiting"), 0),
             **dict.fromkeys(("since", "success_rate", "latency_ms", "oldest_due_at")),
+            "limited_until": None,
             **dict.fromkeys(("last_success_at", "last_failure_at")),
             "endpoint_id": endpoint["id"],
             "errors": {},

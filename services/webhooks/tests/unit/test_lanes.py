@@ -198,6 +198,13 @@ class TestRoom:
         assert given.room_for(A, now=0.0) == 0
         assert given.overfull(given[A]) is given_up
 
+    def test_of_a_limited_one_is_for_what_can_start_at_once(self) -> None:
+        given = lanes(backlog=2000, per_lane=4)
+        prove(given, A)
+        assert given.room_for(A, now=0.0) == 1000
+        given[A].limited = True
+        assert given.room_for(A, now=0.0) == 4
+
     def test_there_is_none_while_paused(self) -> None:
         given = lanes()
         given[A].paused_until = 5.0

@@ -10,6 +10,7 @@ from shared_events.envelope import Contract, EventData
 AgentsSee = Literal["all", "own"]
 AutoAssignment = Literal["off", "round_robin", "least_busy"]
 SessionsPerAgent = Annotated[int, Field(ge=1, le=1000)]
+EventRetentionDays = Annotated[int, Field(ge=1, le=365)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=30)]
 Words = Annotated[list[Word], Field(max_length=20)]
 
@@ -25,6 +26,8 @@ class CompanySettings(Contract):
     them, and nothing else, wants no more messages on that channel; `opt_in_words` take it back.
     Case and accents do not matter; without words nothing happens by itself. `require_two_factor`:
     who has no second factor may do nothing but set one up.
+    Events, in the feed and as webhook deliveries, are kept for `event_retention_days`; null is as
+    long as the installation keeps them.
     """
 
     agents_see: AgentsSee
@@ -33,6 +36,7 @@ class CompanySettings(Contract):
     opt_out_words: Words = Field(default_factory=list)
     opt_in_words: Words = Field(default_factory=list)
     require_two_factor: bool = False
+    event_retention_days: EventRetentionDays | None = None
     version: int
     updated_at: datetime
 

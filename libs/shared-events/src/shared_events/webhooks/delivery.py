@@ -89,6 +89,7 @@ class EndpointStats(Contract):
 
     `since` is when the oldest of those was created. `success_rate` is of what is settled; `errors`
     counts failed attempts by class. `waiting` is counted up to 10,000: there may be more.
+    `limited_until` is when the endpoint's rate limit lets the next of those go, if it holds them.
     """
 
     endpoint_id: UUID
@@ -104,6 +105,7 @@ class EndpointStats(Contract):
     last_failure_at: datetime | None
     waiting: int
     oldest_due_at: datetime | None
+    limited_until: datetime | None = None
 
 
 class GetEndpointStats(Query[EndpointStats], key="webhooks.delivery.stats"):

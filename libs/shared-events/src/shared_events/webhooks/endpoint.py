@@ -28,6 +28,9 @@ class WebhookEndpoint(Contract):
 
     With `verify` `challenge` it is disabled (`unverified`) until its URL has answered one; what is
     owed to it meanwhile is held. `challenge_error` is how the last one failed, if it did.
+
+    With `rate_limit_per_minute` it is sent no more requests than that in any minute, evenly spaced,
+    retries among them; the rest waits, and no attempt is counted for it.
     """
 
     id: UUID
@@ -37,6 +40,7 @@ class WebhookEndpoint(Contract):
     channel_ids: list[UUID] = Field(default_factory=list)
     session_ids: list[UUID] = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
+    rate_limit_per_minute: int | None = None
     enabled: bool
     disabled_reason: bounds.Word | None = None
     secret: str | None = None
@@ -59,6 +63,7 @@ SessionIds = Annotated[list[UUID], Field(max_length=100)]
 Headers = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=20)
 ]
+RateLimit = Annotated[int, Field(ge=1, le=6000)]
 EndpointUrl = Annotated[HttpUrl, Field(max_length=2048)]
 
 
@@ -76,6 +81,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     channel_ids: ChannelIds = Field(default_factory=list)
     session_ids: SessionIds = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
+    rate_limit_per_minute: RateLimit | None = None
     enabled: bool = True
     signing: Signing = "hmac"
     verify: Verify = "none"
@@ -83,6 +89,8 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
 
 class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     """Change an endpoint; what is left out stays. Pending deliveries follow the new settings.
+
+    `rate_limit_per_minute` null is none.
 
     Another URL of an endpoint with `verify` `challenge` must answer one first.
     """
@@ -94,6 +102,7 @@ class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     channel_ids: ChannelIds | None = None
     session_ids: SessionIds | None = None
     headers: Headers | None = None
+    rate_limit_per_minute: RateLimit | None = None
     enabled: bool | None = None
     verify: Verify | None = None
 

@@ -35,6 +35,7 @@ class Project(Base, table=True):
     require_two_factor: bool = Field(
         default=False, sa_column_kwargs={"server_default": text("false")}
     )
+    event_retention_days: int | None = None
     settings_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()

@@ -5,6 +5,7 @@ from shared_events.gateway.company import (
     AgentsSee,
     AutoAssignment,
     CompanySettings,
+    EventRetentionDays,
     SessionsPerAgent,
     Words,
 )
@@ -19,6 +20,7 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
     """Change how the company works, at once and for everybody; what is left out stays.
 
     Who turns `require_two_factor` on must have a second factor: 409 `two_factor_not_enabled`.
+    Null stays as well, but for `event_retention_days`.
     """
 
     model_config = ConfigDict(
@@ -30,6 +32,7 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
                 "opt_out_words": ["STOP", "PARAR", "SAIR", "CANCELAR"],
                 "opt_in_words": ["START", "VOLTAR"],
                 "require_two_factor": True,
+                "event_retention_days": 90,
             }
         }
     )
@@ -40,3 +43,4 @@ class UpdateSettings(Command[CompanySettings], key="gateway.settings.update"):
     opt_out_words: Words | None = None
     opt_in_words: Words | None = None
     require_two_factor: bool | None = None
+    event_retention_days: EventRetentionDays | None = None

@@ -17,12 +17,12 @@ from crm_gateway.two_factor.repository import is_enabled
 _SETTINGS = Shape(CompanySettings)
 _SHOWN = """
 agents_see, auto_assignment, sessions_per_agent, opt_out_words, opt_in_words,
-require_two_factor, settings_version AS version, updated_at
+require_two_factor, event_retention_days, settings_version AS version, updated_at
 """
 _FIND = f"SELECT {_SHOWN} FROM projects WHERE tenant_id = $1"  # noqa: S608 - our own text
 _SAVE = f"""
 UPDATE projects SET agents_see = $2, auto_assignment = $3, sessions_per_agent = $4,
-    opt_out_words = $5, opt_in_words = $6, require_two_factor = $7,
+    opt_out_words = $5, opt_in_words = $6, require_two_factor = $7, event_retention_days = $8,
     settings_version = settings_version + 1, updated_at = now()
 WHERE tenant_id = $1
 RETURNING {_SHOWN}
@@ -56,7 +56,10 @@ class Company:
         """
         before = await _read(tx, lock=True)
         PreconditionFailedError.check(call.expected_version, before.version)
-        changed = before.model_copy(update=request.model_dump(exclude_none=True))
+        given = request.model_dump(exclude_none=True)
+        if "event_retention_days" in request.model_fields_set:
+            given["event_retention_days"] = request.event_retention_days  # null is a value of its
+        changed = before.model_copy(update=given)
         if changed == before:
             return before
         turned_on = changed.require_two_factor and not before.require_two_factor
@@ -72,6 +75,7 @@ class Company:
             changed.opt_out_words,
             changed.opt_in_words,
             changed.require_two_factor,
+            changed.event_retention_days,
         )
         if saved is None:
             raise LookupError("the company vanished while locked")

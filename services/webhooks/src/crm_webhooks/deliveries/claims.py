@@ -19,6 +19,7 @@ import orjson
 from service_kit.database import Database
 from service_kit.rows import Shape
 
+from crm_webhooks.deliveries import rates
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.sender import Sender
 from crm_webhooks.deliveries.trace import trace_headers
@@ -38,7 +39,7 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 # something. Rows whose ordering key another process has in hand wait for it; that is looked up for
 # each (see ingest). What is due is claimed by an array of its ids: nobody can tell the planner how
 # many they are, and for a join it would read the whole table.
-_CLAIM = """
+_CLAIM = f"""
 WITH RECURSIVE owed AS (
     SELECT '00000000-0000-0000-0000-000000000000'::uuid AS endpoint_id
     UNION ALL
@@ -47,10 +48,11 @@ WITH RECURSIVE owed AS (
         WHERE d.endpoint_id > owed.endpoint_id AND d.status IN ('pending', 'retrying')
         ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
 ), due AS (
-    SELECT d.id, e.version
+    SELECT d.id, e.version, e.limited
     FROM (
-        SELECT e.id, e.version,
-            least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4) AS room
+        SELECT e.id, e.version, e.rate_limit_per_minute IS NOT NULL AS limited,
+            least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4,
+                {rates.TOKENS}) AS room
         FROM owed
         CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints WHERE id = owed.endpoint_id OFFSET 0) e
         WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
@@ -79,21 +81,22 @@ WITH RECURSIVE owed AS (
     WHERE id = ANY(ARRAY(SELECT id FROM due))
     RETURNING *
 )
-SELECT c.id, c.tenant_id, c.endpoint_id, due.version, c.ordering_key, c.event_id, c.event_type,
-    c.attempts, v.body, v.occurred_at, v.correlation_id, v.traceparent
+SELECT c.id, c.tenant_id, c.endpoint_id, due.version, due.limited, c.ordering_key, c.event_id,
+    c.event_type, c.attempts, v.body, v.occurred_at, v.correlation_id, v.traceparent
 FROM claimed c JOIN due USING (id) JOIN webhook_events v USING (tenant_id, event_id)
 ORDER BY c.next_attempt_at, c.seq
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A delivery with the event it tells of and the version of its endpoint."""
+    """A delivery with the event it tells of, and what its endpoint was when it was claimed."""
 
     id: UUID
     tenant_id: str
     endpoint_id: UUID
     version: int
+    limited: bool
     ordering_key: UUID
     event_id: UUID
     event_type: str
@@ -154,8 +157,8 @@ class Claims:
         most = min(self._sender.lanes.room, 1000)
         if most == 0:
             return False
-        lease_ends = loop.time() + self._lease_seconds
-        room, room_for_new = self._sender.lanes.rooms(loop.time()), self._sender.lanes.room_for_new
+        begun = loop.time()
+        room, room_for_new = self._sender.lanes.rooms(begun), self._sender.lanes.room_for_new
         by_text = {str(endpoint_id): count for endpoint_id, count in room.items()}
         async with connection.transaction():
             await connection.execute(_ONE_AT_A_TIME)
@@ -169,14 +172,20 @@ class Claims:
                 room_for_new,
                 self._served,
             )
-        claimed = [_CLAIMED.value(row) for row in rows]
+            claimed = [_CLAIMED.value(row) for row in rows]
+            limited = Counter(one.endpoint_id for one in claimed if one.limited)
+            further = await rates.take(connection, limited) if limited else []
+        for seconds in further:
+            loop.call_later(max(seconds, rates.BURST_SECONDS / 2), self._wake.set)
         taken = Counter(one.endpoint_id for one in claimed)
         for endpoint_id, count in taken.items():
+            self._sender.lanes[endpoint_id].limited = endpoint_id in limited
             if count >= min(room.get(endpoint_id, room_for_new), HELPING):
                 self._sender.lanes[endpoint_id].more = True
         full = len(claimed) == most
         self._served = _last_in_turn(taken, self._served) if full else UUID(int=0)
-        self._sender.accept([_owed(one, lease_ends) for one in claimed])
+        lease_ends, token_ends = begun + self._lease_seconds, begun + rates.TOKEN_SECONDS
+        self._sender.accept([_owed(one, lease_ends, token_ends) for one in claimed])
         return full
 
 
@@ -184,7 +193,7 @@ def _last_in_turn(served: Iterable[UUID], before: UUID) -> UUID:
     return max(served, key=lambda endpoint_id: (endpoint_id <= before, endpoint_id))
 
 
-def _owed(claimed: _Claimed, lease_ends: float) -> Owed:
+def _owed(claimed: _Claimed, lease_ends: float, token_ends: float) -> Owed:
     return Owed(
         id=claimed.id,
         tenant_id=claimed.tenant_id,
@@ -198,4 +207,5 @@ def _owed(claimed: _Claimed, lease_ends: float) -> Owed:
         attempts=claimed.attempts,
         trace=trace_headers(claimed.correlation_id, claimed.traceparent),
         lease_ends=lease_ends,
+        token_ends=token_ends if claimed.limited else None,
     )

@@ -12,6 +12,7 @@ from crm_webhooks.endpoints.secrets import SigningKey, Vault
 
 _READ = """
 SELECT e.id, e.version, e.url, e.headers, e.enabled AND NOT e.deleted AS open,
+    e.rate_limit_per_minute IS NOT NULL AS limited,
     coalesce(array_agg(s.secret ORDER BY s.active_from DESC, s.id DESC)
         FILTER (WHERE s.id IS NOT NULL), '{}') AS secrets,
     coalesce(array_agg(s.signing ORDER BY s.active_from DESC, s.id DESC)
@@ -32,6 +33,7 @@ class _Stored:
     id: UUID
     version: int
     open: bool
+    limited: bool
     url: str
     headers: bytes
     secrets: list[bytes]
@@ -44,11 +46,15 @@ _STORED = Shape(_Stored)
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An endpoint as a sender needs it. `secrets` are (key, end of its life), newest first."""
+    """An endpoint as a sender needs it. `secrets` are (key, end of its life), newest first.
+
+    A `limited` one is sent nothing without a token (`rates`).
+    """
 
     id: UUID
     version: int
     open: bool
+    limited: bool
     url: str
     headers: dict[str, str]
     secrets: tuple[tuple[SigningKey, datetime | None], ...]
@@ -112,6 +118,7 @@ class Destinations:
             row.id,
             row.version,
             row.open,
+            row.limited,
             row.url,
             self._vault.open_headers(row.headers),
             tuple(

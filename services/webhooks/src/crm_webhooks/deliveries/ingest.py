@@ -28,6 +28,7 @@ from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
 SELECT e.id, e.tenant_id, e.event_types, e.channel_ids, e.session_ids, e.version,
+    e.rate_limit_per_minute IS NOT NULL AS limited,
     NOT e.enabled OR coalesce(e.paused_until > now(), false) AS held
 FROM unnest($1::text[]) AS k(tenant_id)
 CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
@@ -65,7 +66,10 @@ RETURNING id, lease_owner IS NOT NULL AS leased
 
 @dataclass(frozen=True, slots=True)
 class _Taker:
-    """An endpoint that may want an event. One that is `held` gets it later, from PostgreSQL."""
+    """An endpoint that may want an event. One that is `held` gets it later, from PostgreSQL.
+
+    So does a `limited` one: tokens are taken by who claims (`rates`).
+    """
 
     id: UUID
     tenant_id: str
@@ -73,6 +77,7 @@ class _Taker:
     event_types: list[str]
     channel_ids: list[str]
     session_ids: list[str]
+    limited: bool
     held: bool
 
 
@@ -228,7 +233,7 @@ class Ingest:
         if not self._sender.accepting:
             return [False] * len(endpoints)
         lanes, now = self._sender.lanes, asyncio.get_running_loop().time()
-        room = {e.id: 0 if e.held else lanes.room_for(e.id, now) for e in endpoints}
+        room = {e.id: 0 if e.held or e.limited else lanes.room_for(e.id, now) for e in endpoints}
         total, taken = lanes.room, Counter[UUID]()
         fitting: list[bool] = []
         for endpoint in endpoints:

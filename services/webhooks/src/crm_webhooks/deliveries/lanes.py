@@ -29,7 +29,11 @@ _SHARE_OF_QUICK, _SHARE_OF_NEW = 2, 50
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A delivery in hand. `lease_ends` is on the event loop's clock, in seconds."""
+    """A delivery in hand. `lease_ends` is on the event loop's clock, in seconds.
+
+    So is `token_ends`, until when it may be sent to an endpoint that has a rate limit; None for one
+    that was taken in hand without a token.
+    """
 
     id: UUID
     tenant_id: str
@@ -43,6 +47,7 @@ class Owed:
     attempts: int
     trace: Mapping[str, str]
     lease_ends: float
+    token_ends: float | None = None
 
 
 @dataclass(slots=True)
@@ -50,7 +55,8 @@ class Lane:
     """One endpoint's deliveries in hand and what is remembered of its recent attempts.
 
     `more` says that PostgreSQL holds further ones that did not fit. `changes` counts how often the
-    endpoint was edited, enabled or disabled, as far as this process has heard.
+    endpoint was edited, enabled or disabled, as far as this process has heard. `limited` says that
+    it had a rate limit when something of it was last claimed.
     """
 
     endpoint_id: UUID
@@ -61,6 +67,7 @@ class Lane:
     failures_in_a_row: int = 0
     paused_until: float = 0.0
     changes: int = 0
+    limited: bool = False
     _seconds: float = 0.0
     _recent_slow: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _waiting: dict[UUID, deque[Owed]] = field(default_factory=dict)
@@ -93,10 +100,11 @@ class Lane:
     def most_in_hand(self, per_lane: int, backlog: int) -> int:
         """How many it may hold of a backlog: plenty when it is quick, what can start when not.
 
-        One that is neither quick nor slow holds what starts within a second.
+        One that is neither quick nor slow holds what starts within a second. A token does not wait
+        for a free place, so of a limited one there is no more than there are places.
         """
         limit = self.limit(per_lane)
-        if self.slow or self.probing:
+        if self.slow or self.probing or self.limited:
             return limit
         if not self._recent_slow:
             return max(_ROUNDS * limit, backlog // _SHARE_OF_NEW)

@@ -53,6 +53,11 @@ class Delivery(Base, table=True):
         Index("idx_deliveries_key", "endpoint_id", "ordering_key", postgresql_where=text(LIVE)),
         Index("idx_deliveries_failed", "endpoint_id", "seq", postgresql_where=text(FAILED)),
         Index("idx_deliveries_done", "updated_at", postgresql_where=text(f"NOT ({LIVE})")),
+        Index(
+            "idx_deliveries_settled",
+            *("tenant_id", "updated_at"),
+            postgresql_where=text(f"NOT ({LIVE})"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -81,6 +86,16 @@ class Delivery(Base, table=True):
     last_error: str | None = Field(default=None, max_length=50)
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
+
+
+class RateAccount(Base, table=True):
+    """From when on an endpoint with a rate limit may be sent the next request, by any process."""
+
+    __tablename__ = "rate_accounts"
+
+    endpoint_id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    next_at: datetime = columns.moment()
 
 
 class Attempt(Base, table=True):

@@ -103,7 +103,7 @@ class Sender:
         for endpoint_id in left:
             lane = self.lanes[endpoint_id]
             lane.more = lane.size > 0
-            if lane.size == 0:
+            if lane.size == 0 or lane.limited:
                 self.on_room()
         self._start_what_can()
 
@@ -147,9 +147,9 @@ class Sender:
     async def _outcome(self, flight: _Flight, session: aiohttp.ClientSession) -> Result | None:
         """How an attempt went; None when there was none.
 
-        None is for what passes by itself: the endpoint is closed, the lease ends too soon, the
-        database is away. Whatever else goes wrong is an attempt, so that it is seen, tried ever
-        more rarely and given up in the end.
+        None is for what passes by itself: the endpoint is closed, the lease ends too soon, a rate
+        limit wants another token, the database is away. Whatever else goes wrong is an attempt, so
+        that it is seen, tried ever more rarely and given up in the end.
         """
         lane, owed = flight.lane, flight.owed
         loop = asyncio.get_running_loop()
@@ -163,8 +163,11 @@ class Sender:
                 return None
             log.exception("endpoint_not_readable", endpoint=str(owed.endpoint_id))
             return Result.unsent("internal")
-        too_late = owed.lease_ends - loop.time() < self._settings.webhook_timeout_seconds
-        if destination is None or too_late or lane.paused_until > loop.time():
+        now = loop.time()
+        too_late = owed.lease_ends - now < self._settings.webhook_timeout_seconds
+        if destination is None or too_late or lane.paused_until > now:
+            return None
+        if destination.limited and (owed.token_ends is None or owed.token_ends < now):
             return None
         flight.version = destination.version
         turning = loop.call_later(self._settings.webhook_slow_seconds, self._turn_slow, flight)

@@ -38,7 +38,11 @@ FROM (
 ) AS t
 """  # noqa: S608
 WAITING = f"""
-SELECT count(*) AS waiting, min(next_attempt_at) AS oldest_due_at FROM (
+SELECT count(*) AS waiting, min(next_attempt_at) AS oldest_due_at, (
+    SELECT next_at FROM rate_accounts JOIN webhook_endpoints e ON e.id = endpoint_id
+    WHERE endpoint_id = $1 AND e.tenant_id = $2 AND e.rate_limit_per_minute IS NOT NULL
+        AND next_at > now() AND next_at > min(next_attempt_at)) AS limited_until
+FROM (
     SELECT next_attempt_at FROM webhook_deliveries
     WHERE endpoint_id = $1 AND tenant_id = $2 AND status IN ('pending', 'retrying')
     ORDER BY next_attempt_at LIMIT {_MOST_WAITING}) AS live

@@ -66,6 +66,7 @@ class EndpointRequests:
             channel_ids=list(map(str, request.channel_ids)),
             session_ids=list(map(str, request.session_ids)),
             headers=headers,
+            rate_limit_per_minute=request.rate_limit_per_minute,
             disabled_reason=waits if request.enabled else BY_USER,
             secret=secret,
             **verification.asked_for(request.verify),
@@ -117,6 +118,8 @@ class EndpointRequests:
             changes["session_ids"] = list(map(str, request.session_ids))
         if "description" in request.model_fields_set:
             changes["description"] = without_nul(request.description)
+        if "rate_limit_per_minute" in request.model_fields_set:
+            changes["rate_limit_per_minute"] = request.rate_limit_per_minute
         if request.enabled is not None and (
             request.enabled is not endpoint.enabled
             or endpoint.disabled_reason == verification.UNVERIFIED

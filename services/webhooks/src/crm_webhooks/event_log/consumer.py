@@ -15,7 +15,7 @@ from service_kit.rows import Rows
 from shared_events.contacts.erasure import ErasureStarted
 
 from crm_webhooks.deliveries.trace import trace_headers
-from crm_webhooks.event_log import holders
+from crm_webhooks.event_log import holders, retention
 from crm_webhooks.event_log.models import LoggedEvent
 
 _LOG = Rows(LoggedEvent)
@@ -40,6 +40,7 @@ async def log_events(tx: Transaction, events: Sequence[Incoming[Any]]) -> None:
     rows = [_logged(event, next(places[event.tenant_id])) for event in events]
     await _LOG.insert(tx, rows, unless="(event_id)")
     await holders.follow(tx, rows)
+    await retention.follow(tx, rows)
 
 
 def _kept(event_type: str, data: Any) -> Any:

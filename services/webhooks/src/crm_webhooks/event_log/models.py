@@ -64,6 +64,19 @@ class Head(Base, table=True):
     )
 
 
+class Retention(Base, table=True):
+    """For how many days a company wants its events kept, as its newest settings say; null: no word.
+
+    `version` is the settings', by which the newest are known.
+    """
+
+    __tablename__ = "event_retentions"
+
+    tenant_id: str = columns.tenant_id(primary_key=True)
+    days: int | None = None
+    version: int
+
+
 class SessionHolder(Base, table=True):
     """Who has a session, as its newest event says: nobody where `agent_id` is null.
 
