@@ -95,7 +95,7 @@ class Request(Given, Generic[Value]):
             generic = base.__dict__.get("__pydantic_generic_metadata__")
             if generic and generic["args"]:
                 (argument,) = generic["args"]
-                is_list = issubclass(generic["origin"], ListQuery)
+                is_list = issubclass(generic["origin"], (ListQuery, BatchQuery))
                 found = Page.__class_getitem__(argument) if is_list else argument
                 return cast(type[Value], found)
         raise TypeError(f"{cls.__name__} names no class of its reply")
@@ -127,6 +127,17 @@ class ListQuery(Query[Page[Item]], Generic[Item]):
     limit: int = Field(default=50, ge=1, le=100)
     cursor: Cursor | None = None
     offset: int = Field(default=0, ge=0, le=10_000)
+
+
+MAX_BATCH = 100
+
+
+class BatchQuery(Query[Page[Item]], Generic[Item]):
+    """Several by their ids, as many as a page names, in no order. What the caller could not read
+    alone is left out.
+    """
+
+    ids: list[UUID] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 class Nothing(Contract):

@@ -9,6 +9,7 @@ from shared_events.channels.channel import (
     DeleteChannel,
     DriveChannel,
     GetChannel,
+    GetChannels,
     GetQrCode,
     ListChannels,
     UpdateChannel,
@@ -84,6 +85,20 @@ class TestReadAndChange:
         start = DriveChannel(channel_id=created["id"], action="start")
         assert await other_company.refusal(start) == missing
         assert (await other_company.value(ListChannels()))["data"] == []
+
+    async def test_several_are_those_that_are_there(
+        self, company: Shop, other_company: Shop
+    ) -> None:
+        kept, deleted = [
+            await company.value(company.creation(session=each)) for each in ("loja", "filial")
+        ]
+        theirs = await other_company.value(other_company.creation())
+        await company.value(DeleteChannel(channel_id=deleted["id"]))
+        asked = GetChannels(ids=[kept["id"], deleted["id"], theirs["id"]])
+        alone = await company.value(GetChannel(channel_id=kept["id"]))
+        assert (await company.value(asked))["data"] == [alone]
+        page = await other_company.value(asked)
+        assert [each["id"] for each in page["data"]] == [theirs["id"]]
 
     async def test_deleted_is_gone_and_its_key_forgotten(self, company: Shop) -> None:
         created = await company.value(company.creation())

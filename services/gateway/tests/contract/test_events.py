@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 from crm_gateway.journeys.service import LEGS
+from crm_gateway.rest.own import is_own
 from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.selection import RELATIONS
 from shared_events import examples, registry
 from shared_events.channels.presence import ShowTyping
 from shared_events.envelope import Envelope, EventData
@@ -67,6 +69,8 @@ class TestAsked:
         asked |= {request.key: request for request in LEGS.values()}
         asked[ListSubjectDeliveries.key] = ListSubjectDeliveries  # for archives
         asked |= {GetChat.key: GetChat, ShowTyping.key: ShowTyping}  # for signs of typing
+        batches = [relation.request for relation in RELATIONS.values()]
+        asked |= {request.key: request for request in batches if not is_own(request)}
         assert asked == BY_KEY
         for key, request in asked.items():
             request.model_validate(examples.load_request(key))

@@ -30,6 +30,7 @@ from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
+    GetContacts,
     ListContacts,
     PatchContact,
 )
@@ -262,6 +263,11 @@ class Contacts:
             raise RuntimeError("a secret of the inside")
         return self._known(tx, request.contact_id)
 
+    async def get_many(self, tx: Transaction, request: GetContacts, call: Call) -> Page[Contact]:
+        self.calls.append((request, call))
+        known = (self.rows.get((tx.tenant_id, each)) for each in request.ids)
+        return Page(data=[contact for contact in known if contact is not None])
+
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> Contact:
         self.calls.append((request, call))
         contact = self._known(tx, request.contact_id)
@@ -296,6 +302,7 @@ class Contacts:
         server = RequestServer(CONTACTS, database, SIGNATURES)
         server.answer(CreateContact, self.create)
         server.answer(GetContact, self.get)
+        server.answer(GetContacts, self.get_many)
         server.answer(PatchContact, self.patch)
         server.answer(DeleteContact, self.delete)
         server.answer(DeleteStatus, self.delete_status)

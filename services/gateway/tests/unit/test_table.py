@@ -7,6 +7,7 @@ from crm_gateway.app import create_service
 from crm_gateway.auth.schemas import Login
 from crm_gateway.journeys.service import LEGS
 from crm_gateway.rest.routes import ROUTES
+from crm_gateway.rest.selection import RELATIONS
 from crm_gateway.rest.table import PUBLIC, Row, check
 from crm_gateway.settings import GatewaySettings
 from service_kit.settings import ConfigurationError
@@ -65,7 +66,8 @@ class TestRoutes:
         pieces = {row.pieces.key for row in ROUTES if row.pieces is not None}
         legs = {request.key for request in LEGS.values()}
         typing = {GetChat.key, ShowTyping.key}
-        asked_beside = {*pieces, *legs, *typing, ListSubjectDeliveries.key}
+        relations = {relation.request.key for relation in RELATIONS.values()}
+        asked_beside = {*pieces, *legs, *typing, *relations, ListSubjectDeliveries.key}
         assert BY_KEY.keys() <= {row.request.key for row in ROUTES} | asked_beside
 
     def test_paths_name_the_path_fields_of_their_requests(self) -> None:

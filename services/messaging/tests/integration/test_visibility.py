@@ -177,6 +177,22 @@ async def test_lists_show_ones_own_and_what_nobody_has(
         assert (await one.agent.value(asked))["data"] == []
 
 
+async def test_several_sessions_are_those_that_each_would_see(
+    office: Office, service: Service, outside: Outside
+) -> None:
+    other = await open_office(service, outside)
+    every = [talk.session_id for one in (office, other) for talk in one.talks().values()]
+    for who in (office.supervisor, office.agent, office.colleague, other.supervisor, other.agent):
+        alone = {}
+        for session_id in every:
+            reply = await who.ask(session.GetSession(session_id=session_id))
+            if reply.value is not None:
+                alone[reply.value["id"]] = reply.value
+        page = await who.value(session.GetSessions(ids=every))
+        assert {each["id"]: each for each in page["data"]} == alone
+        assert len(alone) == (2 if who in (office.agent, office.colleague, other.agent) else 3)
+
+
 async def test_nobody_writes_where_another_is_talking(office: Office) -> None:
     for later in (None, datetime.now(UTC) + timedelta(hours=2)):
         for one, who, code in (

@@ -8,7 +8,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
-from shared_events.requests import Command, Given, ListQuery, Nothing, Query
+from shared_events.requests import BatchQuery, Command, Given, ListQuery, Nothing, Query
 
 ChannelStatus = Literal[
     "created", "pairing", "connected", "degraded", "logged_out", "failed", "stopped"
@@ -128,6 +128,10 @@ class GetChannel(Query[Channel], key="channels.channel.get"):
     """Read one channel."""
 
     channel_id: UUID
+
+
+class GetChannels(BatchQuery[Channel], key="channels.channel.get_many"):
+    """Read several channels, such as the lists of others name."""
 
 
 class ChannelProbe(Contract):

@@ -9,7 +9,7 @@ from pydantic import EmailStr, Field, StringConstraints, field_validator
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.identity import IdentityKind
-from shared_events.requests import Command, Given, ListQuery, Moment, Nothing, Query
+from shared_events.requests import BatchQuery, Command, Given, ListQuery, Moment, Nothing, Query
 
 
 class Identity(Contract):
@@ -127,6 +127,10 @@ class GetContact(Query[Contact], key="contacts.contact.get"):
     """Read one contact."""
 
     contact_id: UUID
+
+
+class GetContacts(BatchQuery[Contact], key="contacts.contact.get_many"):
+    """Read several contacts, such as the lists of others name."""
 
 
 class DeleteContact(Command[Nothing], key="contacts.contact.delete"):

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.summaries import ChannelSummary, ContactSummary
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import BatchQuery, Command, ListQuery, Query
 
 SessionStatus = Literal["active", "closed", "expired"]
 AssignmentReason = Literal["requested", "agent_deactivated", "round_robin", "least_busy"]
@@ -57,6 +57,10 @@ class GetSession(Query[Session], key="messaging.session.get"):
     """Read one session."""
 
     session_id: UUID
+
+
+class GetSessions(BatchQuery[Session], key="messaging.session.get_many"):
+    """Read several sessions, such as the lists of others name."""
 
 
 class ListSessions(ListQuery[Session], key="messaging.session.list"):

@@ -24,6 +24,7 @@ def add_to(
     requests = ChannelRequests(connections, egress, is_production=settings.is_production)
     service.answer(channel.CreateChannel, requests.create)
     service.answer(channel.GetChannel, requests.get)
+    service.answer(channel.GetChannels, requests.get_many)
     service.answer(channel.ListChannels, requests.list)
     service.answer(channel.UpdateChannel, requests.update)
     service.answer(channel.DeleteChannel, requests.delete)

@@ -18,6 +18,7 @@ from shared_events.channels.channel import (
     CreateChannel,
     DeleteChannel,
     GetChannel,
+    GetChannels,
     ListChannels,
     UpdateChannel,
     WahaSettings,
@@ -83,6 +84,12 @@ class ChannelRequests:
         """One channel."""
         del call
         return self._connections.resource(await repository.find(tx, request.channel_id))
+
+    async def get_many(self, tx: Transaction, request: GetChannels, call: Call) -> Page[Channel]:
+        """Several channels, in no order."""
+        del call
+        rows = await CHANNELS.find(tx, _EXISTING.where(_C.id.in_(request.ids)))
+        return Page(data=[self._connections.resource(row) for row in rows])
 
     async def list(self, tx: Transaction, request: ListChannels, call: Call) -> Page[Channel]:
         """A page of channels, newest first."""

@@ -11,6 +11,7 @@ from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
+    GetContacts,
     ListContacts,
     PatchContact,
     ReplaceContact,
@@ -34,6 +35,7 @@ def add_to(service: Service, settings: ContactsSettings) -> None:
     requests = ContactRequests(settings.default_region, restorable)
     service.answer(CreateContact, requests.create)
     service.answer(GetContact, requests.get)
+    service.answer(GetContacts, requests.get_many)
     service.answer(ListContacts, requests.list_contacts)
     service.answer(ReplaceContact, requests.replace)
     service.answer(UpsertContact, requests.upsert)

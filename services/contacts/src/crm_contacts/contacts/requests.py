@@ -10,6 +10,7 @@ from shared_events.contacts.contact import (
     CreateContact,
     DeleteContact,
     GetContact,
+    GetContacts,
     ListContacts,
     PatchContact,
     ReplaceContact,
@@ -57,6 +58,13 @@ class ContactRequests:
         """Read a contact."""
         del call
         return await service.get(tx, request.contact_id)
+
+    async def get_many(
+        self, tx: Transaction, request: GetContacts, call: Call
+    ) -> Page[contract.Contact]:
+        """Read several contacts."""
+        del call
+        return Page(data=await service.get_many(tx, request.ids))
 
     async def list_contacts(
         self, tx: Transaction, request: ListContacts, call: Call

@@ -45,6 +45,11 @@ async def get(tx: Transaction, contact_id: UUID) -> contract.Contact:
     return (await repository.to_resources(tx, [contact]))[0]
 
 
+async def get_many(tx: Transaction, contact_ids: Sequence[UUID]) -> list[contract.Contact]:
+    """Those of the contacts that `get` would give, in no order."""
+    return await repository.to_resources(tx, await repository.find_live(tx, contact_ids))
+
+
 async def create(
     tx: Transaction, fields: dict[str, Any], phone: WhatsAppId | None, move: Move
 ) -> contract.Contact:

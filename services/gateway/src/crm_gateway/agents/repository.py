@@ -1,5 +1,6 @@
 """SQL of agents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -124,6 +125,11 @@ async def get(tx: Transaction, agent_id: UUID, *, lock: bool = False) -> Agent |
     """One agent, locked when it is about to change."""
     query = _JOINED.where(_A.id == agent_id)
     return await _AGENT.first(tx, query.with_for_update(of=AgentRow) if lock else query)
+
+
+async def get_many(tx: Transaction, agent_ids: Sequence[UUID]) -> list[Agent]:
+    """Those of the agents that are there, in no order."""
+    return await _AGENT.find(tx, _JOINED.where(_A.id.in_(agent_ids)))
 
 
 async def page(tx: Transaction, request: ListAgents, *, for_managers: bool) -> Page[ListedAgent]:

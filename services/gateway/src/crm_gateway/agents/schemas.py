@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 from shared_events.gateway.agent import Agent
-from shared_events.requests import Command, ListQuery, Query
+from shared_events.requests import BatchQuery, Command, ListQuery, Query
 
 from crm_gateway.auth.schemas import Email, Name, NewPassword, WithPassword
 
@@ -65,6 +65,10 @@ class GetAgent(Query[Agent], key="gateway.agent.get"):
     """Read one agent."""
 
     agent_id: UUID
+
+
+class GetAgents(BatchQuery[Agent], key="gateway.agent.get_many"):
+    """Read several agents, such as those that sessions are assigned to."""
 
 
 class ListAgents(ListQuery[ListedAgent], key="gateway.agent.list"):

@@ -20,6 +20,7 @@ from crm_gateway.agents.places import check_may_act_on, place_of
 from crm_gateway.agents.schemas import (
     CreateAgent,
     GetAgent,
+    GetAgents,
     ListAgents,
     ListedAgent,
     NewAgent,
@@ -58,6 +59,7 @@ class Agents:
         own.answer(UpdateAgent, self.update)
         own.answer(ResendInvitation, self.resend_invitation, shows_secret=True)
         own.answer(GetAgent, self.get)
+        own.answer(GetAgents, self.get_many)
         own.answer(ListAgents, self.list)
 
     async def create(
@@ -167,6 +169,11 @@ class Agents:
         if agent is None:
             raise NotFoundError("agent")
         return agent
+
+    async def get_many(self, tx: Transaction, request: GetAgents, call: Call) -> Page[Agent]:
+        """Several people."""
+        del call
+        return Page(data=await repository.get_many(tx, request.ids))
 
     async def list(self, tx: Transaction, request: ListAgents, call: Call) -> Page[ListedAgent]:
         """A page of people."""

@@ -37,6 +37,7 @@ from crm_gateway.problems.errors import HttpError, of_problem
 from crm_gateway.rest.headers import entity_tag, expected_version, idempotency_key, unchanged
 from crm_gateway.rest.links import next_page
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor, is_own
+from crm_gateway.rest.selection import Selectable, selected
 from crm_gateway.rest.strictness import JsonRequest, check_query, read_json
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
@@ -82,6 +83,9 @@ class Endpoint:
         self._given = _given(row)
         self._goes_on_at = row.goes_on_at
         self._known = _names(self._given) if row.by_query and self._given is not None else {}
+        self._selectable = Selectable(row) if row.is_selectable else None
+        if self._selectable is not None:
+            self._known |= self._selectable.parameters
         self.__signature__ = Signature(_parameters(row, self._given))
 
     async def admit(self, http: Request, room: Room) -> Request:
@@ -93,7 +97,7 @@ class Endpoint:
             http.state.principal = await self.authorise(http)
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
-            return http
+            return self._selectable.read(http) if self._selectable else http
         public = self.row.permission == PUBLIC
         most = SMALL_BODY_BYTES if public else MAX_BODY_BYTES
         parsed = read_json(http, await room.read(http, most=most))
@@ -124,6 +128,7 @@ class Endpoint:
         key = values.pop("idempotency_key", None)
         if_match = values.pop("if_match", None)
         request = self._request(values)
+        selection, shown = selected(http), None
         if principal is None:
             cause = Cause(request_id(http.scope), None, trace)
             visitor = Visitor(address_of(http), cause, language_of(http))
@@ -140,9 +145,15 @@ class Endpoint:
             )
             hidden = await self._hidden(request, call, trace)
             reply = hidden or await self._ask(request, call, idempotency_key(key), trace)
+            if selection is not None and reply.problem is None:
+                shown = await selection.of(
+                    reply.value or {},
+                    principal,
+                    lambda batch: self._ask(batch, call, None, trace),
+                )
         if reply.problem is not None:
             raise refused(reply.problem, replayed=reply.replayed)
-        return self._answer(reply, http, principal)
+        return self._answer(reply, http, principal, shown)
 
     async def _hidden(
         self, request: BusRequest[Any], call: OwnCall, trace: Mapping[str, str]
@@ -196,13 +207,20 @@ class Endpoint:
                 "validation_failed", "The request has invalid fields.", errors=field_errors(error)
             ) from None
 
-    def _answer(self, reply: Reply, http: Request, principal: Principal | None) -> Response:
+    def _answer(
+        self,
+        reply: Reply,
+        http: Request,
+        principal: Principal | None,
+        shown: dict[str, Any] | None = None,
+    ) -> Response:
+        """The reply, or what is `shown` of it."""
         row = self.row
         headers = _REPLAYED.copy() if reply.replayed else {}
         if row.status == 204:
             return Response(status_code=204, headers=headers)
         value: dict[str, Any] = reply.value or {}
-        content = orjson.dumps(value)
+        content = orjson.dumps(value if shown is None else shown)
         if "version" in value:
             headers["ETag"] = entity_tag(value["version"], content)
             if row.method == "GET" and unchanged(
@@ -210,7 +228,9 @@ class Endpoint:
             ):
                 return Response(status_code=304, headers=headers)
         if self._goes_on_at is not None and value.get("has_more"):
-            headers["Link"] = next_page(http, self._goes_on_at, value["next_cursor"])
+            selection = selected(http)
+            also = selection.asked if selection else ()
+            headers["Link"] = next_page(http, self._goes_on_at, value["next_cursor"], also)
         if row.status == 201:
             template = row.location or row.path + "/{id}"
             headers["Location"] = PREFIX + template.format(**http.path_params, id=value.get("id"))

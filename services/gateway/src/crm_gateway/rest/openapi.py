@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from crm_gateway.access.jwks import PATH as JWKS
 from crm_gateway.problems.errors import HttpError
-from crm_gateway.rest import upload
+from crm_gateway.rest import selection, upload
 from crm_gateway.rest.table import AUTHENTICATED, PREFIX, PUBLIC, Row
 
 Schema = dict[str, Any]
@@ -41,6 +41,8 @@ def operation(row: Row) -> dict[str, Any]:
     shapes: dict[str, Any] = {}
     if row.pieces is not None and row.file is None:
         shapes["openapi_extra"] = upload.described(row)
+    if row.is_selectable:
+        shapes["openapi_extra"] = {"parameters": selection.described(row)}
     return {
         **shapes,
         "operation_id": _operation_id(row),
@@ -75,6 +77,8 @@ def document(routes: Sequence[BaseRoute], rows: Sequence[Row]) -> Schema:
             described[SUNSET] = row.deprecation.sunset.isoformat()
         if links := _links(row, rows):
             described["responses"][str(row.status)]["links"] = links
+        if row.expands:
+            selection.describe_expanded(row, components["schemas"])
     for path in found["paths"].values():
         for described in path.values():
             if _FORM in (body := described.get("requestBody", {}).get("content", {})):

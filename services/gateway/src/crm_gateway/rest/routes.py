@@ -54,6 +54,20 @@ _RAW_EVENTS = "/channels/{channel_id}/raw-events"
 _SECOND_FACTOR = "/agents/{agent_id}/two-factor"
 _SUBJECT_EXPORT = "/subject-exports/{export_id}"
 _STATUSES = "/pipelines/{pipeline_id}/statuses"
+_SESSION = {"contact": "contact_id", "channel": "channel_id", "agent": "assigned_agent_id"}
+_MESSAGE = {
+    "contact": "contact_id",
+    "channel": "channel_id",
+    "session": "session_id",
+    "agent": "sent_by",
+}
+_CHAT = {
+    "contact": "contact.id",
+    "channel": "channel_id",
+    "session": "active_session.id",
+    "agent": "active_session.assigned_agent_id",
+}
+"""What may be shown whole with a session, a message and a conversation, and where its id stands."""
 _OF_CHANNELS = ("start", "stop", "restart", "logout")
 _OF_JOBS = ("pause", "resume", "cancel")
 
@@ -100,8 +114,20 @@ ROUTES: tuple[Row, ...] = (
         erasure.ApproveErasure,
         four_eyes=True,
     ),
-    Row("GET", "/contacts/{contact_id}/sessions", "sessions.read", session.ListContactSessions),
-    Row("GET", "/contacts/{contact_id}/messages", "messages.read", message.ListContactMessages),
+    Row(
+        "GET",
+        "/contacts/{contact_id}/sessions",
+        "sessions.read",
+        session.ListContactSessions,
+        expands=_SESSION,
+    ),
+    Row(
+        "GET",
+        "/contacts/{contact_id}/messages",
+        "messages.read",
+        message.ListContactMessages,
+        expands=_MESSAGE,
+    ),
     Row("GET", "/contacts/{contact_id}/journey", "messages.read", journeys.ListContactJourneys),
     Row("GET", "/contacts/{contact_id}/notes", "notes.read", note.ListContactNotes),
     Row("POST", "/contacts/{contact_id}/notes", "notes.create", note.CreateNote, 201),
@@ -189,7 +215,7 @@ ROUTES: tuple[Row, ...] = (
         file="archive",
         pieces=ReadSubjectMessages,
     ),
-    Row("GET", "/messages", "messages.read", message.ListMessages),
+    Row("GET", "/messages", "messages.read", message.ListMessages, expands=_MESSAGE),
     Row(
         "POST",
         "/messages/send",
@@ -218,17 +244,18 @@ ROUTES: tuple[Row, ...] = (
         scheduled.CancelScheduledMessage,
         204,
     ),
-    Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage),
+    Row("GET", "/messages/{message_id}", "messages.read", message.GetMessage, expands=_MESSAGE),
     Row("POST", "/media", "messages.send", media.UploadMedia, 201, file="in"),
     Row("GET", "/media/{media_id}", "messages.read", media.GetMedia),
     Row("GET", "/media/{media_id}/file", PUBLIC, media.LocateMedia, file="out"),
-    Row("GET", "/conversations", "sessions.read", conversation.ListConversations),
-    Row("GET", _CONVERSATION, "sessions.read", conversation.GetConversation),
+    Row("GET", "/conversations", "sessions.read", conversation.ListConversations, expands=_CHAT),
+    Row("GET", _CONVERSATION, "sessions.read", conversation.GetConversation, expands=_CHAT),
     Row(
         "GET",
         f"{_CONVERSATION}/messages",
         "messages.read",
         conversation.ListConversationMessages,
+        expands=_MESSAGE,
     ),
     Row("GET", f"{_CONVERSATION}/participants", "sessions.read", conversation.ListParticipants),
     Row("POST", f"{_CONVERSATION}/read", "messages.read", conversation.ReadConversation, 204),
@@ -256,9 +283,15 @@ ROUTES: tuple[Row, ...] = (
         "messages.read",
         journeys.GetMessageJourney,
     ),
-    Row("GET", "/sessions", "sessions.read", session.ListSessions),
-    Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession),
-    Row("GET", "/sessions/{session_id}/messages", "sessions.read", message.ListSessionMessages),
+    Row("GET", "/sessions", "sessions.read", session.ListSessions, expands=_SESSION),
+    Row("GET", "/sessions/{session_id}", "sessions.read", session.GetSession, expands=_SESSION),
+    Row(
+        "GET",
+        "/sessions/{session_id}/messages",
+        "sessions.read",
+        message.ListSessionMessages,
+        expands=_MESSAGE,
+    ),
     Row(
         "GET",
         "/sessions/{session_id}/notes",

@@ -34,6 +34,7 @@ class Row:
     `behind`: who sees only their own sessions must see what this finds by the same path.
     `despite`: who lacks one of these may use it as well. `keyed_by`: the field of a public one that
     says whose Idempotency-Key it is; without it there is none.
+    `expands`: relations (of `rest/selection.py`) that may be shown whole, with where their ids are.
     `deprecation`: it will go, and every answer says so.
     """
 
@@ -52,6 +53,7 @@ class Row:
     behind: type[Request[Any]] | None = None
     despite: tuple[Lack, ...] = ()
     keyed_by: str | None = None
+    expands: Mapping[str, str] = field(default_factory=dict)
     deprecation: Deprecation | None = None
 
     @property
@@ -73,6 +75,12 @@ class Row:
         if self.permission == PUBLIC or self.method == "GET":
             return False
         return self.method == "PATCH" or bool(self.from_path)
+
+    @property
+    def is_selectable(self) -> bool:
+        """Whether a caller may say which fields of the answer to show."""
+        is_file = self.gives_file or self.file is not None
+        return self.method == "GET" and self.permission != PUBLIC and not is_file and not self.live
 
     @property
     def takes_key(self) -> bool:

@@ -22,6 +22,7 @@ def add_to(service: "Service", settings: "MessagingSettings") -> None:
     from crm_messaging.sessions.sweep import Sweep
 
     service.answer(session.GetSession, requests.get_session)
+    service.answer(session.GetSessions, requests.get_sessions)
     service.answer(session.ListSessions, requests.list_sessions)
     service.answer(session.ListContactSessions, requests.list_contact_sessions)
     service.answer(session.AssignSession, requests.assign_session)

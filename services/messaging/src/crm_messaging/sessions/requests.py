@@ -11,6 +11,7 @@ from shared_events.messaging.session import (
     AssignSession,
     CloseSession,
     GetSession,
+    GetSessions,
     ListContactSessions,
     ListSessionAssignments,
     ListSessions,
@@ -46,6 +47,12 @@ async def get_session(tx: Transaction, request: GetSession, call: Call) -> Sessi
     """Read one session; NotFoundError."""
     await visibility.check(tx, "session", request.session_id, call)
     return await repository.get(tx, request.session_id)
+
+
+async def get_sessions(tx: Transaction, request: GetSessions, call: Call) -> Page[Session]:
+    """Read several sessions, in no order."""
+    query = select(models.Session).where(_C.id.in_(request.ids), *visibility.seen(call, "sessions"))
+    return Page(data=[repository.resource(row) for row in await SESSIONS.find(tx, query)])
 
 
 async def list_sessions(tx: Transaction, request: ListSessions, call: Call) -> Page[Session]:
