@@ -44,6 +44,8 @@ class TestCreation:
     ) -> None:
         endpoint = await tenant.endpoint(receiver.url, verify="challenge")
         assert (endpoint["enabled"], endpoint["disabled_reason"]) == (False, "unverified")
+        (row,) = await tenant.rows("SELECT challenge_due_at FROM webhook_endpoints")
+        assert row["challenge_due_at"] is None
         sent = await tenant.contact_created(count=3)
 
         async def owed() -> bool:
