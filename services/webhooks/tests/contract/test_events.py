@@ -44,6 +44,18 @@ class TestPublished:
         assert envelope.data.percent == 75
         assert envelope.data.disabled_at - envelope.data.failing_since == timedelta(hours=120)
 
+    async def test_delivery_exhausted_reads_back(
+        self, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
+        endpoint = await tenant.endpoint(receiver.url)
+        receiver.answer(*[Answer(500)] * 4)
+        (event_id,) = await tenant.contact_created()
+
+        (row,) = await eventually(lambda: tenant.outbox("webhook.delivery_exhausted"))
+        envelope = read_back(row)
+        assert str(envelope.aggregate_id) == endpoint["id"]
+        assert str(envelope.data.delivery.event_id) == event_id
+
 
 class TestConsumed:
     @pytest.mark.parametrize("event", registry.PUBLIC, ids=lambda e: e.event_type)

@@ -27,6 +27,13 @@ async def until(tenant: Tenant, endpoint: dict[str, Any], **fields: Any) -> dict
     return found
 
 
+async def asked(tenant: Tenant, url: str, **fields: Any) -> dict[str, Any]:
+    """A new endpoint whose URL is asked for the first time."""
+    endpoint = await tenant.endpoint(url, verify="challenge", **fields)
+    await tenant.value(VerifyEndpoint(endpoint_id=endpoint["id"]))
+    return endpoint
+
+
 def challenged(receiver: WebhookReceiver) -> int:
     return receiver.by_type["webhook.challenge"]
 
@@ -35,30 +42,48 @@ class TestCreation:
     async def test_holds_what_is_owed_until_the_url_has_answered(
         self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
-        receiver.answer(Answer(body="welcome"))
         endpoint = await tenant.endpoint(receiver.url, verify="challenge")
         assert (endpoint["enabled"], endpoint["disabled_reason"]) == (False, "unverified")
-        await until(tenant, endpoint, challenge_error="challenge_not_echoed", verified_at=None)
+        (row,) = await tenant.rows("SELECT challenge_due_at FROM webhook_endpoints")
+        assert row["challenge_due_at"] is None
         sent = await tenant.contact_created(count=3)
 
         async def owed() -> bool:
             return len(await tenant.deliveries(endpoint)) == len(sent)
 
         await eventually(owed)
+        receiver.trust(endpoint["secret"])  # the receiver knows it before anything is sent
+        receiver.answer(Answer(body="welcome"), ECHO)
+        verify = VerifyEndpoint(endpoint_id=endpoint["id"])
+        await tenant.value(verify)
+        await until(tenant, endpoint, challenge_error="challenge_not_echoed", verified_at=None)
         assert set(receiver.by_type) == {"webhook.challenge"}
 
-        receiver.trust(endpoint["secret"])
-        receiver.answer(ECHO)
-        await tenant.value(VerifyEndpoint(endpoint_id=endpoint["id"]))
+        await tenant.value(verify)
         found = await until(tenant, endpoint, enabled=True, disabled_reason=None)
         assert found["verified_at"] is not None
         assert found["challenge_error"] is None
         got = await receiver.wait_for_count(3, lambda r: r.type == "contact.created")
         assert {r.id for r in got} == set(sent)
-        asked = receiver.of_type("webhook.challenge")
-        assert asked[-1].signature_valid
-        assert asked[-1].json["data"]["endpoint_id"] == endpoint["id"]
-        assert len({r.json["data"]["challenge"] for r in asked}) == len(asked) == 2
+        challenges = receiver.of_type("webhook.challenge")
+        assert [r.signature_valid for r in challenges] == [True, True], "none at the creation"
+        assert challenges[-1].json["data"]["endpoint_id"] == endpoint["id"]
+        assert len({r.json["data"]["challenge"] for r in challenges}) == 2
+
+    async def test_of_one_that_checks_signatures_takes_two_steps(
+        self, tenants: Any, receiver: WebhookReceiver
+    ) -> None:
+        """Of two companies that have the same URL, the one whose secret it knows is answered."""
+        mine, stranger = tenants(), tenants()
+        endpoint = await mine.endpoint(receiver.url, verify="challenge")
+        receiver.trust(endpoint["secret"])
+        receiver.answer(Answer(401), ECHO)
+        theirs = await asked(stranger, receiver.url)
+        await until(stranger, theirs, enabled=False, challenge_error="http_4xx")
+        await mine.value(VerifyEndpoint(endpoint_id=endpoint["id"]))
+        await until(mine, endpoint, enabled=True)
+        seen = [(r.json["tenant_id"], r.signature_valid) for r in receiver.requests]
+        assert seen == [(stranger.id, False), (mine.id, True)]
 
     @pytest.mark.parametrize(
         ("answer", "error"),
@@ -73,14 +98,14 @@ class TestCreation:
         self, tenant: Tenant, receiver: WebhookReceiver, answer: Answer, error: str
     ) -> None:
         receiver.answer(answer)
-        endpoint = await tenant.endpoint(receiver.url, verify="challenge", signing="ed25519")
+        endpoint = await asked(tenant, receiver.url, signing="ed25519")
         await until(tenant, endpoint, enabled=False, challenge_error=error)
 
     async def test_of_a_disabled_one_enables_nothing(
         self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         receiver.answer(Answer(500), ECHO)
-        endpoint = await tenant.endpoint(receiver.url, verify="challenge", enabled=False)
+        endpoint = await asked(tenant, receiver.url, enabled=False)
         await until(tenant, endpoint, challenge_error="http_5xx")
         enable = PatchEndpoint(endpoint_id=endpoint["id"], enabled=True)
         assert await tenant.refusal(enable) == ("conflict", "endpoint_unverified")
@@ -94,7 +119,7 @@ class TestChange:
         self, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         receiver.answer(ECHO, path="/old")
-        endpoint = await tenant.endpoint(receiver.url_for("old"), verify="challenge")
+        endpoint = await asked(tenant, receiver.url_for("old"))
         await until(tenant, endpoint, enabled=True)
         receiver.answer(Answer(500), path="/new")
         moved = PatchEndpoint.model_validate(
@@ -117,7 +142,7 @@ class TestChange:
     ) -> None:
         receiver.answer(Answer(echo=True, delay=0.3), path="/old")
         receiver.answer(Answer(404), path="/new")
-        endpoint = await tenant.endpoint(receiver.url_for("old"), verify="challenge")
+        endpoint = await asked(tenant, receiver.url_for("old"))
         await receiver.wait_for(lambda r: r.path == "/old")
         moved = {"endpoint_id": endpoint["id"], "url": receiver.url_for("new")}
         await tenant.value(PatchEndpoint.model_validate(moved))
@@ -130,8 +155,8 @@ class TestChange:
         again = VerifyEndpoint(endpoint_id=endpoint["id"])
         assert await tenant.refusal(again) == ("conflict", "endpoint_without_challenge")
         receiver.answer(ECHO)
-        asked = PatchEndpoint(endpoint_id=endpoint["id"], verify="challenge")
-        assert (await tenant.value(asked))["disabled_reason"] == "unverified"
+        change = PatchEndpoint(endpoint_id=endpoint["id"], verify="challenge")
+        assert (await tenant.value(change))["disabled_reason"] == "unverified"
         await until(tenant, endpoint, enabled=True)
 
 
@@ -143,7 +168,7 @@ class TestGuards:
         async with place.running(), place.asking() as make:
             mine, other = make(), make()
             receiver.answer(Answer(500))
-            endpoint = await mine.endpoint(receiver.url, verify="challenge")
+            endpoint = await asked(mine, receiver.url)
             await until(mine, endpoint, challenge_error="http_5xx")
             request = VerifyEndpoint(endpoint_id=endpoint["id"])
             problem = (await other.ask(request)).problem
@@ -164,11 +189,9 @@ class TestGuards:
     ) -> None:
         mine, other = tenants(), tenants()
         receiver.answer(*[Answer(hang=True)] * 30, path="/hangs")
-        hanging = [
-            await mine.endpoint(receiver.url_for("hangs"), verify="challenge") for _ in range(30)
-        ]
+        hanging = [await asked(mine, receiver.url_for("hangs")) for _ in range(30)]
         receiver.answer(ECHO, path="/answers")
-        theirs = await other.endpoint(receiver.url_for("answers"), verify="challenge")
+        theirs = await asked(other, receiver.url_for("answers"))
         await until(other, theirs, enabled=True)
         assert len([r for r in receiver.requests if r.path == "/hangs"]) < 10
         for endpoint in hanging:
@@ -178,7 +201,7 @@ class TestGuards:
         self, tenant: Tenant, service: Any, receiver: WebhookReceiver
     ) -> None:
         receiver.answer(Answer(500), ECHO)
-        endpoint = await tenant.endpoint(receiver.url, verify="challenge")
+        endpoint = await asked(tenant, receiver.url)
         await until(tenant, endpoint, challenge_error="http_5xx")
         async with service.database.tenant(tenant.id) as tx:
             await tx.execute(

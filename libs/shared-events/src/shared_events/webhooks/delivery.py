@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared_events import bounds
-from shared_events.envelope import Contract
+from shared_events.envelope import Contract, EventData
 from shared_events.requests import Command, ListQuery, Moment, Query
 
 DeliveryStatus = Literal["pending", "delivered", "retrying", "exhausted", "cancelled"]
@@ -52,6 +52,18 @@ class WebhookDelivery(Contract):
     created_at: datetime
     updated_at: datetime
     attempt_log: list[DeliveryAttempt] | None = None
+
+
+class WebhookDeliveryExhausted(
+    EventData, type="webhook.delivery_exhausted", aggregate="endpoint", public=True
+):
+    """A webhook delivery was given up: its last attempt failed.
+
+    The endpoint it was for is not sent this, and of a delivery of this that is given up nothing is
+    told: there is at most one for each delivery of anything else.
+    """
+
+    delivery: WebhookDelivery
 
 
 class ListDeliveries(ListQuery[WebhookDelivery], key="webhooks.delivery.list"):

@@ -71,8 +71,8 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     """Have events sent to a URL. The reply alone carries the signing secret.
 
     With `signing` `ed25519` there is none: deliveries are verified by the endpoint's `public_key`.
-    With `verify` `challenge` a `webhook.challenge` is sent at once, and nothing else before it is
-    answered.
+    With `verify` `challenge` nothing is sent before its URL has answered a `webhook.challenge`.
+    `POST /webhook-endpoints/{id}/verify` has that sent, once the receiver knows the secret.
     """
 
     url: EndpointUrl
@@ -137,7 +137,7 @@ class RotateSecret(Command[WebhookEndpoint], key="webhooks.endpoint.rotate_secre
 
 
 class VerifyEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.verify"):
-    """Send a `webhook.challenge` to the endpoint's URL again.
+    """Send a `webhook.challenge` to the endpoint's URL: for the first time, or again.
 
     What came of it is read there: `verified_at`, or `challenge_error`.
     """

@@ -18,6 +18,7 @@ from service_kit.errors import PoisonError
 from service_kit.ids import uuid7
 from service_kit.incoming import Incoming
 from service_kit.rows import Rows, Shape
+from shared_events.webhooks.delivery import WebhookDeliveryExhausted
 
 from crm_webhooks.deliveries import models
 from crm_webhooks.deliveries.body import write_body
@@ -139,6 +140,20 @@ def outbound(incoming: Incoming[Any]) -> _Outbound:
         raise PoisonError("invalid_event", type(error).__name__) from None
 
 
+def _is_for(endpoint: _Taker, event: _Outbound) -> bool:
+    """Whether it wants the event; that it was given up on is told to others than itself."""
+    if (
+        event.event_type == WebhookDeliveryExhausted.event_type
+        and event.ordering_key == endpoint.id
+    ):
+        return False
+    return (
+        wants(endpoint.event_types, event.event_type)
+        and concerns(endpoint.channel_ids, event.channel_id)
+        and concerns(endpoint.session_ids, event.session_id)
+    )
+
+
 class Ingest:
     """The consumer of public events."""
 
@@ -156,13 +171,7 @@ class Ingest:
         wanted: list[_Outbound] = []
         for event in (outbound(e) for e in events if e.tenant_id in endpoints):
             theirs = [] if event.quiet else endpoints[event.tenant_id]
-            takers = [
-                e
-                for e in theirs
-                if wants(e.event_types, event.event_type)
-                and concerns(e.channel_ids, event.channel_id)
-                and concerns(e.session_ids, event.session_id)
-            ]
+            takers = [endpoint for endpoint in theirs if _is_for(endpoint, event)]
             owed += [(event, endpoint) for endpoint in takers]
             if takers:
                 wanted.append(event)

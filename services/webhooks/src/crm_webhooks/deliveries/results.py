@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 import structlog
 from service_kit.database import Database, Transaction, is_infrastructure
-from service_kit.rows import Shape
+from service_kit.rows import Rows, Shape
+from shared_events.webhooks.delivery import WebhookDeliveryExhausted
 
-from crm_webhooks.deliveries import metrics, schedule
+from crm_webhooks.deliveries import metrics, models, repository, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.endpoints.events import disabled, failing
@@ -34,7 +35,7 @@ _BY_INDEX = "SET LOCAL enable_seqscan = off"
 # The attempt is logged in any case; the delivery changes only under our own lease, so a second
 # sender or a cancellation is never overruled. Which states are left is said by those that are not:
 # the index of what is live would fit the other way round, and on a young table PostgreSQL believes
-# that it is nearly empty and reads all of it for each row.
+# that it is nearly empty and reads all of it for each row. Those that are given up by it come back.
 _WRITE = """
 WITH done AS (
     SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
@@ -47,20 +48,24 @@ WITH done AS (
         dns_ms, connect_ms, first_byte_ms, status_code, error, response_excerpt, body_truncated)
     SELECT tenant_id, id, number, started_at, duration_ms, dns_ms, connect_ms, first_byte_ms,
         status_code, error, excerpt, truncated FROM done
+), changed AS (
+    UPDATE webhook_deliveries d SET
+        status = done.status,
+        attempts = done.number,
+        next_attempt_at = now() + make_interval(secs => done.delay),
+        last_status_code = done.status_code,
+        last_error = done.error,
+        lease_owner = NULL,
+        lease_until = NULL,
+        updated_at = now()
+    FROM done
+    WHERE d.id = done.id AND d.lease_owner = $1
+        AND d.status NOT IN ('delivered', 'exhausted', 'cancelled')
+    RETURNING d.*
 )
-UPDATE webhook_deliveries d SET
-    status = done.status,
-    attempts = done.number,
-    next_attempt_at = now() + make_interval(secs => done.delay),
-    last_status_code = done.status_code,
-    last_error = done.error,
-    lease_owner = NULL,
-    lease_until = NULL,
-    updated_at = now()
-FROM done
-WHERE d.id = done.id AND d.lease_owner = $1
-    AND d.status NOT IN ('delivered', 'exhausted', 'cancelled')
+SELECT * FROM changed WHERE status = 'exhausted' ORDER BY tenant_id, seq
 """
+_DELIVERIES = Rows(models.Delivery)
 _RELEASE = """
 UPDATE webhook_deliveries SET lease_owner = NULL, lease_until = NULL
 WHERE id = ANY($2::uuid[]) AND lease_owner = $1
@@ -227,9 +232,10 @@ class Results:
             [w.delay for w in attempted],
         ]
         await tx.execute(_BY_INDEX)
-        await tx.execute(_WRITE, self.owner, *columns)
-        metrics.EXHAUSTED.inc(sum(w.status == "exhausted" for w in attempted))
+        exhausted = await _DELIVERIES.find(tx, _WRITE, self.owner, *columns)
+        metrics.EXHAUSTED.inc(len(exhausted))
         await self._judge_endpoints(tx, attempted)
+        await _tell(tx, exhausted)
 
     async def _judge_endpoints(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
         """Count failures since the last success, pause who asked for it, disable the hopeless."""
@@ -284,6 +290,15 @@ class Results:
             metrics.DISABLED.labels(reason).inc()
             log.warning("endpoint_disabled", endpoint=str(endpoint_id), reason=reason)
             tx.outbox.add(disabled(endpoint), endpoint_id)
+
+
+async def _tell(tx: Transaction, exhausted: Sequence[models.Delivery]) -> None:
+    """Say that these were given up, unless that is what they said: it would never end."""
+    for row in exhausted:
+        if row.event_type != WebhookDeliveryExhausted.event_type:
+            await tx.act_for(row.tenant_id)
+            told = WebhookDeliveryExhausted(delivery=repository.delivery(row))
+            tx.outbox.add(told, row.endpoint_id)
 
 
 def _milliseconds(seconds: float | None) -> int | None:

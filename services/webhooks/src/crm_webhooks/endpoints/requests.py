@@ -69,10 +69,8 @@ class EndpointRequests:
             rate_limit_per_minute=request.rate_limit_per_minute,
             disabled_reason=waits if request.enabled else BY_USER,
             secret=secret,
-            **verification.asked_for(request.verify),
+            **verification.of_new(request.verify),
         )
-        if waits:
-            tx.after_commit(self._on_challenge)
         return endpoint.model_copy(update={"secret": secret.secret})
 
     async def get(self, tx: Transaction, request: GetEndpoint, call: Call) -> WebhookEndpoint:
@@ -157,7 +155,7 @@ class EndpointRequests:
         return endpoint.model_copy(update={"secret": secret.secret})
 
     async def verify(self, tx: Transaction, request: VerifyEndpoint, call: Call) -> WebhookEndpoint:
-        """Have a challenge sent again; raises ConflictError where none is asked for."""
+        """Have a challenge sent; raises ConflictError where none is asked for."""
         endpoint = await self._endpoints.lock(tx, request.endpoint_id, call.expected_version)
         if endpoint.verify == "none":
             raise ConflictError("endpoint_without_challenge", "It is sent to without a challenge.")

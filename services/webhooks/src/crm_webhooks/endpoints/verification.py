@@ -19,6 +19,15 @@ _ENABLED: dict[str, Any] = {"enabled": True, "disabled_reason": None}
 _WAITING: dict[str, Any] = {"enabled": False, "disabled_reason": UNVERIFIED}
 
 
+def of_new(verify: Verify) -> dict[str, Any]:
+    """The columns of a new endpoint that is to be verified so.
+
+    No challenge is sent yet: it would be signed with a secret that nobody has seen, and who checks
+    signatures, as they should before they answer one, would refuse it.
+    """
+    return {**_NOTHING, "verify": verify}
+
+
 def asked_for(verify: Verify) -> dict[str, Any]:
     """The columns of an endpoint that is to be verified so, from now on."""
     if verify == "none":
