@@ -34,13 +34,25 @@ class QuietHours(Contract):
     timezone: bounds.TimeZone
 
 
+class ChannelRestriction(Contract):
+    """WhatsApp lets the number write to nobody new; `reason` is WhatsApp's word, an open set.
+
+    It ends by itself: `until` is as WhatsApp named it, or as we guess where it named none.
+    """
+
+    reason: bounds.Word
+    since: datetime
+    until: datetime
+
+
 class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
     With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
     `link_previews` what a link in a text leads to, with `simulate_typing` that we type before we
     send a text; with `reject_calls` no call rings for long. In `quiet_hours` what is sent in bulk
-    waits for their end; what people write does not.
+    waits for their end; what people write does not. Under a `restriction` that waits too, and so
+    does what is written to whom WhatsApp has never shown on the number.
     """
 
     id: UUID
@@ -60,6 +72,7 @@ class Channel(Contract):
     simulate_typing: bool = False
     reject_calls: bool = False
     quiet_hours: QuietHours | None = None
+    restriction: ChannelRestriction | None = None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -142,7 +155,7 @@ class ChannelProbe(Contract):
 
 
 class ChannelHold(Contract):
-    """Why what is sent in bulk waits, and until when. `reason`: `quiet_hours`."""
+    """Why what is sent in bulk waits, and until when. `reason`: `quiet_hours`, `restriction`."""
 
     reason: bounds.Word
     until: datetime
@@ -166,6 +179,7 @@ class ChannelHealth(Contract):
     last_probe: ChannelProbe | None = None
     repairs: int = 0
     last_repair_at: datetime | None = None
+    restriction: ChannelRestriction | None = None
     hold: ChannelHold | None = None
 
 
@@ -231,3 +245,17 @@ class ChannelStatusChanged(
     channel: Channel
     previous_status: bounds.Word
     waha_status: Annotated[str, StringConstraints(max_length=100)]
+
+
+class ChannelRestricted(EventData, type="channel.restricted", aggregate="channel", public=True):
+    """WhatsApp restricts a channel's number, or until another time: see its `restriction`."""
+
+    channel: Channel
+
+
+class ChannelRestrictionLifted(
+    EventData, type="channel.restriction_lifted", aggregate="channel", public=True
+):
+    """A channel's number may write to anybody again."""
+
+    channel: Channel

@@ -93,7 +93,8 @@ async def begin_again(tx: Transaction, channel_id: UUID) -> ChannelRow:
     row = await CHANNELS.first(
         tx,
         "UPDATE channels SET status = 'created', status_reason = NULL, phone = NULL,"
-        " engine = NULL, waha_status = NULL, waha_status_at = NULL WHERE id = $1 RETURNING *",
+        " engine = NULL, waha_status = NULL, waha_status_at = NULL, restricted_since = NULL,"
+        " restricted_until = NULL WHERE id = $1 RETURNING *",
         channel_id,
     )
     if row is None:

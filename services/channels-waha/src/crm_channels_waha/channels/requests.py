@@ -29,8 +29,8 @@ from crm_channels_waha.channels import repository, rules
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS
+from crm_channels_waha.channels.waking import wake
 from crm_channels_waha.hearing import repository as hearing
-from crm_channels_waha.outbound import ledger
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
 
@@ -129,7 +129,7 @@ class ChannelRequests:
                     ),
                     row.id,
                 )
-        await ledger.wake(tx, [request.channel_id])
+        await wake(tx, [request.channel_id])
         channel = self._connections.resource(written)
         tx.outbox.add(ChannelUpdated(channel=channel), channel.id)
         return channel
@@ -139,7 +139,7 @@ class ChannelRequests:
         row = await repository.find(tx, request.channel_id, lock=True)
         PreconditionFailedError.check(call.expected_version, row.version)
         await repository.delete(tx, request.channel_id)
-        await ledger.wake(tx, [request.channel_id])
+        await wake(tx, [request.channel_id])
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()
 
