@@ -74,6 +74,7 @@ class ChannelRequests:
                 simulate_typing=request.simulate_typing,
                 reject_calls=request.reject_calls,
                 quiet_hours=rules.quiet_hours(request.quiet_hours),
+                warm_up=rules.warm_up(request.warm_up),
             ),
         )
         tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
@@ -116,6 +117,8 @@ class ChannelRequests:
         named = {name: value for name, value in changes.items() if value is not None}
         if "quiet_hours" in request.model_fields_set:
             named["quiet_hours"] = rules.quiet_hours(request.quiet_hours)
+        if "warm_up" in request.model_fields_set:
+            named["warm_up"] = rules.warm_up(request.warm_up)
         written = await repository.update(tx, row.model_copy(update=named))
         if (written.waha_base_url, written.waha_session) != (row.waha_base_url, row.waha_session):
             written = await repository.begin_again(tx, request.channel_id)

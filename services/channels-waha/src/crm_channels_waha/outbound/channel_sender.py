@@ -208,13 +208,15 @@ class ChannelSender:
                 tx, row.message_id, external_id, None if address == row.chat_id else address
             ):
                 return
+            if isinstance(ready, Outgoing) and row.bulk:
+                await channels.count_bulk(tx, (self._tenant_id, self._channel_id))
         if not isinstance(ready, Outgoing):
             await self._settle(row, ready)
             return
         verdict = await waha.send(ready, external_id)
         if isinstance(verdict, Accepted) and verdict.external_id is None:
             verdict = Accepted(external_id)
-        await self._settle(row, verdict)
+        await self._settle(row, verdict, was_counted=row.bulk)
         await self._pause()
 
     async def _address(self, row: OutboundMessage, waha: Waha) -> str | None:
@@ -244,8 +246,10 @@ class ChannelSender:
             return None
         return await waha.new_message_id()
 
-    async def _settle(self, row: OutboundMessage, verdict: Verdict) -> None:
-        """Write down what became of it."""
+    async def _settle(
+        self, row: OutboundMessage, verdict: Verdict, *, was_counted: bool = False
+    ) -> None:
+        """Write down what became of it; what was counted in bulk and not sent counts no more."""
         metrics.WAHA_SENDS.labels(type(verdict).__name__.lower()).inc()
         message_id = row.message_id
         async with self._database.tenant(self._tenant_id) as tx:
@@ -275,8 +279,10 @@ class ChannelSender:
                     await ledger.mark_waiting(
                         tx, message_id, "unknown", self._pace.unknown_wait, reason
                     )
+            key = self._tenant_id, self._channel_id
+            if was_counted and isinstance(verdict, NotSent | Rejected | Refused):
+                await channels.discount_bulk(tx, key)
             if isinstance(verdict, Restricted):
-                key = self._tenant_id, self._channel_id
                 await self._status.restricted(tx, key, unnamed())
 
     async def _reconcile(self, row: OutboundMessage, channel: ChannelRow) -> None:

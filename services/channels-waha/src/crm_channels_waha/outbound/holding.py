@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Literal
 
-from crm_channels_waha.channels import quiet_hours, restrictions
+from crm_channels_waha.channels import quiet_hours, restrictions, warm_up
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.outbound.models import OutboundMessage
 
@@ -14,7 +14,7 @@ from crm_channels_waha.outbound.models import OutboundMessage
 class Hold:
     """Why something waits, and until when."""
 
-    reason: Literal["quiet_hours", "restriction"]
+    reason: Literal["quiet_hours", "restriction", "warm_up"]
     until: datetime
 
 
@@ -43,12 +43,14 @@ class Holds:
 
 
 def holds_of(channel: ChannelRow | None, now: datetime) -> Holds:
-    """What a channel holds now; one that is gone holds nothing. Of two holds the longer counts."""
+    """What a channel holds now; one that is gone holds nothing. Of several the longest counts."""
     if channel is None:
         return Holds()
     hours, restriction = quiet_hours.of(channel), restrictions.of(channel, now)
     ends_at = quiet_hours.ends_at(hours, now) if hours else None
+    goes_on_at = warm_up.goes_on_at(channel, now)
     quiet = Hold("quiet_hours", ends_at) if ends_at else None
     restricted = Hold("restriction", restriction.until) if restriction else None
-    found = [hold for hold in (quiet, restricted) if hold]
+    warming = Hold("warm_up", goes_on_at) if goes_on_at else None
+    found = [hold for hold in (quiet, restricted, warming) if hold]
     return Holds(max(found, key=attrgetter("until"), default=None), restricted)
