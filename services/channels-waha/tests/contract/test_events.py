@@ -15,6 +15,8 @@ TOLD = {
     "channel.updated",
     "channel.deleted",
     "channel.status_changed",
+    "channel.restricted",
+    "channel.restriction_lifted",
     "channel.message_received",
     "channel.message_sent",
     "channel.message_failed",
@@ -51,6 +53,10 @@ class TestContract:
         await company.until_told("channel.media_failed")
         await company.value(CreateHistoryImport(channel_id=company.channel_id))
         await company.until_told("channel.history_read")
+        await company.waha.restrict("loja", until=4_000_000_000)
+        await company.until_told("channel.restricted")
+        await company.waha.restrict("loja", is_active=False)
+        await company.until_told("channel.restriction_lifted")
         await company.value(DeleteChannel(channel_id=company.channel_id))
         envelopes = [read_back(row) for row in await company.outbox()]
         assert {e.event_type for e in envelopes} == TOLD

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from crm_channels_waha.app import create_service
 from crm_channels_waha.outbound import channel_sender, ledger
-from crm_channels_waha.outbound.holding import Hold
+from crm_channels_waha.outbound.holding import Hold, Holds
 from crm_channels_waha.outbound.stalled import StallAlarm
 from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
@@ -123,7 +123,8 @@ async def test_what_waits_is_due_when_they_end_and_nobody_looks_before(
     await company.connect()
     ends_at = datetime.now(UTC) + timedelta(seconds=2)
     monkeypatch.setattr(channel_sender, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(channel_sender, "hold_of", lambda *_: Hold("quiet_hours", ends_at))
+    holds = Holds(bulk=Hold("quiet_hours", ends_at))
+    monkeypatch.setattr(channel_sender, "holds_of", lambda *_: holds)
     monkeypatch.setattr(ledger, "next_message", counted)
     message_id = await company.write(bulk=True)
     row = await company.until_state(message_id, "sent")

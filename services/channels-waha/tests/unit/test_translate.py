@@ -110,7 +110,8 @@ class TestExamples:
         assert report.waha_status == expected["status"]
         if "phone" in expected:
             assert report.phone == expected["phone"]
-        ends = report.restricted_until.timestamp() if report.restricted_until else None
+        told = report.restriction
+        ends = told.until.timestamp() if told and told.until else None
         assert ends == expected.get("restricted_until")
 
     @pytest.mark.parametrize("example", by_action("ignore"))

@@ -1,6 +1,6 @@
 """Channels: connected WhatsApp numbers."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -34,13 +34,38 @@ class QuietHours(Contract):
     timezone: bounds.TimeZone
 
 
+class WarmUp(Contract):
+    """How a new number begins: so many messages in bulk a day, each day `growth` times as many.
+
+    From `starts_on` the first `days` days (UTC) are limited: the first to `first_day`.
+    """
+
+    starts_on: date
+    first_day: int
+    growth: float
+    days: int
+
+
+class ChannelRestriction(Contract):
+    """WhatsApp lets the number write to nobody new; `reason` is WhatsApp's word, an open set.
+
+    It ends by itself: `until` is as WhatsApp named it, or as we guess where it named none.
+    """
+
+    reason: bounds.Word
+    since: datetime
+    until: datetime
+
+
 class Channel(Contract):
     """A connected WhatsApp number. `webhook_hmac_key` is filled only on creation and rotation.
 
     With `send_seen` people see that a conversation was read (`POST /conversations/{id}/read`), with
     `link_previews` what a link in a text leads to, with `simulate_typing` that we type before we
     send a text; with `reject_calls` no call rings for long. In `quiet_hours` what is sent in bulk
-    waits for their end; what people write does not.
+    waits for their end; what people write does not. Under a `restriction` that waits too, and so
+    does what is written to whom WhatsApp has never shown on the number. During a `warm_up` what is
+    more than a day's limit waits for the next.
     """
 
     id: UUID
@@ -60,6 +85,8 @@ class Channel(Contract):
     simulate_typing: bool = False
     reject_calls: bool = False
     quiet_hours: QuietHours | None = None
+    warm_up: WarmUp | None = None
+    restriction: ChannelRestriction | None = None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -85,6 +112,15 @@ class QuietHoursSettings(Given):
     timezone: bounds.TimeZone
 
 
+class WarmUpSettings(Given):
+    """As `WarmUp`; it starts today (UTC) unless `starts_on` says another day."""
+
+    starts_on: date | None = None
+    first_day: int = Field(default=20, ge=1, le=10_000)
+    growth: float = Field(default=1.5, ge=1, le=10)
+    days: int = Field(default=14, ge=1, le=90)
+
+
 class CreateChannel(Command[Channel], key="channels.channel.create"):
     """Connect a number. The reply alone carries the webhook's HMAC key.
 
@@ -102,12 +138,14 @@ class CreateChannel(Command[Channel], key="channels.channel.create"):
     simulate_typing: bool = False
     reject_calls: bool = False
     quiet_hours: QuietHoursSettings | None = None
+    warm_up: WarmUpSettings | None = None
 
 
 class UpdateChannel(Command[Channel], key="channels.channel.update"):
     """Change a channel; what is left out stays. Its type can be named, not changed.
 
-    `quiet_hours` are replaced as a whole; null ends them, and what waited for that goes at once.
+    `quiet_hours` and `warm_up` are replaced as a whole; null ends them, and what waited for that
+    goes at once.
     """
 
     channel_id: UUID
@@ -122,6 +160,7 @@ class UpdateChannel(Command[Channel], key="channels.channel.update"):
     simulate_typing: bool | None = None
     reject_calls: bool | None = None
     quiet_hours: QuietHoursSettings | None = None
+    warm_up: WarmUpSettings | None = None
 
 
 class GetChannel(Query[Channel], key="channels.channel.get"):
@@ -146,7 +185,10 @@ class ChannelProbe(Contract):
 
 
 class ChannelHold(Contract):
-    """Why what is sent in bulk waits, and until when. `reason`: `quiet_hours`."""
+    """Why what is sent in bulk waits, and until when.
+
+    `reason`: `quiet_hours`, `restriction`, `warm_up`.
+    """
 
     reason: bounds.Word
     until: datetime
@@ -157,7 +199,7 @@ class ChannelHealth(Contract):
 
     `last_message_at` is the time of the newest message it heard. From `missing_since` on messages
     may be missing that nobody reads yet. `repairs` are restarts in a row. `hold` is what bulk sends
-    wait for now.
+    wait for now; of the day's `bulk_limit` (by the warm-up, if there is one) `bulk_sent` are sent.
     """
 
     status: ChannelStatus
@@ -170,7 +212,10 @@ class ChannelHealth(Contract):
     last_probe: ChannelProbe | None = None
     repairs: int = 0
     last_repair_at: datetime | None = None
+    restriction: ChannelRestriction | None = None
     hold: ChannelHold | None = None
+    bulk_sent: int = 0
+    bulk_limit: int | None = None
 
 
 class GetChannelHealth(Query[ChannelHealth], key="channels.channel.health"):
@@ -235,3 +280,17 @@ class ChannelStatusChanged(
     channel: Channel
     previous_status: bounds.Word
     waha_status: Annotated[str, StringConstraints(max_length=100)]
+
+
+class ChannelRestricted(EventData, type="channel.restricted", aggregate="channel", public=True):
+    """WhatsApp restricts a channel's number, or until another time: see its `restriction`."""
+
+    channel: Channel
+
+
+class ChannelRestrictionLifted(
+    EventData, type="channel.restriction_lifted", aggregate="channel", public=True
+):
+    """A channel's number may write to anybody again."""
+
+    channel: Channel

@@ -39,6 +39,7 @@ def add_to(
     servers = Servers(service.database, connections)
     service.turns_keys("webhooks at WAHA", servers.register)
     service.examines("WAHA", servers.examine)
+    service.background("restrictions", lambda: status.restrictions.watch(service.database))
     service.background(
         "status", lambda: status.watch(service.database, settings.waha_degraded_after_seconds)
     )

@@ -1,5 +1,6 @@
 """How a channel reaches WAHA, and how WAHA reaches us."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from service_kit.media_links import MediaLinks
@@ -7,7 +8,7 @@ from service_kit.sealing import Seal, WrongKeyError
 from shared_events.channels import ingress
 from shared_events.channels.channel import Channel, WahaConnection
 
-from crm_channels_waha.channels import quiet_hours, rules
+from crm_channels_waha.channels import quiet_hours, restrictions, rules, warm_up
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.client import Waha, WahaRefusedError, WahaTimeouts
@@ -91,6 +92,8 @@ class Connections:
             simulate_typing=row.simulate_typing,
             reject_calls=row.reject_calls,
             quiet_hours=quiet_hours.of(row),
+            warm_up=warm_up.of(row),
+            restriction=restrictions.of(row, datetime.now(UTC)),
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,

@@ -13,7 +13,7 @@ CHANNELS = Rows(ChannelRow)
 _SETTINGS = (
     *("name", "waha_base_url", "waha_session", "waha_api_key_encrypted"),
     *("session_timeout_seconds", "allow_groups", "send_seen", "link_previews"),
-    *("simulate_typing", "reject_calls", "quiet_hours", "version", "updated_at"),
+    *("simulate_typing", "reject_calls", "quiet_hours", "warm_up", "version", "updated_at"),
 )
 
 _RUNS_ELSEWHERE = """
@@ -25,6 +25,16 @@ WHERE id <> $1 AND waha_base_url = $2 AND waha_session = $3 AND deleted_at IS NU
 # statistics yet, an index of what is not deleted seems as good as the key's, and is read from end
 # to end.
 _FIND = "SELECT * FROM channels WHERE tenant_id = $1 AND id = $2"
+# The one row that a sender's bulk is counted in: who sends for the channel alone writes it.
+_COUNT_BULK = """
+UPDATE channels SET bulk_day = (now() AT TIME ZONE 'UTC')::date, bulk_sent = 1 + CASE
+    WHEN bulk_day = (now() AT TIME ZONE 'UTC')::date THEN bulk_sent ELSE 0 END
+WHERE tenant_id = $1 AND id = $2
+"""
+_DISCOUNT_BULK = """
+UPDATE channels SET bulk_sent = greatest(bulk_sent - 1, 0)
+WHERE tenant_id = $1 AND id = $2 AND bulk_day = (now() AT TIME ZONE 'UTC')::date
+"""
 _REGISTERED = """
 SELECT * FROM channels WHERE deleted_at IS NULL AND waha_status IS NOT NULL ORDER BY id
 """
@@ -79,6 +89,16 @@ async def find_if_any(
     return row if row and row.deleted_at is None else None
 
 
+async def count_bulk(tx: Transaction, channel: ChannelKey) -> None:
+    """A message in bulk leaves: it counts for today (UTC)."""
+    await tx.execute(_COUNT_BULK, *channel)
+
+
+async def discount_bulk(tx: Transaction, channel: ChannelKey) -> None:
+    """One that was counted today was not sent."""
+    await tx.execute(_DISCOUNT_BULK, *channel)
+
+
 async def delete(tx: Transaction, channel_id: UUID) -> None:
     """Mark a channel deleted; its key is forgotten at once."""
     await tx.execute(
@@ -93,7 +113,8 @@ async def begin_again(tx: Transaction, channel_id: UUID) -> ChannelRow:
     row = await CHANNELS.first(
         tx,
         "UPDATE channels SET status = 'created', status_reason = NULL, phone = NULL,"
-        " engine = NULL, waha_status = NULL, waha_status_at = NULL WHERE id = $1 RETURNING *",
+        " engine = NULL, waha_status = NULL, waha_status_at = NULL, restricted_since = NULL,"
+        " restricted_until = NULL, bulk_day = NULL WHERE id = $1 RETURNING *",
         channel_id,
     )
     if row is None:

@@ -30,8 +30,8 @@ from crm_channels_waha.channels import repository, rules
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS
+from crm_channels_waha.channels.waking import wake
 from crm_channels_waha.hearing import repository as hearing
-from crm_channels_waha.outbound import ledger
 
 DEFAULT_SESSION_TIMEOUT_SECONDS = 30 * 60
 
@@ -75,6 +75,7 @@ class ChannelRequests:
                 simulate_typing=request.simulate_typing,
                 reject_calls=request.reject_calls,
                 quiet_hours=rules.quiet_hours(request.quiet_hours),
+                warm_up=rules.warm_up(request.warm_up),
             ),
         )
         tx.outbox.add(ChannelCreated(channel=self._connections.resource(row)), row.id)
@@ -123,6 +124,8 @@ class ChannelRequests:
         named = {name: value for name, value in changes.items() if value is not None}
         if "quiet_hours" in request.model_fields_set:
             named["quiet_hours"] = rules.quiet_hours(request.quiet_hours)
+        if "warm_up" in request.model_fields_set:
+            named["warm_up"] = rules.warm_up(request.warm_up)
         written = await repository.update(tx, row.model_copy(update=named))
         if (written.waha_base_url, written.waha_session) != (row.waha_base_url, row.waha_session):
             written = await repository.begin_again(tx, request.channel_id)
@@ -136,7 +139,7 @@ class ChannelRequests:
                     ),
                     row.id,
                 )
-        await ledger.wake(tx, [request.channel_id])
+        await wake(tx, [request.channel_id])
         channel = self._connections.resource(written)
         tx.outbox.add(ChannelUpdated(channel=channel), channel.id)
         return channel
@@ -146,7 +149,7 @@ class ChannelRequests:
         row = await repository.find(tx, request.channel_id, lock=True)
         PreconditionFailedError.check(call.expected_version, row.version)
         await repository.delete(tx, request.channel_id)
-        await ledger.wake(tx, [request.channel_id])
+        await wake(tx, [request.channel_id])
         tx.outbox.add(ChannelDeleted(channel_id=request.channel_id), request.channel_id)
         return Nothing()
 

@@ -1,12 +1,14 @@
 """What a channel's settings may be; refused with 422 and the field's name when they are saved."""
 
 import re
+from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import HttpUrl
 from service_kit.egress import Egress
 from service_kit.errors import InvalidError
-from shared_events.channels.channel import QuietHoursSettings
+from shared_events.channels.channel import QuietHoursSettings, WarmUpSettings
 
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _HEADER_WORD = re.compile(r"[\x21-\x7e]+")
@@ -54,6 +56,14 @@ def quiet_hours(hours: QuietHoursSettings | None) -> dict[str, str] | None:
             "quiet_hours/timezone", "unknown_time_zone", "It is no IANA time zone."
         ) from None
     return hours.model_dump()
+
+
+def warm_up(settings: WarmUpSettings | None) -> dict[str, Any] | None:
+    """A warm-up as it is stored: since today unless it names a day."""
+    if settings is None:
+        return None
+    starts_on = settings.starts_on or datetime.now(UTC).date()
+    return settings.model_copy(update={"starts_on": starts_on}).model_dump(mode="json")
 
 
 def is_sendable(key: str) -> bool:

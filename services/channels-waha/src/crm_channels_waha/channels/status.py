@@ -11,8 +11,9 @@ from crm_channels_waha.channels import repository
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS, ChannelKey
+from crm_channels_waha.channels.restrictions import Restrictions
 from crm_channels_waha.hearing import repository as hearing
-from crm_channels_waha.waha.meaning import SessionReport
+from crm_channels_waha.waha.meaning import Restriction, SessionReport
 from crm_channels_waha.waha.session import WahaSession
 
 KEY_REFUSED = "waha_key_refused"
@@ -59,6 +60,7 @@ class StatusBook:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self.restrictions = Restrictions(connections.resource)
 
     async def report(
         self,
@@ -83,7 +85,9 @@ class StatusBook:
         row = await repository.find_if_any(tx, (asked.tenant_id, asked.id), lock=True)
         if row is None or row.waha_status_at != asked.waha_status_at:
             return row
-        report = SessionReport(session.status or "", None, session.engine, session.phone, None)
+        report = SessionReport(
+            session.status or "", None, session.engine, session.phone, session.restriction
+        )
         return await self._apply(tx, row, report, None)
 
     async def _apply(
@@ -95,11 +99,24 @@ class StatusBook:
     ) -> ChannelRow | None:
         status = meaning(report.waha_status) or row.status
         reason = None
-        if report.restricted_until is not None:
-            reason = f"restricted_until {report.restricted_until.isoformat()}"
-        elif status == row.status and status != "connected":
+        if status == row.status and status != "connected":
             reason = row.status_reason
-        return await self._write(tx, row, status, reason, report, cause)
+        written = await self._write(tx, row, status, reason, report, cause)
+        if written is None or report.restriction is None:
+            return written
+        return await self.restrictions.told(tx, written, report.restriction, cause)
+
+    async def restricted(
+        self,
+        tx: Transaction,
+        channel: ChannelKey,
+        told: Restriction,
+        cause: Cause | None = None,
+    ) -> None:
+        """Apply what the fate of a message tells of its account."""
+        row = await repository.find_if_any(tx, channel, lock=True)
+        if row is not None:
+            await self.restrictions.told(tx, row, told, cause)
 
     async def declare(
         self, tx: Transaction, channel_id: UUID, status: ChannelStatus, reason: str | None
@@ -133,6 +150,8 @@ class StatusBook:
         )
         if written is not None:
             await _note_hearing(tx, row, written)
+            if row.phone not in (None, written.phone):
+                written = await self.restrictions.lift(tx, written, cause)
         if written is not None and status != row.status:
             tx.outbox.add(
                 ChannelStatusChanged(

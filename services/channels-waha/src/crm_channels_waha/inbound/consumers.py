@@ -50,6 +50,7 @@ from crm_channels_waha.waha.meaning import (
     Listener,
     Reacted,
     Receipt,
+    Restriction,
     Revocation,
     SessionReport,
     Translation,
@@ -60,7 +61,7 @@ from crm_channels_waha.waha.translate import KNOWN_EVENTS, translate
 
 log = structlog.get_logger()
 
-_Report = tuple[ChannelKey, SessionReport, Cause]
+_Report = tuple[ChannelKey, SessionReport | Restriction, Cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class WahaInbox:
         understood: Sequence[Understood],
         rows: Mapping[ChannelKey, ChannelRow],
     ) -> list[_Report]:
-        """Tell what happened; returns what WAHA says of its sessions, which is to be applied."""
+        """Tell what happened; returns what is said of sessions and accounts, to be applied."""
         understood = await recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
@@ -190,6 +191,9 @@ class WahaInbox:
         for place, one in enumerate(understood):
             if place in asked_for:
                 continue
+            match one.meaning:
+                case Receipt(restriction=Restriction() as restriction):
+                    reports.append((_channel(one.incoming), restriction, one.incoming.cause))
             match one.meaning:
                 case Heard(message):
                     if (one.tenant_id, one.channel_id, message.external_id) not in ours:
@@ -213,7 +217,10 @@ class WahaInbox:
 
     async def _report(self, tx: Transaction, reports: Sequence[_Report]) -> None:
         for channel, report, cause in sorted(reports, key=itemgetter(0)):
-            await self._status.report(tx, channel, report, cause)
+            if isinstance(report, Restriction):
+                await self._status.restricted(tx, channel, report, cause)
+            else:
+                await self._status.report(tx, channel, report, cause)
 
 
 async def recognise(tx: Transaction, understood: Sequence[Understood]) -> list[Understood]:

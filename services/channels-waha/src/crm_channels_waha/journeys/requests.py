@@ -15,7 +15,7 @@ from shared_events.journeys import Leg, Legs, MessageHop, Wait
 from shared_events.services import CHANNELS
 
 from crm_channels_waha.channels import repository as channels
-from crm_channels_waha.outbound.holding import Hold, hold_of
+from crm_channels_waha.outbound.holding import Hold, holds_of
 from crm_channels_waha.outbound.ledger import MESSAGES, OPEN_STATES
 from crm_channels_waha.outbound.models import OutboundMessage
 
@@ -58,12 +58,14 @@ async def list_legs(tx: Transaction, request: ListChannelLegs, call: Call) -> Le
 
 
 async def _holds(tx: Transaction, rows: Sequence[OutboundMessage]) -> dict[UUID, Hold]:
-    """What holds back those that are sent in bulk; most are not, and cost nothing."""
-    bulk = [row for row in rows if row.bulk and row.state == "pending"]
+    """What holds back those that may be held; most may not, and cost nothing."""
+    waiting = [row for row in rows if row.state == "pending" and (row.bulk or not row.proved)]
     now, holds = datetime.now(UTC), {}
-    for channel_id in {row.channel_id for row in bulk}:
-        holds[channel_id] = hold_of(await channels.find_if_any(tx, (tx.tenant_id, channel_id)), now)
-    return {row.message_id: hold for row in bulk if (hold := holds[row.channel_id])}
+    for channel_id in {row.channel_id for row in waiting}:
+        holds[channel_id] = holds_of(
+            await channels.find_if_any(tx, (tx.tenant_id, channel_id)), now
+        )
+    return {row.message_id: hold for row in waiting if (hold := holds[row.channel_id].on(row))}
 
 
 def _leg(row: OutboundMessage, place: _Place, hold: Hold | None) -> Leg:

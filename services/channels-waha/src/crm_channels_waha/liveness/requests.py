@@ -12,19 +12,25 @@ from shared_events.channels.channel import (
 )
 
 from crm_channels_waha.channels import repository as channels
+from crm_channels_waha.channels import restrictions, warm_up
 from crm_channels_waha.hearing import repository
-from crm_channels_waha.outbound.holding import hold_of
+from crm_channels_waha.outbound.holding import holds_of
 
 
 async def get_health(tx: Transaction, request: GetChannelHealth, call: Call) -> ChannelHealth:
     """Whether the channel hears what is said; raises NotFoundError."""
     del call
     channel = await channels.find(tx, request.channel_id)
-    hold = hold_of(channel, datetime.now(UTC))
+    now = datetime.now(UTC)
+    hold = holds_of(channel, now).bulk
+    today = now.date()
     said = ChannelHealth(
         status=channel.status,
         status_reason=channel.status_reason,
         waha_status=channel.waha_status,
+        bulk_sent=warm_up.sent_on(channel, today),
+        bulk_limit=warm_up.limit_on(warm_up.of(channel), today),
+        restriction=restrictions.of(channel, now),
         hold=ChannelHold(reason=hold.reason, until=hold.until) if hold else None,
     )
     hearing = await repository.find(tx, (channel.tenant_id, channel.id))

@@ -15,6 +15,7 @@ from shared_events.channels.traffic import ChannelMessageFailed
 from shared_events.identity import conversation_id
 from shared_events.messaging.message import ChangeKind
 
+from crm_channels_waha.channels.waking import wake
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.ledger import MESSAGES
 from crm_channels_waha.outbound.models import OutboundMessage
@@ -94,7 +95,7 @@ async def enter(
     cancelled = {(row.tenant_id, row.message_id) for row in waiting}
     owed = [c for c in changes if _target(c) not in cancelled]
     await ledger.enter(tx, owed)
-    await ledger.wake(tx, {row.channel_id for row in waiting})
+    await wake(tx, {row.channel_id for row in waiting})
 
 
 async def is_taken_back(tx: Transaction, row: OutboundMessage) -> bool:
@@ -148,5 +149,5 @@ async def confirm(tx: Transaction, seen: Sequence[ChangeSeen]) -> set[int]:
         found.setdefault((one.tenant_id, one.seq), one)
     if found:
         await tx.connection.executemany(_CONFIRM, [(*key, _ECHOED) for key in sorted(found)])
-        await ledger.wake(tx, {one.channel_id for one in found.values()})
+        await wake(tx, {one.channel_id for one in found.values()})
     return {one.place for one in found.values()}

@@ -25,7 +25,7 @@ from crm_channels_waha.numbers.looking_up import Numbers
 from crm_channels_waha.outbound import changes, ledger
 from crm_channels_waha.outbound.asking import ask
 from crm_channels_waha.outbound.expiring import EXPIRED, REASON
-from crm_channels_waha.outbound.holding import hold_of
+from crm_channels_waha.outbound.holding import holds_of
 from crm_channels_waha.outbound.models import OutboundMessage
 from crm_channels_waha.outbound.reconciling import (
     ACCEPTED_WITHOUT_ID,
@@ -41,10 +41,12 @@ from crm_channels_waha.waha.answers import (
     NotSent,
     Refused,
     Rejected,
+    Restricted,
     Unknown,
     Verdict,
 )
 from crm_channels_waha.waha.client import Waha, WahaError, WahaRefusedError
+from crm_channels_waha.waha.restriction import unnamed
 from crm_channels_waha.waha.sending import BROWSER_ENGINES, TAKES_MESSAGE_ID, Outgoing
 
 log = structlog.get_logger()
@@ -120,14 +122,14 @@ class ChannelSender:
             self.wake.clear()
             async with self._database.tenant(self._tenant_id, read_only=True) as tx:
                 channel = await channels.find_if_any(tx, (self._tenant_id, self._channel_id))
-                hold = hold_of(channel, datetime.now(UTC))
-                self._held_until = hold.until if hold else self._held_until
-                due = await ledger.next_message(tx, self._channel_id, hold.until if hold else None)
+                holds = holds_of(channel, datetime.now(UTC))
+                self._held_until = max([self._held_until, *holds.ends])
+                due = await ledger.next_message(tx, self._channel_id, holds)
             idle = 0 if due else idle + 1
             if due is None:
                 await self._wait(_POLL_SECONDS)
             elif due.due_in > 0:
-                is_held = hold is not None and due.message.bulk
+                is_held = holds.on(due.message) is not None
                 await self._wait(due.due_in if is_held else min(due.due_in, _POLL_SECONDS))
             elif await self._may_send(channel):
                 await self._undisturbed(due.message, channel)
@@ -206,13 +208,15 @@ class ChannelSender:
                 tx, row.message_id, external_id, None if address == row.chat_id else address
             ):
                 return
+            if isinstance(ready, Outgoing) and row.bulk:
+                await channels.count_bulk(tx, (self._tenant_id, self._channel_id))
         if not isinstance(ready, Outgoing):
             await self._settle(row, ready)
             return
         verdict = await waha.send(ready, external_id)
         if isinstance(verdict, Accepted) and verdict.external_id is None:
             verdict = Accepted(external_id)
-        await self._settle(row, verdict)
+        await self._settle(row, verdict, was_counted=row.bulk)
         await self._pause()
 
     async def _address(self, row: OutboundMessage, waha: Waha) -> str | None:
@@ -242,8 +246,10 @@ class ChannelSender:
             return None
         return await waha.new_message_id()
 
-    async def _settle(self, row: OutboundMessage, verdict: Verdict) -> None:
-        """Write down what became of it."""
+    async def _settle(
+        self, row: OutboundMessage, verdict: Verdict, *, was_counted: bool = False
+    ) -> None:
+        """Write down what became of it; what was counted in bulk and not sent counts no more."""
         metrics.WAHA_SENDS.labels(type(verdict).__name__.lower()).inc()
         message_id = row.message_id
         async with self._database.tenant(self._tenant_id) as tx:
@@ -273,6 +279,11 @@ class ChannelSender:
                     await ledger.mark_waiting(
                         tx, message_id, "unknown", self._pace.unknown_wait, reason
                     )
+            key = self._tenant_id, self._channel_id
+            if was_counted and isinstance(verdict, NotSent | Rejected | Refused):
+                await channels.discount_bulk(tx, key)
+            if isinstance(verdict, Restricted):
+                await self._status.restricted(tx, key, unnamed())
 
     async def _reconcile(self, row: OutboundMessage, channel: ChannelRow) -> None:
         """No echo came: ask WAHA whether the message is there."""
@@ -304,7 +315,8 @@ class ChannelSender:
 
     def _is_old(self, row: OutboundMessage) -> bool:
         # What was held could not be tried: that time is none of its age.
-        since = max(row.created_at, self._held_until) if row.bulk else row.created_at
+        may_be_held = row.bulk or not row.proved
+        since = max(row.created_at, self._held_until) if may_be_held else row.created_at
         age: float = (datetime.now(UTC) - since).total_seconds()
         return age > self._pace.give_up
 

@@ -9,6 +9,7 @@ from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.rows import Shape
 
+from crm_channels_waha.channels.waking import wake
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.ledger import MESSAGES
 from crm_channels_waha.outbound.models import OutboundMessage
@@ -171,7 +172,7 @@ async def _settle(tx: Transaction, settled: dict[_Seq, tuple[OutboundMessage, Ec
     )
     for row, echo in settled.values():
         ledger.tell_sent(tx, row, echo.external_id, at=echo.at, cause=echo.cause)
-    await ledger.wake(tx, {row.channel_id for row, _ in settled.values()})
+    await wake(tx, {row.channel_id for row, _ in settled.values()})
 
 
 def _may_be_anyones(row: OutboundMessage) -> bool:

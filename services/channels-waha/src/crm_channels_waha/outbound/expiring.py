@@ -4,6 +4,7 @@ import asyncio
 
 from service_kit.database import Database
 
+from crm_channels_waha.channels.waking import wake
 from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.ledger import MESSAGES
 
@@ -43,5 +44,5 @@ class Expiry:
             await tx.act_for(*sorted({row.tenant_id for row in rows}))
             for row in rows:
                 ledger.tell_failed(tx, row, EXPIRED, REASON)
-            await ledger.wake(tx, {row.channel_id for row in rows})
+            await wake(tx, {row.channel_id for row in rows})
         return len(rows)

@@ -2,22 +2,55 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal
 
-from crm_channels_waha.channels import quiet_hours
+from crm_channels_waha.channels import quiet_hours, restrictions, warm_up
 from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.outbound.models import OutboundMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why what is sent in bulk waits, and until when."""
+    """Why something waits, and until when."""
 
-    reason: Literal["quiet_hours"]
+    reason: Literal["quiet_hours", "restriction", "warm_up"]
     until: datetime
 
 
-def hold_of(channel: ChannelRow | None, now: datetime) -> Hold | None:
-    """What a channel's bulk waits for; None when it may go. One that is gone holds nothing."""
-    hours = quiet_hours.of(channel) if channel is not None else None
-    until = quiet_hours.ends_at(hours, now) if hours is not None else None
-    return Hold("quiet_hours", until) if until is not None else None
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What holds the bulk of a channel, and what holds the rest to whom WhatsApp never showed.
+
+    `next_message` of the ledger says the same in SQL.
+    """
+
+    bulk: Hold | None = None
+    strangers: Hold | None = None
+
+    @property
+    def ends(self) -> list[datetime]:
+        """When what holds something ends."""
+        return [hold.until for hold in (self.bulk, self.strangers) if hold is not None]
+
+    def on(self, row: OutboundMessage) -> Hold | None:
+        """What holds an entry; what was tried, or changes a message, is never held."""
+        if row.state != "pending" or row.target_id is not None:
+            return None
+        if row.bulk:
+            return self.bulk
+        return None if row.proved else self.strangers
+
+
+def holds_of(channel: ChannelRow | None, now: datetime) -> Holds:
+    """What a channel holds now; one that is gone holds nothing. Of several the longest counts."""
+    if channel is None:
+        return Holds()
+    hours, restriction = quiet_hours.of(channel), restrictions.of(channel, now)
+    ends_at = quiet_hours.ends_at(hours, now) if hours else None
+    goes_on_at = warm_up.goes_on_at(channel, now)
+    quiet = Hold("quiet_hours", ends_at) if ends_at else None
+    restricted = Hold("restriction", restriction.until) if restriction else None
+    warming = Hold("warm_up", goes_on_at) if goes_on_at else None
+    found = [hold for hold in (quiet, restricted, warming) if hold]
+    return Holds(max(found, key=attrgetter("until"), default=None), restricted)

@@ -4,7 +4,7 @@ A send is written down before it leaves and settled once: every change is condit
 it starts from, so the answer, the echo and a restart may come in any order.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -21,10 +21,10 @@ from shared_events.channels.traffic import (
 from shared_events.identity import conversation_id
 from shared_events.messaging.message import ChangeKind
 
+from crm_channels_waha.channels.waking import wake
+from crm_channels_waha.outbound.holding import Holds
 from crm_channels_waha.outbound.models import OutboundMessage
 
-WAKE = "channels_outbound"
-"""NOTIFY channel; the payload is the id of a channel with something to send."""
 OUTCOME_UNKNOWN = "outcome_unknown"
 
 MESSAGES = Rows(OutboundMessage)
@@ -37,15 +37,16 @@ RETURNING *
 """
 # The oldest open message of each chat, then the first of these to be due: those that are due now
 # in order of their arrival, what people wrote before what is sent in bulk, before those that wait.
-# What is held is nobody's turn: the rest of its chat goes before it.
+# What is held (`holding`) is nobody's turn: the rest of its chat goes before it.
 _NEXT = """
 SELECT *, greatest(extract(epoch FROM due_at - now()), 0)::float8 AS due_in FROM (
-    SELECT DISTINCT ON (chat_id) *,
-        greatest(next_attempt_at, CASE WHEN bulk AND state = 'pending' THEN $2::timestamptz END)
-            AS due_at
-    FROM outbound_messages
-    WHERE channel_id = $1 AND state IN ('pending', 'sending', 'unknown')
-    ORDER BY chat_id, bulk AND state = 'pending' AND coalesce($2 > now(), false), seq
+    SELECT DISTINCT ON (chat_id) *, greatest(next_attempt_at, held_until) AS due_at FROM (
+        SELECT *, CASE WHEN state <> 'pending' OR target_id IS NOT NULL THEN NULL
+            WHEN bulk THEN $2::timestamptz WHEN NOT proved THEN $3::timestamptz END AS held_until
+        FROM outbound_messages
+        WHERE channel_id = $1 AND state IN ('pending', 'sending', 'unknown')
+    ) AS open
+    ORDER BY chat_id, coalesce(held_until > now(), false), seq
 ) AS head
 ORDER BY greatest(due_at, now()), bulk, seq
 LIMIT 1
@@ -80,17 +81,12 @@ async def enter(tx: Transaction, messages: Sequence[OutboundMessage]) -> None:
     await wake(tx, {message.channel_id for message in messages})
 
 
-async def wake(tx: Transaction, channel_ids: Collection[UUID]) -> None:
-    """Let the senders of these channels look again, once this is committed."""
-    payloads = sorted(map(str, channel_ids))
-    await tx.execute("SELECT pg_notify($1, c) FROM unnest($2::text[]) AS c", WAKE, payloads)
-
-
 async def next_message(
-    tx: Transaction, channel_id: UUID, bulk_held_until: datetime | None = None
+    tx: Transaction, channel_id: UUID, holds: Holds | None = None
 ) -> Next | None:
-    """What to attend to next on a channel, whose bulk waits until then."""
-    found = await tx.fetchrow(_NEXT, channel_id, bulk_held_until)
+    """What to attend to next on a channel that holds this."""
+    ends = [hold and hold.until for hold in (holds.bulk, holds.strangers)] if holds else [None] * 2
+    found = await tx.fetchrow(_NEXT, channel_id, *ends)
     return None if found is None else Next(MESSAGES.value(found), _DUE.value(found).due_in)
 
 

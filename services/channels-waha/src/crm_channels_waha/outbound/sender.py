@@ -12,8 +12,8 @@ from service_kit.rows import Shape
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.channels.waking import WAKE
 from crm_channels_waha.numbers.looking_up import Numbers
-from crm_channels_waha.outbound import ledger
 from crm_channels_waha.outbound.channel_sender import ChannelSender, Pace
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class Sender:
         connection = await self._database.dedicated("sender")
         try:
             await connection.execute("SET app.scope = 'send'")
-            await connection.add_listener(ledger.WAKE, self._notified)
+            await connection.add_listener(WAKE, self._notified)
             connection.add_termination_listener(lambda *_: self._wake.set())
             while True:
                 self._wake.clear()

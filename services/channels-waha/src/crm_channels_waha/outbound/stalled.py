@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 from service_kit.database import Database
@@ -12,13 +13,15 @@ from service_kit.rows import Shape
 
 from crm_channels_waha import metrics
 from crm_channels_waha.channels.repository import CHANNELS
-from crm_channels_waha.outbound.holding import hold_of
+from crm_channels_waha.outbound.holding import Holds, holds_of
 
 _EVERY_SECONDS = 15.0
 # One that waits is being tried now and again: `sending` is no other state to whoever looks.
 _STALLED = """
 SELECT channel_id, CASE state WHEN 'unknown' THEN 'unknown' ELSE 'pending' END AS state,
-    bulk AND state = 'pending' AS may_be_held, count(*) AS messages FROM outbound_messages
+    CASE WHEN state <> 'pending' THEN NULL WHEN bulk THEN 'bulk' WHEN NOT proved THEN 'strangers'
+        END AS kind,
+    count(*) AS messages FROM outbound_messages
 WHERE state IN ('pending', 'sending', 'unknown') AND target_id IS NULL
     AND created_at < now() - make_interval(secs => $1)
 GROUP BY 1, 2, 3
@@ -30,7 +33,7 @@ _CHANNELS = "SELECT * FROM channels WHERE id = ANY($1::uuid[])"
 class _Stalled:
     channel_id: UUID
     state: str
-    may_be_held: bool
+    kind: Literal["bulk", "strangers"] | None
     messages: int
 
 
@@ -54,20 +57,26 @@ class StallAlarm:
         """Count now. A channel without such messages is not named; what is held is none."""
         async with self._database.system("send") as tx:
             counts = await _COUNTS.find(tx, _STALLED, self._after_seconds)
-        holding = await self._holding({one.channel_id for one in counts if one.may_be_held})
+        holds = await self._holds({one.channel_id for one in counts if one.kind is not None})
         stalled: Counter[tuple[UUID, str]] = Counter()
         for one in counts:
-            if not (one.may_be_held and one.channel_id in holding):
+            if not _is_held(one, holds):
                 stalled[one.channel_id, one.state] += one.messages
         metrics.WAHA_STALLED.clear()
         for (channel_id, state), messages in stalled.items():
             metrics.WAHA_STALLED.labels(str(channel_id), state).set(messages)
 
-    async def _holding(self, channel_ids: Collection[UUID]) -> set[UUID]:
-        """Those of the channels that hold their bulk: it waits because somebody wants it to."""
+    async def _holds(self, channel_ids: Collection[UUID]) -> dict[UUID, Holds]:
+        """What these channels hold: that waits for a reason."""
         if not channel_ids:
-            return set()
+            return {}
         async with self._database.system("status") as tx:
             rows = await CHANNELS.find(tx, _CHANNELS, list(channel_ids))
         now = datetime.now(UTC)
-        return {row.id for row in rows if hold_of(row, now) is not None}
+        return {row.id: holds_of(row, now) for row in rows}
+
+
+def _is_held(one: _Stalled, holds: dict[UUID, Holds]) -> bool:
+    if one.kind is None or one.channel_id not in holds:
+        return False
+    return getattr(holds[one.channel_id], one.kind) is not None

@@ -8,6 +8,7 @@ from service_kit.egress import ForbiddenAddressError
 from crm_channels_waha.waha import reading
 from crm_channels_waha.waha.ids import bare_id
 from crm_channels_waha.waha.reading import Json, items, mapping, text
+from crm_channels_waha.waha.restriction import is_told_by
 
 _EXCERPT = 200
 
@@ -62,6 +63,11 @@ class Unknown:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Restricted(Unknown):
+    """The same, and WhatsApp restricts the account."""
+
+
 Verdict = Accepted | Rejected | Refused | NotSent | Unknown
 
 
@@ -72,7 +78,7 @@ def judge(answer: Answer) -> Verdict:
         return Accepted(sent_id(answer))
     reason = f"WAHA answered {status}: {excerpt(answer)}"
     if status >= 500 or status == 408:
-        return Unknown(reason)
+        return Restricted(reason) if is_told_by(excerpt(answer)) else Unknown(reason)
     if status in (401, 403):
         return Refused(reason)
     if status == 429 or waits_for_session(answer):

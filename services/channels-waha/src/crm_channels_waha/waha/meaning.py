@@ -45,11 +45,25 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Restriction:
+    """WhatsApp lets the account write to nobody new, or (not `is_active`) does so again.
+
+    `until` is unknown at times. `at` is WAHA's time of an event, None for an answer to a question.
+    """
+
+    is_active: bool
+    until: datetime | None
+    reason: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """An ack; `chat_id` is where."""
+    """An ack; `chat_id` is where. A message may have failed by a `restriction`."""
 
     report: ChannelMessageStatusReported
     chat_id: str
+    restriction: Restriction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +118,15 @@ class GroupSeen:
 class SessionReport:
     """What WAHA says of its session.
 
-    `at` is WAHA's time of an event, None for an answer to a question. `phone` is digits;
-    restrictions come from newer builds.
+    `at` is WAHA's time of an event, None for an answer to a question. `phone` is digits. Newer
+    builds alone tell of a restriction; None says nothing of it.
     """
 
     waha_status: str
     at: datetime | None
     engine: str | None
     phone: str | None
-    restricted_until: datetime | None
+    restriction: Restriction | None
 
 
 @dataclass(frozen=True, slots=True)

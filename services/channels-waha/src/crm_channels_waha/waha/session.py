@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from crm_channels_waha.waha.ids import person_id
+from crm_channels_waha.waha.meaning import Restriction
 from crm_channels_waha.waha.reading import Json, mapping, text
+from crm_channels_waha.waha.restriction import read_timelock
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class WahaSession:
     engine: str | None
     phone: str | None
     config: Json
+    restriction: Restriction | None = None
 
     @classmethod
     def read(cls, session: Json) -> "WahaSession":
@@ -24,6 +27,7 @@ class WahaSession:
             engine=(text(mapping(session.get("engine")).get("engine")) or "")[:50] or None,
             phone=me.value if me and me.kind == "phone" else None,
             config=mapping(session.get("config")),
+            restriction=read_timelock(mapping(session, "me", "reachoutTimelock"), None),
         )
 
     @property

@@ -34,6 +34,7 @@ from crm_channels_waha.waha.meaning import (
 )
 from crm_channels_waha.waha.raw import read_raw
 from crm_channels_waha.waha.reading import Json, mapping, number, text
+from crm_channels_waha.waha.restriction import read_error, read_timelock
 from crm_channels_waha.waha.votes import read_failed_vote, read_vote
 
 _RECEIPTS: dict[int, Literal["failed", "pending", "sent", "delivered", "read", "played"]] = {
@@ -118,18 +119,21 @@ def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> 
         return chat
     reader = person_id(payload.get("participant")) if chat.kind == "group" else None
     error = mapping(payload.get("error"))
+    at = told_at(envelope, received_at)
+    from_us = is_from_us(payload, message_id)
     return Receipt(
         ChannelMessageStatusReported(
             channel_id=listener.id,
             external_id=message_id.bare,
-            from_us=is_from_us(payload, message_id),
+            from_us=from_us,
             status=status,
             participant=reader.chat_id if reader else None,
             error_code=str(error["code"])[:50] if error.get("code") is not None else None,
             # `payload.timestamp`, where there is one, is the message's, not the receipt's.
-            occurred_at=told_at(envelope, received_at),
+            occurred_at=at,
         ),
         chat.chat_id,
+        read_error(error, at) if from_us and status == "failed" else None,
     )
 
 
@@ -139,16 +143,17 @@ def _read_session(envelope: Json, listener: Listener, received_at: datetime) -> 
     status = text(payload.get("status"))
     if status is None:
         return Kept("unhandled", "no status")
-    me = person_id(mapping(envelope.get("me")).get("id"))
-    lock = mapping(payload, "data", "reachoutTimelock")
-    ends = lock.get("timeEnforcementEnds") if lock.get("isActive") is True else None
+    account = mapping(envelope.get("me"))
+    me = person_id(account.get("id"))
+    at = told_at(envelope, received_at)
+    lock = mapping(payload, "data", "reachoutTimelock") or mapping(account, "reachoutTimelock")
     engine = text(envelope.get("engine"))
     return SessionReport(
         waha_status=status[:100],
-        at=told_at(envelope, received_at),
+        at=at,
         engine=engine[:50] if engine else None,
         phone=me.value if me and me.kind == "phone" else None,
-        restricted_until=moment(ends),
+        restriction=read_timelock(lock, at),
     )
 
 

@@ -28,6 +28,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/receive", api.receive),
             web.post(f"{one}/phone", api.sent_from_phone),
             web.post(f"{one}/deafen", api.deafen),
+            web.post(f"{one}/restrict", api.restrict),
             web.post(f"{one}/ack", api.ack),
             web.post(f"{one}/edit", api.edit),
             web.post(f"{one}/revoke", api.revoke),
@@ -106,6 +107,11 @@ class ControlApi:
     async def deafen(self, request: web.Request) -> web.Response:
         """Let a session tell nothing until it was restarted `{restarts?=1}` times."""
         await self._called(self.waha.deafen, request)
+        return json_response(self.waha.session(request.match_info["session"]).described())
+
+    async def restrict(self, request: web.Request) -> web.Response:
+        """Let WhatsApp restrict an account, or lift that; `{until?, is_active?, tells?}`."""
+        await self._called(self.waha.restrict, request)
         return json_response(self.waha.session(request.match_info["session"]).described())
 
     async def ack(self, request: web.Request) -> web.Response:

@@ -82,6 +82,8 @@ class SendApi:
                 mentions=[str(mentioned) for mentioned in body.get("mentions") or []],
                 **fields,
             )
+            if not session.may_write_to(chat):
+                return self.restricted(request, session, body, message)
             message = self.waha.accept(session, message)
             return await self.answer(request, session, body, message)
 
@@ -101,6 +103,16 @@ class SendApi:
         if not await session.reach(timing.working_wait * timing.time_scale, WORKING):
             raise session_status(name, session.status, WORKING)
         return session
+
+    def restricted(
+        self, request: web.Request, session: WahaSession, body: Json, message: Message
+    ) -> web.Response:
+        """WhatsApp does not take it: NOWEB tells so by the ack, others by the answer."""
+        if session.engine != "NOWEB":
+            raise engine_failure(request, body, "server returned error 463")
+        self.waha.remember(session, message)
+        self.waha.report_ack(session, message, -1, error=self.waha.restriction_error(session))
+        return json_response(engines.answer(message, session.engine, session.me_id), 201)
 
     async def answer(
         self, request: web.Request, session: WahaSession, body: Json, message: Message

@@ -63,7 +63,8 @@ def checked_config(value: Any) -> dict[str, Any]:
 class WahaSession:
     """One session. `messages` is what WhatsApp holds of its chats, by bare id.
 
-    While it is `deaf` for so many restarts it works by its own word, and tells nothing.
+    While it is `deaf` for so many restarts it works by its own word, and tells nothing. A
+    `timelock` is WhatsApp's restriction, which `me` shows where the build `tells_timelock`.
     """
 
     name: str
@@ -78,6 +79,8 @@ class WahaSession:
     lids: dict[str, str] = field(default_factory=dict)
     activity: int = 0
     deaf: int = 0
+    timelock: dict[str, Any] | None = None
+    tells_timelock: bool = True
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -95,7 +98,19 @@ class WahaSession:
         account = {"id": self.me_id, "pushName": self.push_name, "lid": "201122334455667@lid"}
         if self.engine == "GOWS":
             account["jid"] = f"{self.phone}:12@s.whatsapp.net"
+        if self.timelock is not None and self.tells_timelock:
+            return {**account, "reachoutTimelock": self.timelock}
         return account
+
+    def may_write_to(self, chat: str) -> bool:
+        """Whether WhatsApp takes a message to a chat: under a restriction to who wrote before."""
+        lock = self.timelock
+        if lock is None or not lock["isActive"]:
+            return True
+        ends = lock["timeEnforcementEnds"]
+        if ends is not None and ends <= time.time():
+            return True
+        return any(m.chat == chat and not m.from_me for m in self.messages.values())
 
     @property
     def environment(self) -> dict[str, Any]:

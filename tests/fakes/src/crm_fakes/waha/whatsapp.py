@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -179,6 +180,39 @@ class WhatsApp:
             "data": data,
         }
         self.emit(session, "session.status", body)
+
+    async def restrict(
+        self,
+        name: str,
+        *,
+        until: float | None = None,
+        is_active: bool = True,
+        tells: bool = True,
+    ) -> None:
+        """Let WhatsApp restrict an account (or, not `is_active`, lift that) until then, in seconds.
+
+        `tells`: as newer builds do, by the session's status and in `me`; older ones show it in
+        what becomes of messages alone.
+        """
+        session = self.session(name)
+        session.timelock = {
+            "enforcementType": "RESTRICT_ALL_COMPANIONS",
+            "isActive": is_active,
+            "timeEnforcementEnds": until,
+        }
+        session.tells_timelock = tells
+        if tells:
+            self.enter(session, session.status, {"reachoutTimelock": session.timelock})
+
+    def restriction_error(self, session: WahaSession) -> dict[str, Any]:
+        """The error of an ack of what a restricted account sent to somebody new."""
+        error: dict[str, Any] = {"code": "463", "blocked": True, "reason": "account_restricted"}
+        lock = session.timelock or {}
+        if (ends := lock.get("timeEnforcementEnds")) is not None:
+            at = datetime.fromtimestamp(ends, UTC).isoformat(timespec="milliseconds")
+            error |= {"until": at.replace("+00:00", "Z")}
+            error |= {"enforcementType": lock["enforcementType"]}
+        return error
 
     async def _come_up(self, session: WahaSession, started: asyncio.Event) -> None:
         await asyncio.sleep(self.timing.start)
