@@ -219,6 +219,8 @@ class TestRoutes:
             "/auth/two-factor/confirm",
             "/auth/two-factor/recovery-codes",
             "/auth/two-factor/disable",
+            "/auth/tenants",
+            "/auth/switch",
             "/auth/me",
         ]
 
