@@ -268,14 +268,17 @@ class TestLogin:
     ) -> None:
         bia = await register(client)
         there = await joined(client, account, bia)
+        untried = await switch(client, bia.body, account.tenant_id)
         path = f"/agents/{there['id']}"
         assert await code(replica, there) == await code(replica, bia.body) == 200
         await client.put(path, json={"active": False}, headers=account.bearer)
         await hears(replica, there, "token_revoked")
         assert (await refresh(client, there)).status_code == 401
         await client.put(path, json={"active": True}, headers=account.bearer)
-        assert await code(client, there) == "token_revoked"  # what was ended stays ended
-        assert (await refresh(client, there)).status_code == 401
+        for ended in (there, untried):  # what was ended stays ended
+            assert await code(client, ended) == "token_revoked"
+            assert (await refresh(client, ended)).status_code == 401
+        assert await code(client, await switch(client, bia.body, account.tenant_id)) == 200
         assert await code(replica, bia.body) == 200
         assert (await refresh(client, bia.body)).status_code == 200
         await client.put(path, json={"active": False}, headers=account.bearer)
