@@ -26,11 +26,14 @@ from crm_gateway.audit.service import AuditedActs
 from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
+from crm_gateway.auth.logins import Logins
+from crm_gateway.auth.memberships import Memberships
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.repeats import Repeats
 from crm_gateway.auth.repository import purge_refresh_tokens
 from crm_gateway.auth.resets import PasswordResets
 from crm_gateway.auth.service import Accounts
+from crm_gateway.auth.switching import Switching
 from crm_gateway.auth.throttle import purge as purge_tallies
 from crm_gateway.body import Bodies
 from crm_gateway.company.service import Company
@@ -91,16 +94,19 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     repeats = Repeats(database, guards, settings.seal, settings.fingerprint_key)
     own = OwnRequests(database, settings.seal, repeats)
     proofs.add_to(own)
+    memberships = Memberships(database)
+    logins = Logins(tokens, refresh_ttl_seconds=settings.refresh_ttl)
+    Switching(memberships, logins).add_to(own)
     Accounts(
         database,
-        tokens,
+        logins,
+        memberships,
         passwords,
         guards,
         standings,
         known,
         second,
         proofs,
-        refresh_ttl_seconds=settings.refresh_ttl,
     ).add_to(own)
     TwoFactors(
         known,
@@ -110,9 +116,17 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
         issuer=settings.authenticator_issuer,
     ).add_to(own)
     PasswordResets(
-        database, passwords, guards, standings, post, letters, ttl_seconds=settings.reset_ttl
+        database,
+        memberships,
+        passwords,
+        guards,
+        standings,
+        post,
+        letters,
+        ttl_seconds=settings.reset_ttl,
     ).add_to(own)
     Agents(
+        database,
         passwords,
         standings,
         Invitations(guards, post, letters),

@@ -219,6 +219,8 @@ class TestRoutes:
             "/auth/two-factor/confirm",
             "/auth/two-factor/recovery-codes",
             "/auth/two-factor/disable",
+            "/auth/tenants",
+            "/auth/switch",
             "/auth/me",
         ]
 
@@ -228,12 +230,14 @@ class TestRoutes:
             ("POST", "/auth/logout-everywhere"),
         }
 
-    def test_who_lacks_a_second_factor_may_set_one_up_prove_the_email_or_leave(self) -> None:
+    def test_who_lacks_a_second_factor_may_set_one_up_or_leave(self) -> None:
         lack = "two_factor_required_by_company"
         assert {(r.method, r.path) for r in ROUTES if lack in r.despite} == {
             ("GET", "/auth/two-factor"),
             ("POST", "/auth/two-factor"),
             ("POST", "/auth/two-factor/confirm"),
+            ("GET", "/auth/tenants"),
+            ("POST", "/auth/switch"),
             ("POST", "/auth/email/verification"),
             ("POST", "/auth/logout-everywhere"),
         }

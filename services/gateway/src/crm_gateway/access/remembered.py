@@ -61,6 +61,12 @@ class Remembered(Generic[Key, Found]):
         for key in [key for key in (*self._found, *self._reading) if are_meant(key)]:
             self.forget(key)
 
+    def forget_found(self, are_meant: Callable[[Found], bool]) -> None:
+        """Read what is such a value anew next time; what is being read may be one."""
+        found = [key for key, (_, value) in self._found.items() if value and are_meant(value)]
+        for key in (*found, *self._reading):
+            self.forget(key)
+
     def forget_all(self) -> None:
         """Read everything anew."""
         self._found.clear()

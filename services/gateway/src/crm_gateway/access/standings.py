@@ -29,12 +29,13 @@ _CHANGED = "access_changed"
 _LOOK_SECONDS = 5.0
 
 _PERSON = """
-SELECT coalesce(r.name, a.role) AS role, r.permissions AS granted, a.active, u.token_version,
+SELECT coalesce(r.name, a.role) AS role, r.permissions AS granted, a.active,
+    u.id AS account_id, u.token_version + a.token_version AS token_version,
     u.email_verified_at IS NOT NULL AS email_verified, p.require_two_factor AS two_factor_required,
     f.confirmed_at IS NOT NULL AS two_factor,
     coalesce(r.sees, CASE a.role WHEN 'agent' THEN p.agents_see ELSE 'all' END) AS sees
-FROM agents a JOIN users u ON u.id = a.id JOIN projects p ON p.tenant_id = a.tenant_id
-LEFT JOIN authenticators f ON f.tenant_id = a.tenant_id AND f.user_id = a.id
+FROM agents a JOIN users u ON u.id = a.user_id JOIN projects p ON p.tenant_id = a.tenant_id
+LEFT JOIN authenticators f ON f.user_id = a.user_id
 LEFT JOIN roles r ON r.tenant_id = a.tenant_id AND r.id = a.role_id AND a.role = 'agent'
 WHERE a.tenant_id = $1 AND a.id = $2
 """
@@ -52,6 +53,7 @@ class Person:
 
     role: str
     granted: list[str] | None
+    account_id: UUID
     active: bool
     token_version: int
     email_verified: bool
@@ -101,6 +103,10 @@ class Standings:
         """Have every process read the person anew once the transaction is committed."""
         await self._changed(tx, f"{tx.tenant_id}/{user_id}")
 
+    async def account_changed(self, tx: Transaction, account_id: UUID) -> None:
+        """The same for whoever has this account, in all companies."""
+        await self._changed(tx, f"/{account_id}")
+
     async def everybody_changed(self, tx: Transaction) -> None:
         """The same for all people of the company."""
         await self._changed(tx, f"{tx.tenant_id}/")
@@ -142,7 +148,9 @@ class Standings:
 
     def _forget(self, subject: str) -> None:
         tenant_id, is_person, user_id = subject.partition("/")
-        if user_id:
+        if user_id and not tenant_id:
+            self._people.forget_found(lambda found: found.account_id == UUID(user_id))
+        elif user_id:
             self._people.forget((tenant_id, UUID(user_id)))
         elif is_person:
             self._people.forget_those(lambda who: who[0] == tenant_id)

@@ -1,4 +1,4 @@
-"""What brings a person in who has no password yet."""
+"""What brings a person in: to a first password, or from another company."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from shared_events.gateway.agent import Agent
 
 from crm_gateway.agents import repository
 from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.repository import Invited, token_hash
 from crm_gateway.mail.languages import DEFAULT
 from crm_gateway.mail.letters import Letters
 from crm_gateway.mail.post import Post
@@ -27,6 +28,11 @@ class Invitation:
     shown: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     mailed: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + _GOOD_FOR)
+
+    @property
+    def kept(self) -> Invited:
+        """How it is kept."""
+        return Invited(token_hash(self.shown), token_hash(self.mailed), self.expires_at)
 
 
 class Invitations:

@@ -1,8 +1,7 @@
 """SQL of agents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
@@ -21,7 +20,7 @@ from crm_gateway.agents.models import AgentRow
 from crm_gateway.agents.places import Place, place_of
 from crm_gateway.agents.schemas import ListAgents, ListedAgent
 from crm_gateway.auth.models import User
-from crm_gateway.auth.repository import USERS
+from crm_gateway.auth.repository import USERS, Invited
 from crm_gateway.custom_roles.models import RoleRow
 from crm_gateway.mail.languages import Language
 from crm_gateway.two_factor.models import Authenticator
@@ -30,6 +29,15 @@ _AGENTS = Rows(AgentRow)
 _A = _AGENTS.table.c
 _AGENT = Shape(Agent)
 _LISTED = Shape(ListedAgent)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who joins, as the company says it, and the role they will have."""
+
+    name: str
+    email: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +64,45 @@ _CUSTOM_ROLE = case(
         func.jsonb_build_object("id", col(RoleRow.id), "name", col(RoleRow.name)),
     )
 ).label("custom_role")
+# Of who was invited from another company, and has not come yet, only that is known.
 _JOINED = (
-    select(AgentRow, col(User.name), col(User.email), _CUSTOM_ROLE)
-    .join(User, col(User.id) == col(AgentRow.id))
+    select(
+        AgentRow,
+        func.coalesce(_A.known_as, col(User.name)).label("name"),
+        func.coalesce(col(User.email), _A.invited_email).label("email"),
+        _CUSTOM_ROLE,
+    )
+    .outerjoin(User, col(User.id) == _A.user_id)
     .outerjoin(RoleRow, and_(col(RoleRow.id) == _A.role_id, _A.role == "agent"))
 )
-_FOR_MANAGERS = _JOINED.outerjoin(Authenticator, col(Authenticator.user_id) == _A.id).add_columns(
+_FOR_MANAGERS = _JOINED.outerjoin(
+    Authenticator, col(Authenticator.user_id) == _A.user_id
+).add_columns(
     col(User.email_verified_at).is_not(None).label("email_verified"),
     col(Authenticator.confirmed_at).is_not(None).label("two_factor"),
 )
 _FOR_OTHERS = _JOINED.add_columns(null().label("email_verified"), null().label("two_factor"))
-_SAVE_USER = """
-UPDATE users SET name = $3, email = $4::text, updated_at = now(),
-    invitation_hash = CASE WHEN email = $4::text THEN invitation_hash END,
-    reset_hash = CASE WHEN email = $4::text THEN reset_hash END,
-    verification_hash = CASE WHEN email = $4::text THEN verification_hash END,
-    email_verified_at = CASE WHEN email = $4::text THEN email_verified_at END
-WHERE tenant_id = $1 AND id = $2
+_SAVE_EMAIL = """
+UPDATE users SET email = $3, invitation_hash = NULL, reset_hash = NULL, verification_hash = NULL,
+    email_verified_at = NULL, updated_at = now()
+WHERE id = (SELECT user_id FROM agents WHERE tenant_id = $1 AND id = $2) AND (NOT shared OR $4)
+RETURNING id
+"""
+_SAVE_NAME = """
+UPDATE users SET name = $3, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND name <> $3
+"""
+_LOCK_ADMINS = """
+SELECT FROM agents WHERE tenant_id = $1 AND role = 'admin' AND active ORDER BY id FOR UPDATE
 """
 _ADMINS = """
-SELECT a.id, u.email_verified_at IS NOT NULL AS proved FROM agents a JOIN users u ON u.id = a.id
-WHERE a.role = 'admin' AND a.active ORDER BY a.id FOR UPDATE
+SELECT a.id, u.email_verified_at IS NOT NULL AS proved
+FROM agents a LEFT JOIN users u ON u.id = a.user_id
+WHERE a.tenant_id = $1 AND a.role = 'admin' AND a.active
 """
 _COMPANY = """
 SELECT p.name AS company, u.language FROM projects p
-LEFT JOIN users u ON u.tenant_id = $1 AND u.id = $2 WHERE p.tenant_id = $1
+LEFT JOIN agents a ON a.tenant_id = $1 AND a.id = $2 LEFT JOIN users u ON u.id = a.user_id
+WHERE p.tenant_id = $1
 """
 _AS_THEY_JOINED = Order(
     "agents", [(_A.created_at, AwareDatetime), (_A.id, UUID)], tenant=_A.tenant_id
@@ -89,33 +111,51 @@ _AS_THEY_JOINED = Order(
 
 async def add(
     tx: Transaction,
+    named: Named,
     *,
-    name: str,
-    email: str,
-    place: Place,
     password_hash: str | None = None,
-    invitation_hash: str | None = None,
-    verification_hash: str | None = None,
-    invitation_expires_at: datetime | None = None,
+    invitation: Invited | None = None,
     language: str | None = None,
 ) -> Agent | None:
     """Create user and agent, and say so; None when the e-mail is taken, in whatever tenant."""
     user = User(
         id=uuid7(),
         tenant_id=tx.tenant_id,
-        name=name,
-        email=email,
+        name=named.name,
+        email=named.email,
         password_hash=password_hash,
-        invitation_hash=invitation_hash,
-        verification_hash=verification_hash,
-        invitation_expires_at=invitation_expires_at,
         language=language,
+        **(asdict(invitation) if invitation else {}),
     )
     if not await USERS.insert(tx, [user], unless="(email)"):
         return None
+    place = named.place
     row = AgentRow(id=user.id, tenant_id=tx.tenant_id, role=place.role, role_id=_custom_id(place))
     await _AGENTS.insert(tx, [row])
-    agent = await get(tx, user.id)
+    return await _told(tx, row.id)
+
+
+async def add_from_elsewhere(
+    tx: Transaction, named: Named, account_id: UUID, invitation: Invited
+) -> Agent | None:
+    """Create an agent for a user of another tenant, and say so; None for who is here already."""
+    row = AgentRow(
+        id=uuid7(),
+        tenant_id=tx.tenant_id,
+        role=named.place.role,
+        role_id=_custom_id(named.place),
+        account_id=account_id,
+        known_as=named.name,
+        invited_email=named.email,
+        **asdict(invitation),
+    )
+    if not await _AGENTS.insert(tx, [row], unless="(user_id, tenant_id)"):
+        return None
+    return await _told(tx, row.id)
+
+
+async def _told(tx: Transaction, agent_id: UUID) -> Agent | None:
+    agent = await get(tx, agent_id)
     if agent is not None:
         tx.outbox.add(AgentCreated(agent=agent), agent.id)
     return agent
@@ -155,30 +195,54 @@ async def inviter(tx: Transaction, user_id: UUID | None) -> Inviter:
 
 async def lock_admins(tx: Transaction) -> list[Admin]:
     """The active admins, locked: two cannot step down at once, each trusting the other."""
-    return await _ADMIN.find(tx, _ADMINS)
+    await tx.execute(_LOCK_ADMINS, tx.tenant_id)
+    return await _ADMIN.find(tx, _ADMINS, tx.tenant_id)  # as they are once nobody else changes them
 
 
 async def save(tx: Transaction, agent: Agent) -> Agent:
-    """Store the changed agent as its next version.
+    """Store name, role and activity of the changed agent as its next version.
 
-    With another e-mail, what was mailed to the one before opens nothing any more.
+    The name is the user's where the agent is the user, else what this company calls them.
     """
-    try:
-        await tx.execute(_SAVE_USER, tx.tenant_id, agent.id, agent.name, agent.email)
-    except UniqueViolationError:
-        raise ConflictError("email_taken", "Another account has this e-mail.") from None
+    await tx.execute(_SAVE_NAME, tx.tenant_id, agent.id, agent.name)
     row = await _AGENTS.first(
         tx,
         "UPDATE agents SET role = $2, role_id = $3, active = $4, version = version + 1,"
-        " updated_at = now() WHERE id = $1 RETURNING *",
+        " known_as = CASE WHEN account_id IS NOT NULL THEN $5 END, updated_at = now()"
+        " WHERE id = $1 RETURNING *",
         agent.id,
         agent.role,
         _custom_id(agent),
         agent.active,
+        agent.name,
     )
     if row is None:
         raise LookupError("the agent vanished while locked")
     return agent.model_copy(update={"version": row.version, "updated_at": row.updated_at})
+
+
+async def save_email(tx: Transaction, agent: Agent, *, own: bool) -> UUID:
+    """Store the changed e-mail; what was mailed to the one before opens nothing any more.
+
+    Returns whose account it is. Raises ConflictError for one that another account has, and for that
+    of a user who is of other tenants as well, unless it is the caller's `own`.
+    """
+    try:
+        account_id: UUID | None = await tx.fetchval(
+            _SAVE_EMAIL, tx.tenant_id, agent.id, agent.email, own
+        )
+    except UniqueViolationError:
+        raise ConflictError("email_taken", "Another account has this e-mail.") from None
+    if account_id is None:
+        raise of_several_companies()
+    return account_id
+
+
+def of_several_companies() -> ConflictError:
+    """Why one company may not change what a person has in all of them."""
+    return ConflictError(
+        "person_of_several_companies", "The person works elsewhere too: only they may change this."
+    )
 
 
 def _custom_id(who: Agent | Place) -> UUID | None:

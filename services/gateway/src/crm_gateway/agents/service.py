@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service_kit.calls import Call
-from service_kit.database import Transaction
+from service_kit.database import Database, Transaction
 from service_kit.errors import (
     ConflictError,
     NotFoundError,
@@ -30,7 +30,7 @@ from crm_gateway.agents.schemas import (
 from crm_gateway.audit.repository import record
 from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.passwords import Passwords
-from crm_gateway.auth.repository import end_sessions, renew_invitation, token_hash
+from crm_gateway.auth.repository import end_sessions_here, find_login, renew_invitation
 from crm_gateway.mail.repository import recall
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests
 
@@ -40,6 +40,7 @@ class Agents:
 
     def __init__(
         self,
+        database: Database,
         passwords: Passwords,
         standings: Standings,
         invitations: Invitations,
@@ -47,6 +48,7 @@ class Agents:
         *,
         proof_required: bool,
     ) -> None:
+        self._database = database
         self._passwords = passwords
         self._standings = standings
         self._invitations = invitations
@@ -65,24 +67,26 @@ class Agents:
     async def create(
         self, request: CreateAgent, call: OwnCall
     ) -> OwnHandler[CreateAgent, NewAgent]:
-        """Add a person; an e-mail that has an account is a conflict."""
+        """Add a person. Who has an account in another company is invited like anybody.
+
+        Raises ConflictError for an e-mail that is here already, that has an account and is given a
+        password, or whose own first invitation was not accepted yet.
+        """
         given = request.password
         hashed = None if given is None else await self._passwords.hash(given.get_secret_value())
+        async with self._database.system("login") as tx:
+            known = await find_login(tx, request.email)
 
         async def add(tx: Transaction, request: CreateAgent, call: OwnCall) -> NewAgent:
             place = await place_of(tx, request.role)
             await check_may_act_on(tx, call, place)
             invitation = Invitation() if hashed is None else None
-            agent = await repository.add(
-                tx,
-                name=request.name,
-                email=request.email,
-                place=place,
-                password_hash=hashed,
-                invitation_hash=token_hash(invitation.shown) if invitation else None,
-                verification_hash=token_hash(invitation.mailed) if invitation else None,
-                invitation_expires_at=invitation.expires_at if invitation else None,
-            )
+            named = repository.Named(request.name, request.email, place)
+            if invitation and known and known.password_hash is not None:
+                agent = await repository.add_from_elsewhere(tx, named, known.id, invitation.kept)
+            else:
+                kept = invitation.kept if invitation else None
+                agent = await repository.add(tx, named, password_hash=hashed, invitation=kept)
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
             if invitation is not None:
@@ -110,14 +114,18 @@ class Agents:
         if changed == agent:
             return agent
         self._check_somebody_stays(admins, agent, changed)
+        if changed.email != agent.email:
+            own = changed.id == call.user_id
+            account_id = await repository.save_email(tx, changed, own=own)
+            await self._standings.account_changed(tx, account_id)
         saved = await repository.save(tx, changed)
         if not saved.active:
-            await end_sessions(tx, saved.id)
+            await end_sessions_here(tx, saved.id)
         if not saved.active or saved.email != agent.email:
             await recall(tx, saved.id)
+        await self._standings.person_changed(tx, saved.id)
         if saved.email != agent.email:
             await self._proofs.mail_moved(tx, saved.id, call)
-        await self._standings.person_changed(tx, saved.id)
         tx.outbox.add(AgentUpdated(agent=saved), saved.id)
         before, after = agent.model_dump(mode="json"), saved.model_dump(mode="json")
         await record(tx, call, "agent.update", saved.id, before=before, after=after)
@@ -150,13 +158,7 @@ class Agents:
         if not agent.active:
             raise ConflictError("agent_inactive", "The person is deactivated.")
         invitation = Invitation()
-        if not await renew_invitation(
-            tx,
-            agent.id,
-            shown=invitation.shown,
-            mailed=invitation.mailed,
-            expires_at=invitation.expires_at,
-        ):
+        if not await renew_invitation(tx, agent.id, invitation.kept):
             raise ConflictError("invitation_accepted", "The person has a password already.")
         await self._invitations.mail(tx, agent, invitation, call, again=True)
         await record(tx, call, "agent.resend_invitation", agent.id)

@@ -19,7 +19,8 @@ _LOG = Rows(AuditRow)
 _C = _LOG.table.c
 _NEWEST_FIRST = Order("audit", [(_C.id, UUID)], tenant=_C.tenant_id, descending=True)
 _NAMES = {
-    "agent": "SELECT name FROM users WHERE tenant_id = $1 AND id = $2",
+    "agent": "SELECT coalesce(a.known_as, u.name) FROM agents a"
+    " LEFT JOIN users u ON u.id = a.user_id WHERE a.tenant_id = $1 AND a.id = $2",
     "api_key": "SELECT name FROM api_keys WHERE tenant_id = $1 AND id = $2",
 }
 _SECRETS = ("secret", "token", "key", "password", "headers")

@@ -49,8 +49,10 @@ class EmailProofs:
         own.answer_public(VerifyEmail, self.verify)
         own.answer(MailVerification, self.mail_again)
 
-    async def mail(self, tx: Transaction, user: User, asked: Language | None) -> None:
-        """Mail a link once the transaction is committed; those of before end.
+    async def mail(
+        self, tx: Transaction, agent_id: UUID, user: User, asked: Language | None
+    ) -> None:
+        """Mail a link to who is this agent, once the transaction is committed; those of before end.
 
         In the user's language, else the one their browser `asked` for.
         """
@@ -62,17 +64,17 @@ class EmailProofs:
             letter = self._letters.email_verification(
                 language, to=user.email, token=token, good_for=self._ttl
             )
-            await self._post.put(tx, user.id, letter, expires_at)
+            await self._post.put(tx, agent_id, letter, expires_at)
 
-    async def mail_moved(self, tx: Transaction, user_id: UUID, call: OwnCall) -> None:
+    async def mail_moved(self, tx: Transaction, agent_id: UUID, call: OwnCall) -> None:
         """Mail a link to somebody whose e-mail is another by now, if they have a password.
 
         Raises HttpError 429: who manages people may write to strangers by it, as by inviting them.
         """
-        user = await repository.get_user(tx, user_id)
+        user = await repository.get_user(tx, agent_id)
         if self._post.sends and user is not None and user.password_hash is not None:
             await self._guards.invite(tx, user.id)
-            await self.mail(tx, user, call.language)
+            await self.mail(tx, agent_id, user, call.language)
 
     async def verify(self, request: VerifyEmail, visitor: Visitor) -> Nothing:
         """Note that the address is its owner's; UnauthenticatedError for a stale token."""
@@ -82,7 +84,7 @@ class EmailProofs:
             if user is not None:
                 await tx.act_for(user.tenant_id)
                 await self._guards.succeeded(tx, attempt)
-                await self._standings.person_changed(tx, user.id)
+                await self._standings.account_changed(tx, user.id)
                 call = OwnCall.of_token(visitor, user.tenant_id, user.id)
                 await record(tx, call, "agent.verify_email", user.id)
                 return Nothing()
@@ -99,14 +101,12 @@ class EmailProofs:
         """
         del request
         person = call.person()
-        user = await repository.get_user(tx, person)
-        if user is None:
-            raise LookupError("a caller without a user")
+        user = await repository.user_of(tx, person)
         if user.email_verified_at is not None:
             raise ConflictError("email_verified", "The e-mail is proved already.")
         if not self._post.sends:
             raise UnavailableError("mail_not_configured", "No mail is sent from here.")
-        await self._guards.verification(tx, person, call.address)
-        await self.mail(tx, user, call.language)
+        await self._guards.verification(tx, user.id, call.address)
+        await self.mail(tx, person, user, call.language)
         await record(tx, call, "agent.mail_verification", person)
         return Nothing()

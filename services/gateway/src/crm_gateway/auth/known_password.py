@@ -20,14 +20,14 @@ class KnownPassword:
         self._guards = guards
 
     async def prove(self, call: OwnCall, given: SecretStr, field: str) -> tuple[User, Attempt]:
-        """The caller, and the attempt to be given to `proved`.
+        """Whose account the caller has, and the attempt to be given to `proved`.
 
         Raises InvalidError at the field for a wrong one, ForbiddenError for an API key.
         """
         person = call.person()
         async with self.database.tenant(call.principal.tenant_id) as tx:
-            attempt = await self._guards.password(tx, person)
             user = await repository.get_user(tx, person)
+            attempt = await self._guards.password(tx, user.id if user else person)
         hashed = None if user is None else user.password_hash
         if not await self._passwords.verify(given.get_secret_value(), hashed) or user is None:
             raise InvalidError.field(field, "wrong_password", "It is another one.")

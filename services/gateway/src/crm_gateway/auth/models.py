@@ -42,7 +42,10 @@ class Project(Base, table=True):
 
 
 class User(Base, table=True):
-    """A person who may log in. The e-mail is kept in lower case and is unique over all tenants.
+    """A person who may log in, to the tenant the account was opened in and to others (`agents`).
+
+    The e-mail is kept in lower case and is unique over all tenants. Where a user is `shared` among
+    them none may change it, or take the second factor away.
 
     Without a password the person was invited and has not accepted yet. Tokens of an earlier
     `token_version` are worth nothing. The newest mail about a forgotten password has the token of
@@ -67,6 +70,7 @@ class User(Base, table=True):
     email_verified_at: datetime | None = columns.maybe_moment()
     verification_hash: str | None = Field(default=None, max_length=64, unique=True)
     verification_expires_at: datetime | None = columns.maybe_moment()
+    shared: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = columns.stamped()
     updated_at: datetime = columns.stamped()
 

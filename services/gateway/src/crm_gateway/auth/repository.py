@@ -1,10 +1,12 @@
 """SQL of users, tenants and refresh tokens.
 
 What is found before a tenant is known runs in the scope "login" and looks at users and refresh
-tokens only; everything after that acts for the tenant that was found.
+tokens only; everything after that acts for the tenant that was found. A user is known by the
+account's id, and in each tenant by an agent's, which is the account's own where that was opened.
 """
 
 import hashlib
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +25,24 @@ _INVITED = """
 (invitation_hash = $1 OR verification_hash = $1) AND password_hash IS NULL
     AND invitation_expires_at > now()
 """
+_RENEW_FIRST = """
+UPDATE users SET invitation_hash = $3, verification_hash = $4, invitation_expires_at = $5,
+    updated_at = now()
+WHERE tenant_id = $1 AND id = $2 AND password_hash IS NULL
+"""
+_RENEW_FURTHER = """
+UPDATE agents SET invitation_hash = $3, verification_hash = $4, invitation_expires_at = $5,
+    updated_at = now()
+WHERE tenant_id = $1 AND id = $2 AND account_id IS NOT NULL AND joined_at IS NULL
+"""
+_MEMBERS = """
+SELECT a.id AS user_id, u.id AS account_id, a.tenant_id, coalesce(a.known_as, u.name) AS name,
+    u.email, p.name AS tenant_name, u.token_version AS account_version,
+    a.token_version AS place_version, u.email_verified_at IS NOT NULL AS email_verified,
+    a.role, a.active
+FROM agents a JOIN users u ON u.id = a.user_id JOIN projects p ON p.tenant_id = a.tenant_id
+WHERE a.tenant_id = $1 AND (a.account_id IS NULL OR a.joined_at IS NOT NULL) AND
+"""
 _IS_INVITED = f"SELECT true FROM users WHERE {_INVITED}"  # noqa: S608 - our own text
 _TAKE_INVITATION = f"""
 UPDATE users SET password_hash = $2, language = coalesce($3, language),
@@ -31,6 +51,15 @@ UPDATE users SET password_hash = $2, language = coalesce($3, language),
     verification_hash = NULL, verification_expires_at = NULL, updated_at = now()
 WHERE {_INVITED} RETURNING *
 """  # noqa: S608 - our own text
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What brings in who is invited: the hashes of two tokens, named as the columns are."""
+
+    invitation_hash: str
+    verification_hash: str
+    invitation_expires_at: datetime
 
 
 def token_hash(token: str) -> str:
@@ -59,21 +88,12 @@ async def take_invitation(
     return await USERS.first(tx, _TAKE_INVITATION, token_hash(token), password_hash, language)
 
 
-async def renew_invitation(
-    tx: Transaction, user_id: UUID, *, shown: str, mailed: str, expires_at: datetime
-) -> bool:
-    """Have these tokens invite the user, and those before nobody; False once accepted."""
-    changed = await tx.execute(
-        "UPDATE users SET invitation_hash = $3, verification_hash = $4,"
-        " invitation_expires_at = $5, updated_at = now()"
-        " WHERE tenant_id = $1 AND id = $2 AND password_hash IS NULL",
-        tx.tenant_id,
-        user_id,
-        token_hash(shown),
-        token_hash(mailed),
-        expires_at,
+async def renew_invitation(tx: Transaction, agent_id: UUID, invited: Invited) -> bool:
+    """Have these tokens invite the agent, and those before nobody; False once accepted."""
+    values = (tx.tenant_id, agent_id, *asdict(invited).values())
+    return bool(
+        await tx.execute(_RENEW_FIRST, *values) or await tx.execute(_RENEW_FURTHER, *values)
     )
-    return changed == 1
 
 
 async def open_verification(tx: Transaction, user: User, token: str, expires_at: datetime) -> bool:
@@ -83,13 +103,12 @@ async def open_verification(tx: Transaction, user: User, token: str, expires_at:
     """
     opened = await tx.execute(
         "UPDATE users SET verification_hash = $3, verification_expires_at = $4"
-        " WHERE tenant_id = $1 AND id = $2 AND email = $5 AND password_hash IS NOT NULL"
+        " WHERE id = $1 AND email = $2 AND password_hash IS NOT NULL"
         " AND email_verified_at IS NULL",
-        tx.tenant_id,
         user.id,
+        user.email,
         token_hash(token),
         expires_at,
-        user.email,
     )
     return opened == 1
 
@@ -106,14 +125,15 @@ async def take_verification(tx: Transaction, token: str) -> User | None:
 
 
 async def open_reset(tx: Transaction, user: User, token: str, expires_at: datetime) -> bool:
-    """Let the token, and none from before, replace the password of an active user who has one.
+    """Let the token, and none from before, replace the password of a user who has one, and is let
+    in to the tenant.
 
     False for everybody else, and for who has another e-mail by now, after as much work.
     """
     opened = await tx.execute(
         "UPDATE users u SET reset_hash = $3, reset_expires_at = $4 FROM agents a"
-        " WHERE u.tenant_id = $1 AND u.id = $2 AND u.email = $5 AND u.password_hash IS NOT NULL"
-        " AND a.tenant_id = $1 AND a.id = $2 AND a.active",
+        " WHERE u.id = $2 AND u.email = $5 AND u.password_hash IS NOT NULL"
+        " AND a.tenant_id = $1 AND a.user_id = $2 AND a.active",
         tx.tenant_id,
         user.id,
         token_hash(token),
@@ -165,40 +185,56 @@ async def revoke_family(tx: Transaction, family_id: UUID) -> None:
     )
 
 
-async def end_sessions(tx: Transaction, user_id: UUID) -> int:
-    """End every login of a user; returns the version that tokens have from now on.
+async def end_sessions(tx: Transaction, account_id: UUID) -> None:
+    """End every login of a user, in all tenants.
 
     It is the version that ends them: a token issued at this moment elsewhere has the old one. A
     mail about a forgotten password is worth nothing any more either.
     """
-    version: int = await tx.fetchval(
+    await tx.execute(
         "UPDATE users SET token_version = token_version + 1, reset_hash = NULL,"
-        " reset_expires_at = NULL, updated_at = now()"
-        " WHERE tenant_id = $1 AND id = $2 RETURNING token_version",
+        " reset_expires_at = NULL, updated_at = now() WHERE id = $1",
+        account_id,
+    )
+
+
+async def end_sessions_here(tx: Transaction, agent_id: UUID) -> None:
+    """End every login to this tenant; one who is of no other is mailed no way in any more."""
+    await tx.execute(
+        "UPDATE agents SET token_version = token_version + 1 WHERE tenant_id = $1 AND id = $2",
         tx.tenant_id,
-        user_id,
+        agent_id,
     )
     await tx.execute(
-        "UPDATE refresh_tokens SET revoked_at = now()"
-        " WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL",
+        "UPDATE users SET reset_hash = NULL, reset_expires_at = NULL"
+        " WHERE tenant_id = $1 AND id = $2 AND NOT shared",
         tx.tenant_id,
-        user_id,
+        agent_id,
     )
-    return version
 
 
-async def get_user(tx: Transaction, user_id: UUID) -> User | None:
-    """The user, within the tenant."""
-    one = "SELECT * FROM users WHERE tenant_id = $1 AND id = $2"
-    return await USERS.first(tx, one, tx.tenant_id, user_id)
+async def get_user(tx: Transaction, agent_id: UUID) -> User | None:
+    """The user an agent of the tenant is; None for who was invited and has not come yet."""
+    one = (
+        "SELECT u.* FROM agents a JOIN users u ON u.id = a.user_id"
+        " WHERE a.tenant_id = $1 AND a.id = $2"
+    )
+    return await USERS.first(tx, one, tx.tenant_id, agent_id)
+
+
+async def user_of(tx: Transaction, agent_id: UUID) -> User:
+    """The same of somebody who is there; LookupError for nobody."""
+    user = await get_user(tx, agent_id)
+    if user is None:
+        raise LookupError("an agent without a user")
+    return user
 
 
 async def replace_password(tx: Transaction, user: User, password_hash: str) -> bool:
     """Give the user another password, unless it is another already."""
     changed = await tx.execute(
-        "UPDATE users SET password_hash = $4, updated_at = now()"
-        " WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
-        tx.tenant_id,
+        "UPDATE users SET password_hash = $3, updated_at = now()"
+        " WHERE id = $1 AND password_hash = $2",
         user.id,
         user.password_hash,
         password_hash,
@@ -215,7 +251,7 @@ async def add_refresh_token(
     tx: Transaction,
     token: str,
     *,
-    user_id: UUID,
+    account_id: UUID,
     family_id: UUID,
     token_version: int,
     expires_at: datetime,
@@ -224,7 +260,7 @@ async def add_refresh_token(
     stored = RefreshToken(
         id=uuid7(),
         tenant_id=tx.tenant_id,
-        user_id=user_id,
+        user_id=account_id,
         family_id=family_id,
         token_hash=token_hash(token),
         token_version=token_version,
@@ -239,14 +275,11 @@ async def add_project(tx: Transaction, name: str) -> None:
     await _PROJECTS.insert(tx, [project])
 
 
-async def get_member(tx: Transaction, user_id: UUID) -> Member | None:
-    """The user with tenant and role, within the tenant."""
-    return await _MEMBER.first(
-        tx,
-        "SELECT u.id AS user_id, u.tenant_id, u.name, u.email, p.name AS tenant_name,"
-        " u.token_version, u.email_verified_at IS NOT NULL AS email_verified, a.role, a.active"
-        " FROM users u JOIN agents a ON a.id = u.id"
-        " JOIN projects p ON p.tenant_id = u.tenant_id WHERE u.tenant_id = $2 AND u.id = $1",
-        user_id,
-        tx.tenant_id,
-    )
+async def get_member(tx: Transaction, agent_id: UUID) -> Member | None:
+    """The agent with user and tenant, within the tenant; None for who has not come yet."""
+    return await _MEMBER.first(tx, f"{_MEMBERS} a.id = $2", tx.tenant_id, agent_id)
+
+
+async def find_member(tx: Transaction, account_id: UUID) -> Member | None:
+    """The same of a user, who may be of other tenants too."""
+    return await _MEMBER.first(tx, f"{_MEMBERS} a.user_id = $2", tx.tenant_id, account_id)

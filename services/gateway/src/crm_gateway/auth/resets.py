@@ -13,6 +13,7 @@ from crm_gateway.access.standings import Standings
 from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
 from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.memberships import Memberships, Place
 from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import ForgotPassword, ResetPassword
@@ -22,6 +23,7 @@ from crm_gateway.mail.post import Post
 from crm_gateway.rest.own import OwnCall, OwnRequests, Visitor
 
 _NOBODY = UUID(int=0)
+_NOWHERE = Place(_NOBODY, str(_NOBODY), "")
 
 
 class PasswordResets:
@@ -30,6 +32,7 @@ class PasswordResets:
     def __init__(
         self,
         database: Database,
+        memberships: Memberships,
         passwords: Passwords,
         guards: Guards,
         standings: Standings,
@@ -39,6 +42,7 @@ class PasswordResets:
         ttl_seconds: int,
     ) -> None:
         self._database = database
+        self._memberships = memberships
         self._passwords = passwords
         self._guards = guards
         self._standings = standings
@@ -52,7 +56,7 @@ class PasswordResets:
         own.answer_public(ResetPassword, self.reset)
 
     async def forgot(self, request: ForgotPassword, visitor: Visitor) -> Nothing:
-        """Mail a link to who has the account.
+        """Mail a link to who has the account, if a company lets them in.
 
         For an unknown e-mail the same is done, statement by statement, to nobody: neither the
         answer nor its time tells who has an account. UnavailableError where no mail is sent at all.
@@ -63,7 +67,10 @@ class PasswordResets:
         async with self._database.system("login") as tx:
             await self._guards.forgot(tx, request.email, visitor.address)
             user = await repository.find_login(tx, request.email) or _nobody(request.email)
-            await tx.act_for(user.tenant_id)
+        places = await self._memberships.of(user.id)
+        place = places[0] if places else _NOWHERE
+        async with self._database.system("login") as tx:
+            await tx.act_for(place.tenant_id)
             opened = await repository.open_reset(tx, user, token, expires_at)
             letter = self._letters.password_reset(
                 cast(Language | None, user.language) or visitor.language or DEFAULT,
@@ -72,7 +79,7 @@ class PasswordResets:
                 token=token,
                 good_for=self._ttl,
             )
-            await self._post.put(tx, user.id if opened else _NOBODY, letter, expires_at)
+            await self._post.put(tx, place.agent_id if opened else _NOBODY, letter, expires_at)
         return Nothing()
 
     async def reset(self, request: ResetPassword, visitor: Visitor) -> Nothing:
@@ -90,7 +97,7 @@ class PasswordResets:
             await tx.act_for(user.tenant_id)
             await self._guards.reset(tx, attempt, user.email, visitor.address)
             await repository.end_sessions(tx, user.id)
-            await self._standings.person_changed(tx, user.id)
+            await self._standings.account_changed(tx, user.id)
             call = OwnCall.of_token(visitor, user.tenant_id, user.id)
             await record(tx, call, "agent.reset_password", user.id)
         return Nothing()

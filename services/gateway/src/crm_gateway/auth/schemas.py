@@ -12,7 +12,7 @@ from pydantic import (
     StringConstraints,
 )
 from shared_events.envelope import Contract
-from shared_events.requests import Command, Given, Nothing, Query
+from shared_events.requests import Command, Given, Nothing, Page, Query
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
@@ -56,10 +56,17 @@ class Tokens(Contract):
 
 
 class LoggedIn(Tokens):
-    """The tokens and whom they are for."""
+    """The tokens and whom they are for. `tenants`: all companies the person may switch to."""
 
     user: UserView
     tenant: TenantView
+    tenants: tuple[TenantView, ...] = ()
+
+
+class MyTenant(TenantView):
+    """A company of the caller's; `current`: the one the tokens are for."""
+
+    current: bool
 
 
 class KeyView(Contract):
@@ -94,6 +101,8 @@ class Register(Command[LoggedIn], WithPassword, key="gateway.auth.register"):
 class Login(Command[LoggedIn], WithPassword, key="gateway.auth.login"):
     """Log in. The answer to a wrong e-mail and to a wrong password is the same.
 
+    Who is of several companies comes to the one they were in last; the answer names them all.
+
     Who has a second factor sends a code as well: without one the right password is answered with
     401 `two_factor_required`, with a wrong one 401 `invalid_code`.
     """
@@ -116,10 +125,16 @@ class Logout(Command[Nothing], key="gateway.auth.logout"):
 
 
 class AcceptInvitation(Command[LoggedIn], WithPassword, key="gateway.auth.accept_invitation"):
-    """Choose a password with the invitation token, and be logged in."""
+    """Choose a password with the invitation token, and be logged in.
+
+    Who has an account already, in another company, proves it by its password instead, and by a code
+    if there is a second factor: without the right ones the answer is 401 `account_exists`,
+    `two_factor_required` or `invalid_code`.
+    """
 
     invitation_token: Token
     password: NewPassword
+    code: Code | None = None
 
 
 class ForgotPassword(Command[Nothing], key="gateway.auth.forgot_password"):
@@ -180,14 +195,28 @@ class LogoutEverywhere(Command[Nothing], key="gateway.auth.logout_everywhere"):
     """End all logins of mine, this one as well: no token of mine is worth anything any more."""
 
 
+class ListMyTenants(Query[Page[MyTenant]], key="gateway.auth.tenants"):
+    """The companies I may switch to, the one I am in included."""
+
+
+class SwitchTenant(Command[LoggedIn], key="gateway.auth.switch"):
+    """Go on in another company of mine: tokens for it, with my role there. These here stay good."""
+
+    tenant_id: UUID
+
+
 class GetMe(Query[Profile], key="gateway.auth.me"):
     """Who am I, and what may I do?"""
 
 
 class Member(Contract):
-    """A user with the place in the tenant; internal to the gateway."""
+    """A user with the place in the tenant; internal to the gateway.
+
+    `user_id` is who this is to the tenant (the agent), `account_id` who it is to the gateway.
+    """
 
     user_id: UUID
+    account_id: UUID
     tenant_id: str
     name: str
     email: str
@@ -195,4 +224,10 @@ class Member(Contract):
     tenant_name: str
     role: Literal["admin", "supervisor", "agent"]
     active: bool
-    token_version: int
+    account_version: int
+    place_version: int
+
+    @property
+    def token_version(self) -> int:
+        """Of tokens that are worth something: what ends logins, here or everywhere, raises it."""
+        return self.account_version + self.place_version

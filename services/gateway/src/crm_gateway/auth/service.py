@@ -1,7 +1,7 @@
 """Opening accounts, logging in and staying logged in."""
 
-import secrets
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
@@ -10,15 +10,16 @@ from service_kit.errors import ConflictError, UnauthenticatedError
 from shared_events.requests import Nothing
 
 from crm_gateway.access.standings import Standings
-from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.agents import repository as agents
 from crm_gateway.agents.places import Place
 from crm_gateway.api_keys import repository as api_keys
 from crm_gateway.audit.repository import record
 from crm_gateway.auth import repository
 from crm_gateway.auth.email_proofs import EmailProofs
-from crm_gateway.auth.guards import Guards
+from crm_gateway.auth.guards import Attempt, Guards
 from crm_gateway.auth.known_password import KnownPassword
+from crm_gateway.auth.logins import Logins, tenant_view, user_view
+from crm_gateway.auth.memberships import Guest, Memberships, join
 from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
 from crm_gateway.auth.schemas import (
@@ -30,13 +31,11 @@ from crm_gateway.auth.schemas import (
     Login,
     Logout,
     LogoutEverywhere,
-    Member,
     Profile,
     Refresh,
     Register,
     TenantView,
     Tokens,
-    UserView,
 )
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests, Visitor
 from crm_gateway.two_factor.service import SecondFactor
@@ -48,25 +47,24 @@ class Accounts:
     def __init__(
         self,
         database: Database,
-        tokens: AccessTokens,
+        logins: Logins,
+        memberships: Memberships,
         passwords: Passwords,
         guards: Guards,
         standings: Standings,
         known: KnownPassword,
         second: SecondFactor,
         proofs: EmailProofs,
-        *,
-        refresh_ttl_seconds: int,
     ) -> None:
         self._database = database
-        self._tokens = tokens
+        self._logins = logins
+        self._memberships = memberships
         self._passwords = passwords
         self._guards = guards
         self._standings = standings
         self._known = known
         self._second = second
         self._proofs = proofs
-        self._refresh_ttl = timedelta(seconds=refresh_ttl_seconds)
 
     def add_to(self, own: OwnRequests) -> None:
         """What is asked about accounts and logins."""
@@ -91,19 +89,15 @@ class Accounts:
             await repository.add_project(tx, request.organization or request.name)
             agent = await agents.add(
                 tx,
-                name=request.name,
-                email=request.email,
-                place=Place("admin"),
+                agents.Named(request.name, request.email, Place("admin")),
                 password_hash=hashed,
                 language=visitor.language,
             )
             if agent is None:
                 raise ConflictError("email_taken", "This e-mail has an account already.")
-            user = await repository.get_user(tx, agent.id)
-            if user is None:
-                raise LookupError("an agent without a user")
-            await self._proofs.mail(tx, user, visitor.language)
-            return await self._log_in(tx, user)
+            user = await repository.user_of(tx, agent.id)
+            await self._proofs.mail(tx, agent.id, user, visitor.language)
+            return await self._log_in(tx, user, agent.id)
 
     async def login(self, request: Login, visitor: Visitor) -> LoggedIn:
         """Tokens for the right password, and the right code of who has a second factor.
@@ -119,18 +113,18 @@ class Accounts:
         hashed = user.password_hash if user else None
         fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
         refusal: UnauthenticatedError | None = _wrong_password()
-        if user and fits:
+        places = await self._memberships.of(user.id) if user and fits else []
+        if user and places:
             async with self._database.system("login") as tx:
-                await tx.act_for(user.tenant_id)
-                member = await repository.get_member(tx, user.id)
-                if member and member.active:
-                    code = request.code.get_secret_value() if request.code else None
-                    refusal = await self._second.refusal(tx, user, code, address)
-                    if refusal is None:
-                        await self._guards.logged_in(tx, attempt, account, address)
-                        return await self._log_in(tx, user)
-                    if code is None:
-                        await self._guards.succeeded(tx, attempt)
+                await tx.act_for(places[0].tenant_id)
+                agent, tenants = places[0].agent_id, [each.tenant for each in places]
+                code = request.code.get_secret_value() if request.code else None
+                refusal = await self._second.refusal(tx, user, code, address)
+                if refusal is None:
+                    await self._guards.logged_in(tx, attempt, account, address)
+                    return await self._log_in(tx, user, agent, tenants)
+                if code is None:
+                    await self._guards.succeeded(tx, attempt)
         # Raised after the commit: what was guessed must outlive the refusal.
         raise refusal or _wrong_password()
 
@@ -141,7 +135,7 @@ class Accounts:
             stored = await repository.lock_refresh_token(tx, request.refresh_token)
             if stored is not None:
                 await tx.act_for(stored.tenant_id)
-                member = await repository.get_member(tx, stored.user_id)
+                member = await repository.find_member(tx, stored.user_id)
                 fresh = (
                     stored.used_at is None
                     and stored.revoked_at is None
@@ -150,9 +144,9 @@ class Accounts:
                     and stored.token_version == member.token_version
                 )
                 if fresh and member and member.active:
-                    await self._guards.refreshed(tx, attempt, member.user_id)
+                    await self._guards.refreshed(tx, attempt, member.account_id)
                     await repository.mark_used(tx, request.refresh_token)
-                    return await self._issue(tx, member, stored.family_id)
+                    return await self._logins.go_on(tx, member, stored.family_id)
                 await repository.revoke_family(tx, stored.family_id)
         # Raised after the commit: the revocation must outlive the refusal.
         raise UnauthenticatedError("invalid_refresh_token", "The refresh token is not valid.")
@@ -167,17 +161,19 @@ class Accounts:
         return Nothing()
 
     async def accept_invitation(self, request: AcceptInvitation, visitor: Visitor) -> LoggedIn:
-        """Set the first password of an invited user."""
+        """Set the first password of an invited user, or bring one in who has an account already."""
+        token = request.invitation_token
         async with self._database.system("login") as tx:
             attempt = await self._guards.token(tx, "invitation", visitor.address)
-            invited = await repository.is_invited(tx, request.invitation_token)
+            invited = await repository.is_invited(tx, token)
+        guest = None if invited else await self._memberships.invited(token)
+        if guest is not None:
+            return await self._join(request, guest, attempt, visitor)
         if not invited:
             raise _no_invitation()
         hashed = await self._passwords.hash(request.password.get_secret_value())
         async with self._database.system("login") as tx:
-            user = await repository.take_invitation(
-                tx, request.invitation_token, hashed, visitor.language
-            )
+            user = await repository.take_invitation(tx, token, hashed, visitor.language)
             if user is None:
                 raise _no_invitation()
             await tx.act_for(user.tenant_id)
@@ -185,7 +181,40 @@ class Accounts:
             if member is None or not member.active:
                 raise _no_invitation()  # nothing is stored: neither the password nor its use
             await self._guards.succeeded(tx, attempt)
-            return await self._log_in(tx, user)
+            return await self._log_in(tx, user, user.id)
+
+    async def _join(
+        self, request: AcceptInvitation, guest: Guest, invitation: Attempt, visitor: Visitor
+    ) -> LoggedIn:
+        """Another company for who proves their account as at a login; each guess counts as one."""
+        account, address = guest.email, visitor.address
+        async with self._database.system("login") as tx:
+            user = await repository.find_login(tx, account)
+            attempt = await self._guards.login(tx, account, guest.tenant_id, address)
+        known = user if user and user.id == guest.account_id else None
+        hashed = known.password_hash if known else None
+        fits = await self._passwords.verify(request.password.get_secret_value(), hashed)
+        refusal: UnauthenticatedError | None = UnauthenticatedError(
+            "account_exists", "The e-mail has an account already: send its password."
+        )
+        if known and fits:
+            before = await self._memberships.of(known.id)
+            async with self._database.system("login") as tx:
+                await tx.act_for(known.tenant_id)
+                code = request.code.get_secret_value() if request.code else None
+                refusal = await self._second.refusal(tx, known, code, address)
+                if refusal is None:
+                    await self._guards.logged_in(tx, attempt, account, address)
+                    await tx.act_for(guest.tenant_id)
+                    if not await join(tx, guest, request.invitation_token, known):
+                        raise _no_invitation()
+                    await self._guards.succeeded(tx, invitation)
+                    tenants = [*(each.tenant for each in before), guest.tenant]
+                    return await self._log_in(tx, known, guest.agent_id, tenants)
+                if code is None:
+                    await self._guards.succeeded(tx, attempt)
+        # Raised after the commit: what was guessed must outlive the refusal.
+        raise refusal or _no_invitation()
 
     async def change_password(
         self, request: ChangePassword, call: OwnCall
@@ -200,57 +229,38 @@ class Accounts:
             if not await repository.replace_password(tx, user, hashed):
                 raise ConflictError("password_changed", "It was changed at this moment.")
             await self._known.proved(tx, attempt)
-            await self._end_sessions(tx, person)
+            await self._end_sessions(tx, user.id)
             await record(tx, call, "agent.change_password", person)
             member = await repository.get_member(tx, person)
             if member is None or not member.active:
                 raise UnauthenticatedError("token_revoked", "The login has ended; log in again.")
-            return await self._issue(tx, member, family_id=uuid4())
+            return await self._logins.go_on(tx, member, family_id=uuid4())
 
         return change
 
     async def logout_everywhere(
         self, tx: Transaction, request: LogoutEverywhere, call: OwnCall
     ) -> Nothing:
-        """End every login of the caller's."""
+        """End every login of the caller's, to whatever company."""
         del request
-        await self._end_sessions(tx, call.person())
+        user = await repository.user_of(tx, call.person())
+        await self._end_sessions(tx, user.id)
         await record(tx, call, "agent.logout_everywhere", call.person())
         return Nothing()
 
-    async def _end_sessions(self, tx: Transaction, user_id: UUID) -> None:
-        await repository.end_sessions(tx, user_id)
-        await self._standings.person_changed(tx, user_id)
-
-    async def _log_in(self, tx: Transaction, user: User) -> LoggedIn:
-        member = await repository.get_member(tx, user.id)
-        if member is None:
-            raise LookupError("a user without an agent")
+    async def _log_in(
+        self, tx: Transaction, user: User, agent_id: UUID, tenants: Sequence[TenantView] = ()
+    ) -> LoggedIn:
+        member = await repository.get_member(tx, agent_id)
+        if member is None or not member.active:
+            raise _wrong_password()  # they were let in a moment ago
         # Of the version the password was read with: if it was changed meanwhile, this is too late.
-        member = member.model_copy(update={"token_version": user.token_version})
-        tokens = await self._issue(tx, member, family_id=uuid4())
-        return LoggedIn(**tokens.model_dump(), user=user_view(member), tenant=tenant_view(member))
+        member = member.model_copy(update={"account_version": user.token_version})
+        return await self._logins.begin(tx, member, tenants)
 
-    async def _issue(self, tx: Transaction, member: Member, family_id: UUID) -> Tokens:
-        refresh_token = secrets.token_urlsafe(32)
-        await repository.add_refresh_token(
-            tx,
-            refresh_token,
-            user_id=member.user_id,
-            family_id=family_id,
-            token_version=member.token_version,
-            expires_at=datetime.now(UTC) + self._refresh_ttl,
-        )
-        return Tokens(
-            access_token=self._tokens.issue(
-                user_id=member.user_id,
-                tenant_id=member.tenant_id,
-                role=member.role,
-                version=member.token_version,
-            ),
-            refresh_token=refresh_token,
-            expires_in=self._tokens.ttl,
-        )
+    async def _end_sessions(self, tx: Transaction, account_id: UUID) -> None:
+        await repository.end_sessions(tx, account_id)
+        await self._standings.account_changed(tx, account_id)
 
 
 def _wrong_password() -> UnauthenticatedError:
@@ -259,21 +269,6 @@ def _wrong_password() -> UnauthenticatedError:
 
 def _no_invitation() -> UnauthenticatedError:
     return UnauthenticatedError("invalid_invitation", "The invitation is not valid any more.")
-
-
-def user_view(member: Member) -> UserView:
-    """The person of a member."""
-    return UserView(
-        id=member.user_id,
-        name=member.name,
-        email=member.email,
-        email_verified=member.email_verified,
-    )
-
-
-def tenant_view(member: Member) -> TenantView:
-    """The company of a member."""
-    return TenantView(id=UUID(member.tenant_id), name=member.tenant_name)
 
 
 async def get_me(tx: Transaction, request: GetMe, call: Call) -> Profile:

@@ -23,11 +23,11 @@ _BY_US = ("failing", "gone")
 """Why an endpoint was disabled that no person has disabled."""
 _GOOD_FOR = timedelta(days=1)
 _ADMINS = """
-SELECT u.id, u.name, u.email, u.language, p.name AS company
-FROM agents a JOIN users u ON u.id = a.id AND u.tenant_id = a.tenant_id
+SELECT a.id, coalesce(a.known_as, u.name) AS name, u.email, u.language, p.name AS company
+FROM agents a JOIN users u ON u.id = a.user_id
 JOIN projects p ON p.tenant_id = a.tenant_id
 WHERE a.tenant_id = $1 AND a.role = 'admin' AND a.active AND u.password_hash IS NOT NULL
-ORDER BY u.id
+ORDER BY a.id
 """
 
 

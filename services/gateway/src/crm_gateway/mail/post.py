@@ -55,13 +55,13 @@ class Post:
     async def put(
         self,
         tx: Transaction,
-        user_id: UUID,
+        agent_id: UUID,
         letter: Letter,
         expires_at: datetime,
         *,
         topic: str = "account",
     ) -> None:
-        """Have a letter sent to a user of the transaction's tenant, once it is committed.
+        """Have a letter sent to an agent of the transaction's tenant, once it is committed.
 
         It takes the place of an older one about the same that still waits, and is given up when it
         expires. To somebody who is not there nothing is sent, in the same time.
@@ -69,7 +69,7 @@ class Post:
         if self._mailer is None:
             return
         sealed = self._seal.seal_text(orjson.dumps(asdict(letter)).decode())
-        await repository.put(tx, uuid7(), user_id, topic, sealed, expires_at)
+        await repository.put(tx, uuid7(), agent_id, topic, sealed, expires_at)
         tx.after_commit(self._wake.set)
 
     async def run(self) -> None:

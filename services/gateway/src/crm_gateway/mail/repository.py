@@ -11,11 +11,18 @@ from crm_gateway.mail.models import WaitingMail
 
 _MAILS = Rows(WaitingMail)
 
-# Selecting from the users makes it the same statement for somebody who is not there.
+# Selecting from the agents makes it the same statement for somebody who is not there.
 _PUT = """
-WITH older AS (DELETE FROM mails WHERE tenant_id = $2 AND user_id = $3 AND topic = $6)
+WITH whom AS (SELECT user_id FROM agents WHERE tenant_id = $2 AND id = $3),
+older AS (
+    DELETE FROM mails WHERE tenant_id = $2 AND user_id IN (SELECT user_id FROM whom) AND topic = $6
+)
 INSERT INTO mails (id, tenant_id, user_id, sealed, expires_at, topic)
-SELECT $1, $2, $3, $4, $5, $6 FROM users WHERE tenant_id = $2 AND id = $3
+SELECT $1, $2, user_id, $4, $5, $6 FROM whom
+"""
+_RECALL = """
+DELETE FROM mails WHERE tenant_id = $1
+AND user_id = (SELECT user_id FROM agents WHERE tenant_id = $1 AND id = $2)
 """
 _TAKE = """
 UPDATE mails SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
@@ -31,20 +38,18 @@ WHERE id = $1 AND attempts = $2
 
 
 async def put(
-    tx: Transaction, mail_id: UUID, user_id: UUID, topic: str, sealed: str, expires_at: datetime
+    tx: Transaction, mail_id: UUID, agent_id: UUID, topic: str, sealed: str, expires_at: datetime
 ) -> None:
-    """Keep a mail to a user of the tenant, in the place of an older one of the topic that waits.
+    """Keep a mail to an agent of the tenant, in the place of an older one of the topic that waits.
 
     What the older one says, or where its link leads, holds no more.
     """
-    await tx.execute(_PUT, mail_id, tx.tenant_id, user_id, sealed, expires_at, topic)
+    await tx.execute(_PUT, mail_id, tx.tenant_id, agent_id, sealed, expires_at, topic)
 
 
-async def recall(tx: Transaction, user_id: UUID) -> None:
-    """Send nothing that waits for this user."""
-    await tx.execute(
-        "DELETE FROM mails WHERE tenant_id = $1 AND user_id = $2", tx.tenant_id, user_id
-    )
+async def recall(tx: Transaction, agent_id: UUID) -> None:
+    """Send nothing that waits for this agent."""
+    await tx.execute(_RECALL, tx.tenant_id, agent_id)
 
 
 async def take(tx: Transaction, most: int, lease_seconds: float) -> list[WaitingMail]:

@@ -71,5 +71,13 @@ ROUTES_OF_AUTH: tuple[Row, ...] = (
     ),
     Row("POST", "/auth/two-factor/recovery-codes", AUTHENTICATED, two_factor.RenewRecoveryCodes),
     Row("POST", "/auth/two-factor/disable", AUTHENTICATED, two_factor.DisableTwoFactor, 204),
+    Row(
+        "GET",
+        "/auth/tenants",
+        AUTHENTICATED,
+        auth.ListMyTenants,
+        despite=_NO_SECOND_FACTOR,
+    ),
+    Row("POST", "/auth/switch", AUTHENTICATED, auth.SwitchTenant, despite=_NO_SECOND_FACTOR),
     Row("GET", "/auth/me", AUTHENTICATED, auth.GetMe),
 )

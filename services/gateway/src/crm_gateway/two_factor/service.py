@@ -1,7 +1,6 @@
 """A second proof of who logs in, for people who want one (RFC 6238)."""
 
 from datetime import UTC, datetime
-from uuid import UUID
 
 import structlog
 from service_kit.database import Transaction
@@ -23,6 +22,7 @@ from crm_gateway.audit.repository import record
 from crm_gateway.auth.guards import Guards
 from crm_gateway.auth.known_password import KnownPassword
 from crm_gateway.auth.models import User
+from crm_gateway.auth.repository import get_user, user_of
 from crm_gateway.rest.own import OwnCall, OwnHandler, OwnRequests
 from crm_gateway.two_factor import codes, repository
 from crm_gateway.two_factor.models import Authenticator
@@ -126,7 +126,7 @@ class TwoFactors:
         ) -> NewAuthenticator:
             del request, call
             secret = codes.new_secret()
-            if not await repository.begin(tx, user.id, self._seal.seal_text(secret)):
+            if not await repository.begin(tx, user, self._seal.seal_text(secret)):
                 raise ConflictError("two_factor_enabled", "An authenticator is in use already.")
             await self._known.proved(tx, attempt)
             uri = codes.uri_of(secret, email=user.email, issuer=self._issuer)
@@ -138,31 +138,31 @@ class TwoFactors:
         self, tx: Transaction, request: ConfirmTwoFactor, call: OwnCall
     ) -> RecoveryCodes:
         """Enable what was begun; InvalidError for a wrong code."""
-        person = call.person()
-        found = await repository.find(tx, person, lock=True)
+        user = await user_of(tx, call.person())
+        found = await repository.find(tx, user.id, lock=True)
         if found is None:
             raise ConflictError("two_factor_not_begun", "Begin with an authenticator first.")
         if found.confirmed_at is not None:
             raise ConflictError("two_factor_enabled", "An authenticator is in use already.")
         if not await self._second.uses(tx, found, request.code.get_secret_value()):
             raise _wrong_code()
-        await repository.confirm(tx, person)
-        await self._standings.person_changed(tx, person)
-        await record(tx, call, "agent.enable_two_factor", person)
-        return await _other_codes(tx, person)
+        await repository.confirm(tx, user.id)
+        await self._standings.account_changed(tx, user.id)
+        await record(tx, call, "agent.enable_two_factor", call.person())
+        return await _other_codes(tx, user)
 
     async def renew(
         self, request: RenewRecoveryCodes, call: OwnCall
     ) -> OwnHandler[RenewRecoveryCodes, RecoveryCodes]:
         """Other recovery codes, for who proves both."""
-        await self._prove_both(request, call)
+        user = await self._prove_both(request, call)
 
         async def renew(
             tx: Transaction, request: RenewRecoveryCodes, call: OwnCall
         ) -> RecoveryCodes:
             del request
             await record(tx, call, "agent.renew_recovery_codes", call.person())
-            return await _other_codes(tx, call.person())
+            return await _other_codes(tx, user)
 
         return renew
 
@@ -170,12 +170,12 @@ class TwoFactors:
         self, request: DisableTwoFactor, call: OwnCall
     ) -> OwnHandler[DisableTwoFactor, Nothing]:
         """The password alone again, for who proves both."""
-        await self._prove_both(request, call)
+        user = await self._prove_both(request, call)
 
         async def disable(tx: Transaction, request: DisableTwoFactor, call: OwnCall) -> Nothing:
             del request
-            await repository.remove(tx, call.person())
-            await self._standings.person_changed(tx, call.person())
+            await repository.remove(tx, user.id)
+            await self._standings.account_changed(tx, user.id)
             await record(tx, call, "agent.disable_two_factor", call.person())
             return Nothing()
 
@@ -183,8 +183,10 @@ class TwoFactors:
 
     async def _prove_both(
         self, request: RenewRecoveryCodes | DisableTwoFactor, call: OwnCall
-    ) -> None:
-        """Raises InvalidError for a wrong password or code, ConflictError where there is none.
+    ) -> User:
+        """Whose account the caller has.
+
+        Raises InvalidError for a wrong password or code, ConflictError where there is none.
 
         In a transaction of its own: what was guessed counts, whatever comes of the request.
         """
@@ -198,9 +200,13 @@ class TwoFactors:
             fits = await self._second.proves(tx, found, user, code, call.address)
         if not fits:
             raise _wrong_code()
+        return user
 
     async def reset(self, tx: Transaction, request: ResetTwoFactor, call: OwnCall) -> Nothing:
-        """Take another person's second factor away; nobody takes their own away without a code."""
+        """Take another person's second factor away; nobody takes their own away without a code.
+
+        Raises ConflictError for who is of other companies too, which may rely on it.
+        """
         if request.agent_id == call.user_id:
             raise ForbiddenError("own_two_factor", "Disable your own with a code of yours.")
         agent = await agents.get(tx, request.agent_id, lock=True)
@@ -208,8 +214,11 @@ class TwoFactors:
             raise NotFoundError("agent")
         PreconditionFailedError.check(call.expected_version, agent.version)
         await check_may_act_on(tx, call, agent)
-        if await repository.remove(tx, agent.id):
-            await self._standings.person_changed(tx, agent.id)
+        user = await get_user(tx, agent.id)
+        if user is not None and user.shared:
+            raise agents.of_several_companies()
+        if user is not None and await repository.remove(tx, user.id):
+            await self._standings.account_changed(tx, user.id)
             await record(tx, call, "agent.reset_two_factor", agent.id)
         return Nothing()
 
@@ -217,19 +226,19 @@ class TwoFactors:
 async def get(tx: Transaction, request: GetTwoFactor, call: OwnCall) -> TwoFactor:
     """How it stands with the caller."""
     del request
-    person = call.person()
-    found = await repository.find(tx, person)
+    user = await user_of(tx, call.person())
+    found = await repository.find(tx, user.id)
     enabled_at = found.confirmed_at if found else None
     return TwoFactor(
         enabled=enabled_at is not None,
         enabled_at=enabled_at,
-        recovery_codes_left=await repository.count_recovery_codes(tx, person),
+        recovery_codes_left=await repository.count_recovery_codes(tx, user.id),
     )
 
 
-async def _other_codes(tx: Transaction, user_id: UUID) -> RecoveryCodes:
+async def _other_codes(tx: Transaction, user: User) -> RecoveryCodes:
     given = codes.new_recovery_codes()
-    await repository.replace_recovery_codes(tx, user_id, map(codes.recovery_hash, given))
+    await repository.replace_recovery_codes(tx, user, map(codes.recovery_hash, given))
     return RecoveryCodes(recovery_codes=tuple(given))
 
 

@@ -138,7 +138,7 @@ class TestOutages:
             async with mailing.database.tenant(account.tenant_id) as tx:
                 for _ in range(12):
                     email = f"{uuid4().hex}@example.com"
-                    agent = await agents.add(tx, name="Bia", email=email, place=Place("agent"))
+                    agent = await agents.add(tx, agents.Named("Bia", email, Place("agent")))
                     assert agent is not None
                     await one.put(tx, agent.id, Letter(email, "Oi", "earlier"), expires_at)
                     letter = Letter(email, "Oi", account.tenant_id)
