@@ -53,7 +53,8 @@ async def joined(
 
 
 async def switch(client: httpx.AsyncClient, who: dict[str, Any], tenant_id: str) -> Any:
-    answer = await client.post("/auth/switch", json={"tenant_id": tenant_id}, headers=bearer(who))
+    body = {"tenant_id": tenant_id, "refresh_token": who["refresh_token"]}
+    answer = await client.post("/auth/switch", json=body, headers=bearer(who))
     return answer.json() if answer.is_success else answer.json()["code"]
 
 
@@ -204,7 +205,7 @@ class TestSwitch:
         await client.put(f"/agents/{there['id']}", json={"active": False}, headers=account.bearer)
         documents = []
         for tenant_id in (other.tenant_id, account.tenant_id, str(uuid4())):
-            body = {"tenant_id": tenant_id}
+            body = {"tenant_id": tenant_id, "refresh_token": bia.body["refresh_token"]}
             answer = await client.post("/auth/switch", json=body, headers=bia.bearer)
             assert (answer.status_code, answer.json()["code"]) == (404, "tenant_not_found")
             documents.append({k: v for k, v in answer.json().items() if k != "request_id"})
@@ -213,20 +214,29 @@ class TestSwitch:
         by = {"X-Api-Key": key.json()["key"]}
         for answer in (
             await client.get("/auth/tenants", headers=by),
-            await client.post("/auth/switch", json={"tenant_id": bia.tenant_id}, headers=by),
+            await client.post("/auth/switch", json=body, headers=by),
         ):
             assert answer.json()["code"] == "person_required"
 
-    async def test_with_a_key_is_replayed(
+    async def test_takes_a_refresh_token_that_is_good_here(
         self, client: httpx.AsyncClient, account: Account
     ) -> None:
         bia = await register(client)
+        there = await joined(client, account, bia)
+        await switch(client, there, bia.tenant_id)  # so that these log in there
+        used, ended = [(await log_in(client, bia))["refresh_token"] for _ in range(2)]
+        await client.post("/auth/refresh", json={"refresh_token": used})
+        await client.post("/auth/logout", json={"refresh_token": ended})
+        for token in ("x" * 43, account.body["refresh_token"], there["refresh_token"], used, ended):
+            wrong = {**bia.body, "refresh_token": token}
+            assert await switch(client, wrong, account.tenant_id) == "invalid_refresh_token"
+
+    async def test_with_a_key_replays(self, client: httpx.AsyncClient, account: Account) -> None:
+        bia = await register(client)
         await joined(client, account, bia)
-        body = {"tenant_id": account.tenant_id}
-        headers = {**bia.bearer, "Idempotency-Key": "k1"}
-        first, second = [
-            await client.post("/auth/switch", json=body, headers=headers) for _ in range(2)
-        ]
+        body = {"tenant_id": account.tenant_id, "refresh_token": bia.body["refresh_token"]}
+        by = {**bia.bearer, "Idempotency-Key": "k1"}
+        first, second = [await client.post("/auth/switch", json=body, headers=by) for _ in range(2)]
         assert first.json() == second.json()
         assert second.headers["idempotent-replayed"] == "true"
 

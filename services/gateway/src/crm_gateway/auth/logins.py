@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from service_kit.database import Transaction
+from service_kit.errors import UnauthenticatedError
 
 from crm_gateway.access.tokens import AccessTokens
 from crm_gateway.auth import memberships, repository
+from crm_gateway.auth.models import RefreshToken
 from crm_gateway.auth.schemas import LoggedIn, Member, TenantView, Tokens, UserView
 
 
@@ -54,6 +56,22 @@ class Logins:
             refresh_token=refresh_token,
             expires_in=self._tokens.ttl,
         )
+
+
+def is_fresh(token: RefreshToken, member: Member) -> bool:
+    """Whether a refresh token may still be exchanged for another, by who this is today."""
+    return (
+        token.used_at is None
+        and token.revoked_at is None
+        and token.expires_at > datetime.now(UTC)
+        and token.token_version == member.token_version
+        and member.active
+    )
+
+
+def no_refresh_token() -> UnauthenticatedError:
+    """Why it is not exchanged; that is all a stranger is told."""
+    return UnauthenticatedError("invalid_refresh_token", "The refresh token is not valid.")
 
 
 def user_view(member: Member) -> UserView:

@@ -200,9 +200,13 @@ class ListMyTenants(Query[Page[MyTenant]], key="gateway.auth.tenants"):
 
 
 class SwitchTenant(Command[LoggedIn], key="gateway.auth.switch"):
-    """Go on in another company of mine: tokens for it, with my role there. These here stay good."""
+    """Go on in another company of mine: tokens for it, with my role there.
+
+    Tokens for this one stay good, the refresh token as well.
+    """
 
     tenant_id: UUID
+    refresh_token: Token
 
 
 class GetMe(Query[Profile], key="gateway.auth.me"):

@@ -1,7 +1,6 @@
 """Opening accounts, logging in and staying logged in."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from service_kit.calls import Call
@@ -18,7 +17,7 @@ from crm_gateway.auth import repository
 from crm_gateway.auth.email_proofs import EmailProofs
 from crm_gateway.auth.guards import Attempt, Guards
 from crm_gateway.auth.known_password import KnownPassword
-from crm_gateway.auth.logins import Logins, tenant_view, user_view
+from crm_gateway.auth.logins import Logins, is_fresh, no_refresh_token, tenant_view, user_view
 from crm_gateway.auth.memberships import Guest, Memberships, join
 from crm_gateway.auth.models import User
 from crm_gateway.auth.passwords import Passwords
@@ -136,20 +135,13 @@ class Accounts:
             if stored is not None:
                 await tx.act_for(stored.tenant_id)
                 member = await repository.find_member(tx, stored.user_id)
-                fresh = (
-                    stored.used_at is None
-                    and stored.revoked_at is None
-                    and stored.expires_at > datetime.now(UTC)
-                    and member is not None
-                    and stored.token_version == member.token_version
-                )
-                if fresh and member and member.active:
+                if member and is_fresh(stored, member):
                     await self._guards.refreshed(tx, attempt, member.account_id)
                     await repository.mark_used(tx, request.refresh_token)
                     return await self._logins.go_on(tx, member, stored.family_id)
                 await repository.revoke_family(tx, stored.family_id)
         # Raised after the commit: the revocation must outlive the refusal.
-        raise UnauthenticatedError("invalid_refresh_token", "The refresh token is not valid.")
+        raise no_refresh_token()
 
     async def logout(self, request: Logout, visitor: Visitor) -> Nothing:
         """Revoke the login this refresh token belongs to."""
