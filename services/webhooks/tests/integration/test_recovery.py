@@ -49,8 +49,9 @@ class TestRecover:
     ) -> None:
         mine, other = tenants(), tenants()
         endpoint = await mine.endpoint(receiver.url_for("mine"), event_types=["contact.created"])
-        elsewhere = await mine.endpoint(receiver.url_for("elsewhere"))
-        theirs = await other.endpoint(receiver.url_for("theirs"))
+        wanted = {"event_types": ["contact.created"]}  # not that the others' were given up
+        elsewhere = await mine.endpoint(receiver.url_for("elsewhere"), **wanted)
+        theirs = await other.endpoint(receiver.url_for("theirs"), **wanted)
         receiver.default = Answer(500)
         await mine.contact_created()
         before = await mine.settled(endpoint, "exhausted")
