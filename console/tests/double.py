@@ -14,6 +14,10 @@ from crm_fakes.serving import LocalServer
 
 Json = dict[str, Any]
 NOW = "2026-03-14T12:30:06Z"
+_PUBLIC = {
+    *("auth/login", "auth/refresh", "auth/logout", "auth/accept-invitation"),
+    *("auth/password/forgot", "auth/password/reset", "auth/email/verify"),
+}
 AGENT = ("contacts.read", "messages.*", "sessions.*", "notes.*", "events.read")
 
 
@@ -64,6 +68,8 @@ class Double(LocalServer):
         }
         """What other paths answer, whatever is done or one method (`POST agents`)."""
         self.refusal: tuple[int, str] | None = None
+        self.refused: dict[str, tuple[int, str]] = {}
+        """What is refused by path; `refusal` is of everything."""
         self.streams: list[asyncio.Queue[bytes]] = []
         self.stream_headers: list[dict[str, str]] = []
 
@@ -130,12 +136,12 @@ class Double(LocalServer):
         body = await self._body(request)
         self.asked.append((request.method, path, body or dict(request.query)))
         self.headers.append(dict(request.headers))
-        if path.startswith("auth/") and path not in ("auth/me", "auth/email/verification"):
+        if path in _PUBLIC:
             return self._tokens(path, body or {})
         if not self._is_known(request):
             return problem(401, "invalid_token")
-        if self.refusal:
-            return problem(*self.refusal)
+        if refusal := self.refused.get(path, self.refusal):
+            return problem(*refusal)
         if self._is_stale(request, path):
             return problem(412, "stale_version")
         found = self._found(request, path, body)
@@ -169,9 +175,12 @@ class Double(LocalServer):
             if body["refresh_token"] not in self.tokens:  # used, or never given
                 return problem(401, "invalid_refresh_token")
             self.tokens.clear()
+        return web.json_response(self._pair())
+
+    def _pair(self) -> Json:
         pair = {"access_token": f"access-{uuid4()}", "refresh_token": f"refresh-{uuid4()}"}
         self.tokens |= set(pair.values())
-        return web.json_response({**pair, "expires_in": self.expires_in})
+        return {**pair, "expires_in": self.expires_in}
 
     def _is_known(self, request: web.Request) -> bool:
         return request.headers.get("authorization", "").removeprefix("Bearer ") in self.tokens
@@ -192,6 +201,8 @@ class Double(LocalServer):
                 who = {"id": self.me, "name": "Ana"}
                 company = {"name": "Loja Exemplo"}
                 return {"user": who, "tenant": company, "permissions": self.permissions}
+            case ["auth", "switch"] if body["refresh_token"] in self.tokens:
+                return self._pair()
             case ["conversations"]:
                 return _page(self.conversations, request)
             case ["conversations", name]:

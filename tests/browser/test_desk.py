@@ -1,7 +1,8 @@
 """How people come in, find their way, and move about: language, keys, search, board, roles."""
 
-from e2e.crm import PASSWORD
+from e2e.crm import PASSWORD, eventually
 from playwright.async_api import expect
+from pyotp import TOTP
 
 from browser.people import Company
 from browser.test_journeys import JOAO, MARIA, bubble
@@ -27,6 +28,42 @@ async def test_who_is_invited_chooses_a_password_and_is_in(company: Company) -> 
     await again.get_by_label("Password, at least 8 characters").fill(PASSWORD)
     await again.keyboard.press("Enter")
     await expect(again.locator(".card [role=alert]")).to_contain_text("not good any more")
+
+
+async def test_a_second_factor_is_set_up_asked_for_and_wanted_of_all(company: Company) -> None:
+    bia = await company.desk(await company.agent("Bia"))
+    admin = await company.desk()
+    await admin.get_by_role("link", name="Your account").click()
+    await admin.get_by_label("Password").fill(PASSWORD)
+    await admin.get_by_role("button", name="Set up a second factor").click()
+    await expect(admin.get_by_role("img", name="QR code")).to_be_visible()
+    device = TOTP(await admin.locator(".once code").inner_text())
+    await admin.get_by_label("A code of the app").fill(device.now())
+    await admin.get_by_role("button", name="Ask me for codes").click()
+    await expect(admin.get_by_text("Keep these recovery codes")).to_be_visible()
+    recovery = await admin.locator(".once code").all_inner_texts()
+
+    await admin.goto(f"{company.console}/settings/company")
+    await admin.get_by_label("Everybody needs a second factor").check()
+    await admin.get_by_role("button", name="Save").click()
+    await expect(admin.get_by_label("Everybody needs a second factor")).to_be_checked()
+
+    async def is_led_there() -> bool:
+        await bia.goto(f"{company.console}/")
+        return bia.url == f"{company.console}/account"
+
+    await eventually(is_led_there, "Bia's account")
+    again = await company.page()
+    await again.goto(f"{company.console}/login")
+    for code in ("", recovery[0]):
+        await again.get_by_label("E-mail").fill(company.tenant.email)
+        await again.get_by_label("Password").fill(PASSWORD)
+        if code:
+            await again.get_by_label("Code of your authenticator").fill(code)
+        await again.keyboard.press("Enter")
+        if not code:
+            await expect(again.get_by_label("Code of your authenticator")).to_be_visible()
+    await again.wait_for_url(f"{company.console}/")
 
 
 async def test_keys_alone_are_enough(company: Company) -> None:

@@ -154,6 +154,7 @@ async def lived_in(company: Company, receiver: WebhookReceiver) -> dict[str, str
         "team": f"{console}/settings",
         "keys": f"{console}/settings/keys",
         "company": f"{console}/settings/company",
+        "account": f"{console}/account",
         "problem": f"{console}/conversations/{endpoint['id']}",
         "simulator": f"{company.simulator}/?{urlencode(chat)}",
     }

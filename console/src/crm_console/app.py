@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from crm_console import (
+    account,
     api_keys,
     board,
     channels,
@@ -53,6 +54,7 @@ _PAGES = (
         login_pages,
         passwords,
         proofs,
+        account,
         inbox,
         thread,
         composer,
@@ -112,6 +114,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             return pages.to_login(request)
         case RefusedError(code="email_unverified"):
             return pages.to(request, "/verify-email")
+        case RefusedError(code="two_factor_required_by_company"):
+            return pages.to(request, "/account")
         case RefusedError():
             return pages.refused(request, error)
         case HTTPException():

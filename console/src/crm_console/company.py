@@ -27,16 +27,20 @@ async def change(
     crm: Crm,
     me: Myself,
     said: Said,
+    version: Annotated[int, Form(ge=0, lt=2**31)],
     agents_see: Annotated[Literal["all", "own"], Form()],
     auto_assignment: Annotated[Literal["off", "round_robin", "least_busy"], Form()],
     sessions_per_agent: Annotated[int, Form(ge=1, le=1000)],
-    version: Annotated[int, Form(ge=0, lt=2**31)],
+    event_retention_days: Annotated[int | None, Form(ge=1, le=365)] = None,
+    require_two_factor: Annotated[bool, Form()] = False,
 ) -> Response:
     """Change them, at once and for everybody; refused if somebody changed them in between."""
     wanted: Json = {
         "agents_see": agents_see,
         "auto_assignment": auto_assignment,
         "sessions_per_agent": sessions_per_agent,
+        "event_retention_days": event_retention_days,
+        "require_two_factor": require_two_factor,
     }
     options = await crm.patch("/settings", wanted, version=version)
     return pages.done(request, _options(request, me, said, options), "/settings/company")

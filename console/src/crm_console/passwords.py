@@ -28,15 +28,26 @@ async def ask_first(said: Said) -> Response:
 
 
 @router.post("/accept-invitation")
-async def accept(request: Request, said: Said, token: Token, password: Password) -> Response:
-    """Give the invited person their password, and let them in."""
-    body = {"invitation_token": token, "password": password}
+async def accept(
+    request: Request,
+    said: Said,
+    token: Token,
+    password: Password,
+    code: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Give the invited person their password, and let them in.
+
+    Who has an account already, of another company, gives the password of that, and a code where it
+    has a second factor.
+    """
+    body = {"invitation_token": token, "password": password} | ({"code": code} if code else {})
     try:
         tokens = await gateway(request).ask(
             "POST", "/auth/accept-invitation", headers=address(request), body=body
         )
     except RefusedError as refusal:
-        return _form(said, "accept-invitation", refusal, token)
+        asks_code = bool(code) or refusal.code == "two_factor_required"
+        return _form(said, "accept-invitation", refusal, token, asks_code=asks_code)
     request.state.login = Login.of(tokens, time.time())
     return RedirectResponse("/", 303)
 
@@ -80,6 +91,15 @@ async def mail(
     return pages.page("forgot.html", said, None, sent=True, why="")
 
 
-def _form(said: Words, act: str, refusal: RefusedError | None = None, token: str = "") -> Response:
+def _form(
+    said: Words,
+    act: str,
+    refusal: RefusedError | None = None,
+    token: str = "",
+    *,
+    asks_code: bool = False,
+) -> Response:
     told = pages.of_refusal(said, refusal)
-    return pages.page("password.html", said, None, act=act, token=token, **told)
+    return pages.page(
+        "password.html", said, None, act=act, token=token, asks_code=asks_code, **told
+    )

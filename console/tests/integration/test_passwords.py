@@ -43,9 +43,22 @@ async def test_who_has_a_link_of_a_mail_chooses_another_password(
     assert COOKIE not in browser.cookies  # the gateway has ended it
 
 
+async def test_who_has_an_account_joins_by_its_password_and_code(
+    stranger: Browser, double: Double
+) -> None:
+    assert "one-time-code" not in (await stranger.get("/accept-invitation")).text
+    double.refusal = (401, "two_factor_required")
+    answer = await stranger.post("/accept-invitation", data=GIVEN)
+    assert answer.status_code == 401 and "one-time-code" in answer.text
+    double.refusal = None
+    answer = await stranger.post("/accept-invitation", data={**GIVEN, "code": "492039"})
+    assert answer.headers["location"] == "/" and double.asked[-1][2]["code"] == "492039"
+
+
 @pytest.mark.parametrize(
     ("path", "code", "told"),
     [
+        ("/accept-invitation", "account_exists", "This e-mail has an account already"),
         ("/accept-invitation", "invalid_invitation", "This invitation is not good any more"),
         ("/reset-password", "invalid_reset_token", "This link is not good any more"),
     ],

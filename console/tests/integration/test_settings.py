@@ -158,6 +158,8 @@ async def test_the_companys_options_are_changed_unless_somebody_else_did(
         "agents_see": "own",
         "auto_assignment": "least_busy",
         "sessions_per_agent": 1000,
+        "event_retention_days": None,
+        "require_two_factor": True,
         "version": 2,
         "updated_at": NOW,
     }
@@ -169,6 +171,7 @@ async def test_the_companys_options_are_changed_unless_somebody_else_did(
     double.permissions = ("*",)
     page = await browser.read("/settings/company")
     assert [o["value"] for o in page.select("option[selected]")] == ["own", "least_busy"]
+    assert page.select("[name=require_two_factor][checked]")
     form = {
         "agents_see": "all",
         "auto_assignment": "off",
@@ -178,12 +181,21 @@ async def test_the_companys_options_are_changed_unless_somebody_else_did(
     part = await browser.post("/settings/company", data=form, headers=HTMX)
     assert part.status_code == 200 and part.text.startswith('<form id="company"')
     wanted = {"agents_see": "all", "auto_assignment": "off", "sessions_per_agent": 1}
-    assert last_act(double) == ("PATCH", "settings", wanted)
+    unset = {"event_retention_days": None, "require_two_factor": False}
+    assert last_act(double) == ("PATCH", "settings", wanted | unset)
+    more = {"event_retention_days": "365", "require_two_factor": "true"}
+    await browser.post("/settings/company", data=form | more, headers=HTMX)
+    set_ = {"event_retention_days": 365, "require_two_factor": True}
+    assert last_act(double) == ("PATCH", "settings", wanted | set_)
     answer = await browser.post("/settings/company", data=form)
     assert answer.headers["location"] == "/settings/company"
     stale = await browser.post("/settings/company", data={**form, "version": "1"}, headers=HTMX)
     assert stale.status_code == 412 and "Somebody changed it" in stale.text
-    for wrong in ({"agents_see": "none"}, {"sessions_per_agent": "1001"}):
+    for wrong in (
+        {"agents_see": "none"},
+        {"sessions_per_agent": "1001"},
+        {"event_retention_days": "366"},
+    ):
         refused = await browser.post("/settings/company", data={**form, **wrong}, headers=HTMX)
         assert refused.status_code == 422
 
