@@ -22,7 +22,7 @@ async def test_who_is_invited_chooses_a_password_and_is_in(company: Company) -> 
     await expect(bia.get_by_label("Token of the invitation")).to_be_hidden()
     await bia.get_by_label("Password, at least 8 characters").fill(PASSWORD)
     await bia.keyboard.press("Enter")
-    await expect(bia.get_by_role("button", name="Log out (Bia Prado)")).to_be_visible()
+    await expect(bia.get_by_role("link", name="Bia Prado: your account")).to_be_visible()
     again = await company.page()
     await again.goto(f"{company.console}{address}")
     await again.get_by_label("Password, at least 8 characters").fill(PASSWORD)
@@ -33,7 +33,7 @@ async def test_who_is_invited_chooses_a_password_and_is_in(company: Company) -> 
 async def test_a_second_factor_is_set_up_asked_for_and_wanted_of_all(company: Company) -> None:
     bia = await company.desk(await company.agent("Bia"))
     admin = await company.desk()
-    await admin.get_by_role("link", name="Your account").click()
+    await admin.get_by_role("link", name="Ana Souza: your account").click()
     await admin.get_by_label("Password").fill(PASSWORD)
     await admin.get_by_role("button", name="Set up a second factor").click()
     await expect(admin.get_by_role("img", name="QR code")).to_be_visible()
