@@ -238,6 +238,7 @@ class TestAsked:
         waha.stop_session(waha.session("loja"))
         assert await scarce.refusal(request) == ("conflict", "channel_not_connected")
         assert await quota(scarce, "SELECT used FROM number_quotas") == 0
+        await scarce.until_status("stopped")
         waha.start_session(waha.session("loja"))
         await scarce.until_status("connected")
         assert all(n["exists"] for n in (await scarce.value(request))["numbers"])

@@ -221,6 +221,7 @@ class TestTyping:
         waha.timing.working_wait = 0.0
         waha.stop_session(waha.session("loja"))
         await company.value(typing(company))
+        await company.until_status("stopped")
         waha.start_session(waha.session("loja"))
         await company.until_status("connected")
         await company.value(typing(company, OTHER))
