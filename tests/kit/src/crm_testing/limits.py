@@ -5,10 +5,11 @@ What no test had is where messages were lost: a producer's bound wider than a co
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel
+from shared_events.channels.channel import LocalTime
 from sqlalchemy import String, Table
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -17,9 +18,11 @@ _LONGEST_MOMENT = datetime(2026, 12, 31, 23, 59, 59, 999999, UTC).isoformat()
 _FORMATS: dict[str, Callable[[], str]] = {
     "uuid": lambda: str(uuid4()),
     "date-time": lambda: _LONGEST_MOMENT,
+    "date": lambda: _LONGEST_MOMENT[:10],
     "uri": lambda: "https://example.com/",
     "email": lambda: "a@example.com",
 }
+_PATTERNS = {get_args(LocalTime)[1].pattern: "23:59"}
 _LONG_UNBOUNDED = 10_000
 
 
@@ -56,7 +59,9 @@ def _largest(schema: dict[str, Any], shared: dict[str, Any]) -> Any:
             return None
     if make := _FORMATS.get(schema.get("format", "")):
         return make()
-    letter = "a" if "pattern" in schema else "ã"
+    if (pattern := schema.get("pattern")) in _PATTERNS:
+        return _PATTERNS[pattern]
+    letter = "a" if pattern else "ã"
     return letter * schema.get("maxLength", _LONG_UNBOUNDED)
 
 
