@@ -130,6 +130,21 @@ async def own_settings(
 
 
 @pytest.fixture
+async def two_replicas(
+    own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
+) -> AsyncIterator[Shop]:
+    """A company before a service of this test's own that runs twice."""
+    async with (
+        running(create_service(own_settings)) as first,
+        running(create_service(own_settings)),
+        Outside(own_settings.amqp_url) as outside,
+    ):
+        before, ingress.publisher = ingress.publisher, outside.publisher
+        yield Shop(first.database, outside, waha=waha)
+        ingress.publisher = before
+
+
+@pytest.fixture
 async def watch(service: Service, settings: ChannelsSettings) -> AsyncIterator[Watch]:
     """Looks whether channels are deaf when the test says so, and has no patience."""
     async with service.database.system("liveness") as tx:

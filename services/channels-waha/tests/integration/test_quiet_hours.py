@@ -5,14 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_channels_waha.app import create_service
 from crm_channels_waha.outbound import channel_sender, ledger
 from crm_channels_waha.outbound.holding import Hold, Holds
 from crm_channels_waha.outbound.stalled import StallAlarm
-from crm_channels_waha.settings import ChannelsSettings
 from crm_fakes.waha import WahaSimulator
-from crm_testing.scenes.channels import Ingress, Shop
-from crm_testing.services import Outside, running
+from crm_testing.scenes.channels import Shop
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from shared_events.channels.channel import (
@@ -177,26 +174,15 @@ async def test_the_time_it_was_held_is_none_of_its_age(company: Shop, waha: Waha
     assert (row["state"], row["attempts"]) == ("sent", 4)
 
 
-async def test_two_replicas_send_what_waited_once(
-    own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
-) -> None:
-    async with (
-        running(create_service(own_settings)) as first,
-        running(create_service(own_settings)),
-        Outside(own_settings.amqp_url) as outside,
-    ):
-        before, ingress.publisher = ingress.publisher, outside.publisher
-        try:
-            company = Shop(first.database, outside, waha=waha)
-            await company.connect(quiet_hours=quiet_now())
-            held = [await company.write(f"{n}", bulk=True) for n in range(10)]
-            await company.until_state(await company.write("resposta", to=OTHER), "sent")
-            await company.until_state(held[-1], "pending")
-            await be_quiet(company, None)
-            for message_id in held:
-                await company.until_state(message_id, "sent")
-        finally:
-            ingress.publisher = before
+async def test_two_replicas_send_what_waited_once(two_replicas: Shop, waha: WahaSimulator) -> None:
+    company = two_replicas
+    await company.connect(quiet_hours=quiet_now())
+    held = [await company.write(f"{n}", bulk=True) for n in range(10)]
+    await company.until_state(await company.write("resposta", to=OTHER), "sent")
+    await company.until_state(held[-1], "pending")
+    await be_quiet(company, None)
+    for message_id in held:
+        await company.until_state(message_id, "sent")
     assert texts(waha) == ["resposta", *(f"{n}" for n in range(10))]
     assert {message.times for message in waha.sent.values()} == {1}
 

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_channels_waha.app import create_service
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.restrictions import Restrictions
 from crm_channels_waha.outbound import channel_sender
@@ -15,8 +14,8 @@ from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_fakes.waha import WahaSimulator
 from crm_fakes.waha.messages import Engine
-from crm_testing.scenes.channels import Ingress, Shop
-from crm_testing.services import Outside, eventually, running
+from crm_testing.scenes.channels import Shop
+from crm_testing.services import eventually
 from prometheus_client import REGISTRY
 from service_kit.egress import Egress
 from shared_events.channels.channel import (
@@ -285,30 +284,19 @@ class TestSeenByMessages:
         assert (await company.ledger(message_id))["state"] == "sent"
 
 
-async def test_two_replicas_hold_and_tell_it_once(
-    own_settings: ChannelsSettings, ingress: Ingress, waha: WahaSimulator
-) -> None:
-    async with (
-        running(create_service(own_settings)) as first,
-        running(create_service(own_settings)),
-        Outside(own_settings.amqp_url) as outside,
-    ):
-        before, ingress.publisher = ingress.publisher, outside.publisher
-        try:
-            company = Shop(first.database, outside, waha=waha)
-            await company.connect()
-            await waha.restrict("loja", until=time.time() + AN_HOUR)
-            await until_restricted(company)
-            held = [await company.write(f"{n}", bulk=True) for n in range(10)]
-            await company.until_state(held[-1], "pending")
-            waha.session("loja").timelock = None
-            await end(company)
-            await company.until_told("channel.restriction_lifted")
-            for message_id in held:
-                await company.until_state(message_id, "sent")
-            assert len(await company.told("channel.restriction_lifted")) == 1
-        finally:
-            ingress.publisher = before
+async def test_two_replicas_hold_and_tell_it_once(two_replicas: Shop, waha: WahaSimulator) -> None:
+    company = two_replicas
+    await company.connect()
+    await waha.restrict("loja", until=time.time() + AN_HOUR)
+    await until_restricted(company)
+    held = [await company.write(f"{n}", bulk=True) for n in range(10)]
+    await company.until_state(held[-1], "pending")
+    waha.session("loja").timelock = None
+    await end(company)
+    await company.until_told("channel.restriction_lifted")
+    for message_id in held:
+        await company.until_state(message_id, "sent")
+    assert len(await company.told("channel.restriction_lifted")) == 1
     assert texts(waha) == [f"{n}" for n in range(10)]
     assert {message.times for message in waha.sent.values()} == {1}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,7 @@ from shared_events.channels.journey import ListChannelLegs
 from shared_events.journeys import Leg, Legs, MessageHop, Wait
 from shared_events.services import CHANNELS
 
-from crm_channels_waha.channels import repository as channels
-from crm_channels_waha.outbound.holding import Hold, holds_of
+from crm_channels_waha.outbound.holding import Hold, Holds, holds_by_channel
 from crm_channels_waha.outbound.ledger import MESSAGES, OPEN_STATES
 from crm_channels_waha.outbound.models import OutboundMessage
 
@@ -60,12 +59,9 @@ async def list_legs(tx: Transaction, request: ListChannelLegs, call: Call) -> Le
 async def _holds(tx: Transaction, rows: Sequence[OutboundMessage]) -> dict[UUID, Hold]:
     """What holds back those that may be held; most may not, and cost nothing."""
     waiting = [row for row in rows if row.state == "pending" and (row.bulk or not row.proved)]
-    now, holds = datetime.now(UTC), {}
-    for channel_id in {row.channel_id for row in waiting}:
-        holds[channel_id] = holds_of(
-            await channels.find_if_any(tx, (tx.tenant_id, channel_id)), now
-        )
-    return {row.message_id: hold for row in waiting if (hold := holds[row.channel_id].on(row))}
+    holds = await holds_by_channel(tx, {row.channel_id for row in waiting})
+    found = [(row, holds.get(row.channel_id, Holds()).on(row)) for row in waiting]
+    return {row.message_id: hold for row, hold in found if hold is not None}
 
 
 def _leg(row: OutboundMessage, place: _Place, hold: Hold | None) -> Leg:

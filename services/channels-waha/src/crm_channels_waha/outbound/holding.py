@@ -1,13 +1,20 @@
 """What a channel holds back for a while: that which nobody waits for (ADR 38)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Literal
+from uuid import UUID
+
+from service_kit.database import Transaction
 
 from crm_channels_waha.channels import quiet_hours, restrictions, warm_up
 from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.channels.repository import CHANNELS
 from crm_channels_waha.outbound.models import OutboundMessage
+
+_CHANNELS = "SELECT * FROM channels WHERE id = ANY($1::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +61,11 @@ def holds_of(channel: ChannelRow | None, now: datetime) -> Holds:
     warming = Hold("warm_up", goes_on_at) if goes_on_at else None
     found = [hold for hold in (quiet, restricted, warming) if hold]
     return Holds(max(found, key=attrgetter("until"), default=None), restricted)
+
+
+async def holds_by_channel(tx: Transaction, channel_ids: Collection[UUID]) -> dict[UUID, Holds]:
+    """What these channels hold now; one that there is not is left out."""
+    if not channel_ids:
+        return {}
+    rows, now = await CHANNELS.find(tx, _CHANNELS, list(channel_ids)), datetime.now(UTC)
+    return {row.id: holds_of(row, now) for row in rows}

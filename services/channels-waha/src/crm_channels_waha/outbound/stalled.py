@@ -2,9 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -12,8 +10,7 @@ from service_kit.database import Database
 from service_kit.rows import Shape
 
 from crm_channels_waha import metrics
-from crm_channels_waha.channels.repository import CHANNELS
-from crm_channels_waha.outbound.holding import Holds, holds_of
+from crm_channels_waha.outbound.holding import Holds, holds_by_channel
 
 _EVERY_SECONDS = 15.0
 # One that waits is being tried now and again: `sending` is no other state to whoever looks.
@@ -26,7 +23,6 @@ WHERE state IN ('pending', 'sending', 'unknown') AND target_id IS NULL
     AND created_at < now() - make_interval(secs => $1)
 GROUP BY 1, 2, 3
 """
-_CHANNELS = "SELECT * FROM channels WHERE id = ANY($1::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,9 @@ class StallAlarm:
         """Count now. A channel without such messages is not named; what is held is none."""
         async with self._database.system("send") as tx:
             counts = await _COUNTS.find(tx, _STALLED, self._after_seconds)
-        holds = await self._holds({one.channel_id for one in counts if one.kind is not None})
+        async with self._database.system("status") as tx:
+            may_hold = {one.channel_id for one in counts if one.kind is not None}
+            holds = await holds_by_channel(tx, may_hold)
         stalled: Counter[tuple[UUID, str]] = Counter()
         for one in counts:
             if not _is_held(one, holds):
@@ -65,15 +63,6 @@ class StallAlarm:
         metrics.WAHA_STALLED.clear()
         for (channel_id, state), messages in stalled.items():
             metrics.WAHA_STALLED.labels(str(channel_id), state).set(messages)
-
-    async def _holds(self, channel_ids: Collection[UUID]) -> dict[UUID, Holds]:
-        """What these channels hold: that waits for a reason."""
-        if not channel_ids:
-            return {}
-        async with self._database.system("status") as tx:
-            rows = await CHANNELS.find(tx, _CHANNELS, list(channel_ids))
-        now = datetime.now(UTC)
-        return {row.id: holds_of(row, now) for row in rows}
 
 
 def _is_held(one: _Stalled, holds: dict[UUID, Holds]) -> bool:
