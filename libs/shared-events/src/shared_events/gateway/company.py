@@ -25,9 +25,8 @@ class CompanySettings(Contract):
     nobody is given more than `sessions_per_agent` that way. `opt_out_words`: who writes one of
     them, and nothing else, wants no more messages on that channel; `opt_in_words` take it back.
     Case and accents do not matter; without words nothing happens by itself. `require_two_factor`:
-    who has no second factor may do nothing but set one up.
-    Events, in the feed and as webhook deliveries, are kept for `event_retention_days`; null is as
-    long as the installation keeps them.
+    who has no second factor may do nothing but set one up. Events, in the feed and as webhook
+    deliveries, are kept for `event_retention_days`; null is as long as the installation keeps them.
     """
 
     agents_see: AgentsSee
