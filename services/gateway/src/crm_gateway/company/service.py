@@ -58,7 +58,7 @@ class Company:
         PreconditionFailedError.check(call.expected_version, before.version)
         given = request.model_dump(exclude_none=True)
         if "event_retention_days" in request.model_fields_set:
-            given["event_retention_days"] = request.event_retention_days  # null is one of its values
+            given["event_retention_days"] = request.event_retention_days  # null too
         changed = before.model_copy(update=given)
         if changed == before:
             return before
