@@ -22,7 +22,14 @@ from crm_messaging.history import recovery, repository
 from crm_messaging.history.numbering import Numbers, number
 from crm_messaging.history.repository import ConversationKey, Interval, Joining
 from crm_messaging.messages import repository as messages
-from crm_messaging.messages.arrival import Arrival, Received, mentioned, message_of, sender_of
+from crm_messaging.messages.arrival import (
+    Arrival,
+    Received,
+    group_of,
+    mentioned,
+    message_of,
+    sender_of,
+)
 from crm_messaging.messages.changes.applying import apply_parked
 from crm_messaging.messages.events import Conversation, telling
 from crm_messaging.messages.members import Members
@@ -32,6 +39,9 @@ from crm_messaging.messages.repository import MessageKey, Said
 from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
 from crm_messaging.sessions.repository import SessionKey
+
+Chat = tuple[str, UUID, str]
+"""Tenant, channel and chat."""
 
 
 async def on_history_read(tx: Transaction, events: Sequence[Event[ChannelHistoryRead]]) -> None:
@@ -47,15 +57,17 @@ async def _read(
 ) -> None:
     told = await _not_forgotten(tx, [r for event in events for r in _received(event)])
     asked = {r.id for r in events if r.data.notify}
-    persons = await people.resolve(tx, [sender_of(received) for received in told])
-    among = await recovery.groups(tx, told) if recovered else {}
+    groups = {_chat(received): shown for received in told if (shown := group_of(received))}
+    resolved = await people.resolve(tx, [*map(sender_of, told), *groups.values()])
+    persons = resolved[: len(told)]
+    among = dict(zip(groups, resolved[len(told) :], strict=True))
     known = await messages.find_ids(tx, mentioned(told))
     arrivals: dict[MessageKey, Arrival] = {}
     loud: set[MessageKey] = set()
     for received, person in zip(told, persons, strict=True):
         if person is None:  # told of somebody who was erased since
             continue
-        group = among.get((received.tenant_id, received.data.channel.id, received.data.chat_id))
+        group = among.get(_chat(received))
         arrival = Arrival(received.tenant_id, received.data, person, received.cause, group)
         if arrival.key not in known:
             arrivals.setdefault(arrival.key, arrival)
@@ -77,6 +89,10 @@ async def _read(
     if recovered:
         await recovery.surface(tx, said, sessions, places)
     await apply_parked(tx, {key: arrival.cause for key, arrival in arrivals.items()})
+
+
+def _chat(received: Received) -> Chat:
+    return received.tenant_id, received.data.channel.id, received.data.chat_id
 
 
 def _received(event: Event[ChannelHistoryRead]) -> list[Received]:
@@ -117,6 +133,7 @@ def _intervals(said: Sequence[Arrival]) -> list[Interval]:
             len(group),
             group[0].data.sent_at,
             group[-1].data.sent_at,
+            group[0].conversation_id if group[0].among else None,
         )
         for key, group in grouped.items()
     ]

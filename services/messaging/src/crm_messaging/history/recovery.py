@@ -14,27 +14,11 @@ from shared_events.messaging.summaries import ChannelSummary
 
 from crm_messaging.history import repository
 from crm_messaging.history.repository import Surfacing
-from crm_messaging.messages.arrival import Arrival, Received, group_of, note_members, openings
+from crm_messaging.messages.arrival import Arrival, note_members, openings
 from crm_messaging.messages.repository import MessageKey
-from crm_messaging.replicas import people
 from crm_messaging.replicas import repository as replicas
-from crm_messaging.replicas.models import ContactRef
 from crm_messaging.sessions import repository as sessions
 from crm_messaging.sessions.repository import SessionKey
-
-Chat = tuple[str, UUID, str]
-"""Tenant, channel and chat."""
-
-
-async def groups(tx: Transaction, told: Sequence[Received]) -> dict[Chat, ContactRef]:
-    """The groups that messages were said in: these have the sessions."""
-    shown = {
-        (received.tenant_id, received.data.channel.id, received.data.chat_id): sender
-        for received in told
-        if (sender := group_of(received))
-    }
-    resolved = await people.resolve(tx, list(shown.values())) if shown else []
-    return {chat: group for chat, group in zip(shown, resolved, strict=True) if group}
 
 
 async def join(tx: Transaction, said: Sequence[Arrival]) -> dict[SessionKey, Session]:

@@ -15,15 +15,18 @@ from crm_messaging.sessions.repository import SESSIONS, SessionKey
 
 # It was never active: nobody is told of it, and no list, report or sweep knows it.
 _SESSIONS = f"""
-INSERT INTO sessions AS s (id, tenant_id, project_id, channel_id, contact_id, status, opened_by,
-    timeout_seconds, total_messages, started_at, last_interaction_at, ended_at, end_reason)
-SELECT i.id, i.tenant_id, i.tenant_id, i.channel_id, i.contact_id, 'closed', '{sessions.HISTORY}',
-    i.timeout_seconds, i.messages, i.began_at, i.ended_at, i.ended_at, '{sessions.HISTORY}'
+INSERT INTO sessions AS s (id, tenant_id, project_id, channel_id, contact_id, conversation_id,
+    status, opened_by, timeout_seconds, total_messages, started_at, last_interaction_at, ended_at,
+    end_reason)
+SELECT i.id, i.tenant_id, i.tenant_id, i.channel_id, i.contact_id, i.conversation_id,
+    'closed', '{sessions.HISTORY}', i.timeout_seconds, i.messages, i.began_at, i.ended_at,
+    i.ended_at, '{sessions.HISTORY}'
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::int[],
-    $7::timestamptz[], $8::timestamptz[]) AS i(id, tenant_id, channel_id, contact_id,
-        timeout_seconds, messages, began_at, ended_at)
+    $7::timestamptz[], $8::timestamptz[], $9::uuid[]) AS i(id, tenant_id, channel_id, contact_id,
+        timeout_seconds, messages, began_at, ended_at, conversation_id)
 ORDER BY i.channel_id, i.contact_id
 ON CONFLICT (id) DO UPDATE SET
+    conversation_id = coalesce(s.conversation_id, excluded.conversation_id),
     total_messages = s.total_messages + excluded.total_messages,
     started_at = least(s.started_at, excluded.started_at),
     last_interaction_at = greatest(s.last_interaction_at, excluded.last_interaction_at),
@@ -88,13 +91,14 @@ ConversationKey = tuple[str, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What history has of a contact on a channel in one batch."""
+    """What history has of a contact on a channel in one batch; `conversation_id` is a group's."""
 
     key: SessionKey
     timeout_seconds: int
     messages: int
     began_at: datetime
     ended_at: datetime
+    conversation_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,7 @@ async def intervals(tx: Transaction, found: Sequence[Interval]) -> dict[SessionK
         [i.messages for i in found],
         [i.began_at for i in found],
         [i.ended_at for i in found],
+        [i.conversation_id for i in found],
     )
     return {(row.tenant_id, row.channel_id, row.contact_id): sessions.resource(row) for row in rows}
 

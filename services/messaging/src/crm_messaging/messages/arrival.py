@@ -279,12 +279,20 @@ def message_of(
     )
 
 
+def _participant(data: ChannelMessageReceived) -> list[dict[str, Any]]:
+    """Who of a group wrote it. What is ours is to the group: its person is not who wrote it."""
+    if data.direction == "inbound":
+        return [identity.model_dump() for identity in data.person.identities]
+    us = parse_whatsapp_id(str(data.details.get("participant", "")))
+    return [{"kind": us.kind, "value": us.value}] if us else []
+
+
 def _metadata(data: ChannelMessageReceived, replied: UUID | None) -> dict[str, Any]:
     """What has no column: where it was said, what came with it."""
     metadata: dict[str, Any] = {**data.details, "chat_id": data.chat_id}
     if data.is_group:
         metadata["is_group"] = True
-        metadata["participant"] = [identity.model_dump() for identity in data.person.identities]
+        metadata["participant"] = _participant(data)
     if data.media is not None:
         metadata["media"] = shown_beside(data.media)
     if data.reply_to_external_id is not None and replied is None:
