@@ -9,7 +9,6 @@ from shared_events.channels.history import ChannelHistoryRead
 from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.contacts.contact import DeleteContact, UpsertContact
 from shared_events.envelope import EventData
-from shared_events.identity import WhatsAppId
 
 GROUP = "120363000000000001"
 ITSELF = ("group", GROUP)
@@ -41,7 +40,7 @@ async def test_make_no_contact(company: Shop, other_company: Shop) -> None:
 
 
 async def test_do_not_bring_a_group_back_that_was_deleted(company: Shop) -> None:
-    asked = UpsertContact(kind="group", value=WhatsAppId(*ITSELF).value, name="Turma")
+    asked = UpsertContact(identity_kind="group", value=GROUP, name="Turma")
     group = await company.value(asked)
     await tell(on_message_received, Shop.message(ITSELF, **OURS), company)
     (known,) = await company.contacts()

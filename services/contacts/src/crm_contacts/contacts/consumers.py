@@ -130,6 +130,9 @@ async def _apply(
     tx: Transaction, events: Sequence[H], learning: _Learning
 ) -> tuple[Sequence[H], Sequence[UUID]]:
     """The messages or calls that are somebody's, and whose."""
+    events = [event for event in events if not _shows_a_group(event)]
+    if not events:
+        return [], []
     batch = await _locked(tx, events)
     if any(known.merged_into for known in batch.stored.values()):
         batch = await _locked(tx, events)  # merged while its lock was waited for
@@ -204,6 +207,16 @@ def _yield(people: _People, loser: Known | None, identity: WhatsAppId, event: He
     person = people.setdefault(ref, _Person(loser, event, is_new=False))
     person.known.phone = None
     person.changed.add("phone")
+
+
+def _shows_a_group(event: Heard) -> bool:
+    """Whether it shows nobody: what the company wrote into a group on its phone, and the like.
+
+    A group is in messaging what it is; a contact only where somebody made it one.
+    """
+    data = event.data
+    is_in_group = isinstance(data, ChannelMessageReceived) and data.is_group
+    return is_in_group and data.person.identities[0].kind == "group"
 
 
 def _shown(event: Heard) -> list[WhatsAppId]:
