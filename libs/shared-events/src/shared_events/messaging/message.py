@@ -163,7 +163,8 @@ class SendMessage(MessageContent, Command[Message], key="messaging.message.send"
 
     A `location`, `contact` or `poll` needs the field of its name. Each of `mentions` stands in the
     text as `@` and its digits. Answers at once with status `queued`; it never waits for WhatsApp.
-    With `send_at`, at most 90 days ahead, it is `scheduled`: nothing is told of it until then.
+    With `send_at`, at most 90 days ahead, it is `scheduled`: nothing is told of it until then, and
+    what does not hold any more at that time, as that its channel allows groups, lets it fail.
     What WhatsApp has not got by `expires_at` fails. With `fail_if_offline` a channel that is not
     connected is a conflict; without, the message waits for it.
     """

@@ -15,6 +15,7 @@ class ListScheduledMessages(ListQuery[Message], key="messaging.message.list_sche
     """
 
     contact_id: UUID | None = None
+    conversation_id: UUID | None = None
     channel_id: UUID | None = None
     status: Literal["scheduled", "cancelled", "failed"] = "scheduled"
 

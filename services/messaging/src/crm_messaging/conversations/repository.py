@@ -133,11 +133,16 @@ async def say(tx: Transaction, turns: Sequence[Turn]) -> dict[UUID, int]:
     return {each.id: each.seq for each in said}
 
 
-async def get(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conversation:
-    """One conversation, locked until the transaction ends if asked for; NotFoundError."""
+async def find(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conversation | None:
+    """One conversation, locked until the transaction ends if asked for; None when it is missing."""
     suffix = " FOR UPDATE" if lock else ""
     one = f"SELECT * FROM conversations WHERE id = $1 AND tenant_id = $2{suffix}"  # noqa: S608
-    row = await CONVERSATIONS.first(tx, one, id_, tx.tenant_id)
+    return await CONVERSATIONS.first(tx, one, id_, tx.tenant_id)
+
+
+async def get(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conversation:
+    """As `find`, but NotFoundError when it is missing."""
+    row = await find(tx, id_, lock=lock)
     if row is None:
         raise NotFoundError("conversation")
     return row

@@ -1,12 +1,13 @@
 """Whom a message goes to: a contact, or a group. A contact's id never leads into a group."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError
-from shared_events.identity import parse_whatsapp_id
+from shared_events.identity import WhatsAppId, parse_whatsapp_id
 from shared_events.messaging.message import SendMessage
 
 from crm_messaging.consent import asking as consent
@@ -51,8 +52,6 @@ async def named(tx: Transaction, request: SendMessage) -> Conversation | None:
         raise InvalidError.field(
             "channel_id", "another_channel", "The conversation is on another channel."
         )
-    if row.is_group and request.send_at is not None:
-        raise InvalidError.field("send_at", "not_allowed", "Nothing is scheduled for a group.")
     return row
 
 
@@ -65,9 +64,7 @@ async def person(tx: Transaction, contact_id: UUID, channel: KnownChannel) -> Re
     whose = await people.get_contact(tx, contact_id)
     contact = replicas.summary(whose)
     await consent.check(tx, contact.id, channel.summary.id)
-    identities = await replicas.identities_of(tx, contact.id)
-    if any(identity.kind == "group" for identity in identities):
-        raise ConflictError("contact_is_group", "A group is written to by its conversation's id.")
+    identities = await identities_of(tx, contact.id)
     last = await sessions.active_chat_id(tx, contact.id, channel.summary.id)
     chat_id = chat_id_for(contact.phone, identities, last)
     if chat_id is None:
@@ -80,14 +77,30 @@ async def person(tx: Transaction, contact_id: UUID, channel: KnownChannel) -> Re
     )
 
 
+async def identities_of(tx: Transaction, contact_id: UUID) -> Mapping[WhatsAppId, bool]:
+    """The WhatsApp ids of a person, and whether each is proved; ConflictError `contact_is_group`.
+
+    What is meant for one must not be read by all, neither now nor at its time.
+    """
+    identities = await replicas.identities_of(tx, contact_id)
+    if any(identity.kind == "group" for identity in identities):
+        raise ConflictError("contact_is_group", "A group is written to by its conversation's id.")
+    return identities
+
+
+def check_groups(channel: KnownChannel) -> None:
+    """Raise ConflictError `groups_are_off` for a channel that does without."""
+    if not channel.allow_groups:
+        raise ConflictError("groups_are_off", "The channel does without groups.")
+
+
 async def group(tx: Transaction, conversation: Conversation, channel: KnownChannel) -> Recipient:
     """A group. What its members opted out of is what is sent to them alone.
 
     Raises ConflictError: `groups_are_off` on a channel that does without, and
     `conversation_unreachable` where the group's chat is not known.
     """
-    if not channel.allow_groups:
-        raise ConflictError("groups_are_off", "The channel does without groups.")
+    check_groups(channel)
     chat_id = conversation.chat_id
     who = parse_whatsapp_id(chat_id) if chat_id else None
     if chat_id is None or who is None:

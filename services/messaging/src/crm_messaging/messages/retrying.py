@@ -9,7 +9,7 @@ from shared_events.messaging.message import Message, MessageQueued, RetryMessage
 
 from crm_messaging import visibility
 from crm_messaging.consent import asking as consent
-from crm_messaging.messages import repository
+from crm_messaging.messages import recipients, repository
 from crm_messaging.messages.changes.changing import OUTCOME_UNKNOWN
 from crm_messaging.messages.repository import MESSAGES, Said, row_of
 from crm_messaging.messages.scheduled import repository as scheduled
@@ -25,8 +25,8 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     """Queue it under the same id and in the same place; it expires no more.
 
     Raises NotFoundError for a missing message, contact or channel, PreconditionFailedError, and
-    ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, `contact_opted_out`, and
-    for one that could not be queued at its time what `queue` raises.
+    ConflictError: `not_failed`, `outcome_unknown`, `message_revoked`, `contact_opted_out`,
+    `groups_are_off`, and for one that could not be queued at its time what `queue` raises.
     """
     await visibility.check(tx, "message", request.message_id, call)
     waiting = await scheduling.locked(tx, request.message_id, call.expected_version)
@@ -41,7 +41,9 @@ async def retry_message(tx: Transaction, request: RetryMessage, call: Call) -> M
     PreconditionFailedError.check(call.expected_version, stored.message.version)
     _refuse(stored.message)
     person = await people.get_contact(tx, stored.message.contact_id)
-    await replicas.get_channel(tx, stored.message.channel_id)
+    channel = await replicas.get_channel(tx, stored.message.channel_id)
+    if stored.in_group:
+        recipients.check_groups(channel)
     await consent.check(tx, person.contact_id, stored.message.channel_id)
     message = _anew(stored.message)
     await MESSAGES.update(tx, [row_of(Said(stored.tenant_id, message, stored.chat_id))], *_CHANGED)

@@ -34,22 +34,30 @@ async def send(
     """Queue a message, or keep it until its `send_at`; `correlation_id` is then what asked for it.
 
     Raises InvalidError for what does not fit together, NotFoundError for a missing contact,
-    conversation or channel, ConflictError `contact_opted_out`, `groups_are_off` or
-    `conversation_unreachable`, and when it is queued the others of `queue`.
+    conversation or channel, ConflictError `contact_opted_out`, `contact_is_group`, `groups_are_off`
+    or `conversation_unreachable`, and when it is queued the others of `queue`.
     """
     content.check(request)
     conversation = await recipients.named(tx, request)
     scheduling.check_times(request.send_at, request.expires_at)
     contact_id = conversation.contact_id if conversation else request.to_contact
     if contact_id is None:
-        return await _into_group(tx, request, sent_by, conversation)
+        return await _into_group(tx, request, sent_by, conversation, correlation_id)
     message = draft(request, contact_id, sent_by)
     if request.send_at is None:
         return await queue(tx, message, fail_if_offline=request.fail_if_offline)
     person = await people.get_contact(tx, message.contact_id)
     await replicas.get_channel(tx, message.channel_id)
     await consent.check(tx, person.contact_id, message.channel_id)
+    await recipients.identities_of(tx, person.contact_id)
     await _replied(tx, message, person.contact_id)
+    return await _keep(tx, message, request, correlation_id)
+
+
+async def _keep(
+    tx: Transaction, message: Message, request: SendMessage, correlation_id: str | None
+) -> Message:
+    """Let it wait for its time."""
     await scheduled.insert(
         tx, message, fail_if_offline=request.fail_if_offline, correlation_id=correlation_id
     )
@@ -61,23 +69,36 @@ async def _into_group(
     request: SendMessage,
     sent_by: UUID | None,
     conversation: Conversation | None,
+    correlation_id: str | None,
 ) -> Message:
     if conversation is None or not conversation.is_group:
         raise ConflictError("conversation_unreachable", "The conversation has no contact.")
-    channel = await _open_channel(tx, request.channel_id, fail_if_offline=request.fail_if_offline)
+    is_offline_now = request.fail_if_offline and request.send_at is None
+    channel = await _open_channel(tx, request.channel_id, fail_if_offline=is_offline_now)
     recipient = await recipients.group(tx, conversation, channel)
-    message = draft(request, recipient.whose.contact_id, sent_by)
-    return await _queue(tx, message, channel, recipient)
+    message = draft(request, recipient.whose.contact_id, sent_by, group=conversation.id)
+    if request.send_at is None:
+        return await _queue(tx, message, channel, recipient)
+    await _replied(tx, message, message.contact_id, recipient)
+    return await _keep(tx, message, request, correlation_id)
 
 
 def draft(
-    request: SendMessage, contact_id: UUID, sent_by: UUID | None, message_id: UUID | None = None
+    request: SendMessage,
+    contact_id: UUID,
+    sent_by: UUID | None,
+    message_id: UUID | None = None,
+    group: UUID | None = None,
 ) -> Message:
-    """The message, without what it gets when it is queued: session, place and time."""
+    """The message, without what it gets when it is queued: session, place and time.
+
+    One into a `group` knows its conversation from the beginning.
+    """
     now = datetime.now(UTC)
     return Message(
         id=message_id or uuid7(),
         contact_id=contact_id,
+        conversation_id=group,
         channel_id=request.channel_id,
         direction="outbound",
         origin="agent",
@@ -105,15 +126,21 @@ async def queue(
 
     One of a `bulk` send lets what people write go first.
 
+    A draft that knows its conversation goes into that group.
+
     Raises InvalidError for an answer to what is not in the conversation, NotFoundError for a
     missing contact or channel, and ConflictError: `expired`, `contact_opted_out`,
-    `contact_is_group`, `contact_unreachable` for a contact that WhatsApp does not know, and where
-    that is asked for `channel_not_connected`.
+    `contact_is_group`, `contact_unreachable` for a contact that WhatsApp does not know,
+    `groups_are_off`, and where that is asked for `channel_not_connected`.
     """
     if draft.expires_at is not None and draft.expires_at <= datetime.now(UTC):
         raise ConflictError("expired", "It was not sent before its expires_at.")
     channel = await _open_channel(tx, draft.channel_id, fail_if_offline=fail_if_offline)
-    recipient = await recipients.person(tx, draft.contact_id, channel)
+    if draft.conversation_id is None:
+        recipient = await recipients.person(tx, draft.contact_id, channel)
+    else:
+        conversation = await conversations.get(tx, draft.conversation_id)
+        recipient = await recipients.group(tx, conversation, channel)
     return await _queue(tx, draft, channel, recipient, bulk=bulk)
 
 

@@ -32,6 +32,8 @@ class ScheduledMessage(Base, table=True):
     id: UUID = Field(primary_key=True)
     tenant_id: str = columns.tenant_id()
     contact_id: UUID
+    conversation_id: UUID | None = None
+    """A group's. Which one a person's message joins shows when it is queued."""
     channel_id: UUID
     content_type: str = Field(max_length=50)
     content: str | None = columns.maybe_text()
