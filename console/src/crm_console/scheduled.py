@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from crm_console import pages
-from crm_console.gateway import Caller, Listed
+from crm_console.gateway import Caller
 from crm_console.visitor import Crm, Said
 from crm_console.words import Words
 
@@ -31,11 +31,5 @@ async def cancel(
 
 async def _list(crm: Caller, said: Words, conversation_id: UUID) -> Response:
     conversation = await crm.get(f"/conversations/{conversation_id}")
-    contact, waiting = conversation["contact"], Listed([], has_more=False)
-    if contact:  # into a group nothing is sent later
-        waiting = await crm.listed(
-            "/messages/scheduled",
-            contact_id=contact["id"],
-            channel_id=conversation["channel_id"],
-        )
+    waiting = await crm.listed("/messages/scheduled", conversation_id=str(conversation_id))
     return pages.part("_scheduled.html", said, conversation=conversation, waiting=waiting.rows)
