@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from crm_fakes import examples
+from crm_fakes.waha import Engine
 
 PERSON = "5511988880001"
 VCARD = (
@@ -169,6 +170,18 @@ class TestWhichEventsArePosted:
         assert shop.receiver.by_type["message.any"] == 0
         await shop.waha.receive_text("loja", PERSON, "oi")
         assert len(await shop.webhooks("message.any")) == 1
+
+    @pytest.mark.parametrize("engine", ["GOWS", "NOWEB", "WEBJS"])
+    async def test_what_the_phone_writes_into_a_group_shows_us(
+        self, shop: Any, engine: Engine
+    ) -> None:
+        session = await shop.open(engine=engine)
+        await shop.waha.sent_from_phone("loja", "1203@g.us", "Bom dia, turma")
+        (told,) = await shop.webhooks("message.any")
+        payload = told["payload"]
+        head, chat, _, author = payload["id"].split("_")
+        assert (head, chat, author) == ("true", "1203@g.us", session.me_id)
+        assert (payload["participant"], payload["source"]) == (session.me_id, "app")
 
     async def test_nothing_while_stopped_but_the_history_has_it(self, shop: Any) -> None:
         session = await shop.open()

@@ -242,9 +242,15 @@ class WahaSimulator(WhatsApp, LocalServer):
         return message
 
     async def sent_from_phone(
-        self, session: str, to: str, text: str, *, bare_id: str | None = None
+        self,
+        session: str,
+        to: str,
+        text: str,
+        *,
+        bare_id: str | None = None,
+        timestamp: int | None = None,
     ) -> Message:
-        """Let our own people answer on the phone itself; `to` is a phone or a chat id."""
+        """Let our own people write on the phone itself; `to` is a phone, a chat's or group's id."""
         ours = self.session(session)
         message = Message(
             bare_id=bare_id or new_bare_id("NOWEB", from_me=False),
@@ -254,6 +260,8 @@ class WahaSimulator(WhatsApp, LocalServer):
             kind="text",
             text=text,
             push_name=ours.push_name,
+            participant=ours.me_id if to.endswith("@g.us") else None,
+            timestamp=timestamp or int(time.time()),
             ack=1,
         )
         self.remember(ours, message)
