@@ -66,6 +66,9 @@ async def make_settings(ingress: Ingress, tmp_path_factory: pytest.TempPathFacto
             "media_attempts": 6,
             "media_max_bytes": 2**20,
             "profile_picture_days": 0,  # but where a test is about them
+            "group_look_days": 0,
+            "group_look_interval_seconds": 0.05,
+            "group_look_pause_seconds": 0.02,
             "profile_picture_interval_seconds": 0.05,
             "profile_picture_pause_seconds": 0.02,
             **changes,

@@ -124,6 +124,27 @@ class TestContacts:
         status, body = await shop.call("GET", path)
         assert (status, body["expected"]) == (422, ["WORKING"])
 
+    @pytest.mark.parametrize(
+        ("engine", "named"),
+        [("GOWS", ["Name"]), ("NOWEB", ["subject"]), ("WEBJS", ["groupMetadata", "subject"])],
+    )
+    async def test_groups_we_are_in_have_a_subject_while_the_session_works(
+        self, shop: Any, engine: Engine, named: list[str]
+    ) -> None:
+        session = await shop.open(engine)
+        path = "/api/loja/groups/1203%40g.us"
+        assert (await shop.call("GET", path))[0] == 404
+        shop.waha.groups["1203@g.us"] = "Turma"
+        _, found = await shop.call("GET", path)
+        for key in named:
+            found = found[key]
+        assert found == "Turma"
+        shop.waha.faults.add("group_error", times=1)
+        assert (await shop.call("GET", path))[0] == 500
+        shop.waha.stop_session(session)
+        assert (await shop.call("GET", path))[0] == 422
+        assert list(shop.waha.group_looks) == [("loja", "1203@g.us")] * 4
+
     async def test_profile_picture_is_null_unless_shown_and_kept_for_a_day(self, shop: Any) -> None:
         await shop.open()
         path = f"/api/contacts/profile-picture?session=loja&contactId={PERSON}%40c.us"

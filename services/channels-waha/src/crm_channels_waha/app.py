@@ -8,6 +8,7 @@ from shared_events.services import CHANNELS
 from crm_channels_waha import (
     channels,
     erasures,
+    groups,
     history,
     inbound,
     journeys,
@@ -42,6 +43,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     presence.add_to(service, settings, connections)
     media.add_to(service, settings, connections)
     profile_pictures.add_to(service, settings, connections)
+    groups.add_to(service, settings, connections)
     journeys.add_to(service)
     history.add_to(service, settings, connections)
     liveness.add_to(service, settings, connections, status)

@@ -122,6 +122,18 @@ class ChannelsSettings(MediaStoreSettings):
     profile_picture_pause_seconds: float = Field(
         default=300.0, gt=0, description="a channel looks at nobody after a look that failed"
     )
+    group_look_days: int = Field(
+        default=7,
+        ge=0,
+        description="a group in which somebody writes so long after it was looked up is looked up"
+        " anew; 0: none is",
+    )
+    group_look_interval_seconds: float = Field(
+        default=5.0, gt=0, description="between two such looks of a channel, by all processes"
+    )
+    group_look_pause_seconds: float = Field(
+        default=60.0, gt=0, description="a channel looks up no group after a look that failed"
+    )
     media_waha_link_seconds: int = Field(
         default=600,
         ge=1,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm_channels_waha.waha.groups import subject_of
 from crm_channels_waha.waha.meaning import GroupSeen, Kept, Listener, Translation
 from crm_channels_waha.waha.translate import translate
 from crm_fakes import examples
@@ -74,6 +75,23 @@ class TestGroups:
         assert isinstance(found, GroupSeen)
         assert len(found.report.subject or "") == bounds.limit(bounds.Name)
         assert found.report.told_at.timestamp() == 1784800950
+
+    @pytest.mark.parametrize(
+        ("found", "subject"),
+        [
+            ({"JID": GROUP, "Name": "Turma", "Topic": "de 2026"}, "Turma"),
+            ({"id": GROUP, "subject": "Turma", "desc": "de 2026"}, "Turma"),
+            ({"id": {}, "groupMetadata": {"subject": "Turma"}, "name": "x"}, "Turma"),
+            ({"id": {}, "groupMetadata": None, "name": "Turma"}, "Turma"),
+            ({"Name": "ã" * 300}, "ã" * 255),
+            ({"subject": "", "Name": 5}, None),
+            ({}, None),
+        ],
+    )
+    def test_that_are_looked_up_say_it_as_their_engine_does(
+        self, found: dict[str, Any], subject: str | None
+    ) -> None:
+        assert subject_of(found) == subject
 
     def test_that_we_left_know_us_by_both_ids(self) -> None:
         found = webhook("group.v2.leave", {"group": {"id": GROUP}})

@@ -11,9 +11,9 @@ from shared_events.channels.channel import Channel, WahaConnection
 from crm_channels_waha.channels import quiet_hours, restrictions, rules, warm_up
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.settings import ChannelsSettings
-from crm_channels_waha.waha.client import Waha, WahaRefusedError, WahaTimeouts
+from crm_channels_waha.waha.client import Waha, WahaRefusedError
 from crm_channels_waha.waha.configuration import WEBHOOK_PATH, Subscription
-from crm_channels_waha.waha.http import WahaHttp
+from crm_channels_waha.waha.http import WahaHttp, WahaTimeouts
 
 
 class Connections:

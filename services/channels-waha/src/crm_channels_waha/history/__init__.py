@@ -17,7 +17,7 @@ from crm_channels_waha.settings import ChannelsSettings
 
 def add_to(service: Service, settings: ChannelsSettings, connections: Connections) -> None:
     """What is asked about imports of history, and whoever works on them."""
-    runner = Runner(service.database, connections)
+    runner = Runner(service.database, connections, settings.group_look_days)
     dispatch = see_to(service, "history", repository.IMPORTS.due, runner.advance)
     requests = HistoryRequests(dispatch.wake, settings.history_settle)
     service.answer(CreateHistoryImport, requests.create)

@@ -13,14 +13,10 @@ from shared_events.channels.traffic import ChannelMessageReceived
 from shared_events.identity import conversation_id
 
 from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.groups import noting as groups
 from crm_channels_waha.history.models import HistoryImportRow
-from crm_channels_waha.inbound.consumers import (
-    Understood,
-    WahaEvent,
-    echo_of,
-    listener_of,
-    recognise,
-)
+from crm_channels_waha.inbound.consumers import Understood, echo_of, listener_of, recognise
+from crm_channels_waha.inbound.events import WahaEvent
 from crm_channels_waha.media import repository as media
 from crm_channels_waha.media.arriving import row_of, with_file
 from crm_channels_waha.media.models import MediaRow
@@ -44,7 +40,7 @@ class Page:
     understood: Sequence[Understood]
     errors: int
 
-    async def tell(self, tx: Transaction) -> int:
+    async def tell(self, tx: Transaction, group_days: int) -> int:
         """Tell it, but for what we sent ourselves: that is known. Returns how many were told."""
         understood = await recognise(tx, self.understood)
         ours = await confirm(tx, [echo for one in understood if (echo := echo_of(one))])
@@ -54,13 +50,17 @@ class Page:
             if isinstance(one.meaning, Heard)
             and (one.tenant_id, one.channel_id, one.meaning.message.external_id) not in ours
         ]
+        job = self.job
         if told:
-            job = self.job
             event = ChannelHistoryRead(
                 import_id=job.id, notify=job.notify, recovered=job.recovered, messages=told
             )
             tx.outbox.add(event, conversation_id(self.channel_id, told[0].chat_id))
             await media.enter(tx, self._files(told))
+        if group_days:
+            channel = job.tenant_id, self.channel_id
+            said = [(channel, one.meaning) for one in understood]
+            await groups.note(tx, said, fresh_days=group_days)
         return len(told)
 
     def _files(self, told: Sequence[ChannelMessageReceived]) -> list[MediaRow]:

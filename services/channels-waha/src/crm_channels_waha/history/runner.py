@@ -59,10 +59,11 @@ class _NeverError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Works on imports of history."""
+    """Works on imports of history. Groups are looked up anew after `group_days`; 0: never."""
 
     database: Database
     connections: Connections
+    group_days: int = 0
 
     async def advance(
         self, ref: JobRef, seconds: float = 20.0, is_over: Callable[[], bool] = bool
@@ -237,7 +238,7 @@ class Runner:
                 return False
             if not await repository.is_still(tx, chat):  # somebody else was here
                 return True
-            told = await page.tell(tx) if page else 0
+            told = await page.tell(tx, self.group_days) if page else 0
             after = chat.model_copy(update=changes)
             await repository.save_chat(tx, after)
             counts = {

@@ -9,7 +9,8 @@ from shared_events.channels import raw_event
 
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import StatusBook
-from crm_channels_waha.inbound.consumers import WahaInbox, read_waha_event
+from crm_channels_waha.inbound.consumers import WahaInbox
+from crm_channels_waha.inbound.events import read_waha_event
 from crm_channels_waha.inbound.lids import LidLookup
 from crm_channels_waha.inbound.raw_events import RawEventRequests
 from crm_channels_waha.inbound.retention import purge_raw_events
@@ -20,7 +21,7 @@ def add_to(
     service: Service, settings: ChannelsSettings, connections: Connections, status: StatusBook
 ) -> None:
     """Both queues of WAHA's events, the look-up of hidden ids, what is kept raw and its end."""
-    inbox = WahaInbox(status, settings.profile_picture_days)
+    inbox = WahaInbox(status, settings.profile_picture_days, settings.group_look_days)
     for queue in (topology.WAHA_MESSAGES, topology.WAHA_NOTICES):
         service.consume(queue, read_waha_event, inbox.on_events, together=True)
     requests = RawEventRequests(inbox)

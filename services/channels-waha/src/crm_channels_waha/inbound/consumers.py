@@ -6,16 +6,12 @@ heard; each by company and key.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from operator import itemgetter
 from uuid import UUID
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
-from service_kit import tracing
 from service_kit.cause import Cause
 from service_kit.database import Transaction
-from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
 from shared_events.channels.traffic import ChannelMessageReceived, Person
 from shared_events.contacts.contact import Identity
@@ -27,9 +23,11 @@ from crm_channels_waha import metrics
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import ChannelKey
 from crm_channels_waha.channels.status import StatusBook
+from crm_channels_waha.groups import noting as groups
 from crm_channels_waha.hearing import repository as hearing
 from crm_channels_waha.hearing.noting import note
 from crm_channels_waha.inbound import repository
+from crm_channels_waha.inbound.events import WahaEvent
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
 from crm_channels_waha.media import repository as media
@@ -65,42 +63,6 @@ _Report = tuple[ChannelKey, SessionReport | Restriction, Cause]
 
 
 @dataclass(frozen=True, slots=True)
-class WahaEvent:
-    """A raw event as the gateway took it."""
-
-    channel_id: UUID
-    event: str
-    received_at: datetime
-    raw: bytes
-
-
-def read_waha_event(message: AbstractIncomingMessage) -> Incoming[WahaEvent]:
-    """Read the gateway's headers: `ingress_id` is what the inbox knows a delivery by."""
-    headers = message.headers
-    try:
-        ingress_id = UUID(str(headers["ingress_id"]))
-        event = WahaEvent(
-            UUID(str(headers["channel_id"])),
-            str(headers["waha_event"]),
-            _received_at(str(headers["received_at"])),
-            message.body,
-        )
-        tenant_id = str(UUID(str(headers["tenant_id"])))
-    except (KeyError, ValueError) as error:
-        raise PoisonError("invalid_headers", str(error)) from None
-    correlation_id = message.correlation_id or headers.get("x-request-id")
-    cause = Cause(
-        str(correlation_id) if correlation_id else None, ingress_id, tracing.accepted(headers)
-    )
-    return Incoming(ingress_id, tenant_id, event, headers, cause)
-
-
-def _received_at(value: str) -> datetime:
-    at = datetime.fromisoformat(value)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
 class Understood:
     """What a raw event means, and whose it is."""
 
@@ -129,10 +91,11 @@ class RawOutcome:
 class WahaInbox:
     """Applies raw events. Whose they are goes wherever they go: into every look-up and row."""
 
-    def __init__(self, status: StatusBook, picture_days: int) -> None:
-        """Pictures of who writes are looked at anew after so many days; 0: never."""
+    def __init__(self, status: StatusBook, picture_days: int, group_days: int) -> None:
+        """Who writes, and where, is looked at anew after so many days; 0: never."""
         self._status = status
         self._picture_days = picture_days
+        self._group_days = group_days
 
     async def on_events(self, tx: Transaction, events: Sequence[Incoming[WahaEvent]]) -> None:
         """Translate a run of events; what becomes no domain event is kept raw."""
@@ -213,6 +176,9 @@ class WahaInbox:
         await media.enter(tx, files)
         if self._picture_days:
             await pictures.enter(tx, writers, fresh_days=self._picture_days)
+        if self._group_days:
+            said = [(_channel(one.incoming), one.meaning) for one in understood]
+            await groups.note(tx, said, fresh_days=self._group_days)
         return reports
 
     async def _report(self, tx: Transaction, reports: Sequence[_Report]) -> None:

@@ -26,7 +26,8 @@ from sqlalchemy import select
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.inbound import models
-from crm_channels_waha.inbound.consumers import WahaEvent, WahaInbox
+from crm_channels_waha.inbound.consumers import WahaInbox
+from crm_channels_waha.inbound.events import WahaEvent
 
 _RAW = Rows(models.RawEvent)
 _C = _RAW.table.c

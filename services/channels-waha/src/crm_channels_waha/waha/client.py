@@ -1,7 +1,6 @@
 """Calling WAHA. Bodies are never logged: they are people's messages."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -29,7 +28,8 @@ from crm_channels_waha.waha.answers import (
 )
 from crm_channels_waha.waha.changing import Change, compose_change
 from crm_channels_waha.waha.content import reachable
-from crm_channels_waha.waha.http import WahaHttp
+from crm_channels_waha.waha.groups import subject_of
+from crm_channels_waha.waha.http import WahaHttp, WahaTimeouts
 from crm_channels_waha.waha.ids import bare_id, person_id
 from crm_channels_waha.waha.likeness import is_like
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
@@ -66,16 +66,6 @@ class WahaRejectedError(WahaError):
         super().__init__(f"WAHA answered {status}: {reason}")
         self.status = status
         self.waits_for_session = waits_for_session
-
-
-@dataclass(frozen=True, slots=True)
-class WahaTimeouts:
-    """Seconds each kind of call may take."""
-
-    text: float
-    media: float
-    control: float
-    download: float
 
 
 class Waha:
@@ -218,6 +208,12 @@ class Waha:
         _raise_unless_ok(answer)
         url = text(read_answer(answer).get("profilePictureURL"))
         return reachable(url, self._base_url) if url else None
+
+    async def group_subject(self, chat_id: str) -> str | None:
+        """What a group is called; None where WAHA does not say. Raises WahaError when it cannot."""
+        answer = await self._request("GET", f"/api/{self.session}/groups/{quote(chat_id, '')}")
+        _raise_unless_ok(answer)
+        return subject_of(read_answer(answer))
 
     async def new_message_id(self) -> str | NotSent | Refused | None:
         """An id to send under, or None where the engine has no such thing; nothing is sent."""

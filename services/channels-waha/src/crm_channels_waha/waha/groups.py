@@ -39,6 +39,21 @@ def read_participants(
     return _seen(envelope, listener, received_at, members)
 
 
+def subject_of(group: Json) -> str | None:
+    """What a group is called that was looked up, whichever engine answers."""
+    named = (
+        group.get("subject"),  # NOWEB, which has it from WhatsApp as it is
+        group.get("Name"),  # GOWS, which writes what its Go library has
+        mapping(group, "groupMetadata").get("subject"),  # WEBJS
+        group.get("name"),
+    )
+    return _cut(next(filter(None, map(text, named)), None))
+
+
+def _cut(subject: str | None) -> str | None:
+    return subject[:_LONGEST_SUBJECT] if subject else None
+
+
 def _seen(
     envelope: Json, listener: Listener, received_at: datetime, members: list[GroupMember]
 ) -> GroupSeen | Kept:
@@ -53,7 +68,7 @@ def _seen(
     report = ChannelGroupReported(
         channel=listener.channel,
         chat_id=chat.chat_id,
-        subject=subject[:_LONGEST_SUBJECT] if subject else None,
+        subject=_cut(subject),
         members=members,
         told_at=moment(payload.get("timestamp")) or told_at(envelope, received_at),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,16 @@ _CONNECTIONS_PER_HOST = 100
 _CHUNK_BYTES = 256 * 1024
 # Shorter than WAHA keeps them: a request on a connection just closed has an unknown outcome.
 _IDLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WahaTimeouts:
+    """Seconds each kind of call may take."""
+
+    text: float
+    media: float
+    control: float
+    download: float
 
 
 class WahaHttp:

@@ -61,6 +61,16 @@ def payload(message: Message, engine: Engine, me: str) -> Json:
     }
 
 
+def group(engine: Engine, chat: str, subject: str) -> Json:
+    """Return a group that was looked up."""
+    if engine == "GOWS":
+        return {"JID": chat, "Name": subject, "Topic": "", "Participants": []}
+    if engine == "NOWEB":
+        return {"id": chat, "subject": subject, "desc": None, "participants": []}
+    whole = {"server": "g.us", "user": chat.partition("@")[0], "_serialized": chat}
+    return {"id": whole, "name": subject, "groupMetadata": {"id": whole, "subject": subject}}
+
+
 def _media(message: Message) -> Json:
     media = message.media
     if media is None:

@@ -33,6 +33,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.get("/api/{session}/chats/overview", api.overview),
             web.get(history, api.messages),
             web.get(f"{history}/{{message}}", api.message),
+            web.get("/api/{session}/groups/{group}", api.group),
             web.get("/api/{session}/lids/pn/{phone}", api.lid_of_phone),
             web.get("/api/{session}/lids/{lid}", api.phone_of_lid),
             web.get("/api/contacts/check-exists", api.check_exists),
@@ -137,6 +138,22 @@ class LookupApi:
             if message.bare_id == wanted:
                 return json_response(self._payload(request, session, message))
         raise not_found("Message not found")
+
+    async def group(self, request: web.Request) -> web.Response:
+        """Answer a group whose subject is kept in `groups`, as its engine does.
+
+        422 unless WORKING, 404 for one that we are not in.
+        """
+        session, chat = self._session(request), request.match_info["group"]
+        self.waha.group_looks.append((session.name, chat))
+        if session.status != WORKING:
+            raise session_status(session.name, session.status, WORKING)
+        if self.waha.faults.strike("group_error", session=session.name):
+            raise WahaError(500, {"statusCode": 500, "message": "rate-overlimit"})
+        subject = self.waha.groups.get(chat)
+        if subject is None:
+            raise not_found("Group not found")
+        return json_response(engines.group(session.engine, chat, subject))
 
     async def phone_of_lid(self, request: web.Request) -> web.Response:
         """Answer the phone behind a hidden id, null when unknown."""

@@ -96,6 +96,8 @@ class WhatsApp:
         self.files: dict[tuple[str, str], StoredFile] = {}
         self.numbers: dict[str, str | None] = {}
         self.number_looks: deque[tuple[str, str]] = deque(maxlen=limit)
+        self.groups: dict[str, str] = {}
+        self.group_looks: deque[tuple[str, str]] = deque(maxlen=limit)
         self.pictures: dict[str, str] = {}
         self.pictures_cached: dict[tuple[str, str], str | None] = {}
         self.picture_files: dict[str, bytes] = {}

@@ -13,7 +13,8 @@ import orjson
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.channels.repository import CHANNELS
 from crm_channels_waha.channels.status import StatusBook
-from crm_channels_waha.inbound.consumers import WahaEvent, WahaInbox
+from crm_channels_waha.inbound.consumers import WahaInbox
+from crm_channels_waha.inbound.events import WahaEvent
 from crm_channels_waha.outbound.consumers import on_message_queued
 from service_kit.cause import Cause
 from service_kit.database import Database
@@ -121,7 +122,7 @@ class Crowd:
                 if queued := [m for m in messages if isinstance(m, Event)]:
                     await on_message_queued(tx, queued)
                 if heard := [m for m in messages if not isinstance(m, Event)]:
-                    await WahaInbox(self.status, picture_days=7).on_events(tx, heard)
+                    await WahaInbox(self.status, picture_days=7, group_days=7).on_events(tx, heard)
                 await tx.write_events()
 
     async def owe(self, tenants: Sequence[Tenant], sign: str = "") -> None:
