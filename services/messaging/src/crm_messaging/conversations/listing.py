@@ -11,11 +11,12 @@ from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.rows import AnySelect, Shape
 from service_kit.search import patterns
+from shared_events.identity import WhatsAppId, conversation_id
 from shared_events.messaging import conversation as contract
 from shared_events.messaging.conversation import ListConversations
 from shared_events.messaging.message import ContentType, Direction, MessageStatus
 from shared_events.requests import Page
-from sqlalchemy import Uuid, any_, exists, false, literal, select, text
+from sqlalchemy import Uuid, any_, exists, false, literal, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_messaging import visibility
@@ -34,6 +35,19 @@ _NEWEST_FIRST = Order(
 _FEW = 2000
 
 _FIND_PEOPLE = "SELECT contact_id FROM people_found($1, $2) AS contact_id"
+# A group is found as whom its sessions are of; its conversations are told by its chat alone.
+_FIND_GROUPS = """
+SELECT h.channel_id, i.value FROM unnest($2::uuid[]) AS k(contact_id)
+CROSS JOIN LATERAL (SELECT value FROM identity_refs
+    WHERE tenant_id = $1 AND contact_id = k.contact_id AND kind = 'group' LIMIT 10) AS i
+CROSS JOIN channel_refs AS h WHERE h.tenant_id = $1
+"""
+_WHOSE = """
+CASE WHEN conversations.is_group THEN (SELECT contact_id FROM identity_refs AS i
+    WHERE i.tenant_id = conversations.tenant_id AND i.kind = 'group'
+        AND i.canonical = split_part(conversations.chat_id, '@', 1) LIMIT 1)
+ELSE conversations.contact_id END
+"""
 
 # One look into each index for each conversation of the page. The order is what keeps a young
 # table's plan from going by the tenant alone.
@@ -72,7 +86,16 @@ class _Around:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group on a channel, by the value of its WhatsApp id."""
+
+    channel_id: UUID
+    value: str
+
+
 _FOUND = Shape(_Found)
+_GROUP = Shape(_Group)
 _AROUND_SHAPE = Shape(_Around)
 
 
@@ -113,7 +136,7 @@ def _matching(request: ListConversations, call: Call) -> AnySelect:
 
 
 async def _searched(tx: Transaction, query: AnySelect, search: str) -> AnySelect:
-    """Those with contacts that the search finds.
+    """Those with contacts, or of groups, that the search finds.
 
     The planner cannot know whether a word is rare. So people are looked for first (ADR 25): the
     conversations of a few are sorted, and among many the list's own index soon has a page.
@@ -125,9 +148,15 @@ async def _searched(tx: Transaction, query: AnySelect, search: str) -> AnySelect
     if len(found) > _FEW:
         matches = [_P.search_text.like(pattern, escape="\\") for pattern in wanted]
         people = select(_P.contact_id).where(_P.tenant_id == tx.tenant_id, *matches)
-        return query.where(exists(people.where(_P.contact_id == _C.contact_id)))
-    ids = literal([one.contact_id for one in found], ARRAY(Uuid))
-    return query.where(_C.contact_id == any_(ids))
+        return query.where(exists(people.where(_P.contact_id == literal_column(_WHOSE))))
+    contacts = [one.contact_id for one in found]
+    groups = [
+        conversation_id(one.channel_id, WhatsAppId("group", one.value).chat_id)
+        for one in await _GROUP.find(tx, _FIND_GROUPS, tx.tenant_id, contacts)
+    ]
+    with_people = _C.contact_id == any_(literal(contacts, ARRAY(Uuid)))
+    of_groups = _C.id == any_(literal(groups, ARRAY(Uuid)))
+    return query.where(or_(with_people, of_groups) if groups else with_people)
 
 
 async def resources(tx: Transaction, rows: Sequence[Conversation]) -> list[contract.Conversation]:
