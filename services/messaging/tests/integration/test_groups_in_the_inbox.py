@@ -44,7 +44,7 @@ async def pair(database: Database) -> tuple[Scene, Scene]:
     return pair
 
 
-@pytest.mark.parametrize("few", [listing._FEW, 0])
+@pytest.mark.parametrize("few", [2000, 0])
 async def test_finds_groups_by_their_subject(
     pair: tuple[Scene, Scene], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
