@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from crm_channels_waha.groups import repository
@@ -90,9 +89,9 @@ async def test_each_is_looked_up_once_by_every_company_that_is_in_it(
 
 async def test_one_that_waha_tells_of_is_not_looked_up(company: Shop, waha: WahaSimulator) -> None:
     waha.groups |= {GROUP: "velho", OTHER: "Outra"}
-    session = await company.connect() and waha.session("loja")
+    await company.connect()
     told = {"group": {"id": GROUP, "subject": "novo"}, "timestamp": 1_784_800_950}
-    waha.emit(session, "group.v2.update", told)
+    waha.emit(waha.session("loja"), "group.v2.update", told)
     await company.until_told("channel.group_reported")
     await waha.receive_text("loja", ANA, "1", group=GROUP)
     await waha.receive_text("loja", ANA, "2", group=OTHER)  # behind it
@@ -151,5 +150,5 @@ async def test_a_channel_that_is_off_waits(
 
 async def enter(database: Database, shop: Shop, *chats: str) -> None:
     async with database.tenant(shop.id) as tx:
-        seen = {(shop.id, UUID(str(shop.channel_id)), chat): False for chat in chats}
+        seen = {(shop.id, shop.channel_id, chat): False for chat in chats}
         await repository.enter(tx, seen, fresh_days=7)

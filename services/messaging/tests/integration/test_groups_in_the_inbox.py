@@ -28,7 +28,7 @@ async def shown(company: Scene, **query: Any) -> list[str | None]:
     call = Call(Principal(tenant_id=company.tenant_id), "request-1")
     async with company.database.tenant(company.tenant_id) as tx:
         page = await listing.page(tx, ListConversations.model_validate(query), call)
-    return [one.subject if one.is_group else one.contact and one.contact.name for one in page.data]
+    return [one.contact.name if one.contact else one.subject for one in page.data]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def pair(database: Database) -> tuple[Scene, Scene]:
     pair = Scene(database), Scene(database)
     for company in pair:
         await company.apply(on_message_received, company.received("só nós"))
-        in_group = {"chat_id": GROUP, "is_group": True}
+        in_group: dict[str, Any] = {"chat_id": GROUP, "is_group": True}
         await company.apply(on_message_received, company.received("oi", **in_group))
         await called(company, GROUP, "Turma da São João")
         await called(company, OTHER, "Diretoria")
