@@ -42,6 +42,7 @@ async def test_of_members_the_companys_phone_history_and_later(
     conversation = await eventually(named, "subject")
     assert (conversation["subject"], conversation["is_group"]) == ("Turma", True)
     assert (conversation["contact"], conversation["unread_count"]) == (None, 0)
+    assert await tenant.rows("/conversations", search="turma") == [conversation]
 
     await tenant.post(f"/channels/{channel.id}/history-imports")
     await tenant.message_count(4)
