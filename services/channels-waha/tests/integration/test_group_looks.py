@@ -146,9 +146,13 @@ async def test_a_channel_that_is_off_waits(
     (waits,) = await company.rows("SELECT * FROM group_looks")
     assert (waits["due_at"] is not None, waits["attempts"]) == (True, 0)
     assert {name for name, _ in waha.group_looks} == {"outra"}
+    # What WAHA tells meanwhile needs no look any more.
+    await enter(service.database, company, GROUP, told=True)
+    (known,) = await company.rows("SELECT * FROM group_looks")
+    assert (known["due_at"], known["looked_at"] is not None) == (None, True)
 
 
-async def enter(database: Database, shop: Shop, *chats: str) -> None:
+async def enter(database: Database, shop: Shop, *chats: str, told: bool = False) -> None:
     async with database.tenant(shop.id) as tx:
-        seen = {(shop.id, shop.channel_id, chat): False for chat in chats}
+        seen = {(shop.id, shop.channel_id, chat): told for chat in chats}
         await repository.enter(tx, seen, fresh_days=7)
