@@ -24,6 +24,7 @@ from shared_events.messaging.message import ListMessages
 from shared_events.requests import Page, Principal
 
 PEOPLE, THREADS, SAID, LONG = 2_000, 60, 100, 3_000
+OTHERS, OF_EACH = 1_000, 20
 _CHANNEL = UUID(int=1)
 # What was read of tables and of indexes, in this transaction so far.
 _READ = """
@@ -31,13 +32,13 @@ SELECT sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetch
 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'i')
 """
 _MOST = 1500
-# The company has many people, one with a long conversation; 200 others have one person each. Whose
+# The company has many people, one with a long conversation; the others have one person each. Whose
 # a thing is follows from its number.
 _EVERYBODY = f"""
 CREATE TEMPORARY TABLE people AS SELECT tenant_id, i, gen_random_uuid() AS id,
-    CASE WHEN of_many AND i = 1 THEN {LONG} ELSE {SAID} END AS said
+    CASE WHEN NOT of_many THEN {OF_EACH} WHEN i = 1 THEN {LONG} ELSE {SAID} END AS said
 FROM (SELECT '{{tenant_id}}' AS tenant_id, i, true AS of_many FROM generate_series(1, {PEOPLE}) AS i
-    UNION ALL SELECT 'small ' || i, i, false FROM generate_series(1, 200) AS i) AS everybody
+    UNION ALL SELECT 'small ' || i, i, false FROM generate_series(1, {OTHERS}) AS i) AS everybody
 """  # noqa: S608 - our own
 _PEOPLE = """
 INSERT INTO contact_refs (tenant_id, contact_id, name, search_text)
