@@ -80,19 +80,32 @@ class _Connection(asyncio.Protocol):
 
 
 class Client:
-    """POSTs to one server over as many connections as there are requests at once."""
+    """Asks one server over as many connections as there are requests at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str | None = None) -> None:
+        """`source`: the address to come from, where it matters who asks."""
         self._idle: deque[_Connection] = deque()
+        self._source = None if source is None else (source, 0)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The status of the answer; raises OSError when there is none."""
+        return await self._ask("POST", url, {**headers, "Content-Length": str(len(body))}, body)
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> int:
+        """The status of the answer; raises OSError when there is none."""
+        return await self._ask("GET", url, headers, b"")
+
+    def close(self) -> None:
+        """Close what is open."""
+        for connection in self._idle:
+            connection.close()
+
+    async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         target = urlsplit(url)
         lines = [
-            f"POST {target.path} HTTP/1.1",
+            f"{method} {target.path} HTTP/1.1",
             f"Host: {target.netloc}",
             *(f"{name}: {value}" for name, value in headers.items()),
-            f"Content-Length: {len(body)}",
         ]
         connection = await self._connection(str(target.hostname), target.port or 80)
         try:
@@ -103,16 +116,13 @@ class Client:
         self._idle.append(connection)
         return status
 
-    def close(self) -> None:
-        """Close what is open."""
-        for connection in self._idle:
-            connection.close()
-
     async def _connection(self, host: str, port: int) -> _Connection:
         while self._idle:
             connection = self._idle.pop()
             if connection.alive:
                 return connection
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(_Connection, host, port)
+        _, connection = await loop.create_connection(
+            _Connection, host, port, local_addr=self._source
+        )
         return connection

@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from service_kit.errors import UnavailableError
+from service_kit.shares import Shares
 
-MOST_IN_FLIGHT = 128
-"""Calls to one service that wait at the same time: what two replicas take at once."""
+MOST_IN_FLIGHT = 256
+"""Calls to one service that wait at the same time; of one company half, what two replicas take at
+once."""
 MOST_SILENCES = 5
 """Calls in a row without any answer, after which a service counts as away."""
 OPEN_SECONDS = 1.0
@@ -18,7 +20,7 @@ OPEN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Circuit:
-    in_flight: int = 0
+    in_flight: Shares = field(default_factory=Shares)
     silences: int = 0
     closed_again_at: float = 0.0
 
@@ -30,15 +32,15 @@ class Circuits:
         self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
 
     @contextmanager
-    def call(self, service: str) -> Iterator[None]:
-        """Around one call, which raises TimeoutError when nobody answered.
+    def call(self, service: str, whose: str) -> Iterator[None]:
+        """Around one call for somebody, which raises TimeoutError when nobody answered.
 
         An answer of any kind, even a problem, says that the service is there.
-        Raises UnavailableError at once when too many calls wait for it already, or when it has
-        not been answering.
+        Raises UnavailableError at once when too many calls wait for it already, most of them
+        theirs, or when it has not been answering.
         """
         circuit = self._circuits[service]
-        if circuit.in_flight >= MOST_IN_FLIGHT:
+        if not circuit.in_flight.has_room(whose, MOST_IN_FLIGHT):
             raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         if circuit.silences >= MOST_SILENCES:
             if monotonic() < circuit.closed_again_at:
@@ -46,7 +48,7 @@ class Circuits:
                     "service_unavailable", "The service behind this does not answer."
                 )
             circuit.closed_again_at = monotonic() + OPEN_SECONDS  # for all but this call
-        circuit.in_flight += 1
+        circuit.in_flight.take(whose)
         try:
             yield
         except TimeoutError:
@@ -56,4 +58,4 @@ class Circuits:
         else:
             circuit.silences = 0
         finally:
-            circuit.in_flight -= 1
+            circuit.in_flight.give_back(whose)

@@ -1,18 +1,28 @@
-"""Bounds for the headers of HTTP requests, which uvicorn's parser takes without end."""
+"""Bounds for connections and for the headers of requests, which uvicorn takes without end.
+
+Its own `limit_concurrency` closes no connection, and refuses whoever comes next, WAHA too.
+"""
 
 import asyncio
-from typing import Any
+from collections import OrderedDict
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEADER_BYTES = 2**18
 HEADER_SECONDS = 20.0
+MAX_CONNECTIONS = 4096
+"""Of a process: some 80 MB of memory, and as many open files."""
 
 
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol. A request line with its headers that is longer than `MAX_HEADER_BYTES`
     (and what one reading takes) is answered 400; one that is not there after `HEADER_SECONDS`, or
-    does not begin, has its connection closed."""
+    does not begin, has its connection closed. Beyond `MAX_CONNECTIONS` the one that has waited
+    longest for a request makes room; where all are at work, the new one does."""
+
+    idle: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
+    """Those of this process that wait for a request, the longest first."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -23,6 +33,10 @@ class BoundedHttp(HttpToolsProtocol):
         """Await the first request."""
         super().connection_made(transport)
         self._await_headers()
+        self.idle[self] = None
+        if len(self.connections) > MAX_CONNECTIONS:
+            longest, _ = self.idle.popitem(last=False)
+            longest.transport.close()
 
     def on_message_begin(self) -> None:
         """Await the headers of a request that has begun."""
@@ -32,7 +46,14 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Bodies are bounded by who reads them."""
         self._await_nothing()
+        self.idle.pop(self, None)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Await the next request, unless it is there already."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self.idle[self] = None
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come."""
@@ -46,6 +67,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing comes any more."""
         self._await_nothing()
+        self.idle.pop(self, None)
         super().connection_lost(exc)
 
     def _await_headers(self) -> None:

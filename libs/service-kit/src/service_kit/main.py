@@ -3,6 +3,7 @@
 import argparse
 import gc
 import json
+import socket
 import sys
 import threading
 import urllib.error
@@ -26,6 +27,7 @@ from service_kit.settings import ServiceSettings
 # Longer than load balancers keep an idle connection, mostly 60 s: a request that they send while we
 # close it would be lost.
 _KEEP_ALIVE_SECONDS = 75
+LISTENERS = 16
 _AWAY = (OSError, asyncpg.PostgresError, AMQPError)
 _GROUPS = {
     "config": "settings: what they are, what is wrong with them",
@@ -147,7 +149,13 @@ def _serve(service: Service) -> None:
         proxy_headers=False,  # whose word to take is the gateway's to say
         timeout_graceful_shutdown=int(service.settings.shutdown_grace_seconds),
     )
-    _Server(config, service).run()
+    _Server(config, service).run(listeners(config.bind_socket()))
+
+
+def listeners(listening: socket.socket) -> list[socket.socket]:
+    """The same socket several times: at each, libuv takes one connection a turn of the loop. With
+    one alone, new connections wait for seconds when turns are long."""
+    return [listening, *(listening.dup() for _ in range(LISTENERS - 1))]
 
 
 class _Server(uvicorn.Server):

@@ -193,7 +193,7 @@ class RequestClient:
             body=request.model_dump(mode="json", exclude_unset=True, by_alias=True),
         )
         try:
-            with self._circuits.call(request.key.partition(".")[0]):
+            with self._circuits.call(request.key.partition(".")[0], principal.tenant_id):
                 return await self._ask(envelope, timeout, trace or {})
         except TimeoutError:
             raise DeadlineError("no_answer", "The service did not answer in time.") from None

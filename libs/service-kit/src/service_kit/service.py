@@ -26,6 +26,7 @@ from service_kit.calls import Asked, ExternalHandler, RequestHandler, RequestTyp
 from service_kit.consuming import Consuming
 from service_kit.database import Database, NotConnectedError
 from service_kit.incoming import Body, EventHandler, Handler, Reader
+from service_kit.lag import Lag
 from service_kit.relay import Relay, RelayOptions, purge
 from service_kit.request_server import AnyRequest, RequestServer
 from service_kit.resealing import SealedColumn, Turned, TurnKeys
@@ -95,7 +96,9 @@ class Service:
         self.examinations: dict[str, Examination] = {}
         self._spoken: list[RabbitRouter] = []
         self.migrated = asyncio.Event()
+        self.lag = Lag()
         self._tasks = Supervisor()
+        self._tasks.add("lag", self.lag.run)
         self._tasks.add("database", self._bring_up_database)
         self._tasks.add("publishing", self._publish)
         self._tasks.add("consuming", self._when_migrated(self.consuming.run))

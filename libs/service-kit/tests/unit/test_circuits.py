@@ -6,16 +6,18 @@ from service_kit.circuits import MOST_IN_FLIGHT, MOST_SILENCES, Circuits
 from service_kit.errors import UnavailableError
 
 
-def silence(all_of_them: Circuits, service: str, times: int = MOST_SILENCES) -> None:
+def silence(
+    all_of_them: Circuits, service: str, times: int = MOST_SILENCES, whose: str = "a"
+) -> None:
     for _ in range(times):
-        with suppress(TimeoutError), all_of_them.call(service):
+        with suppress(TimeoutError), all_of_them.call(service, whose):
             raise TimeoutError
 
 
-def refusal(all_of_them: Circuits, service: str) -> str | None:
+def refusal(all_of_them: Circuits, service: str, whose: str = "a") -> str | None:
     """The code of the refusal, or None for a call that may go and is answered."""
     try:
-        with all_of_them.call(service):
+        with all_of_them.call(service, whose):
             return None
     except UnavailableError as error:
         return error.problem.code
@@ -25,11 +27,20 @@ class TestBulkhead:
     def test_is_each_services_own(self) -> None:
         them = Circuits()
         with ExitStack() as waiting:
-            for _ in range(MOST_IN_FLIGHT):
-                waiting.enter_context(them.call("contacts"))
+            for _ in range(MOST_IN_FLIGHT // 2):
+                waiting.enter_context(them.call("contacts", "a"))
             assert refusal(them, "contacts") == "too_busy"
             assert refusal(them, "messaging") is None
         assert refusal(them, "contacts") is None
+
+    def test_has_room_for_a_company_that_others_leave_none(self) -> None:
+        them = Circuits()
+        with ExitStack() as waiting:
+            for whose in "abcd":
+                while refusal(them, "contacts", whose) is None:
+                    waiting.enter_context(them.call("contacts", whose))
+            for _ in range(MOST_IN_FLIGHT // 32):
+                waiting.enter_context(them.call("contacts", "e"))
 
 
 class TestBreaker:
@@ -53,7 +64,7 @@ class TestBreaker:
         them = Circuits()
         silence(them, "contacts")
         now += circuits.OPEN_SECONDS
-        with them.call("contacts"):
+        with them.call("contacts", "a"):
             assert refusal(them, "contacts") == "service_unavailable"
         assert refusal(them, "contacts") is None
 
@@ -71,6 +82,6 @@ class TestBreaker:
     def test_is_not_moved_by_other_failures(self) -> None:
         them = Circuits()
         for _ in range(2 * MOST_SILENCES):
-            with suppress(UnavailableError), them.call("contacts"):
+            with suppress(UnavailableError), them.call("contacts", "a"):
                 raise UnavailableError("broker_unavailable", "away")
         assert refusal(them, "contacts") is None

@@ -103,3 +103,46 @@ class TestTime:
         assert await wire.send(b"") == b""  # longer than headers may take
         application.late.set()
         assert (await asked).startswith(b"HTTP/1.1 200")
+
+
+class TestConnections:
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http_bounds, "MAX_CONNECTIONS", 3)
+
+    async def test_that_wait_longest_make_room(self, wire: Listener) -> None:
+        first, second, third = [await wire.connect() for _ in range(3)]
+        for reader, writer in (second, third, first):  # so the second has waited longest
+            writer.write(GET % b"" + b"\r\n")
+            assert await reader.readuntil(b"\r\n\r\n0")
+        assert (await wire.send(GET % b"" + END)).startswith(b"HTTP/1.1 200")
+        assert await second[0].read() == b""
+        for reader, writer in (first, third):
+            writer.write(GET % b"" + END)
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        for _, writer in (first, second, third):
+            writer.close()
+
+    async def test_at_work_are_left_at_it(self, wire: Listener, application: Application) -> None:
+        asked = []
+        for _ in range(3):
+            application.waits.clear()
+            asked.append(asyncio.create_task(wire.send(GET % b"late" + END)))
+            await application.waits.wait()
+        assert await wire.send(b"") == b""  # closed at once
+        application.late.set()
+        answers = await asyncio.gather(*asked)
+        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 3
+        assert (await wire.send(GET % b"" + END)).startswith(b"HTTP/1.1 200")
+
+    async def test_of_a_pipeline_are_at_work_until_its_end(
+        self, wire: Listener, application: Application
+    ) -> None:
+        asked = asyncio.create_task(wire.send(GET % b"" + b"\r\n" + GET % b"late" + END))
+        await application.waits.wait()
+        waiting = [await wire.connect() for _ in range(4)]
+        assert await waiting[0][0].read() == b""
+        application.late.set()
+        assert (await asked).count(b"HTTP/1.1 200") == 2
+        for _, writer in waiting:
+            writer.close()

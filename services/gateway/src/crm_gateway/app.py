@@ -17,6 +17,7 @@ from crm_gateway.access.jwks import jwks_route
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.access.standings import Standings
 from crm_gateway.access.tokens import AccessTokens
+from crm_gateway.admission import Admission
 from crm_gateway.agents.invitations import Invitations
 from crm_gateway.agents.service import Agents
 from crm_gateway.api_keys.service import ApiKeys
@@ -185,6 +186,8 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     )
     api.add_to(service.app, rows, backing)
     service.app.router.routes.append(jwks_route(tokens))
+    # The receiver around it: webhooks of WAHA are never refused for what others ask.
+    service.app.add_middleware(Admission, lag=service.lag)
     service.app.add_middleware(WahaReceiver, master_keys=settings.ingress_master_keys, spool=spool)
     edge.install(service.app, settings.cors_allowed_origins)
     service.app.add_middleware(

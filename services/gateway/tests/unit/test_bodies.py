@@ -39,9 +39,9 @@ class Sender:
         return {"type": "http.request", "body": CHUNK, "more_body": more}
 
 
-async def read(bodies: Bodies, sender: Sender, seconds: float = 60) -> int:
+async def read(bodies: Bodies, sender: Sender, seconds: float = 60, whose: str = "a") -> int:
     async with bodies.room() as room:
-        return len(await room.read(sender.request(), seconds=seconds))
+        return len(await room.read(sender.request(), whose, seconds=seconds))
 
 
 async def all_wait(senders: list[Sender]) -> None:
@@ -69,7 +69,7 @@ class TestRoom:
         assert set(await asyncio.gather(*reading)) == {MAX_BODY_BYTES}
 
     async def test_that_does_not_come_free_is_told_as_ours_and_not_as_slow(self) -> None:
-        bodies, slow = Bodies(), [Sender() for _ in range(LARGE_AT_ONCE)]
+        bodies, slow = Bodies(), [Sender() for _ in range(LARGE_AT_ONCE // 2)]
         reading = [asyncio.create_task(read(bodies, sender)) for sender in slow]
         await all_wait(slow)
         late = Sender()
@@ -82,6 +82,17 @@ class TestRoom:
         later = Sender()
         later.goes_on.set()
         assert await read(bodies, later) == MAX_BODY_BYTES
+        for task in reading:
+            task.cancel()
+
+    async def test_is_left_for_others_by_a_company_with_many_slow_ones(self) -> None:
+        bodies = Bodies()
+        slow = [(whose, Sender()) for whose in "ab" for _ in range(2 * LARGE_AT_ONCE)]
+        reading = [asyncio.create_task(read(bodies, each, whose=whose)) for whose, each in slow]
+        await all_wait([each for _, each in slow])
+        other = Sender()
+        other.goes_on.set()
+        assert await read(bodies, other, whose="c") == MAX_BODY_BYTES
         for task in reading:
             task.cancel()
 

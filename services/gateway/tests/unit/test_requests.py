@@ -257,7 +257,7 @@ class TestBody:
         scope = {"type": "http", "headers": [(b"content-length", b"50")]}
         with pytest.raises(HttpError) as caught:
             async with Bodies().room() as room:
-                await room.read(Request(scope, receive), seconds=0.01)
+                await room.read(Request(scope, receive), "", seconds=0.01)
         assert caught.value.status == 408
 
     async def test_a_channel_can_be_put_as_it_was_posted(self, rest: Rest) -> None:

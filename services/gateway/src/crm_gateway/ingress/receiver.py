@@ -62,7 +62,7 @@ class WahaReceiver:
         if http.method != "POST":
             raise method_not_allowed(["POST"])
         source = self._sources.find(token)
-        body = await room.read(http)
+        body = await room.read(http, str(source.address.tenant_id))
         check_signature(
             source.hmac_key,
             body,

@@ -29,7 +29,7 @@ from starlette.responses import Response
 from crm_gateway.access.callers import Callers, address_of, language_of
 from crm_gateway.access.quotas import Quotas
 from crm_gateway.audit.service import Act, Witness
-from crm_gateway.body import MAX_BODY_BYTES, SMALL_BODY_BYTES, Bodies, Room
+from crm_gateway.body import SMALL_BODY_BYTES, Bodies, Room
 from crm_gateway.live.streams import Streams
 from crm_gateway.media.files import Files
 from crm_gateway.problems.edge import answer_with, request_id, trace_context
@@ -98,9 +98,11 @@ class Endpoint:
         check_query(http.query_params, self._known)
         if self.row.method == "GET":
             return self._selectable.read(http) if self._selectable else http
-        public = self.row.permission == PUBLIC
-        most = SMALL_BODY_BYTES if public else MAX_BODY_BYTES
-        parsed = read_json(http, await room.read(http, most=most))
+        if self.row.permission == PUBLIC:
+            body = await room.read(http, address_of(http), most=SMALL_BODY_BYTES)
+        else:
+            body = await room.read(http, http.state.principal.tenant_id)
+        parsed = read_json(http, body)
         if parsed and (self._given is None or self.row.by_query):
             raise InvalidError.field(
                 [next(iter(parsed))], "extra_forbidden", "Not a field of this."

@@ -1,0 +1,66 @@
+"""Whom the gateway refuses when it is asked for more than it can do (docs/adr/0039).
+
+Work that is begun makes everything else in the process later, WAHA's webhooks too. What is refused
+here is neither authenticated nor read, and costs a tenth of what an answer costs.
+"""
+
+from prometheus_client import Counter
+from service_kit.errors import UnavailableError
+from service_kit.lag import Lag
+from service_kit.shares import Shares
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crm_gateway.auth.throttle import network_of
+from crm_gateway.problems.edge import problem_response
+from crm_gateway.problems.errors import of_error
+from crm_gateway.rest.table import PREFIX
+
+SHED = Counter("crm_http_requests_shed_total", "REST requests refused because too many are in hand")
+LATE_SECONDS = 0.05
+"""From here on the event loop is late: what waits is waiting for us."""
+IN_HAND = 1024
+"""Requests that wait for others, for what a service or the database takes; memory is the limit."""
+IN_HAND_LATE = 64
+"""Requests that wait for us: some 0.2 s of work, which is how much later a webhook is for them."""
+
+
+class Admission:
+    """ASGI middleware: a concurrency limit, low while the event loop is late.
+
+    Addresses share it (`Shares`): nobody is known yet by anything else. A request is in hand until
+    its answer begins, so streams and downloads that go on for long do not count. Whatever is no
+    REST goes by.
+    """
+
+    def __init__(self, app: ASGIApp, *, lag: Lag) -> None:
+        self._app = app
+        self._lag = lag
+        self._in_hand = Shares()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._app(scope, receive, send)
+            return
+        whose = network_of(scope["client"][0]) if scope["client"] else ""
+        most = IN_HAND if self._lag.seconds < LATE_SECONDS else IN_HAND_LATE
+        if not self._in_hand.has_room(whose, most):
+            SHED.inc()
+            busy = UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
+            await problem_response(scope, of_error(busy))(scope, receive, send)
+            return
+        self._in_hand.take(whose)
+        answered = False
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            if not answered:
+                answered = True
+                self._in_hand.give_back(whose)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            if not answered:
+                self._in_hand.give_back(whose)
