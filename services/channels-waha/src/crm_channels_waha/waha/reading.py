@@ -32,7 +32,7 @@ def read_json(body: bytes) -> object:
     except RecursionError as error:
         raise UnreadableError(type(error).__name__) from None
     try:
-        return _cleaned(json.loads(body.decode("utf-8", "replace"), parse_int=_number))
+        return _cleaned(json.loads(body.decode("utf-8-sig", "replace"), parse_int=_number))
     except (ValueError, RecursionError) as error:
         raise UnreadableError(type(error).__name__) from None
 
