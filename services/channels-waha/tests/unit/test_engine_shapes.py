@@ -155,16 +155,23 @@ class TestCardsAndPlaces:
         "payload",
         [
             webjs("vcard", body="BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"),
+            {"vCards": "BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"},
+            {"vCards": [{"vcard": "BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"}, None]},
             webjs("vcard", {"body": "BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"}),
             webjs(
                 "multi_vcard", {"vcardList": [{"vcard": "BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"}]}
             ),
         ],
     )
-    def test_card_is_read_from_webjs(self, payload: Json) -> None:
+    def test_card_is_read_wherever_it_is(self, payload: Json) -> None:
         message = heard(payload)
         assert message.content_type == "contact"
         assert message.details["contacts"] == [{"name": "Ana", "phone": "123"}]
+
+    def test_what_is_written_beside_a_card_stays(self) -> None:
+        card = "BEGIN:VCARD\nFN:Ana\nTEL:123\nEND:VCARD"
+        assert heard({"vCards": [card], "body": "liga"}).content == "liga"
+        assert heard({"vCards": [card], "body": card}).content is None
 
     def test_place_is_read_from_webjs(self) -> None:
         raw = {"lat": -22.9, "lng": -47.06, "loc": "Rua A", "body": "/9j/4AAQ"}

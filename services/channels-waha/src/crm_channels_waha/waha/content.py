@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -9,7 +10,7 @@ from shared_events.channels.traffic import Media
 from shared_events.identity import visible
 from shared_events.messaging.message import ContentType
 
-from crm_channels_waha.waha.cards import read_card
+from crm_channels_waha.waha.cards import read_card, split_cards
 from crm_channels_waha.waha.raw import Raw, known, within
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.referrals import read_referral
@@ -36,6 +37,7 @@ _POLL = "pollCreationMessage"
 """The newer ones have `V2` to `V6` behind it."""
 _LOCATIONS = ("locationMessage", "liveLocationMessage", "location")
 _CARDS = ("contactMessage", "contactsArrayMessage", "vcard", "multi_vcard")
+_CARD = "BEGIN:VCARD"
 _UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What leads elsewhere, or shows another name than there is: `\u202e` turns the text around."""
 _LONGEST_NAME = 255
@@ -70,7 +72,8 @@ def _read(payload: Json, raw: Raw, waha_base_url: str) -> Content:
         # WEBJS has a picture of the map for a body.
         return Content("location", _comment(payload, raw), details={"location": location})
     if contacts := [read_card(card) for card in _cards(payload, raw)]:
-        return Content("contact", details={"contacts": contacts})
+        said = None if body and body.startswith(_CARD) else body
+        return Content("contact", said, details={"contacts": contacts})
     if poll := _poll(payload, raw):
         return Content("poll", text=poll["question"] or body, details={"poll": poll})
     media = _media(payload, raw, waha_base_url)
@@ -96,7 +99,7 @@ def _location(payload: Json, raw: Raw) -> dict[str, Any] | None:
         longitude = number(place.get("degreesLongitude", place.get("lng")))
     if latitude is None or longitude is None:
         return None
-    live = place.get("live") is True or raw.kind == "liveLocationMessage"
+    live = raw.kind == "liveLocationMessage" or True in (place.get("live"), place.get("isLive"))
     return {
         "latitude": latitude,
         "longitude": longitude,
@@ -120,14 +123,15 @@ def _comment(payload: Json, raw: Raw) -> str | None:
 
 def _cards(payload: Json, raw: Raw) -> list[str]:
     """The contact cards, from the engine's own message where WAHA gives none."""
-    cards = [card for card in items(payload.get("vCards")) if text(card)]
-    if cards or raw.kind not in _CARDS:
-        return cards
-    shared = [raw.fields, *items(raw.fields.get("contacts")), *items(raw.fields.get("vcardList"))]
-    cards = [card for one in shared if (card := text(mapping(one).get("vcard")))]
-    # WEBJS has a single card for a body.
-    bodies = (text(said.get("body")) for said in (payload, raw.fields))
-    return cards or [card for card in bodies if card and card.startswith("BEGIN:VCARD")][:1]
+    shared = items(payload.get("vCards")) or [payload.get("vCards")]
+    if raw.kind in _CARDS and not any(shared):
+        lists = (items(raw.fields.get(name)) for name in ("contacts", "vcardList"))
+        shared = [raw.fields, *chain.from_iterable(lists)]
+    told = [card for one in shared if (card := text(one) or text(mapping(one).get("vcard")))]
+    if raw.kind in _CARDS and not told:  # WEBJS has a single card for a body
+        bodies = (text(said.get("body")) or "" for said in (payload, raw.fields))
+        told = [body for body in bodies if body.startswith(_CARD)][:1]
+    return [card for one in told for card in split_cards(one)]
 
 
 def _poll(payload: Json, raw: Raw) -> dict[str, Any] | None:
