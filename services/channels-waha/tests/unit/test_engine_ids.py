@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 from crm_channels_waha.waha.meaning import (
+    Called,
     Edited,
+    GroupSeen,
     Heard,
     Kept,
     Listener,
@@ -141,6 +143,22 @@ class TestObjects:
     def test_of_webjs_name_the_chat(self, message_id: Json) -> None:
         found = heard({"id": message_id, "from": ME["id"]})
         assert (found.external_id, found.chat_id, found.direction) == ("3EB0", CHAT, "outbound")
+
+    def test_of_webjs_name_groups_members_and_callers(self) -> None:
+        whole = {"_serialized": GROUP, "server": "g.us", "user": "120363"}
+        people = [{"id": {"user": "77", "server": "lid"}}, "5511988880001@c.us", None]
+        payload = {"type": "join", "group": {"id": whole}, "participants": people}
+        found = told(payload, "group.v2.participants")
+        assert isinstance(found, GroupSeen)
+        members = [one.person.identities[0].value for one in found.report.members]
+        assert (found.chat_id, members) == (GROUP, ["77", "5511988880001"])
+        call = told({"id": "C1", "from": {"$1": CHAT}}, "call.received")
+        assert isinstance(call, Called)
+        assert call.chat_id == CHAT
+
+    def test_a_subject_nobody_can_see_is_none(self) -> None:
+        kept = told({"group": {"id": GROUP, "subject": "\u3164"}}, "group.v2.update")
+        assert kept == Kept("ignored", "nothing new of a group")
 
 
 RAW_IDS = [

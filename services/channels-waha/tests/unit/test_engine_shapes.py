@@ -120,6 +120,12 @@ class TestFiles:
             "http://waha.internal:3000/api/files/a.jpg",
         )
 
+    def test_a_link_too_long_to_keep_loses_no_message(self) -> None:
+        url = "https://s3.example.com/" + "x" * 5000
+        message = heard(noweb({"imageMessage": {}}, body="veja", hasMedia=True, media={"url": url}))
+        assert message.media is not None
+        assert (message.content, message.media.url) == ("veja", None)
+
     def test_that_were_not_loaded_are_described_by_the_engine(self) -> None:
         said = {"mimetype": "application/pdf", "fileName": "a.pdf", "caption": "veja"}
         message = heard(noweb({"documentMessage": said}))

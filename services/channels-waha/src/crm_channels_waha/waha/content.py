@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from shared_events import bounds
 from shared_events.channels.traffic import Media
 from shared_events.identity import visible
 from shared_events.messaging.message import ContentType
@@ -41,6 +42,7 @@ _CARD = "BEGIN:VCARD"
 _UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What leads elsewhere, or shows another name than there is: `\u202e` turns the text around."""
 _LONGEST_NAME = 255
+_LONGEST_URL = bounds.limit(bounds.Url)
 _LONGEST_ENDING = 16
 _SAYS_NOTHING = ("application/octet-stream", "binary/octet-stream")
 _STICKERS = ("image/webp", "application/was")
@@ -151,15 +153,17 @@ def _poll(payload: Json, raw: Raw) -> dict[str, Any] | None:
 def _media(payload: Json, raw: Raw, waha_base_url: str) -> Media:
     media = mapping(payload.get("media"))
     url = text(media.get("url")) or text(payload.get("mediaUrl"))
+    link = reachable(url, waha_base_url) if url else ""
+    link = link if len(link) <= _LONGEST_URL else ""
     filename = text(media.get("filename")) or text(within(raw.fields, "filename", 1))
     seconds = number(raw.fields.get("seconds")) or number(raw.fields.get("duration"))
     return Media(
-        url=reachable(url, waha_base_url) if url else None,
+        url=link or None,
         mime_type=(text(media.get("mimetype")) or text(raw.fields.get("mimetype")) or "")[:255]
         or None,
         filename=_safe(filename) if filename else None,
         duration_seconds=int(seconds) if seconds is not None and 0 <= seconds < 1e8 else None,
-        state="available" if url else "unavailable",
+        state="available" if link else "unavailable",
     )
 
 

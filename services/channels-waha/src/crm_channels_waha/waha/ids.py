@@ -91,7 +91,7 @@ def conversation(value: object) -> WhatsAppId | None:
 
     So is what is too long to be anybody: WhatsApp never sends it, and our columns end somewhere.
     """
-    found = parse_whatsapp_id(value) if isinstance(value, str) else None
+    found = parse_whatsapp_id(_chat_id(value) or "")
     return found if found and len(found.value) <= _LONGEST else None
 
 
