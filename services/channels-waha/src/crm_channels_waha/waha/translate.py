@@ -64,10 +64,10 @@ def translate(envelope: Json, listener: Listener, received_at: datetime) -> Tran
     it says is about another number.
     """
     event = text(envelope.get("event")) or ""
-    sessions = {text(envelope.get("session"))}
-    if event == "session.status":
-        sessions.add(text(mapping(envelope.get("payload")).get("name")))
-    if not sessions <= {None, listener.waha_session}:
+    session = text(envelope.get("session"))
+    if session is None and event == "session.status":
+        session = text(mapping(envelope.get("payload")).get("name"))
+    if session not in (None, listener.waha_session):
         return Kept("ignored", "another session")
     read = _READERS.get(event)
     if read is None:
