@@ -22,7 +22,13 @@ CHANNEL = ChannelRow.model_construct(
     phone="5511900000001",
 )
 JOB = HistoryImportRow.model_construct(
-    id=uuid4(), tenant_id="t", until=UNTIL, since=None, notify=False, recovered=False
+    id=uuid4(),
+    tenant_id="t",
+    channel_id=CHANNEL.id,
+    until=UNTIL,
+    since=None,
+    notify=False,
+    recovered=False,
 )
 
 
