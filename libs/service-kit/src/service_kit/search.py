@@ -10,7 +10,7 @@ import unicodedata
 from shared_events.identity import visible
 
 _MAX_WORDS = 8
-_PHONE = re.compile(r"[+(]*[0-9][0-9\s().-]{3,}")
+_PHONE = re.compile(r"[+(]*[0-9][0-9\s().\u2010-\u2015-]{3,}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _TRUNK = re.compile(r"^0+(?=[0-9]{10})")
 """What is dialled before a whole number, at home or from abroad: no number begins with it."""
@@ -42,13 +42,15 @@ def patterns(search: str) -> list[str]:
 
     None at all for a search that means nothing, such as an accent alone: it finds nobody.
 
-    A phone may be typed with blanks, dots, dashes and brackets. A word of one or two letters has
-    no trigram inside another word, so it is looked for where words begin.
+    A phone may be typed with blanks, dots, dashes and brackets, or copied with the invisible marks
+    of an address book; its plus alone is in every phone. A word of one or two letters has no
+    trigram inside another word, so it is looked for where words begin.
     """
     folded = fold(search)
-    if _PHONE.fullmatch(folded.strip()):
-        return [f"%{_TRUNK.sub('', _NOT_DIGITS.sub('', folded))}%"]
-    words = [word for word in dict.fromkeys(folded.split()) if visible(word)]
+    typed = "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
+    if _PHONE.fullmatch(typed):
+        return [f"%{_TRUNK.sub('', _NOT_DIGITS.sub('', typed))}%"]
+    words = [word for word in dict.fromkeys(folded.split()) if visible(word.strip("+"))]
     return [f"%{' ' if len(word) < 3 else ''}{_escaped(word)}%" for word in words[:_MAX_WORDS]]
 
 

@@ -25,6 +25,8 @@ _KINDS: dict[str, IdentityKind] = {
     "c.us": "phone",
     "s.whatsapp.net": "phone",
     "lid": "lid",
+    "hosted": "phone",
+    "hosted.lid": "lid",
     "g.us": "group",
 }
 _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
@@ -40,8 +42,8 @@ _TELLING = 8
 
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Hangul fillers and the braille blank: letters and symbols that show nothing."""
-_NOBODY = "0"
-"""WhatsApp itself, `0@c.us`: it tells news, and is no customer."""
+_NOBODY = re.compile(r"1313555\d{4}|131655500\d\d|16505361212")
+"""WhatsApp's company account and its assistants: no customers, and neither is `0@c.us`, itself."""
 _LONGEST_VALUE = bounds.limit(bounds.WhatsAppValue)
 
 IdentityKey = tuple[IdentityKind, str]
@@ -102,15 +104,17 @@ class WhatsAppId:
 def parse_whatsapp_id(chat_id: str) -> WhatsAppId | None:
     """Read `digits@c.us`, `digits:12@s.whatsapp.net`, `digits@lid` or `...@g.us`.
 
-    A device part (`:12`) is dropped. Stories, newsletters and broadcast lists are nobody's
-    conversation and give None.
+    A device part (`:12`) is dropped; `@hosted` and `@hosted.lid` are people whose device Meta runs.
+    Stories, newsletters and broadcast lists are nobody's conversation and give None.
     """
     user, _, server = chat_id.partition("@")
     kind = _KINDS.get(server)
     value = user.partition(":")[0]
     if kind is None or not 0 < len(value) <= _LONGEST_VALUE:
         return None
-    if kind != "group" and (value == _NOBODY or not (value.isascii() and value.isdigit())):
+    if kind != "group" and not (value.isascii() and value.isdigit() and value[0] != "0"):
+        return None
+    if kind == "phone" and _NOBODY.fullmatch(value):
         return None
     return WhatsAppId(kind, value)
 

@@ -4,10 +4,19 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
 
 from shared_events.bounds import CorrelationId, Cursor, TenantId
 from shared_events.envelope import Contract
+from shared_events.identity import visible
 
 Kind = Literal["query", "command"]
 ProblemKind = Literal[
@@ -59,6 +68,17 @@ def _in_utc(value: datetime) -> datetime:
 
 Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 """A time a customer gives (RFC 3339), in UTC; without an offset it is UTC already."""
+
+
+def seen(name: str) -> str:
+    """The name, where something of it can be seen."""
+    if not visible(name):
+        raise PydanticCustomError("string_too_short", "Nothing of it can be seen.")
+    return name
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(seen)]
+"""What somebody calls a thing of theirs. Fillers alone, which pass for letters, are no name."""
 
 Value = TypeVar("Value", bound=BaseModel)
 Item = TypeVar("Item")

@@ -155,10 +155,23 @@ class TestDisplayName:
 
 class TestNobody:
     @pytest.mark.parametrize(
-        "chat_id", ["0@c.us", "0@s.whatsapp.net", f"{'1' * 50}@c.us", "١٢@c.us"]
+        "chat_id",
+        [
+            *("0@c.us", "0@s.whatsapp.net", "00@c.us", "0@lid", f"{'1' * 50}@c.us", "١٢@c.us"),
+            *("13135550002@c.us", "13165550012:1@s.whatsapp.net", "16505361212@c.us"),
+        ],
     )
     def test_is_no_customer(self, chat_id: str) -> None:
         assert parse_whatsapp_id(chat_id) is None
+
+
+class TestHosted:
+    @pytest.mark.parametrize(
+        ("chat_id", "shown"),
+        [("5511988880001:99@hosted", "5511988880001@c.us"), ("77:99@hosted.lid", "77@lid")],
+    )
+    def test_is_the_person_whoever_runs_the_device(self, chat_id: str, shown: str) -> None:
+        assert parsed(chat_id).chat_id == shown
 
 
 class TestVisible:

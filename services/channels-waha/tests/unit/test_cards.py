@@ -1,7 +1,7 @@
 """Contact cards, as phones of many makes write them."""
 
 import pytest
-from crm_channels_waha.waha.cards import read_card, write_card
+from crm_channels_waha.waha.cards import read_card, split_cards, write_card
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +39,13 @@ class TestCards:
             ("item2.FN;LANGUAGE=pt:Ana", "Ana"),
             ("FN:\nN:Souza;Ana;Maria;Dra.;", "Dra. Ana Maria Souza"),
             ("N:Souza", "Souza"),
-            ("ORG:Loja", None),
+            ("ORG:Padaria;Matriz", "Padaria"),
+            ("NICKNAME:Nana\nORG:Padaria", "Nana"),
+            ("X-WA-BIZ-NAME:Padaria", "Padaria"),
+            ("FN:\u3164\nN:;Ana;;;", "Ana"),
+            ("FN:Ana\u2028Maria", "Ana\u2028Maria"),
+            ("FN:" + "a" * 300, "a" * 255),
+            ("TITLE:Dra.", None),
         ],
     )
     def test_names_are_read_as_phones_write_them(self, line: str, name: str | None) -> None:
@@ -51,12 +57,27 @@ class TestCards:
             ("TEL;TYPE=cell:tel:+55-19-95555-0014", "5519955550014"),
             ("tel:0800 123", "0800123"),
             ("TEL;WAID=5519955550014:", "5519955550014"),
+            ('TEL;waid="5519955550014";type=CELL:+55 19', "5519955550014"),
+            ("TEL;waid=:+55 19 95555-0014", "5519955550014"),
+            ("TEL:+٩٦٦٥٠٧٠٥٨١٠٣", "966507058103"),
+            ("TEL:+55\u00a019\u00a095555\u20110014", "5519955550014"),
+            ("TEL;VALUE=uri:tel:+55-19-3333-0015;ext=12", "551933330015"),
+            ("TEL:+55 19 3333-0015 ramal 12", "551933330015"),
             ("TEL:", None),
             ("X-TELEX:123", None),
         ],
     )
     def test_numbers_are_read_as_phones_write_them(self, line: str, phone: str | None) -> None:
         assert read_card(f"BEGIN:VCARD\n{line}\nEND:VCARD")["phone"] == phone
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_several_in_one_text_are_several(self, end: str) -> None:
+        lines = ["begin:VCARD", "FN:Ana", "TEL:1234567", "END:VCARD"]
+        lines += ["BEGIN:VCARD", "FN:Bia", "TEL:7654", " 321", "END:VCARD", ""]
+        assert [read_card(card) for card in split_cards(end.join(lines))] == [
+            {"name": "Ana", "phone": "1234567"},
+            {"name": "Bia", "phone": "7654321"},
+        ]
 
     @given(st.text())
     def test_of_any_text_hold_nothing_up(self, card: str) -> None:

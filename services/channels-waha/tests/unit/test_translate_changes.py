@@ -165,7 +165,7 @@ class TestReacted:
         [
             None,
             {"id": ACT, "reaction": None},
-            {"id": ACT, "reaction": {"text": None, "messageId": "A1"}},
+            {"id": ACT, "reaction": {"text": "x"}},
             {"id": ACT, "reaction": {"text": "x" * 51, "messageId": "A1"}},
         ],
     )

@@ -50,7 +50,7 @@ class TestVotes:
             ({"id": "false_55119@c.us_V1", "selectedOptions": ["a"]}, {}, None),
             ({"id": "false_55119@c.us_V1", "selectedOptions": None}, "P1", None),
             ({"id": "false_55119@c.us_V1"}, "P1", None),
-            ({"id": "", "selectedOptions": []}, "P1", None),
+            ({"id": "", "selectedOptions": []}, "P1", "not a conversation"),
             ({"id": "false_55119@c.us_V1", "selectedOptions": [""]}, "P1", "vote for no option"),
             ({"id": "false_55119@c.us_V1", "selectedOptions": [{}]}, "P1", "vote for no option"),
             ({"id": "false_55119@c.us_V1", "selectedOptions": ["a" * 256]}, "P1", "no option"),

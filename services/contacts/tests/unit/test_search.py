@@ -54,6 +54,13 @@ class TestPatterns:
         assert patterns("0055 11 98888-0001") == ["%5511988880001%"]
         assert patterns("00001") == ["%00001%"]
 
+    def test_reads_a_phone_copied_from_an_address_book(self) -> None:
+        plain = patterns("+5511988880001")
+        assert patterns("\u202a+55 11 98888-0001\u202c") == plain
+        assert patterns("+55\u00a011\u00a098888\u20110001") == plain
+        assert patterns("+5511\u200b98888 0001") == plain
+        assert patterns("+") == [] and patterns("+55") == ["%+55%"]
+
     def test_looks_for_short_words_where_words_begin(self) -> None:
         assert patterns("zé da s") == ["% ze%", "% da%", "% s%"]
 

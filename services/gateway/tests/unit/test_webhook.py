@@ -39,6 +39,24 @@ class TestSources:
             )
 
 
+class TestWhatEnginesWrite:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"event":"message.any","payload":{"body":"oi \\ud83d"}}',
+            b'{"event":"message.any","payload":{"body":"oi \\u0000"}}',
+            b'{"event":"message.any","payload":{"body":"oi \xf0\x9f\x91"}}',
+            b'\xef\xbb\xbf{"event":"message.any"}',
+            b'{"event":"message.any","payload":{"timestamp":' + b"1" * 5000 + b"}}",
+            b'{"event":"message.any","payload":{"timestamp":NaN}}',
+            b'{"event":"message","event":"message.any"}',
+        ],
+    )
+    def test_is_json(self, body: bytes) -> None:
+        webhook = read_webhook(ADDRESS, body, request_id="r", trace={})
+        assert (webhook.event, webhook.body) == ("message.any", body)
+
+
 class TestCheckSignature:
     @pytest.mark.parametrize("algorithm", ["sha512", None])
     def test_accepts_the_channels_signature(self, algorithm: str | None) -> None:

@@ -23,6 +23,7 @@ from shared_events.contacts.contact import (
 from shared_events.messaging.message import SendMessage
 
 NEW_PHONE = "5521977770002"
+GROUP: dict[str, Any] = {"chat_id": "120363041234567890@g.us", "is_group": True}
 
 
 def ana(contact_id: UUID, phone: str | None, phones: Sequence[str]) -> Contact:
@@ -163,6 +164,14 @@ class TestQuote:
         assert there["contact_id"] == contact_id
         with pytest.raises(InvalidError):
             await write_to(scene, contact_id, reply_to_id=there["id"])
+
+    async def test_stays_out_of_groups(self, scene: Scene) -> None:
+        contact_id = await ana_of(scene)
+        await scene.apply(on_message_received, scene.received("no grupo", **GROUP))
+        said = (await scene.messages())[-1]
+        assert said["contact_id"] == contact_id
+        with pytest.raises(InvalidError):
+            await write_to(scene, contact_id, reply_to_id=said["id"])
 
 
 class TestGone:

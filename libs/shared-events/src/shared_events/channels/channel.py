@@ -8,7 +8,7 @@ from pydantic import Field, HttpUrl, StringConstraints
 
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
-from shared_events.requests import BatchQuery, Command, Given, ListQuery, Nothing, Query
+from shared_events.requests import BatchQuery, Command, Given, ListQuery, Name, Nothing, Query
 
 ChannelStatus = Literal[
     "created", "pairing", "connected", "degraded", "logged_out", "failed", "stopped"
@@ -92,7 +92,6 @@ class Channel(Contract):
     updated_at: datetime
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 WahaSession = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,54}$")]
 
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from shared_events import bounds
-from shared_events.contacts.contact import About, Contact, Name, Phone, Tag, Tags
+from shared_events.contacts.contact import About, Contact, Phone, Tag, Tags
 from shared_events.envelope import Contract
-from shared_events.requests import Command, Given, Problem
+from shared_events.requests import Command, Given, Name, Problem
 
 MAX_OPERATIONS = 100
 

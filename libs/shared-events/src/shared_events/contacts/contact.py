@@ -9,7 +9,16 @@ from pydantic import EmailStr, Field, StringConstraints, field_validator
 from shared_events import bounds
 from shared_events.envelope import Contract, EventData
 from shared_events.identity import IdentityKind
-from shared_events.requests import BatchQuery, Command, Given, ListQuery, Moment, Nothing, Query
+from shared_events.requests import (
+    BatchQuery,
+    Command,
+    Given,
+    ListQuery,
+    Moment,
+    Name,
+    Nothing,
+    Query,
+)
 
 
 class Identity(Contract):
@@ -55,7 +64,6 @@ class DeletedContact(Contact):
     restorable_until: datetime
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Phone = Annotated[str, StringConstraints(min_length=4, max_length=50)]
 Email = Annotated[EmailStr, Field(max_length=255)]

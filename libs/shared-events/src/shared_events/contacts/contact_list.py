@@ -10,7 +10,7 @@ from shared_events import bounds
 from shared_events.contacts.contact import Contact
 from shared_events.contacts.contact_filter import Filter
 from shared_events.envelope import Contract
-from shared_events.requests import Command, Given, ListQuery, Nothing, Query
+from shared_events.requests import Command, Given, ListQuery, Name, Nothing, Query
 
 ListKind = Literal["static", "dynamic"]
 """Whether contacts are put on the list, or found by its filter whenever it is read."""
@@ -22,7 +22,6 @@ MAX_AT_ONCE = 1000
 MAX_COUNTED = 10_000
 """As far as contacts are counted."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Description = Annotated[str, StringConstraints(max_length=1000)]
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from shared_events import bounds
 from shared_events.contacts.contact import Contact
 from shared_events.envelope import Contract, EventData
-from shared_events.requests import Command, Given, ListQuery, Nothing, Query
+from shared_events.requests import Command, Given, ListQuery, Name, Nothing, Query
 
 StatusType = Literal["open", "won", "lost"]
 """Whether a contact is still on its way, and how the way ended."""
@@ -19,7 +19,6 @@ MAX_PIPELINES = 100
 MAX_STATUSES = 30
 """Statuses of a pipeline."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Color = Annotated[str, StringConstraints(max_length=7, pattern=r"^#[0-9A-Fa-f]{6}$")]
 Description = Annotated[str, StringConstraints(max_length=1000)]
 

@@ -79,10 +79,12 @@ def read(job: HistoryImportRow, channel: ChannelRow, rows: Sequence[Json], cause
     after it was: so it stays where it stands.
     """
     listener = listener_of(channel)
+    me = {"id": f"{channel.phone}@c.us"} if channel.phone else None
     understood: list[Understood] = []
     errors, latest = 0, job.until
     for row in rows:
-        envelope = {"event": _EVENT, "payload": row, "timestamp": latest.timestamp() * 1000}
+        told_at = latest.timestamp() * 1000
+        envelope = {"event": _EVENT, "payload": row, "timestamp": told_at, "me": me}
         try:
             meaning = translate(envelope, listener, latest)
         except Exception:

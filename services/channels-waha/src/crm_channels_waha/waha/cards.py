@@ -5,17 +5,26 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import decimal
 
-_FOLD = re.compile(r"\r?\n[ \t]")
+from shared_events.identity import visible
+
+_BEGIN = re.compile(r"(?:^|(?<=[\r\n]))BEGIN:VCARD", re.IGNORECASE)
+_BREAK = re.compile(r"\r\n|\n|\r")  # and no other: names hold the line breaks of Unicode
+_FOLD = re.compile(r"(?:\r\n|\n|\r)[ \t]")
 _CODED = re.compile(
     r"^[^\n:]*QUOTED-PRINTABLE(?:[^\n]*=\r?\n)*[^\n]*", re.IGNORECASE | re.MULTILINE
 )
 _SOFT_BREAK = re.compile(r"=\r?\n")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
+_WAID = re.compile(r"waid=\"?(\d+)", re.IGNORECASE)
+_EXTENSION = re.compile(r"(;|\s(x|ext\.?|ramal)\s?\d).*", re.IGNORECASE)
 _CHARSET = re.compile(r"charset=\"?([\w-]+)", re.IGNORECASE)
 _NOT_OF_A_NUMBER = re.compile(r"[^0-9+*#]")
 _MOST_NUMBERS = 50
+_NAMES = ("FN", "N", "X-WA-BIZ-NAME", "NICKNAME", "ORG")
+"""What says how somebody is called, the best first."""
+_LONGEST_NAME = 255
 _TO_ESCAPE = re.compile(r"([\\,;])")
 
 
@@ -34,12 +43,18 @@ def read_card(card: str) -> dict[str, Any]:
     A number that WhatsApp knows is given by its digits, any other as it is written there.
     """
     lines = list(_lines(card))
-    name = next((_plain(line) for line in lines if line.name == "FN"), None)
-    if not (name and name.strip()):
-        name = next((_of_parts(line) for line in lines if line.name == "N"), None)
+    by_name = {line.name: line for line in reversed(lines)}
+    told = (_called(by_name[name]) for name in _NAMES if name in by_name)
+    name = next(filter(visible, told), "")[:_LONGEST_NAME]
     phones = list(dict.fromkeys(filter(None, (_number(line) for line in lines))))[:_MOST_NUMBERS]
     read: dict[str, Any] = {"name": name or None, "phone": phones[0] if phones else None}
     return {**read, "phones": phones} if len(phones) > 1 else read
+
+
+def split_cards(text: str) -> list[str]:
+    """The cards in a text, which may hold several."""
+    begins = [found.start() for found in _BEGIN.finditer(text)] or [0]
+    return [text[begin:end] for begin, end in zip(begins, [*begins[1:], None], strict=True)]
 
 
 def write_card(name: str, phones: Sequence[str]) -> str:
@@ -52,7 +67,7 @@ def write_card(name: str, phones: Sequence[str]) -> str:
 
 def _lines(card: str) -> Iterator[_Line]:
     unfolded = _CODED.sub(lambda line: _SOFT_BREAK.sub("", line[0]), _FOLD.sub("", card))
-    for line in unfolded.splitlines():
+    for line in _BREAK.split(unfolded):
         head, colon, value = line.partition(":")
         if not colon:
             continue
@@ -73,8 +88,12 @@ def _plain(line: _Line) -> str:
     return _ESCAPED.sub(lambda one: "\n" if one[1] in "nN" else one[1], value).strip()
 
 
-def _of_parts(line: _Line) -> str:
-    """`Family;Given;Additional;Prefixes;Suffixes` as it is said."""
+def _called(line: _Line) -> str:
+    """The name a line has; `Family;Given;Additional;Prefixes;Suffixes` as it is said."""
+    if line.name == "ORG":
+        return _plain(line).partition(";")[0]
+    if line.name != "N":
+        return _plain(line)
     family, given, more, before, behind, *_ = [*_plain(line).split(";"), "", "", "", "", ""]
     return " ".join(filter(None, map(str.strip, (before, given, more, family, behind))))
 
@@ -85,5 +104,6 @@ def _number(line: _Line) -> str | None:
     waid = _WAID.search(line.parameters)
     if waid:
         return waid[1]
-    digits = _NOT_OF_A_NUMBER.sub("", line.value.removeprefix("tel:"))
+    written = _EXTENSION.sub("", line.value.removeprefix("tel:"))
+    digits = _NOT_OF_A_NUMBER.sub("", "".join(str(decimal(c, c)) for c in written))
     return digits.removeprefix("+") or None

@@ -18,9 +18,9 @@ from crm_channels_waha.waha.context import (
     person_of,
     told_at,
 )
-from crm_channels_waha.waha.ids import bare_id, read_message_id
+from crm_channels_waha.waha.ids import bare_id, message_id_of, read_message_id
 from crm_channels_waha.waha.meaning import Edited, Kept, Listener, Reacted, Revocation
-from crm_channels_waha.waha.raw import BESIDE, Raw, read_raw
+from crm_channels_waha.waha.raw import BESIDE, STUB, Raw, read_raw, unwrapped
 from crm_channels_waha.waha.reading import Json, mapping, text
 
 _LONGEST_EMOJI = bounds.limit(bounds.Emoji)
@@ -33,10 +33,13 @@ _NOTICES = frozenset(
         *("encCommentMessage", "encEventResponseMessage", "keepInChatMessage", "pinInChatMessage"),
         *("messageHistoryBundle", "messageHistoryNotice", "placeholderMessage"),
         *("callLogMesssage", "bcallMessage", "secretEncryptedMessage", "stickerSyncRmrMessage"),
+        *("call", "scheduledCallEditMessage", "pollAddOptionMessage"),
+        *("statusNotificationMessage", "statusStickerInteractionMessage"),
         # WEBJS and WPP: `_data.type`; what cannot be decrypted yet comes again when it can be
         *("e2e_notification", "notification", "notification_template", "broadcast_notification"),
         *("gp2", "call_log", "ciphertext", "protocol", "album", "reaction", "poll_update", "debug"),
-        *("keep_in_chat", "pinned_message", "newsletter_notification"),
+        *("keep_in_chat", "pinned_message", "newsletter_notification", "group_notification"),
+        *("biz_notification", "status_notification", "event_edit", "poll_add_option"),
     )
 )
 """What nobody wrote, though engines hand it on as messages."""
@@ -58,7 +61,7 @@ def _edit(
 ) -> Edited | Kept:
     """`protocol` is the act as the engine has it; empty where it has none."""
     payload = mapping(envelope.get("payload"))
-    act = read_message_id(payload.get("id"))
+    act = message_id_of(payload)
     content = text(payload.get("body")) or _new_text(protocol)
     if act is None or target is None:
         return Kept("unhandled", "edit without id")
@@ -76,7 +79,7 @@ def _edit(
         external_id=target,
         edit_id=act.bare if has_own_id else at.isoformat(),
         from_us=from_us,
-        person=person_of(payload, chat, author, from_me=from_us),
+        person=person_of(envelope, chat, author, from_me=from_us),
         content=content,
         edited_at=at,
     )
@@ -96,13 +99,8 @@ def _edited_at(payload: Json, protocol: Json, *, has_own_id: bool) -> datetime |
 
 def _new_text(protocol: Json) -> str | None:
     """The text or caption an act of editing carries, where WAHA left it in `_data`."""
-    edited = mapping(protocol.get("editedMessage"))
-    for kind, said in edited.items():
-        fields = mapping(said)
-        words = said if kind == "conversation" else fields.get("text") or fields.get("caption")
-        if found := text(words):
-            return found
-    return None
+    said = unwrapped(mapping(protocol.get("editedMessage"))).fields
+    return text(said.get("text")) or text(said.get("caption"))
 
 
 def read_revocation(envelope: Json, listener: Listener, received_at: datetime) -> Revocation | Kept:
@@ -112,13 +110,14 @@ def read_revocation(envelope: Json, listener: Listener, received_at: datetime) -
     """
     payload = mapping(envelope.get("payload"))
     before, after = mapping(payload.get("before")), mapping(payload.get("after"))
-    seen = [found for one in (before, after) if (found := read_message_id(one.get("id")))]
-    target = bare_id(payload.get("revokedMessageId")) or next((s.bare for s in seen), None)
-    if target is None:
+    target = read_message_id(payload.get("revokedMessageId"))
+    seen = [found for one in (before, after) if (found := message_id_of(one))]
+    seen += [target] if target else []
+    if not seen:
         return Kept("unhandled", "revoked message without id")
     where = next((s.chat for s in seen if s.chat), None)
     return _revocation(
-        target,
+        (target or seen[0]).bare,
         where or before.get("from") or after.get("from"),
         listener,
         told_at(envelope, received_at),
@@ -134,19 +133,19 @@ def _revocation(target: str, where: object, listener: Listener, at: datetime) ->
 
 
 def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> Reacted | Kept:
-    """`message.reaction`: an emoji, or an empty text that takes it away.
+    """`message.reaction`: an emoji, or none, which takes it away.
 
     The message's id may be written from the other side's view: only its bare part is believed.
     """
     payload = mapping(envelope.get("payload"))
-    act, said = read_message_id(payload.get("id")), mapping(payload.get("reaction"))
-    target = read_message_id(said.get("messageId"))
-    emoji = said.get("text")
-    if target is None or not isinstance(emoji, str) or len(emoji) > _LONGEST_EMOJI:
+    act, said = message_id_of(payload), mapping(payload.get("reaction"))
+    target = read_message_id(said.get("messageId") or _target(_reaction(read_raw(payload))))
+    emoji = said.get("text") or ""
+    if not said or target is None or not isinstance(emoji, str) or len(emoji) > _LONGEST_EMOJI:
         return Kept("unhandled", "reaction without message or emoji")
     act = act or target
     where = act.chat or payload.get("from") or target.chat
-    reacting = actor_of(payload, payload, act, where, listener)
+    reacting = actor_of(envelope, payload, act, where, listener)
     if isinstance(reacting, Kept):
         return reacting
     report = ChannelReactionReported(
@@ -161,10 +160,13 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
 
 
 def _reacted_at(payload: Json) -> datetime | None:
-    raw = read_raw(payload)
-    said = raw.fields if raw.kind == "reactionMessage" else {}
+    said = _reaction(read_raw(payload))
     exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
     return moment(exact) or moment(payload.get("timestamp"))
+
+
+def _reaction(raw: Raw) -> Json:
+    return raw.fields if raw.kind == "reactionMessage" else {}
 
 
 def read_housekeeping(
@@ -181,26 +183,31 @@ def read_housekeeping(
     target = _target(act)
     if act.get("type") in _EDIT:
         return _edit(envelope, listener, received_at, act, target)
-    if act.get("type") in _REVOKE and target is not None:
-        act_id = read_message_id(payload.get("id"))
-        where = (act_id.chat if act_id else None) or payload.get("from")
-        return _revocation(target, where, listener, told_at(envelope, received_at))
+    act_id = message_id_of(payload)
+    if act.get("type") in _REVOKE and act_id is not None:
+        where = act_id.chat or payload.get("from")
+        return _revocation(target or act_id.bare, where, listener, told_at(envelope, received_at))
     return Kept("ignored", "housekeeping")
 
 
 def _nobody_wrote(payload: Json, raw: Raw) -> bool:
     """Whether it is a notice of the application's own, or the keys of a group without a message."""
-    if raw.kind in BESIDE:
+    if raw.kind in BESIDE or (raw.kind == STUB and not raw.view_once):
         return not any(payload.get(name) for name in ("body", "hasMedia", "location", "vCards"))
     return raw.kind in _NOTICES
 
 
 def _protocol(raw: Raw) -> Json:
-    """The act that a message is; empty for what was written."""
+    """The act that a message is; empty for what was written.
+
+    WEBJS leaves the place of what was deleted, which names the message by itself or by a key.
+    """
+    if raw.kind == "revoked":
+        return {"type": "REVOKE", "key": raw.fields.get("protocolMessageKey")}
     return raw.fields if raw.kind == "protocolMessage" else {}
 
 
 def _target(protocol: Json) -> str | None:
     """The message that is acted upon."""
     key = mapping(protocol.get("key"))
-    return bare_id(key.get("ID") or key.get("id"))
+    return bare_id(key.get("ID") or key.get("id") or key.get("_serialized"))

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from shared_events import bounds
 from shared_events.channels.traffic import Media
+from shared_events.identity import visible
 from shared_events.messaging.message import ContentType
 
-from crm_channels_waha.waha.cards import read_card
-from crm_channels_waha.waha.raw import Raw, known
+from crm_channels_waha.waha.cards import read_card, split_cards
+from crm_channels_waha.waha.raw import Raw, known, within
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.referrals import read_referral
 from crm_channels_waha.waha.structured import read_structured
@@ -33,9 +36,16 @@ _KINDS: dict[str, ContentType] = {
 }
 _POLL = "pollCreationMessage"
 """The newer ones have `V2` to `V6` behind it."""
-_LOCATIONS = ("locationMessage", "liveLocationMessage")
-_CARDS = ("contactMessage", "contactsArrayMessage")
-_UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\]")
+_LOCATIONS = ("locationMessage", "liveLocationMessage", "location")
+_CARDS = ("contactMessage", "contactsArrayMessage", "vcard", "multi_vcard")
+_CARD = "BEGIN:VCARD"
+_UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What leads elsewhere, or shows another name than there is: `\u202e` turns the text around."""
+_LONGEST_NAME = 255
+_LONGEST_URL = bounds.limit(bounds.Url)
+_LONGEST_ENDING = 16
+_SAYS_NOTHING = ("application/octet-stream", "binary/octet-stream")
+_STICKERS = ("image/webp", "application/was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +74,14 @@ def _read(payload: Json, raw: Raw, waha_base_url: str) -> Content:
         # WEBJS has a picture of the map for a body.
         return Content("location", _comment(payload, raw), details={"location": location})
     if contacts := [read_card(card) for card in _cards(payload, raw)]:
-        return Content("contact", details={"contacts": contacts})
+        said = None if body and body.startswith(_CARD) else body
+        return Content("contact", said, details={"contacts": contacts})
     if poll := _poll(payload, raw):
         return Content("poll", text=poll["question"] or body, details={"poll": poll})
-    if payload.get("hasMedia") is True:
-        media = _media(payload, raw, waha_base_url)
-        return Content(_media_type(media, raw), body, media)
-    if raw.kind in _KINDS:
-        # View-once: announced, but not shown to linked devices.
-        return Content(_KINDS[raw.kind], body, Media(state="unavailable"))
+    media = _media(payload, raw, waha_base_url)
+    # View-once is announced, but not shown to linked devices.
+    if payload.get("hasMedia") is True or media.url or raw.kind in _KINDS:
+        return Content(_media_type(media, raw), body or text(raw.fields.get("caption")), media)
     structured = read_structured(raw)
     details = structured.details
     if row := _selected_row(raw):
@@ -88,15 +97,15 @@ def _location(payload: Json, raw: Raw) -> dict[str, Any] | None:
     latitude, longitude = number(place.get("latitude")), number(place.get("longitude"))
     if latitude is None and raw.kind in _LOCATIONS:
         place = raw.fields
-        latitude = number(place.get("degreesLatitude"))
-        longitude = number(place.get("degreesLongitude"))
+        latitude = number(place.get("degreesLatitude", place.get("lat")))
+        longitude = number(place.get("degreesLongitude", place.get("lng")))
     if latitude is None or longitude is None:
         return None
-    live = place.get("live") is True or raw.kind == "liveLocationMessage"
+    live = raw.kind == "liveLocationMessage" or True in (place.get("live"), place.get("isLive"))
     return {
         "latitude": latitude,
         "longitude": longitude,
-        "name": text(place.get("name")),
+        "name": text(place.get("name")) or text(place.get("loc")),
         "address": text(place.get("address")),
         **known(
             live=live or None,
@@ -116,11 +125,15 @@ def _comment(payload: Json, raw: Raw) -> str | None:
 
 def _cards(payload: Json, raw: Raw) -> list[str]:
     """The contact cards, from the engine's own message where WAHA gives none."""
-    cards = [card for card in items(payload.get("vCards")) if text(card)]
-    if cards or raw.kind not in _CARDS:
-        return cards
-    shared = [raw.fields, *items(raw.fields.get("contacts"))]
-    return [card for one in shared if (card := text(mapping(one).get("vcard")))]
+    shared = items(payload.get("vCards")) or [payload.get("vCards")]
+    if raw.kind in _CARDS and not any(shared):
+        lists = (items(raw.fields.get(name)) for name in ("contacts", "vcardList"))
+        shared = [raw.fields, *chain.from_iterable(lists)]
+    told = [card for one in shared if (card := text(one) or text(mapping(one).get("vcard")))]
+    if raw.kind in _CARDS and not told:  # WEBJS has a single card for a body
+        bodies = (text(said.get("body")) or "" for said in (payload, raw.fields))
+        told = [body for body in bodies if body.startswith(_CARD)][:1]
+    return [card for one in told for card in split_cards(one)]
 
 
 def _poll(payload: Json, raw: Raw) -> dict[str, Any] | None:
@@ -139,17 +152,28 @@ def _poll(payload: Json, raw: Raw) -> dict[str, Any] | None:
 
 def _media(payload: Json, raw: Raw, waha_base_url: str) -> Media:
     media = mapping(payload.get("media"))
-    url = text(media.get("url"))
-    filename = text(media.get("filename"))
+    url = text(media.get("url")) or text(payload.get("mediaUrl"))
+    link = reachable(url, waha_base_url) if url else ""
+    link = link if len(link) <= _LONGEST_URL else ""
+    filename = text(media.get("filename")) or text(within(raw.fields, "filename", 1))
     seconds = number(raw.fields.get("seconds")) or number(raw.fields.get("duration"))
     return Media(
-        url=reachable(url, waha_base_url) if url else None,
+        url=link or None,
         mime_type=(text(media.get("mimetype")) or text(raw.fields.get("mimetype")) or "")[:255]
         or None,
-        filename=_UNSAFE_IN_FILENAME.sub("_", filename)[:255] if filename else None,
+        filename=_safe(filename) if filename else None,
         duration_seconds=int(seconds) if seconds is not None and 0 <= seconds < 1e8 else None,
-        state="available" if url else "unavailable",
+        state="available" if link else "unavailable",
     )
+
+
+def _safe(filename: str) -> str | None:
+    """A name without what leads elsewhere, its ending kept where it is too long; None for dots."""
+    name = _UNSAFE_IN_FILENAME.sub("_", filename).strip()
+    stem, dot, ending = name.rpartition(".")
+    if len(name) > _LONGEST_NAME and stem and len(ending) < _LONGEST_ENDING:
+        name = stem[: _LONGEST_NAME - len(dot + ending)] + dot + ending
+    return name[:_LONGEST_NAME] if visible(name.strip(".")) else None
 
 
 def reachable(url: str, waha_base_url: str) -> str:
@@ -168,15 +192,18 @@ def reachable(url: str, waha_base_url: str) -> str:
 def _media_type(media: Media, raw: Raw) -> ContentType:
     known = _KINDS.get(raw.kind)
     mime = (media.mime_type or "").partition(";")[0].strip().lower()
+    if known == "document" or (known == "sticker" and mime in _STICKERS):
+        return known
+    vague = "/" not in mime or mime in _SAYS_NOTHING
     spoken = raw.kind == "ptt" or bool(raw.fields.get("ptt") or raw.fields.get("PTT"))
-    if mime == "image/webp" and known == "sticker":
-        return "sticker"
-    if mime == "audio/ogg" or (spoken and (not mime or mime.startswith("audio/"))):
+    if mime == "audio/ogg" or (spoken and (vague or mime.startswith("audio/"))):
         return "voice"
     for prefix, kind in (("audio/", "audio"), ("image/", "image"), ("video/", "video")):
-        if mime.startswith(prefix) and known != "document":
+        if mime.startswith(prefix):
             return _KINDS[kind]
-    return "document" if mime else known or "unsupported"
+    if vague:
+        return known or ("document" if mime else "unsupported")
+    return "document"
 
 
 def _selected_row(raw: Raw) -> str | None:

@@ -7,6 +7,7 @@ from shared_events import bounds
 from shared_events.channels.group import ChannelGroupReported, GroupMember
 from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
+from shared_events.identity import visible
 
 from crm_channels_waha.waha.context import chat_of, moment, told_at
 from crm_channels_waha.waha.ids import person_id
@@ -62,7 +63,7 @@ def _seen(
     chat = chat_of(group.get("id"), listener)
     if isinstance(chat, Kept):
         return chat
-    subject = text(group.get("subject"))
+    subject = visible(text(group.get("subject")))
     if chat.kind != "group" or not (subject or members):
         return Kept("ignored", "nothing new of a group")
     report = ChannelGroupReported(
@@ -76,11 +77,9 @@ def _seen(
 
 
 def _members(told: object, *, left: bool = False) -> list[GroupMember]:
-    return [
-        member
-        for one in items(told)
-        if (member := _member(mapping(one), left=left or mapping(one).get("role") == "left"))
-    ]
+    people = [one if isinstance(one, Mapping) else {"id": one} for one in items(told)]
+    members = (_member(one, left=left or one.get("role") == "left") for one in people)
+    return [member for member in members if member]
 
 
 def _member(one: Mapping[str, object], *, left: bool) -> GroupMember | None:

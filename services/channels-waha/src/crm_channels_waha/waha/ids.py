@@ -42,17 +42,24 @@ def _read_parts(nested: Json) -> WahaMessageId | None:
     bare, from_me = text(nested.get("id")), nested.get("fromMe")
     if bare is None:
         return None
-    remote, author = nested.get("remote"), nested.get("participant")
     return replace(
         read_message_id(bare) or WahaMessageId(bare[:255]),
         from_me=from_me if isinstance(from_me, bool) else None,
-        chat=text(remote) or text(mapping(remote).get("_serialized")),
-        participant=text(author) or text(mapping(author).get("_serialized")),
+        chat=_chat_id(nested.get("remote")),
+        participant=_chat_id(nested.get("participant")),
     )
 
 
+def _chat_id(value: object) -> str | None:
+    """A chat's id, whole or in WEBJS's parts."""
+    parts = mapping(value)
+    user, server = text(parts.get("user")), text(parts.get("server"))
+    whole = text(value) or text(parts.get("_serialized")) or text(parts.get("$1"))
+    return whole or (f"{user}@{server}" if user and server else None)
+
+
 def message_id_of(payload: Json) -> WahaMessageId | None:
-    """The id of a message, from the engine's own view where WAHA gives none."""
+    """The id of a message or of an act upon one, from the engine's own view where WAHA has none."""
     raw = mapping(payload.get("_data"))
     found = read_message_id(payload.get("id")) or read_message_id(raw.get("id"))
     if found is not None:
@@ -84,7 +91,7 @@ def conversation(value: object) -> WhatsAppId | None:
 
     So is what is too long to be anybody: WhatsApp never sends it, and our columns end somewhere.
     """
-    found = parse_whatsapp_id(value) if isinstance(value, str) else None
+    found = parse_whatsapp_id(_chat_id(value) or "")
     return found if found and len(found.value) <= _LONGEST else None
 
 

@@ -7,7 +7,7 @@ as Go does (`ID`, `URL`, `JID`), so names are compared without case. WEBJS and W
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crm_channels_waha.waha.reading import Json, mapping, text
@@ -20,7 +20,10 @@ BESIDE = frozenset(
     )
 )
 """Travels with a message of another kind, or alone, and is never one."""
+STUB = "messageStubType"
+"""A notice of WhatsApp's own on NOWEB, such as who joined a group: its number or name."""
 _DEEPEST = 8
+_VIEW_ONCE = frozenset(("isviewonce", "isviewoncev2", "isviewoncev2extension", "viewonce"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,15 @@ def read_raw(payload: Json) -> Raw:
     if isinstance(raw.get("type"), str):
         return Raw(raw["type"], raw, view_once)
     message = mapping(raw.get("message")) or mapping(raw.get("Message"))
+    if not message and raw.get(STUB) not in (None, 0, "UNKNOWN"):
+        return Raw(STUB, {}, view_once)
+    found = unwrapped(message)
+    return replace(found, view_once=view_once or found.view_once)
+
+
+def unwrapped(message: Json) -> Raw:
+    """What is in a message of WhatsApp's own, inside its wrappers."""
+    view_once = False
     for _ in range(_DEEPEST):
         kind = _kind(message)
         inner = mapping(message, kind, "message")
@@ -63,7 +75,8 @@ def _kind(message: Json) -> str:
 
 
 def _says_view_once(where: Json) -> bool:
-    return where.get("isViewOnce") is True or where.get("viewOnce") is True
+    marked = any(said is True and name.lower() in _VIEW_ONCE for name, said in where.items())
+    return marked or where.get("UnavailableType") == "view_once"
 
 
 def within(value: object, name: str, depth: int = 5) -> object:

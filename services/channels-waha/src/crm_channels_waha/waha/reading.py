@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
 Json = Mapping[str, Any]
 
 _EMPTY: Json = {}
+_LARGEST = 1e19  # what is larger is no time, not even in nanoseconds, and nobody's price
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
@@ -31,7 +32,7 @@ def read_json(body: bytes) -> object:
     except RecursionError as error:
         raise UnreadableError(type(error).__name__) from None
     try:
-        return _cleaned(json.loads(body.decode("utf-8", "replace"), parse_int=_number))
+        return _cleaned(json.loads(body.decode("utf-8-sig", "replace"), parse_int=_number))
     except (ValueError, RecursionError) as error:
         raise UnreadableError(type(error).__name__) from None
 
@@ -71,14 +72,24 @@ def text(value: object) -> str | None:
 
 
 def number(value: object) -> float | None:
-    """A number, also when written as text; None for anything else (NaN and booleans too)."""
+    """A number, also when written as text; None for anything else (NaN and booleans too).
+
+    JavaScript has no integers of 64 bits: engines write those as `{"low": ..., "high": ...}`.
+    """
+    if isinstance(value, Mapping):
+        low, high = value.get("low"), value.get("high")
+        value = (high << 32) + low % 2**32 if _whole(low) and _whole(high) else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) < 1e18 else None
+    return found if abs(found) < _LARGEST else None
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and abs(value) < 2**32
 
 
 def items(value: object) -> list[Any]:

@@ -37,16 +37,25 @@ def _lines(*parts: str | None) -> str | None:
 
 
 def _written(fields: Json) -> Structured:
-    return Structured(text(fields.get("text")))
+    return Structured(text(fields.get("text")) or text(fields.get("body")))
+
+
+def _body(fields: Json) -> str | None:
+    """The body's text, which is the body on WEBJS."""
+    return text_within(within(fields, "body"), "text") or text(fields.get("body"))
+
+
+def _answer(fields: Json) -> Structured:
+    """What an assistant wrote, in pieces."""
+    pieces = _several(fields, "submessages")
+    return Structured(_lines(*(text_within(piece, "messageText") for piece in pieces)))
 
 
 def _offer(fields: Json) -> Structured:
     """Text with buttons or a list to choose from; a carousel is several of them."""
     cards = [_offer(card) for card in items(within(fields, "cards"))[:_MOST_PARTS]]
     title = text_within(fields, "hydratedTitleText", "title") or text(fields.get("text"))
-    said = text_within(fields, "hydratedContentText", "contentText", "description") or text_within(
-        within(fields, "body"), "text"
-    )
+    said = text_within(fields, "hydratedContentText", "contentText", "description") or _body(fields)
     footer = text_within(fields, "hydratedFooterText", "footerText") or text_within(
         within(fields, "footer"), "text"
     )
@@ -99,9 +108,7 @@ def _choice(fields: Json) -> Structured:
     """What somebody picked; `read_content` names its id."""
     flow = within(fields, "nativeFlowResponseMessage")
     answer = known(name=text_within(flow, "name"), parameters=text_within(flow, "paramsJson"))
-    said = text_within(fields, "selectedDisplayText", "title", "description") or text_within(
-        within(fields, "body"), "text"
-    )
+    said = text_within(fields, "selectedDisplayText", "title", "description") or _body(fields)
     return Structured(said, _named("flow_response", answer))
 
 
@@ -136,11 +143,13 @@ def _product(fields: Json) -> Structured:
 
 
 def _payment(fields: Json) -> Structured:
-    note = within(fields, "noteMessage") or within(fields, "requestMessage")
+    note = _first(fields, "noteMessage", "requestMessage", "paymentNoteMsg")
     payment = known(
-        amount_1000=_whole(fields, "amount1000"),
-        currency=text_within(fields, "currencyCodeIso4217", "currencyCode", "currency"),
-        note=text_within(note, "text", "conversation") or text_within(fields, "note"),
+        amount_1000=_whole(fields, "amount1000", "paymentAmount1000"),
+        currency=text_within(
+            fields, "currencyCodeIso4217", "currencyCode", "currency", "paymentCurrency"
+        ),
+        note=text_within(note, "text", "conversation", "body") or text_within(fields, "note"),
         expires_at=_whole(fields, "expiryTimestamp"),
     )
     return Structured(payment.get("note"), _named("payment", payment))
@@ -148,10 +157,10 @@ def _payment(fields: Json) -> Structured:
 
 def _event(fields: Json) -> Structured:
     event = known(
-        name=text_within(fields, "name"),
-        description=text_within(fields, "description"),
-        starts_at=_whole(fields, "startTime"),
-        ends_at=_whole(fields, "endTime"),
+        name=text_within(fields, "name", "eventName", "eventTitle", "title"),
+        description=text_within(fields, "description", "eventDescription", "caption"),
+        starts_at=_whole(fields, "startTime", "eventStartTime"),
+        ends_at=_whole(fields, "endTime", "eventEndTime"),
         place=text_within(within(fields, "location"), "name", "address"),
         link=text_within(fields, "joinLink"),
         cancelled=True if within(fields, "isCanceled") is True else None,
@@ -161,8 +170,8 @@ def _event(fields: Json) -> Structured:
 
 def _invite(fields: Json) -> Structured:
     invite = known(
-        group=text_within(fields, "groupJid", "newsletterJid"),
-        name=text_within(fields, "groupName", "newsletterName"),
+        group=text_within(fields, "groupJid", "newsletterJid", "inviteGrp"),
+        name=text_within(fields, "groupName", "newsletterName", "inviteGrpName"),
         code=text_within(fields, "inviteCode"),
     )
     said = text_within(fields, "caption")
@@ -182,14 +191,24 @@ def _pack(fields: Json) -> Structured:
     return Structured(text_within(fields, "name", "caption"))
 
 
-def _whole(fields: object, name: str) -> int | None:
-    found = number(within(fields, name))
+def _first(fields: object, *names: str) -> object:
+    return next((found for name in names if (found := within(fields, name)) is not None), None)
+
+
+def _whole(fields: object, *names: str) -> int | None:
+    found = number(_first(fields, *names))
     return int(found) if found is not None else None
 
 
 _READERS: dict[str, Callable[[Json], Structured]] = {
-    "conversation": _written,
-    "extendedTextMessage": _written,
+    **dict.fromkeys(
+        (
+            *("conversation", "extendedTextMessage", "chat"),
+            *("questionResponseMessage", "statusQuestionAnswerMessage"),
+        ),
+        _written,
+    ),
+    "richResponseMessage": _answer,
     **dict.fromkeys(
         (
             *("templateMessage", "interactiveMessage", "buttonsMessage", "listMessage"),
@@ -214,9 +233,19 @@ _READERS: dict[str, Callable[[Json], Structured]] = {
         ),
         _payment,
     ),
-    **dict.fromkeys(("eventMessage", "event_creation"), _event),
     **dict.fromkeys(
-        ("groupInviteMessage", "groups_v4_invite", "newsletterAdminInviteMessage"), _invite
+        (
+            *("eventMessage", "eventInviteMessage", "scheduledCallCreationMessage"),
+            *("event_creation", "scheduled_event_creation"),
+        ),
+        _event,
+    ),
+    **dict.fromkeys(
+        (
+            *("groupInviteMessage", "groups_v4_invite", "newsletterAdminInviteMessage"),
+            *("newsletterFollowerInviteMessage", "newsletterFollowerInviteMessageV2"),
+        ),
+        _invite,
     ),
     **dict.fromkeys(("pollResultSnapshotMessage", "pollResultSnapshotMessageV3"), _poll_result),
     "stickerPackMessage": _pack,

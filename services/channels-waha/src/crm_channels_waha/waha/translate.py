@@ -18,12 +18,13 @@ from crm_channels_waha.waha.context import (
     author_of,
     chat_of,
     is_from_us,
-    moment,
+    ours,
     person_of,
+    said_at,
     told_at,
 )
 from crm_channels_waha.waha.groups import read_departure, read_group, read_participants
-from crm_channels_waha.waha.ids import bare_id, message_id_of, person_id, read_message_id
+from crm_channels_waha.waha.ids import bare_id, message_id_of, person_id
 from crm_channels_waha.waha.meaning import (
     Heard,
     Kept,
@@ -32,18 +33,27 @@ from crm_channels_waha.waha.meaning import (
     SessionReport,
     Translation,
 )
-from crm_channels_waha.waha.raw import read_raw
+from crm_channels_waha.waha.raw import Raw, read_raw, within
 from crm_channels_waha.waha.reading import Json, mapping, number, text
 from crm_channels_waha.waha.restriction import read_error, read_timelock
 from crm_channels_waha.waha.votes import read_failed_vote, read_vote
 
-_RECEIPTS: dict[int, Literal["failed", "pending", "sent", "delivered", "read", "played"]] = {
+_Level = Literal["failed", "pending", "sent", "delivered", "read", "played"]
+_RECEIPTS: dict[int, _Level] = {
     -1: "failed",
     0: "pending",
     1: "sent",
     2: "delivered",
     3: "read",
     4: "played",
+}
+_NAMED: dict[str, _Level] = {
+    "ERROR": "failed",
+    "PENDING": "pending",
+    "SERVER": "sent",
+    "DEVICE": "delivered",
+    "READ": "read",
+    "PLAYED": "played",
 }
 
 
@@ -53,10 +63,12 @@ def translate(envelope: Json, listener: Listener, received_at: datetime) -> Tran
     A session that was ours before, or that somebody gave our address, goes on posting to it: what
     it says is about another number.
     """
-    session = text(envelope.get("session"))
-    if session is not None and session != listener.waha_session:
-        return Kept("ignored", "another session")
     event = text(envelope.get("event")) or ""
+    session = text(envelope.get("session"))
+    if session is None and event == "session.status":
+        session = text(mapping(envelope.get("payload")).get("name"))
+    if session not in (None, listener.waha_session):
+        return Kept("ignored", "another session")
     read = _READERS.get(event)
     if read is None:
         return Kept("unhandled", "event")
@@ -78,6 +90,8 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
     chat = chat_of(where, listener)
     if isinstance(chat, Kept):
         return chat
+    if chat.key in ours(envelope):
+        return Kept("ignored", "note to ourselves")
     content = read_content(payload, raw, listener.waha_base_url)
     details = dict(content.details)
     author = author_of(payload, message_id, chat)
@@ -91,16 +105,24 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
             external_id=message_id.bare,
             direction="outbound" if from_me else "inbound",
             origin=_origin(payload) if from_me else "customer",
-            person=person_of(payload, chat, author, from_me=from_me),
+            person=person_of(envelope, chat, author, from_me=from_me),
             content_type=content.type,
             content=content.text,
             media=content.media,
-            reply_to_external_id=bare_id(mapping(payload.get("replyTo")).get("id")),
+            reply_to_external_id=_answers(payload, raw),
             details=details,
-            sent_at=moment(payload.get("timestamp")) or told_at(envelope, received_at),
+            sent_at=said_at(envelope, received_at),
             received_at=received_at,
         )
     )
+
+
+def _answers(payload: Json, raw: Raw) -> str | None:
+    """The message this one answers; engines without a store leave it in `_data` alone."""
+    said = payload.get("replyTo")
+    context = raw.fields.get("contextInfo")
+    quoted = within(context, "stanzaId", 1) or within(raw.fields, "quotedStanzaID", 1)
+    return bare_id(mapping(said).get("id")) or bare_id(text(said)) or bare_id(text(quoted))
 
 
 def _origin(payload: Json) -> Literal["phone", "api"]:
@@ -109,9 +131,8 @@ def _origin(payload: Json) -> Literal["phone", "api"]:
 
 def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
     payload = mapping(envelope.get("payload"))
-    message_id = read_message_id(payload.get("id"))
-    level = number(payload.get("ack"))
-    status = _RECEIPTS.get(int(level)) if level is not None else None
+    message_id = message_id_of(payload)
+    status = _level(payload)
     if message_id is None or status is None:
         return Kept("unhandled", "receipt without id or level")
     chat = chat_of(message_id.chat or payload.get("from"), listener)
@@ -137,6 +158,14 @@ def _read_receipt(envelope: Json, listener: Listener, received_at: datetime) -> 
     )
 
 
+def _level(payload: Json) -> _Level | None:
+    """How far a message got, by number or else by name."""
+    level = number(payload.get("ack"))
+    if level is None:
+        return _NAMED.get(text(payload.get("ackName")) or "")
+    return _RECEIPTS.get(int(level))
+
+
 def _read_session(envelope: Json, listener: Listener, received_at: datetime) -> Translation:
     del listener
     payload = mapping(envelope.get("payload"))
@@ -149,7 +178,7 @@ def _read_session(envelope: Json, listener: Listener, received_at: datetime) -> 
     lock = mapping(payload, "data", "reachoutTimelock") or mapping(account, "reachoutTimelock")
     engine = text(envelope.get("engine"))
     return SessionReport(
-        waha_status=status[:100],
+        waha_status=status[:100].upper(),
         at=at,
         engine=engine[:50] if engine else None,
         phone=me.value if me and me.kind == "phone" else None,

@@ -6,7 +6,7 @@ from shared_events import bounds
 from shared_events.channels.traffic import ChannelVoteReported
 
 from crm_channels_waha.waha.context import actor_of, moment, told_at
-from crm_channels_waha.waha.ids import read_message_id
+from crm_channels_waha.waha.ids import WahaMessageId, read_message_id
 from crm_channels_waha.waha.meaning import Kept, Listener, Voted
 from crm_channels_waha.waha.reading import Json, items, mapping, text
 
@@ -21,14 +21,15 @@ def read_vote(envelope: Json, listener: Listener, received_at: datetime) -> Vote
     """
     payload = mapping(envelope.get("payload"))
     vote, poll = mapping(payload.get("vote")), mapping(payload.get("poll"))
-    act, target = read_message_id(vote.get("id")), read_message_id(poll.get("id"))
+    target = read_message_id(poll.get("id"))
+    act = read_message_id(vote.get("id")) or WahaMessageId("", chat=text(vote.get("from")))
     chosen = vote.get("selectedOptions")
-    if act is None or target is None or not isinstance(chosen, list):
+    if target is None or not isinstance(chosen, list):
         return Kept("unhandled", "vote without poll or choice")
-    options = [text(option) for option in items(chosen)]
+    options = [text(option) or text(mapping(option).get("name")) for option in items(chosen)]
     if len(options) > bounds.POLL_OPTIONS or any(not o or len(o) > _LONGEST for o in options):
         return Kept("unhandled", "vote for no option")
-    voter = actor_of(payload, vote, act, act.chat or target.chat, listener)
+    voter = actor_of(envelope, vote, act, act.chat or target.chat, listener)
     if isinstance(voter, Kept):
         return voter
     report = ChannelVoteReported(

@@ -4,11 +4,13 @@ import re
 import unicodedata
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 from service_kit.errors import InvalidError
 from shared_events.identity import IdentityKind, WhatsAppId
 
 _HIDDEN_ID = re.compile(r"[1-9][0-9]{0,48}")
+_MEXICAN_TRUNK = re.compile(r"52(?:01|044|045)(\d{10})")
+"""What was dialled before a number in Mexico until 2019, kept in many address books."""
 _GROUP = re.compile(r"[1-9][0-9]{0,29}(-[0-9]{1,18})?")
 
 
@@ -35,15 +37,24 @@ def parse_phone(text: str, region: str) -> WhatsAppId:
     """
     # 00 before a country code is how most of the world dials; Brazil's plan reads a carrier there.
     international = f"+{text[2:]}" if text.startswith("00") else text
-    try:
-        number = phonenumbers.parse(_dialled(international), region)
-    except NumberParseException:
-        raise _invalid(region) from None
-    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+    number = _parsed(international, region)
+    if number is None and text.isdecimal():
+        number = _parsed(f"+{text}", region)  # as WhatsApp writes it: with country code, no plus
+    if number is None:
         raise _invalid(region)
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     typed = WhatsAppId("phone", e164.removeprefix("+"))
     return WhatsAppId("phone", typed.canonical)
+
+
+def _parsed(international: str, region: str) -> PhoneNumber | None:
+    """The number, where a line can have it."""
+    try:
+        number = phonenumbers.parse(_dialled(international), region)
+    except NumberParseException:
+        return None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    return number if reason == ValidationResult.IS_POSSIBLE else None
 
 
 def _dialled(international: str) -> str:
@@ -51,6 +62,8 @@ def _dialled(international: str) -> str:
     if not international.lstrip().startswith("+"):
         return international
     digits = "".join(str(unicodedata.decimal(c)) for c in international if c.isdecimal())
+    if match := _MEXICAN_TRUNK.fullmatch(digits):
+        return f"+52{match[1]}"
     canonical = WhatsAppId("phone", digits).canonical
     return international if canonical == digits else f"+{canonical}"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from service_kit.errors import InvalidError
-from shared_events.contacts.contact import Email, Name, Tags
+from shared_events.contacts.contact import Email, Tags
 from shared_events.identity import WhatsAppId, visible
+from shared_events.requests import Name
 
 from crm_contacts.contacts.documents import distinct_tags
 from crm_contacts.custom_fields.models import CustomField

@@ -12,9 +12,13 @@ from pydantic import (
     StringConstraints,
 )
 from shared_events.envelope import Contract
-from shared_events.requests import Command, Given, Nothing, Page, Query
+from shared_events.requests import Command, Given, Nothing, Page, Query, seen
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    AfterValidator(seen),
+]
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 """Compared without case, so it is kept in lower case."""
 NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=128)]

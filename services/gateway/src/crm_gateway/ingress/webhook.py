@@ -108,14 +108,15 @@ def read_webhook(
 def _read_json(body: bytes) -> object:
     """The JSON value; None when it is none. What was cut inside an emoji is JSON as well.
 
-    JavaScript writes half a surrogate pair (RFC 8259, section 8.2), which orjson refuses.
+    JavaScript writes half a surrogate pair (RFC 8259, section 8.2), which orjson refuses, as it
+    does bytes that are no text, a byte order mark and numbers of any length. Who reads it copes.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(body)
+        return json.loads(body.decode("utf-8-sig", "replace"), parse_int=float)
     except (ValueError, RecursionError):
         return None
 

@@ -231,17 +231,25 @@ async def _replied(
         replied = await repository.get(tx, draft.reply_to_id)
     except NotFoundError:
         replied = None
-    # What one customer wrote is not for another to read in a quote.
-    if replied is None or not _stands_with(replied, draft, contact_id, recipient):
+    # What one customer wrote, or said in a group, is not for another to read in a quote.
+    if replied is None or not await _stands_with(tx, replied, draft, contact_id, recipient):
         raise InvalidError.field(
             "reply_to_id", "unknown_message", "There is no such message in this conversation."
         )
     return replied
 
 
-def _stands_with(
-    replied: Message, draft: Message, contact_id: UUID, recipient: Recipient | None
+async def _stands_with(
+    tx: Transaction,
+    replied: Message,
+    draft: Message,
+    contact_id: UUID,
+    recipient: Recipient | None,
 ) -> bool:
     if recipient is not None and recipient.is_group:
         return replied.conversation_id == recipient.conversation_id
-    return (replied.channel_id, replied.contact_id) == (draft.channel_id, contact_id)
+    if (replied.channel_id, replied.contact_id) != (draft.channel_id, contact_id):
+        return False
+    # A merged contact may have several conversations: any that is no group's will do.
+    stands_in = replied.conversation_id
+    return stands_in is None or not (await conversations.get(tx, stands_in)).is_group
