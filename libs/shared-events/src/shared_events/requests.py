@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     StringConstraints,
 )
-from pydantic_core import PydanticCustomError
 
 from shared_events.bounds import CorrelationId, Cursor, TenantId
 from shared_events.envelope import Contract
@@ -70,14 +69,12 @@ Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_in_u
 """A time a customer gives (RFC 3339), in UTC; without an offset it is UTC already."""
 
 
-def seen(name: str) -> str:
-    """The name, where something of it can be seen."""
-    if not visible(name):
-        raise PydanticCustomError("string_too_short", "Nothing of it can be seen.")
-    return name
+def seen(name: Any) -> Any:
+    """The name, empty where nothing of it can be seen."""
+    return name if not isinstance(name, str) or visible(name) else ""
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(seen)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), BeforeValidator(seen)]
 """What somebody calls a thing of theirs. Fillers alone, which pass for letters, are no name."""
 
 Value = TypeVar("Value", bound=BaseModel)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     EmailStr,
     Field,
@@ -17,7 +18,7 @@ from shared_events.requests import Command, Given, Nothing, Page, Query, seen
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    AfterValidator(seen),
+    BeforeValidator(seen),
 ]
 Email = Annotated[EmailStr, Field(max_length=255), AfterValidator(str.lower)]
 """Compared without case, so it is kept in lower case."""
