@@ -21,8 +21,10 @@ demo: bootstrap ## Bring everything up, play three journeys, leave nothing runni
 	@LOOK=$(LOOK) $(BIN)/crm-dev demo
 
 ##@ Run it
-up: bootstrap ## Start the stack, print its addresses and a login; data survives; REPLICAS=2 or "messaging=3"
-	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" $(BIN)/crm-dev up --company
+up: bootstrap ## Start the stack, print its addresses and a login; data survives; REPLICAS=2 or "messaging=3"; OBSERVE=1
+	@$(if $(OBSERVE),tools/prometheus --version >/dev/null)
+	@CRM_REPLICAS="$(or $(REPLICAS),$(CRM_REPLICAS))" CRM_OBSERVE="$(or $(OBSERVE),$(CRM_OBSERVE))" \
+	    $(BIN)/crm-dev up --company
 down: bootstrap ## Stop the stack
 	@$(BIN)/crm-dev down
 status: bootstrap ## Show every piece: pid, port, health, restarts
