@@ -6,6 +6,11 @@ READY = Gauge("crm_ready", "Whether the process takes traffic, 1 or 0, as of thi
 HEALTH_CHECK = Gauge(
     "crm_health_check", "Whether a check of /health passes, 1 or 0, as of this scrape", ["check"]
 )
+LOOP_LAG_SECONDS = Histogram(
+    "crm_event_loop_lag_seconds",
+    "How much later than asked for the event loop wakes who waits",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
 DB_POOL_WAIT_SECONDS = Histogram(
     "crm_db_pool_wait_seconds",
     "Waiting for a connection of a pool; who got none waited for 5 s",

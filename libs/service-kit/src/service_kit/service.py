@@ -19,7 +19,7 @@ from shared_events.envelope import Data, EventData
 from shared_events.registry import EVENTS
 from shared_events.services import ServiceName
 
-from service_kit import health, tracing
+from service_kit import health, loop_lag, tracing
 from service_kit.ailments import Examination
 from service_kit.bus import Publisher
 from service_kit.calls import Asked, ExternalHandler, RequestHandler, RequestType, Value
@@ -96,6 +96,7 @@ class Service:
         self._spoken: list[RabbitRouter] = []
         self.migrated = asyncio.Event()
         self._tasks = Supervisor()
+        self._tasks.add("loop lag", loop_lag.measure)
         self._tasks.add("database", self._bring_up_database)
         self._tasks.add("publishing", self._publish)
         self._tasks.add("consuming", self._when_migrated(self.consuming.run))
