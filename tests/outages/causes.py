@@ -29,7 +29,7 @@ async def without(platform: Platform, *names: str) -> AsyncIterator[None]:
 async def again_and_again(
     act: Callable[[], Awaitable[object]], every: float = EVERY_SECONDS
 ) -> AsyncIterator[None]:
-    """Something is done twice a second, as traffic does."""
+    """Something is done every so many seconds, as traffic does."""
     over = asyncio.Event()
 
     async def go_on() -> None:

@@ -47,7 +47,7 @@ async def absence(waha: WahaSimulator, tenant: Tenant, channel: Channel) -> Asyn
 async def no_files(waha: WahaSimulator, channel: Channel) -> AsyncIterator[None]:
     """Pictures come and their files do not."""
     waha.faults.add("file_error")
-    async with again_and_again(lambda: waha.receive_image(channel.waha_session, CUSTOMER)):
+    async with again_and_again(lambda: waha.receive_image(channel.waha_session, CUSTOMER), every=3):
         yield
     waha.faults.clear()
 

@@ -32,7 +32,8 @@ class Owed:
     """A delivery in hand. `lease_ends` is on the event loop's clock, in seconds.
 
     So is `token_ends`, until when it may be sent to an endpoint that has a rate limit; None for one
-    that was taken in hand without a token.
+    that was taken in hand without a token. One that should have been sent at once is `prompt`: not
+    what is told again, nor what a rate limit, a pause or a closed endpoint has held.
     """
 
     id: UUID
@@ -48,6 +49,7 @@ class Owed:
     trace: Mapping[str, str]
     lease_ends: float
     token_ends: float | None = None
+    prompt: bool = True
 
 
 @dataclass(slots=True)
