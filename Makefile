@@ -5,12 +5,12 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 UV = $(shell command -v uv || echo .dev/tools/bin/uv)
 SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src) bench tests/e2e tests/deploy \
-    tests/browser tests/cluster
+    tests/browser tests/cluster tests/outages
 # Each by itself: their conftest.py all have one name.
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 # The longest first, so that it is not what the others are waited for with.
 PARTS := tests/e2e $(TESTS:%/tests=%) tests/deploy
-.PHONY: help up down status logs stop start demo test browser cluster scan rabbitmq bench soak fuzz kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser cluster outages scan rabbitmq bench soak fuzz kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -53,6 +53,9 @@ browser: bootstrap ## Use the console and the simulator in a real browser, or sa
 cluster: bootstrap ## Apply every overlay to a real API server of Kubernetes, or say why there is none
 	@if tools/kubernetes; then $(BIN)/pytest -q --tb=short tests/cluster $(ARGS); \
 	    else echo "NOTHING WAS APPLIED TO AN API SERVER" >&2; fi
+outages: bootstrap ## Cause what each alert is about, and see it fire and resolve: half an hour
+	@if tools/prometheus --version >/dev/null; then $(BIN)/pytest -q --tb=short tests/outages $(ARGS); \
+	    else echo "NO ALERT WAS CAUSED" >&2; fi
 scan: bootstrap ## Scan Dockerfile, manifests and packages, and write the images' bills of materials
 	@tools/scan
 rabbitmq: bootstrap ## Run the bus's tests on RabbitMQ 4 too, or say why that cannot be had

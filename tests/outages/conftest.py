@@ -45,8 +45,11 @@ async def watch(platform: Platform) -> AsyncIterator[Watch]:
 
 @pytest.fixture
 async def tenant(platform: Platform) -> AsyncIterator[Tenant]:
+    """A company that leaves no channel behind, on which an alert would go on."""
     company = await Tenant(platform.gateway_url).register()
     yield company
+    for channel in await company.rows("/channels"):
+        await company.request("DELETE", f"/channels/{channel['id']}", 204)
     await company.http.aclose()
 
 

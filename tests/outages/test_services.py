@@ -1,13 +1,16 @@
 """Processes that are gone, and what waits for them meanwhile."""
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aio_pika
 import pytest
 from e2e.stack import Platform
 
-from outages.causes import all_of, broker, changed, without
+from outages.causes import again_and_again, all_of, broker, changed, without
 from outages.watch import Watch
 
 QUEUE = "webhooks.delivery.0"
@@ -26,6 +29,20 @@ async def backlog(platform: Platform) -> AsyncIterator[None]:
         await queue.purge()
 
 
+def stutter(platform: Platform, name: str) -> AbstractAsyncContextManager[None]:
+    """A process gets no processor for a second, again and again."""
+
+    async def stop_and_go() -> None:
+        pid = platform.piece(name)["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(1)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    return again_and_again(stop_and_go)
+
+
 @pytest.mark.timeout(1200)
 class TestProcesses:
     async def test_one_of_two_and_the_only_one_are_gone(
@@ -39,6 +56,9 @@ class TestProcesses:
             f"QueueUnconsumed {QUEUE}",
             f"QueueGrows {QUEUE}",
         )
+
+    async def test_one_gets_no_processor(self, platform: Platform, watch: Watch) -> None:
+        await watch.sees(stutter(platform, "webhooks"), "LoopLags webhooks")
 
     async def test_a_table_that_a_task_may_not_read(self, platform: Platform, watch: Watch) -> None:
         await watch.sees(

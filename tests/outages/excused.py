@@ -1,0 +1,3 @@
+"""Alerts that no test causes, each with the reason."""
+
+EXCUSED: dict[str, str] = {}
