@@ -19,15 +19,17 @@ QUEUE = "webhooks.delivery.0"
 LATE = timedelta(minutes=2)
 
 
-def late(channel: aio_pika.abc.AbstractChannel, tenant: Tenant) -> Callable[[], Awaitable[object]]:
-    """An event that was two minutes on its way."""
+def told(
+    channel: aio_pika.abc.AbstractChannel, tenant: Tenant, *, ago: timedelta = timedelta()
+) -> Callable[[], Awaitable[object]]:
+    """An event, which was so long on its way to us."""
 
     async def publish() -> None:
         event_id = str(uuid4())
         event = examples.load("message.received") | {
             "event_id": event_id,
             "tenant_id": tenant.id,
-            "occurred_at": (datetime.now(UTC) - LATE).isoformat(),
+            "occurred_at": (datetime.now(UTC) - ago).isoformat(),
         }
         headers = {
             "event_id": event_id,
@@ -44,7 +46,15 @@ def late(channel: aio_pika.abc.AbstractChannel, tenant: Tenant) -> Callable[[], 
 
 @pytest.mark.timeout(1200)
 class TestWebhooks:
-    async def test_are_late_fail_and_go_nowhere(
+    async def test_are_late(
+        self, platform: Platform, watch: Watch, tenant: Tenant, receiver: WebhookReceiver
+    ) -> None:
+        await tenant.endpoint(receiver, "message.received")
+        async with broker(platform) as channel:
+            cause = again_and_again(told(channel, tenant, ago=LATE))
+            await watch.sees(cause, "WebhooksLate")
+
+    async def test_fail_and_go_nowhere(
         self, platform: Platform, watch: Watch, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         async with WebhookReceiver() as gone, broker(platform) as channel:
@@ -53,8 +63,7 @@ class TestWebhooks:
             for one in (gone, receiver):
                 await tenant.endpoint(one, "message.received")
             await watch.sees(
-                again_and_again(late(channel, tenant)),
-                "WebhooksLate",
+                again_and_again(told(channel, tenant)),
                 "WebhooksFail",
                 "EndpointDisabled gone",
                 "DeliveriesGivenUp",

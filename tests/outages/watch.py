@@ -69,16 +69,18 @@ class Watch:
         *expected: str,
         perhaps: Collection[str] = (),
     ) -> None:
-        """Have the cause last until all of these fire; exactly these fire, and all resolve.
+        """Have the cause last until all of these fire; until then no other does, and all resolve.
 
         `perhaps`, by their names alone: what follows from the cause too, if it lasts so long here.
+        What fires while all comes back is not judged: patience is divided here, and the time that
+        a process takes to start is not.
         """
         await self.quiet()
         began = time.time()
         async with cause:
             await self.fires(*expected)
+            others = await self.firing(within=time.time() - began) - set(expected)
         await self.quiet()
-        others = await self.firing(within=time.time() - began) - set(expected)
         unwanted = sorted(one for one in others if one.partition(" ")[0] not in perhaps)
         assert not unwanted, f"{unwanted} fired as well"
 

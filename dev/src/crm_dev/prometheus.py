@@ -2,7 +2,7 @@
 
 The program is that of Debian's package, from `.dev/prometheus-bin` of the checkout, where
 `tools/prometheus` puts it, or of this machine. What is shipped for containers finds services by
-their names; here each process has a port of its own.
+their names; here each process has a port of its own, and nobody is told of alerts.
 """
 
 import functools
@@ -78,5 +78,6 @@ def natively(
             if (name == BROKER) == broker
         ]
         jobs.append({**kept, "static_configs": found})
+    kept = {key: value for key, value in configuration.items() if key != "alerting"}
     paths = [str(rules / name) for name in configuration["rule_files"]]
-    return {**configuration, "rule_files": paths, "scrape_configs": jobs}
+    return {**kept, "rule_files": paths, "scrape_configs": jobs}
