@@ -1,6 +1,7 @@
 """Customers' endpoints that are gone or fail, and events that come late to us."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from e2e.crm import Tenant
 from e2e.stack import Platform
 from shared_events import examples
 
-from outages.causes import again_and_again, broker
+from outages.causes import again_and_again, all_of, broker
 from outages.watch import Watch
 
 QUEUE = "webhooks.delivery.0"
@@ -44,6 +45,15 @@ def told(
     return publish
 
 
+@asynccontextmanager
+async def endpoint(tenant: Tenant, receiver: WebhookReceiver, *, says: int) -> AsyncIterator[None]:
+    """A customer's program takes nothing, until the customer gives it up."""
+    receiver.default = Answer(status=says)
+    created = await tenant.endpoint(receiver, "message.received")
+    yield
+    await tenant.request("DELETE", f"/webhook-endpoints/{created['id']}", 204)
+
+
 @pytest.mark.timeout(1200)
 class TestWebhooks:
     async def test_are_late(
@@ -58,12 +68,12 @@ class TestWebhooks:
         self, platform: Platform, watch: Watch, tenant: Tenant, receiver: WebhookReceiver
     ) -> None:
         async with WebhookReceiver() as gone, broker(platform) as channel:
-            gone.default = Answer(status=410)
-            receiver.default = Answer(status=500)
-            for one in (gone, receiver):
-                await tenant.endpoint(one, "message.received")
             await watch.sees(
-                again_and_again(told(channel, tenant)),
+                all_of(
+                    endpoint(tenant, gone, says=410),
+                    endpoint(tenant, receiver, says=500),
+                    again_and_again(told(channel, tenant)),
+                ),
                 "WebhooksFail",
                 "EndpointDisabled gone",
                 "DeliveriesGivenUp",

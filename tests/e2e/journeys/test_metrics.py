@@ -1,6 +1,6 @@
 """What alerts and dashboards ask for is what running services say, and a message moves it."""
 
-from collections import Counter
+from collections import defaultdict
 
 import httpx
 from crm_fakes.receiver import WebhookReceiver
@@ -49,17 +49,18 @@ async def scrape(platform: Platform, service: str) -> str:
         return (await http.get(f"{platform.url(service)}/metrics")).text
 
 
-async def figures(platform: Platform) -> dict[str, Counter[str]]:
+async def figures(platform: Platform) -> dict[str, dict[str, float]]:
     """By service what each name has in all, whatever its labels."""
-    found: dict[str, Counter[str]] = {}
+    found: dict[str, dict[str, float]] = {}
     for service in SERVICES:
-        found[service] = Counter()
+        theirs = found[service] = defaultdict[str, float](float)
         for family in text_string_to_metric_families(await scrape(platform, service)):
             # What has no series yet is there all the same, once its labels are known.
             parts = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
-            found[service].update({f"{family.name}{p}": 0 for p in parts.get(family.type, [""])})
+            for part in parts.get(family.type, [""]):
+                theirs[f"{family.name}{part}"] += 0
             for sample in family.samples:
-                found[service][sample.name] += sample.value  # type: ignore[assignment]
+                theirs[sample.name] += sample.value
     return found
 
 
