@@ -8,10 +8,8 @@ from e2e.stack import SERVICES, Platform
 from outages.causes import again_and_again, all_of, without, writes
 from outages.watch import Watch
 
-
-FOLLOW = {"TaskRestarts", "OutboxUnled"}
-"""Work that wants the server is not done either, which shows where an outage lasts; Alertmanager
-mutes it."""
+FOLLOW = {"OutboxUnled"}
+"""Where the outage lasts: without its connection a relay leads nothing. Alertmanager mutes it."""
 
 
 def of_all(alert: str) -> list[str]:
