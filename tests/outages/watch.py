@@ -12,6 +12,8 @@ FIRES_SECONDS = 240.0
 """The longest alert takes 90 s to fire, and an outage some time to show."""
 QUIET_SECONDS = 360.0
 """The longest window is three minutes, and a service takes some time to be back."""
+OF_THE_MACHINE = "LoopLags"
+"""Fires where there is no processor to spare, and is right: that is no fault of the other alerts."""
 _NOT_ITS_SUBJECT = {"__name__", "alertname", "alertstate", "severity", "instance", "job"}
 
 
@@ -81,7 +83,8 @@ class Watch:
             await self.fires(*expected)
             others = await self.firing(within=time.time() - began) - set(expected)
         await self.quiet()
-        unwanted = sorted(one for one in others if one.partition(" ")[0] not in perhaps)
+        allowed = {*perhaps, OF_THE_MACHINE}
+        unwanted = sorted(one for one in others if one.partition(" ")[0] not in allowed)
         assert not unwanted, f"{unwanted} fired as well"
 
 
