@@ -13,7 +13,7 @@ FIRES_SECONDS = 240.0
 QUIET_SECONDS = 360.0
 """The longest window is three minutes, and a service takes some time to be back."""
 OF_THE_MACHINE = "LoopLags"
-"""Fires where there is no processor to spare, and is right: that is no fault of the other alerts."""
+"""Fires where there is no processor to spare, and is right: no fault of the alert looked for."""
 _NOT_ITS_SUBJECT = {"__name__", "alertname", "alertstate", "severity", "instance", "job"}
 
 
