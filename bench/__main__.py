@@ -11,7 +11,7 @@ import uvloop
 from crm_dev import commands
 from crm_dev.state import StackState
 
-from bench import contacts, deliveries, figures, imports, relay
+from bench import contacts, deliveries, figures, imports, messages, relay, waiting
 from bench.platform import CUSTOMERS, Company, Crowd, Sink
 from bench.stack import running, state_of
 
@@ -68,6 +68,8 @@ def main() -> None:
         commands.ask(directory, "stop", "gateway")
         tell(uvloop.run(relay.throughput(state)))
         tell(uvloop.run(contacts.found(state.addresses.database_url)))
+        tell(uvloop.run(messages.read(state.addresses.database_url)))
+        tell(uvloop.run(waiting.waited(state.addresses.database_url)))
 
 
 if __name__ == "__main__":

@@ -115,12 +115,7 @@ async def _lock(admin: asyncpg.Connection) -> None:
 
 
 async def _ensure_extensions(admin: asyncpg.Connection) -> None:
-    """Trusted extensions for indexes, in a schema of their own that everybody may use.
-
-    messaging's inbox searches by a LIKE that row-level security keeps from its index unless it is
-    marked leakproof (it tells nothing of a row it rejects), which a superuser may: without one it
-    reads all names of the company. contacts needs no such thing (docs/adr/0025-search.md).
-    """
+    """Trusted extensions for indexes, in a schema of their own that everybody may use."""
     await admin.execute(
         """
         CREATE SCHEMA IF NOT EXISTS extensions;
@@ -129,8 +124,6 @@ async def _ensure_extensions(admin: asyncpg.Connection) -> None:
         CREATE EXTENSION IF NOT EXISTS btree_gin SCHEMA extensions;
         """
     )
-    if await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
-        await admin.execute("ALTER FUNCTION pg_catalog.textlike(text, text) LEAKPROOF")
 
 
 async def _ensure_role(admin: asyncpg.Connection, role: str, options: str) -> None:

@@ -264,7 +264,7 @@ class TestPlans:
                 request = ListConversations.model_validate({**filters, "limit": 10})
                 listing = requests.list_conversations(tx, request, pair[0].call)
                 plan = await plan_of(tx, listing)
-                used = {f"idx_conversations_{index}", "idx_messages_conversation"}
+                used = {f"idx_conversations_{index}", "idx_messages_numbered"}
                 assert used <= plan.indexes, (filters, plan)
                 assert not plan.whole, (filters, plan)
                 assert plan.rows < 80, (filters, plan)

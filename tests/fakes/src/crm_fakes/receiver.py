@@ -89,6 +89,9 @@ class WebhookReceiver(LocalServer):
         self.requests: Journal[ReceivedRequest] = Journal(limit)
         self.by_type: Counter[str] = Counter()
         self.by_id: Counter[str] = Counter()
+        self.most_at_once: Counter[str] = Counter()
+        """How many requests were under way at the same time at the most, by path."""
+        self._at_once: Counter[str] = Counter()
         self.default = Answer()
         self._answers: dict[str | None, deque[Answer]] = {}
         self._keys: dict[str | None, list[bytes]] = {}
@@ -157,10 +160,20 @@ class WebhookReceiver(LocalServer):
         self.requests.clear()
         self.by_type.clear()
         self.by_id.clear()
+        self.most_at_once.clear()
         self._answers.clear()
         self.default = Answer()
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        self._at_once[path] += 1
+        self.most_at_once[path] = max(self.most_at_once[path], self._at_once[path])
+        try:
+            return await self._answered(request)
+        finally:
+            self._at_once[path] -= 1
+
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         answer = self._next_answer(request.path)
         self._record(request, body, answer)

@@ -30,7 +30,8 @@ class WebhookEndpoint(Contract):
     owed to it meanwhile is held. `challenge_error` is how the last one failed, if it did.
 
     With `rate_limit_per_minute` it is sent no more requests than that in any minute, evenly spaced,
-    retries among them; the rest waits, and no attempt is counted for it.
+    retries among them; the rest waits, and no attempt is counted for it. With `max_concurrency` no
+    more than that are under way at the same time, nor more than the installation has for each.
     """
 
     id: UUID
@@ -41,6 +42,7 @@ class WebhookEndpoint(Contract):
     session_ids: list[UUID] = Field(default_factory=list)
     headers: dict[str, str] = Field(default_factory=dict)
     rate_limit_per_minute: int | None = None
+    max_concurrency: int | None = None
     enabled: bool
     disabled_reason: bounds.Word | None = None
     secret: str | None = None
@@ -64,6 +66,7 @@ Headers = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=4096)]], Field(max_length=20)
 ]
 RateLimit = Annotated[int, Field(ge=1, le=6000)]
+Concurrency = Annotated[int, Field(ge=1, le=100)]
 EndpointUrl = Annotated[HttpUrl, Field(max_length=2048)]
 
 
@@ -82,6 +85,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
     session_ids: SessionIds = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
     rate_limit_per_minute: RateLimit | None = None
+    max_concurrency: Concurrency | None = None
     enabled: bool = True
     signing: Signing = "hmac"
     verify: Verify = "none"
@@ -90,7 +94,7 @@ class CreateEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.create"):
 class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     """Change an endpoint; what is left out stays. Pending deliveries follow the new settings.
 
-    `rate_limit_per_minute` null is none.
+    `rate_limit_per_minute` null is none, and so is `max_concurrency`.
 
     Another URL of an endpoint with `verify` `challenge` must answer one first.
     """
@@ -103,6 +107,7 @@ class PatchEndpoint(Command[WebhookEndpoint], key="webhooks.endpoint.patch"):
     session_ids: SessionIds | None = None
     headers: Headers | None = None
     rate_limit_per_minute: RateLimit | None = None
+    max_concurrency: Concurrency | None = None
     enabled: bool | None = None
     verify: Verify | None = None
 

@@ -33,13 +33,7 @@ _NEWEST_FIRST = Order(
 )
 _FEW = 2000
 
-# No plan is kept for later: it would not know the word. Bitmap scans are all the first look has.
-_BY_TRIGRAM = """
-SET LOCAL plan_cache_mode = force_custom_plan;
-SET LOCAL enable_seqscan = off;
-SET LOCAL enable_indexscan = off
-"""
-_BY_ANY = "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"
+_FIND_PEOPLE = "SELECT contact_id FROM people_found($1, $2) AS contact_id"
 
 # One look into each index for each conversation of the page. The order is what keeps a young
 # table's plan from going by the tenant alone.
@@ -121,18 +115,16 @@ def _matching(request: ListConversations, call: Call) -> AnySelect:
 async def _searched(tx: Transaction, query: AnySelect, search: str) -> AnySelect:
     """Those with contacts that the search finds.
 
-    The planner cannot know whether a word is rare. So the trigram index says it first: the
-    conversations of a few contacts are sorted, and among many the list's own index soon has a page.
+    The planner cannot know whether a word is rare. So people are looked for first (ADR 25): the
+    conversations of a few are sorted, and among many the list's own index soon has a page.
     """
     wanted = patterns(search)
     if not wanted:
         return query.where(false())
-    matches = [_P.search_text.like(pattern, escape="\\") for pattern in wanted]
-    people = select(_P.contact_id).where(_P.tenant_id == tx.tenant_id, *matches)
-    await tx.execute(_BY_TRIGRAM)
-    found = await _FOUND.find(tx, people.limit(_FEW + 1))
-    await tx.execute(_BY_ANY)
+    found = await _FOUND.find(tx, _FIND_PEOPLE, wanted, _FEW + 1)
     if len(found) > _FEW:
+        matches = [_P.search_text.like(pattern, escape="\\") for pattern in wanted]
+        people = select(_P.contact_id).where(_P.tenant_id == tx.tenant_id, *matches)
         return query.where(exists(people.where(_P.contact_id == _C.contact_id)))
     ids = literal([one.contact_id for one in found], ARRAY(Uuid))
     return query.where(_C.contact_id == any_(ids))

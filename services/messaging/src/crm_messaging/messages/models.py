@@ -33,7 +33,8 @@ class Message(Base, table=True):
             unique=True,
             postgresql_where=text("external_id IS NOT NULL"),
         ),
-        Index("idx_messages_conversation", "conversation_id", "seq", unique=True),
+        # With the company, or the planner joins it with an index of all the company's messages.
+        Index("idx_messages_numbered", "tenant_id", "conversation_id", "seq", unique=True),
         Index(
             "idx_messages_stray",
             *("tenant_id", "session_id", "seq"),

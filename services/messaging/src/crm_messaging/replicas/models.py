@@ -17,14 +17,16 @@ class ContactRef(Base, table=True):
 
     __tablename__ = "contact_refs"
     __table_args__ = (
+        # Of those with a text: no index that fits a company's name alone is to seem cheap.
         Index(
-            "idx_contact_refs_search",
+            "idx_contact_refs_words",
             *("tenant_id", "search_text"),
             postgresql_using="gin",
             postgresql_ops={
                 "tenant_id": "extensions.varchar_ops",
                 "search_text": "extensions.gin_trgm_ops",
             },
+            postgresql_where=text("search_text <> ''"),
         ),
         Index(
             "idx_contact_refs_merged",

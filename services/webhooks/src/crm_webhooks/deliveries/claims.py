@@ -19,7 +19,7 @@ import orjson
 from service_kit.database import Database
 from service_kit.rows import Shape
 
-from crm_webhooks.deliveries import rates
+from crm_webhooks.deliveries import owners, rates
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.sender import Sender
 from crm_webhooks.deliveries.trace import trace_headers
@@ -48,15 +48,16 @@ WITH RECURSIVE owed AS (
         WHERE d.endpoint_id > owed.endpoint_id AND d.status IN ('pending', 'retrying')
         ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
 ), due AS (
-    SELECT d.id, e.version, e.limited, e.free_since
+    SELECT d.id, e.version, e.limited, e.max_concurrency, e.free_since
     FROM (
-        SELECT e.id, e.version, e.rate_limit_per_minute IS NOT NULL AS limited,
+        SELECT e.id, e.version, e.rate_limit_per_minute IS NOT NULL AS limited, e.max_concurrency,
             greatest(e.updated_at, e.paused_until) AS free_since,
             least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4,
                 {rates.TOKENS}) AS room
         FROM owed
         CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints WHERE id = owed.endpoint_id OFFSET 0) e
         WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
+            AND (e.max_concurrency IS NULL OR {owners.OURS})
         ORDER BY e.id <= $7, e.id OFFSET 0
     ) e
     CROSS JOIN LATERAL (
@@ -82,9 +83,10 @@ WITH RECURSIVE owed AS (
     WHERE id = ANY(ARRAY(SELECT id FROM due))
     RETURNING *
 )
-SELECT c.id, c.tenant_id, c.endpoint_id, due.version, due.limited, c.ordering_key, c.event_id,
-    c.event_type, c.attempts, v.body, v.occurred_at, v.correlation_id, v.traceparent,
-    c.trigger = 'event' AND NOT due.limited AND v.occurred_at > due.free_since AS prompt
+SELECT c.id, c.tenant_id, c.endpoint_id, due.version, due.limited, due.max_concurrency,
+    c.ordering_key, c.event_id, c.event_type, c.attempts, v.body, v.occurred_at, v.correlation_id,
+    v.traceparent, c.trigger = 'event' AND NOT due.limited AND due.max_concurrency IS NULL
+        AND v.occurred_at > due.free_since AS prompt
 FROM claimed c JOIN due USING (id) JOIN webhook_events v USING (tenant_id, event_id)
 ORDER BY c.next_attempt_at, c.seq
 """  # noqa: S608 - our own text
@@ -99,6 +101,7 @@ class _Claimed:
     endpoint_id: UUID
     version: int
     limited: bool
+    max_concurrency: int | None
     ordering_key: UUID
     event_id: UUID
     event_type: str
@@ -138,6 +141,7 @@ class Claims:
         try:
             await connection.execute("SET app.scope = 'deliver'")
             await connection.add_listener(CHANNEL, self._on_change)
+            await connection.add_listener(owners.CHANNEL, lambda *_: self._wake.set())
             connection.add_termination_listener(lambda *_: self._wake.set())
             self._sender.forget_all()  # changes may have gone unheard
             while True:
@@ -178,9 +182,13 @@ class Claims:
             claimed = [_CLAIMED.value(row) for row in rows]
             limited = Counter(one.endpoint_id for one in claimed if one.limited)
             further = await rates.take(connection, limited) if limited else []
+            if owned := {one.endpoint_id for one in claimed if one.max_concurrency}:
+                await owners.take(connection, owned, self._sender.owner, self._lease_seconds)
         for seconds in further:
             loop.call_later(max(seconds, rates.BURST_SECONDS / 2), self._wake.set)
         taken = Counter(one.endpoint_id for one in claimed)
+        for one in claimed:
+            self._sender.lanes[one.endpoint_id].max_concurrency = one.max_concurrency
         for endpoint_id, count in taken.items():
             self._sender.lanes[endpoint_id].limited = endpoint_id in limited
             if count >= min(room.get(endpoint_id, room_for_new), HELPING):
@@ -212,4 +220,5 @@ def _owed(claimed: _Claimed, lease_ends: float, token_ends: float) -> Owed:
         trace=trace_headers(claimed.correlation_id, claimed.traceparent),
         lease_ends=lease_ends,
         token_ends=token_ends if claimed.limited else None,
+        owned=claimed.max_concurrency is not None,
     )

@@ -12,7 +12,7 @@ from crm_webhooks.endpoints.secrets import SigningKey, Vault
 
 _READ = """
 SELECT e.id, e.version, e.url, e.headers, e.enabled AND NOT e.deleted AS open,
-    e.rate_limit_per_minute IS NOT NULL AS limited,
+    e.rate_limit_per_minute IS NOT NULL AS limited, e.max_concurrency,
     coalesce(array_agg(s.secret ORDER BY s.active_from DESC, s.id DESC)
         FILTER (WHERE s.id IS NOT NULL), '{}') AS secrets,
     coalesce(array_agg(s.signing ORDER BY s.active_from DESC, s.id DESC)
@@ -34,6 +34,7 @@ class _Stored:
     version: int
     open: bool
     limited: bool
+    max_concurrency: int | None
     url: str
     headers: bytes
     secrets: list[bytes]
@@ -48,13 +49,15 @@ _STORED = Shape(_Stored)
 class Destination:
     """An endpoint as a sender needs it. `secrets` are (key, end of its life), newest first.
 
-    A `limited` one is sent nothing without a token (`rates`).
+    A `limited` one is sent nothing without a token (`rates`), one with `max_concurrency` nothing
+    but by its owner (`owners`).
     """
 
     id: UUID
     version: int
     open: bool
     limited: bool
+    max_concurrency: int | None
     url: str
     headers: dict[str, str]
     secrets: tuple[tuple[SigningKey, datetime | None], ...]
@@ -119,6 +122,7 @@ class Destinations:
             row.version,
             row.open,
             row.limited,
+            row.max_concurrency,
             row.url,
             self._vault.open_headers(row.headers),
             tuple(

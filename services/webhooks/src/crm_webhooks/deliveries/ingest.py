@@ -20,7 +20,7 @@ from service_kit.incoming import Incoming
 from service_kit.rows import Rows, Shape
 from shared_events.webhooks.delivery import WebhookDeliveryExhausted
 
-from crm_webhooks.deliveries import models
+from crm_webhooks.deliveries import models, owners
 from crm_webhooks.deliveries.body import write_body
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.deliveries.matching import channel_of, concerns, session_of, wants
@@ -29,7 +29,7 @@ from crm_webhooks.deliveries.trace import trace_headers
 
 _ENDPOINTS = """
 SELECT e.id, e.tenant_id, e.event_types, e.channel_ids, e.session_ids, e.version,
-    e.rate_limit_per_minute IS NOT NULL AS limited,
+    e.rate_limit_per_minute IS NOT NULL AS limited, e.max_concurrency,
     NOT e.enabled OR coalesce(e.paused_until > now(), false) AS held
 FROM unnest($1::text[]) AS k(tenant_id)
 CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints
@@ -69,7 +69,8 @@ RETURNING id, lease_owner IS NOT NULL AS leased
 class _Taker:
     """An endpoint that may want an event. One that is `held` gets it later, from PostgreSQL.
 
-    So does a `limited` one: tokens are taken by who claims (`rates`).
+    So does a `limited` one, and one with `max_concurrency`: tokens are taken by who claims
+    (`rates`), and who owns its lane may be another process (`owners`).
     """
 
     id: UUID
@@ -79,7 +80,13 @@ class _Taker:
     channel_ids: list[str]
     session_ids: list[str]
     limited: bool
+    max_concurrency: int | None
     held: bool
+
+    @property
+    def claimed(self) -> bool:
+        """Whether nothing of it is leased as it comes in."""
+        return self.held or self.limited or self.max_concurrency is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +222,7 @@ class Ingest:
         stored = {row.id: row.leased for row in rows}
         leased: list[Owed] = []
         left: set[UUID] = set()
+        owned: set[UUID] = set()
         for delivery_id, (event, endpoint) in zip(ids, owed, strict=True):
             if stored.get(delivery_id):
                 leased.append(
@@ -235,6 +243,9 @@ class Ingest:
                 )
             elif delivery_id in stored and not endpoint.held:
                 left.add(endpoint.id)
+                if endpoint.max_concurrency is not None:
+                    owned.add(endpoint.id)
+        await owners.tell(tx, owned)
         tx.after_commit(lambda: self._sender.accept(leased, left))
 
     def _fitting(self, endpoints: Sequence[_Taker]) -> list[bool]:
@@ -242,7 +253,7 @@ class Ingest:
         if not self._sender.accepting:
             return [False] * len(endpoints)
         lanes, now = self._sender.lanes, asyncio.get_running_loop().time()
-        room = {e.id: 0 if e.held or e.limited else lanes.room_for(e.id, now) for e in endpoints}
+        room = {e.id: 0 if e.claimed else lanes.room_for(e.id, now) for e in endpoints}
         total, taken = lanes.room, Counter[UUID]()
         fitting: list[bool] = []
         for endpoint in endpoints:

@@ -3,7 +3,8 @@
 Pure bookkeeping in memory, without a clock or a task of its own. The rules:
 
 - deliveries of one (endpoint, ordering key) are never in flight together and start in order;
-- a lane has at most `per_lane` in flight, two until its first success, one while it only fails;
+- a lane has at most `per_lane` in flight, or fewer where its endpoint wants so, two until its first
+  success, one while it only fails;
 - who goes on failing is left alone, twice as long each time, however quickly it fails;
 - lanes take turns; who is not quick, or not known, holds little, so that none fills the memory;
 - slow lanes share a quarter of the slots, and an attempt that turns out slow stops counting against
@@ -32,8 +33,9 @@ class Owed:
     """A delivery in hand. `lease_ends` is on the event loop's clock, in seconds.
 
     So is `token_ends`, until when it may be sent to an endpoint that has a rate limit; None for one
-    that was taken in hand without a token. One that should have been sent at once is `prompt`: not
-    what is told again, nor what a rate limit, a pause or a closed endpoint has held.
+    that was taken in hand without a token. `owned` says that nobody else sends to that endpoint.
+    What should have been sent at once is `prompt`: not what is told again, nor what a limit of the
+    customer's, a pause or a closed endpoint has held.
     """
 
     id: UUID
@@ -49,6 +51,7 @@ class Owed:
     trace: Mapping[str, str]
     lease_ends: float
     token_ends: float | None = None
+    owned: bool = False
     prompt: bool = True
 
 
@@ -58,7 +61,8 @@ class Lane:
 
     `more` says that PostgreSQL holds further ones that did not fit. `changes` counts how often the
     endpoint was edited, enabled or disabled, as far as this process has heard. `limited` says that
-    it had a rate limit when something of it was last claimed.
+    it had a rate limit when something of it was last claimed, and `max_concurrency` how many
+    attempts at a time it wants at the most, if it said so.
     """
 
     endpoint_id: UUID
@@ -70,6 +74,7 @@ class Lane:
     paused_until: float = 0.0
     changes: int = 0
     limited: bool = False
+    max_concurrency: int | None = None
     _seconds: float = 0.0
     _recent_slow: deque[bool] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _waiting: dict[UUID, deque[Owed]] = field(default_factory=dict)
@@ -97,7 +102,8 @@ class Lane:
         """How many attempts may be in flight."""
         if self.probing:
             return 1
-        return per_lane if self.proven else min(per_lane, _UNPROVEN_LIMIT)
+        most = min(per_lane, self.max_concurrency or per_lane)
+        return most if self.proven else min(most, _UNPROVEN_LIMIT)
 
     def most_in_hand(self, per_lane: int, backlog: int) -> int:
         """How many it may hold of a backlog: plenty when it is quick, what can start when not.

@@ -98,6 +98,17 @@ class RateAccount(Base, table=True):
     next_at: datetime = columns.moment()
 
 
+class LaneOwner(Base, table=True):
+    """Which process alone sends to an endpoint with `max_concurrency`, and until when."""
+
+    __tablename__ = "lane_owners"
+
+    endpoint_id: UUID = Field(primary_key=True)
+    tenant_id: str = columns.tenant_id()
+    owner: UUID
+    until: datetime = columns.moment()
+
+
 class Attempt(Base, table=True):
     """One try; only ever appended. `error` is a class such as `timeout` or `http_5xx`."""
 

@@ -7,6 +7,7 @@ lapses, and the delivery is sent again under the same webhook-id.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from service_kit.database import Database, Transaction, is_infrastructure
 from service_kit.rows import Rows, Shape
 from shared_events.webhooks.delivery import WebhookDeliveryExhausted
 
-from crm_webhooks.deliveries import metrics, models, repository, schedule
+from crm_webhooks.deliveries import metrics, models, owners, repository, schedule
 from crm_webhooks.deliveries.attempt import GONE, Result
 from crm_webhooks.deliveries.lanes import Owed
 from crm_webhooks.endpoints.events import disabled, failing
@@ -187,12 +188,18 @@ class Results:
                 backoff = min(backoff * 2, 5.0)
 
     async def finish(self, writing: asyncio.Task[None]) -> None:
-        """Let `run` write what is left, for as long as somebody who stops us will wait."""
+        """Let `run` write what is left, for as long as somebody who stops us will wait.
+
+        Then nothing is in flight, and others may have the lanes that this process owned.
+        """
         self._finishing = True
         self._wake.set()
         await asyncio.wait([writing], timeout=FINISH_SECONDS)
         writing.cancel()
         self._finishing = False
+        with suppress(Exception):
+            async with asyncio.timeout(FINISH_SECONDS), self._database.system("deliver") as tx:
+                await owners.give_up(tx, self.owner)
 
     async def _flush(self) -> None:
         """Write everything collected so far; what cannot be written stays collected."""

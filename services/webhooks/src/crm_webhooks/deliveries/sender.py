@@ -148,8 +148,8 @@ class Sender:
         """How an attempt went; None when there was none.
 
         None is for what passes by itself: the endpoint is closed, the lease ends too soon, a rate
-        limit wants another token, the database is away. Whatever else goes wrong is an attempt, so
-        that it is seen, tried ever more rarely and given up in the end.
+        limit wants another token, the lane is not ours, the database is away. Whatever else goes
+        wrong is an attempt, so that it is seen, tried ever more rarely and given up in the end.
         """
         lane, owed = flight.lane, flight.owed
         loop = asyncio.get_running_loop()
@@ -168,6 +168,9 @@ class Sender:
         if destination is None or too_late or lane.paused_until > now:
             return None
         if destination.limited and (owed.token_ends is None or owed.token_ends < now):
+            return None
+        lane.max_concurrency = destination.max_concurrency
+        if not owed.owned and destination.max_concurrency is not None:
             return None
         flight.version = destination.version
         turning = loop.call_later(self._settings.webhook_slow_seconds, self._turn_slow, flight)

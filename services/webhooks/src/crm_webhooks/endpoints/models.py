@@ -51,6 +51,7 @@ class Endpoint(Base, table=True):
     challenge_due_at: datetime | None = columns.maybe_moment()
     challenge_error: str | None = Field(default=None, max_length=50)
     rate_limit_per_minute: int | None = None
+    max_concurrency: int | None = None
     paused_until: datetime | None = columns.maybe_moment()
     failing_since: datetime | None = columns.maybe_moment()
     failed_deliveries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})

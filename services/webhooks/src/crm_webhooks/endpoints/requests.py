@@ -67,6 +67,7 @@ class EndpointRequests:
             session_ids=list(map(str, request.session_ids)),
             headers=headers,
             rate_limit_per_minute=request.rate_limit_per_minute,
+            max_concurrency=request.max_concurrency,
             disabled_reason=waits if request.enabled else BY_USER,
             secret=secret,
             **verification.of_new(request.verify),
@@ -116,8 +117,9 @@ class EndpointRequests:
             changes["session_ids"] = list(map(str, request.session_ids))
         if "description" in request.model_fields_set:
             changes["description"] = without_nul(request.description)
-        if "rate_limit_per_minute" in request.model_fields_set:
-            changes["rate_limit_per_minute"] = request.rate_limit_per_minute
+        for name in ("rate_limit_per_minute", "max_concurrency"):
+            if name in request.model_fields_set:
+                changes[name] = getattr(request, name)
         if request.enabled is not None and (
             request.enabled is not endpoint.enabled
             or endpoint.disabled_reason == verification.UNVERIFIED
