@@ -25,8 +25,10 @@ async def backlog(platform: Platform) -> AsyncIterator[None]:
         body = aio_pika.Message(b"{}", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         for _ in range(MANY):
             await channel.default_exchange.publish(body, QUEUE)
-        yield
-        await queue.purge()
+        try:
+            yield
+        finally:
+            await queue.purge()
 
 
 def stutter(platform: Platform, name: str) -> AbstractAsyncContextManager[None]:
