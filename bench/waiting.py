@@ -9,12 +9,14 @@ import os
 import time
 from collections.abc import Iterable
 from hashlib import md5
+from typing import cast
 from uuid import UUID, uuid4
 
 import asyncpg
 from crm_webhooks.deliveries import repository, stats
 from crm_webhooks.deliveries.claims import Claims
 from crm_webhooks.deliveries.lanes import Lanes, Owed
+from crm_webhooks.deliveries.sender import Sender
 from service_kit.database import Database
 from shared_events.webhooks.delivery import ListDeliveries
 
@@ -82,7 +84,7 @@ async def _fill(superuser: asyncpg.Connection) -> None:
 
 async def _claims(database: Database) -> str:
     hands = Hands()
-    claims = Claims(database, hands, lease_seconds=_LEASE_SECONDS)  # type: ignore[arg-type]
+    claims = Claims(database, cast(Sender, hands), lease_seconds=_LEASE_SECONDS)
     claiming = asyncio.create_task(claims.run())
     took: list[float] = []
     begun = time.perf_counter()

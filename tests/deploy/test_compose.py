@@ -21,7 +21,7 @@ from deploy.configuration import (
 from deploy.manifests import DEPLOYED, ROOT, SERVICES
 from deploy.rules import FLUSH_SECONDS, MAX_CONNECTIONS
 
-CONSOLES = {"console", "prometheus", "grafana"}
+CONSOLES = {"console", "prometheus", "alertmanager", "grafana"}
 MAKE_ENV = ROOT / "deploy" / "docker" / "make-env"
 
 

@@ -191,7 +191,7 @@ def _in_its_container(words: list[str]) -> list[str]:
             return [program, *arguments]
         case ["logs", "--since", _, service]:
             assert service in there
-        case ["ps", "--all"]:
+        case ["ps", "--all"] | ["stats", "--no-stream"]:
             pass
         case ["--profile", profile, "up", "--wait"]:
             assert profile in {p for one in there.values() for p in one.get("profiles", ())}

@@ -1,5 +1,6 @@
 """Profile `observability` of the compose file: who watches, what they read, who reaches them."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,10 +9,10 @@ import yaml
 
 from deploy.configuration import compose, known_keys
 from deploy.manifests import ROOT, SERVICES
-from deploy.telemetry import DASHBOARDS, GRAFANA, OBSERVABILITY, scrapes
+from deploy.telemetry import DASHBOARDS, GRAFANA, OBSERVABILITY, alerts, scrapes
 from deploy.test_configuration import PORT, filled_example
 
-OBSERVERS = {"prometheus", "grafana", "jaeger", "collector"}
+OBSERVERS = {"prometheus", "alertmanager", "grafana", "jaeger", "collector"}
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 RABBITMQ_METRICS = 15692  # rabbitmq_prometheus' own
 OTLP_GRPC, JAEGER_UI = 4317, 16686
@@ -93,6 +94,38 @@ class TestPrometheus:
         (rules,) = yaml.safe_load((ROOT / configuration).read_text())["rule_files"]
         assert ROOT / seen[f"/etc/prometheus/{rules}"] == OBSERVABILITY / "alerts.yml"
         assert "--config.file=/etc/prometheus/prometheus.yml" in services["prometheus"]["command"]
+
+
+class TestAlertmanager:
+    def test_is_told_by_prometheus(self, services: dict[str, Any]) -> None:
+        prometheus = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())
+        (manager,) = prometheus["alerting"]["alertmanagers"]
+        assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+        watcher, teller = services["prometheus"], services["alertmanager"]
+        assert set(watcher["networks"]) & set(teller["networks"])
+
+    def test_tells_whom_the_setting_names_and_nobody_unless_it_does(
+        self, whole: dict[str, Any], services: dict[str, Any]
+    ) -> None:
+        seen = mounts(services["alertmanager"])
+        said = yaml.safe_load((ROOT / seen["/etc/alertmanager/alertmanager.yml"]).read_text())
+        (receiver,) = said["receivers"]
+        (webhook,) = receiver["webhook_configs"]
+        (given,) = services["alertmanager"]["configs"]
+        assert given["target"] == webhook["url_file"]
+        assert whole["configs"][given["source"]]["content"] == "http://127.0.0.1:9"
+        named = compose({**filled_example(), "ALERT_WEBHOOK_URL": "https://example.com/alerts"})
+        assert named["configs"][given["source"]]["content"] == "https://example.com/alerts"
+
+    def test_mutes_only_alerts_that_there_are(self) -> None:
+        said = yaml.safe_load((OBSERVABILITY / "alertmanager.yml").read_text())
+        named = {
+            name
+            for rule in said["inhibit_rules"]
+            for matcher in rule["source_matchers"] + rule["target_matchers"]
+            for name in re.findall(r"[A-Z]\w+", matcher)
+        }
+        assert named <= {alert["alert"] for alert in alerts()}
 
 
 class TestGrafana:

@@ -136,7 +136,7 @@ SERVICES = tuple(service.name for service in services.SERVICES)
 # A developer's own servers and wishes: not what these tests may stop and kill.
 _BORROWED = {
     *("DATABASE_URL", "RABBITMQ_URL", "TEMPORAL_ADDRESS"),
-    *("OTEL_EXPORTER_OTLP_ENDPOINT", "CRM_REPLICAS"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "CRM_REPLICAS", "CRM_OBSERVE"),
 }
 
 

@@ -20,7 +20,8 @@ class PortBlock:
     """Every port of one stack, as offsets from its base, so that stacks can stand side by side.
 
     The first 20 are the servers' and each service's first process; the second processes have the
-    next ten, and so on.
+    next ten, and so on. The port before the servers' is the broker's metrics', so there are nine
+    services at most.
     """
 
     size: ClassVar[int] = 20 + (MOST_REPLICAS - 1) * 10
@@ -39,6 +40,11 @@ class PortBlock:
         """Return the HTTP port of a service's process; replicas count from 1."""
         first = self.base if replica == 1 else self.base + 20 + (replica - 2) * 10
         return first + SERVICE_OFFSETS[name]
+
+    @property
+    def rabbitmq_metrics(self) -> int:
+        """Return the port where RabbitMQ shows its queues to Prometheus, if there is one."""
+        return self.base + 9
 
     @property
     def postgres(self) -> int:
@@ -84,6 +90,11 @@ class PortBlock:
     def waha(self) -> int:
         """Return the port of the WAHA simulator."""
         return self.base + 18
+
+    @property
+    def prometheus(self) -> int:
+        """Return Prometheus' port."""
+        return self.base + 19
 
 
 def is_taken(port: int) -> bool:

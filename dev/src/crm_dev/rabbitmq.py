@@ -70,7 +70,7 @@ def rabbitmq(
         # The broker logs a warning for every greeting that is not followed by a login.
         healthy=functools.partial(answers_tcp, ports.amqp),
         prepare=functools.partial(_configure, home, ports, password, definitions),
-        ports=(ports.amqp, ports.erlang, ports.epmd),
+        ports=tuple(filter(None, (ports.amqp, ports.erlang, ports.epmd, ports.metrics))),
         url=f"amqp://{USER}:{password}@127.0.0.1:{ports.amqp}/",
         missing="" if present else HOW_TO_GET,
     )

@@ -80,12 +80,18 @@ def show_addresses(out: Console, addresses: Addresses, directory: Path) -> None:
         "RabbitMQ": addresses.amqp_url,
         "Temporal": addresses.temporal_address,
         "Temporal UI": addresses.temporal_ui_url,
+        "Prometheus": _pages_of(addresses.prometheus_url),
         "Secrets": str(directory / "secrets.json"),
         "Logs": str(directory / "logs"),
     }
     for label, value in rows.items():
         if value:
             out.print(f"  {label:<12}{value}", markup=False)
+
+
+def _pages_of(prometheus: str) -> str:
+    """Return where Prometheus says what fires; pages come with its package, if installed."""
+    return prometheus and f"{prometheus}/api/v1/alerts  (pages: {prometheus}/classic/alerts)"
 
 
 def show_company(out: Console, addresses: Addresses, login: str) -> None:

@@ -3,6 +3,7 @@
 A set DATABASE_URL (an administrator's), RABBITMQ_URL or TEMPORAL_ADDRESS takes the place of our
 own server, which is then only asked whether it is there. CRM_REPLICAS says how many processes of
 each service there are (`crm_dev.replicas`); a service's processes differ in nothing but their port.
+CRM_OBSERVE has Prometheus watch all of it (`crm_dev.prometheus`).
 """
 
 import functools
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from shared_events.definitions import bus, together, user
 from shared_events.services import SERVICES
 
-from crm_dev import credentials, replicas
+from crm_dev import credentials, prometheus, replicas
 from crm_dev.credentials import Credentials
 from crm_dev.piece import Piece
 from crm_dev.ports import SERVICE_OFFSETS, PortBlock
@@ -47,9 +48,11 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     counts = replicas.read(environment.get("CRM_REPLICAS", ""))
     secrets = credentials.load_or_create(directory / "secrets.json")
     programs = Path(environment.get("CRM_PROGRAMS") or Path(sys.executable).parent)
+    observed = prometheus.folder(environment.get("CRM_OBSERVE", ""))
+    shown = ports.rabbitmq_metrics if observed else None
     servers = (
         _database(directory, ports, secrets, environment.get("DATABASE_URL")),
-        _broker(directory, ports, secrets, environment.get("RABBITMQ_URL")),
+        _broker(directory, ports, secrets, environment.get("RABBITMQ_URL"), shown),
         _workflows(directory, ports, environment.get("TEMPORAL_ADDRESS")),
     )
     database, broker, workflows = servers
@@ -74,6 +77,7 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
         temporal_ui_url=_http(ports.temporal_ui) if ours else "",
         console_url=_http(ports.console),
         waha_url=_http(ports.waha),
+        prometheus_url=_http(ports.prometheus) if observed else "",
     )
     services = [
         piece
@@ -84,7 +88,16 @@ def declare(directory: Path, environment: Mapping[str, str]) -> Stack:
     ]
     console = _console(ports.console, secrets, addresses, programs)
     simulator = _simulator(ports.waha, programs)
-    return Stack((*servers, *services, console, simulator), addresses)
+    pieces = [*servers, *services, console, simulator]
+    if observed:
+        targets = {
+            name: [ports.service(name, n) for n in range(1, counts[name] + 1)]
+            for name in SERVICE_OFFSETS
+        }
+        targets["rabbitmq"] = [ports.rabbitmq_metrics] if broker.command else []
+        home = directory / "prometheus"
+        pieces.append(prometheus.prometheus(home, ports.prometheus, observed, targets))
+    return Stack(tuple(pieces), addresses)
 
 
 def _database(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
@@ -93,7 +106,9 @@ def _database(directory: Path, ports: PortBlock, secrets: Credentials, url: str 
     return postgres(directory / "postgres", ports.postgres, secrets.postgres_password)
 
 
-def _broker(directory: Path, ports: PortBlock, secrets: Credentials, url: str | None) -> Piece:
+def _broker(
+    directory: Path, ports: PortBlock, secrets: Credentials, url: str | None, metrics: int | None
+) -> Piece:
     if url:
         parts = urlsplit(url)
         port, host = parts.port or 5672, parts.hostname or "localhost"
@@ -104,7 +119,7 @@ def _broker(directory: Path, ports: PortBlock, secrets: Credentials, url: str | 
             healthy=functools.partial(answers_tcp, port, host),
             url=url,
         )
-    own = RabbitPorts(amqp=ports.amqp, erlang=ports.erlang, epmd=ports.epmd)
+    own = RabbitPorts(ports.amqp, ports.erlang, ports.epmd, metrics=metrics)
     users = (user("/", service, secrets.bus_password(service.name)) for service in SERVICES)
     definitions = together([bus("/"), *users])
     return rabbitmq(directory / "rabbitmq", own, secrets.rabbitmq_password, definitions)

@@ -34,6 +34,7 @@ class Addresses:
     temporal_ui_url: str = ""
     console_url: str = ""
     waha_url: str = ""
+    prometheus_url: str = ""
 
 
 @dataclass

@@ -4,9 +4,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from crm_dev import replicas
 from crm_dev.piece import Piece
 from crm_dev.ports import MOST_REPLICAS, PortBlock
+from crm_dev.prometheus import SHIPPED
 from crm_dev.stack import Stack, declare
 from shared_events.services import SERVICES
 
@@ -148,6 +150,42 @@ class TestReplicas:
     def test_refuses_what_is_no_number_of_processes(self, wish: str) -> None:
         with pytest.raises(ValueError, match=r"there is no service|has 1 to 9 processes"):
             replicas.read(wish)
+
+
+class TestObserved:
+    def test_nobody_watches_unless_asked_for(self, tmp_path: Path) -> None:
+        stack = declare(tmp_path, {})
+        assert "prometheus" not in {each.name for each in stack.pieces}
+        assert stack.addresses.prometheus_url == ""
+
+    async def test_every_process_and_the_broker_are_read_by_what_is_shipped(
+        self, tmp_path: Path
+    ) -> None:
+        wish = {"CRM_PORT_BASE": "9000", "CRM_REPLICAS": "webhooks=2", "CRM_OBSERVE": "1"}
+        stack = declare(tmp_path, wish)
+        watcher = piece(stack, "prometheus")
+        assert watcher.prepare is not None
+        await watcher.prepare()
+        written = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())
+        shipped = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
+        assert written["global"] == shipped["global"]
+        assert written["rule_files"] == [str(SHIPPED / "alerts.yml")]
+        services, broker = written["scrape_configs"]
+        found = {one["labels"]["service"]: one["targets"] for one in services["static_configs"]}
+        assert set(found) == {service.name for service in SERVICES}
+        assert found["webhooks"] == ["127.0.0.1:9004", "127.0.0.1:9024"]
+        assert broker["static_configs"] == [{"targets": ["127.0.0.1:9009"], "labels": {}}]
+        assert broker["params"] == shipped["scrape_configs"][1]["params"]
+        ports = [port for each in stack.pieces for port in each.ports]
+        assert {9009, 9019} <= set(ports) and len(ports) == len(set(ports))
+
+    async def test_a_broker_that_was_given_is_not_read(self, tmp_path: Path) -> None:
+        wish = {"CRM_OBSERVE": "1", "RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:5672/"}
+        watcher = piece(declare(tmp_path, wish), "prometheus")
+        assert watcher.prepare is not None
+        await watcher.prepare()
+        written = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())
+        assert written["scrape_configs"][1]["static_configs"] == [{"targets": [], "labels": {}}]
 
 
 class TestPortBlock:

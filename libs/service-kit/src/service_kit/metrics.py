@@ -9,7 +9,7 @@ HEALTH_CHECK = Gauge(
 LOOP_LAG_SECONDS = Histogram(
     "crm_event_loop_lag_seconds",
     "How late the event loop was, looked at 20 times a second",
-    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 DB_POOL_WAIT_SECONDS = Histogram(
     "crm_db_pool_wait_seconds",

@@ -119,6 +119,8 @@ class Router(RabbitRouter):
             title=title,
         )
         subscriber.signatures = signatures
+        # There from the start: an alert on what is added would miss the first.
+        metrics.REQUESTS_UNPROVEN.labels(queue.name)
         return subscriber.add_call(parser_=None, decoder_=undecoded, dependencies_=())
 
     def _register(

@@ -48,9 +48,10 @@ WITH RECURSIVE owed AS (
         WHERE d.endpoint_id > owed.endpoint_id AND d.status IN ('pending', 'retrying')
         ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
 ), due AS (
-    SELECT d.id, e.version, e.limited, e.max_concurrency
+    SELECT d.id, e.version, e.limited, e.max_concurrency, e.free_since
     FROM (
         SELECT e.id, e.version, e.rate_limit_per_minute IS NOT NULL AS limited, e.max_concurrency,
+            greatest(e.updated_at, e.paused_until) AS free_since,
             least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4,
                 {rates.TOKENS}) AS room
         FROM owed
@@ -84,7 +85,8 @@ WITH RECURSIVE owed AS (
 )
 SELECT c.id, c.tenant_id, c.endpoint_id, due.version, due.limited, due.max_concurrency,
     c.ordering_key, c.event_id, c.event_type, c.attempts, v.body, v.occurred_at, v.correlation_id,
-    v.traceparent
+    v.traceparent, c.trigger = 'event' AND NOT due.limited AND due.max_concurrency IS NULL
+        AND v.occurred_at > due.free_since AS prompt
 FROM claimed c JOIN due USING (id) JOIN webhook_events v USING (tenant_id, event_id)
 ORDER BY c.next_attempt_at, c.seq
 """  # noqa: S608 - our own text
@@ -108,6 +110,7 @@ class _Claimed:
     occurred_at: datetime
     correlation_id: str | None
     traceparent: str | None
+    prompt: bool
 
 
 _CLAIMED = Shape(_Claimed)
@@ -213,6 +216,7 @@ def _owed(claimed: _Claimed, lease_ends: float, token_ends: float) -> Owed:
         occurred_at=claimed.occurred_at,
         body=claimed.body,
         attempts=claimed.attempts,
+        prompt=claimed.prompt,
         trace=trace_headers(claimed.correlation_id, claimed.traceparent),
         lease_ends=lease_ends,
         token_ends=token_ends if claimed.limited else None,

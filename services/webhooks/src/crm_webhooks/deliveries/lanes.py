@@ -34,6 +34,8 @@ class Owed:
 
     So is `token_ends`, until when it may be sent to an endpoint that has a rate limit; None for one
     that was taken in hand without a token. `owned` says that nobody else sends to that endpoint.
+    What should have been sent at once is `prompt`: not what is told again, nor what a limit of the
+    customer's, a pause or a closed endpoint has held.
     """
 
     id: UUID
@@ -50,6 +52,7 @@ class Owed:
     lease_ends: float
     token_ends: float | None = None
     owned: bool = False
+    prompt: bool = True
 
 
 @dataclass(slots=True)

@@ -191,7 +191,7 @@ class Sender:
     async def _attempt(
         self, session: aiohttp.ClientSession, destination: Destination, owed: Owed
     ) -> Result:
-        if owed.attempts == 0:
+        if owed.attempts == 0 and owed.prompt:
             metrics.LAG_SECONDS.observe((datetime.now(UTC) - owed.occurred_at).total_seconds())
         body = self._links.written_out(owed.body, owed.tenant_id)
         with tracing.span(f"deliver {owed.event_type}", owed.trace) as trace:
