@@ -29,36 +29,46 @@ HELPING = 100
 CHANNEL = "webhook_endpoints"
 """NOTIFY channel: an endpoint changed (payload: its id), or something of it became due."""
 
+_LAST = "'ffffffff-ffff-ffff-ffff-ffffffffffff'"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
 # From one endpoint that is owed something the index leads to the next, so those that are owed
 # nothing cost nothing (its whole order is asked for, or an index of all there ever was would do).
-# Of each the oldest due ones, so that one with a million debts costs as much as one with ten. Its
-# room is looked up in JSON: a join with all that are known is planned as a loop over both. They
-# have their turn: where memory was full, the next look begins behind the last one that got
-# something. Rows whose ordering key another process has in hand wait for it; that is looked up for
+# They have their turn: where memory was full, the next look begins behind the last one that got
+# something, goes on from the first one, and ends where memory is full again. Of each the oldest due
+# ones, so that one with a million debts costs as much as one with ten. Its room is looked up in
+# JSON, and what it is by its key once more in the end: a join is planned as a loop over both. Rows
+# whose ordering key another process has in hand wait for it; that is looked up for
 # each (see ingest). What is due is claimed by an array of its ids: nobody can tell the planner how
 # many they are, and for a join it would read the whole table.
 _CLAIM = f"""
 WITH RECURSIVE owed AS (
-    SELECT '00000000-0000-0000-0000-000000000000'::uuid AS endpoint_id
+    SELECT $7::uuid AS endpoint_id, NULL::boolean AS again
     UNION ALL
-    SELECT n.endpoint_id FROM owed CROSS JOIN LATERAL (
-        SELECT d.endpoint_id FROM webhook_deliveries d
-        WHERE d.endpoint_id > owed.endpoint_id AND d.status IN ('pending', 'retrying')
-        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
+    SELECT n.endpoint_id, n.again FROM owed CROSS JOIN LATERAL (
+        (SELECT d.endpoint_id, owed.again IS TRUE AS again FROM webhook_deliveries d
+        WHERE d.endpoint_id > owed.endpoint_id
+            AND d.endpoint_id <= CASE WHEN owed.again THEN $7 ELSE {_LAST} END
+            AND d.status IN ('pending', 'retrying')
+        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1)
+        UNION ALL
+        (SELECT d.endpoint_id, true FROM webhook_deliveries d
+        WHERE owed.again IS NOT TRUE AND d.endpoint_id <= $7
+            AND d.status IN ('pending', 'retrying')
+        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1)
+        LIMIT 1) AS n
 ), due AS (
-    SELECT d.id, e.version, e.limited, e.max_concurrency, e.free_since
+    SELECT d.id
     FROM (
-        SELECT e.id, e.version, e.rate_limit_per_minute IS NOT NULL AS limited, e.max_concurrency,
-            greatest(e.updated_at, e.paused_until) AS free_since,
+        SELECT e.id,
             least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4,
                 {rates.TOKENS}) AS room
         FROM owed
         CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints WHERE id = owed.endpoint_id OFFSET 0) e
-        WHERE e.enabled AND NOT e.deleted AND (e.paused_until IS NULL OR e.paused_until <= now())
+        WHERE owed.again IS NOT NULL AND e.enabled AND NOT e.deleted
+            AND (e.paused_until IS NULL OR e.paused_until <= now())
             AND (e.max_concurrency IS NULL OR {owners.OURS})
-        ORDER BY e.id <= $7, e.id OFFSET 0
+        OFFSET 0
     ) e
     CROSS JOIN LATERAL (
         SELECT d.id FROM webhook_deliveries d
@@ -83,11 +93,15 @@ WITH RECURSIVE owed AS (
     WHERE id = ANY(ARRAY(SELECT id FROM due))
     RETURNING *
 )
-SELECT c.id, c.tenant_id, c.endpoint_id, due.version, due.limited, due.max_concurrency,
+SELECT c.id, c.tenant_id, c.endpoint_id, e.version, e.limited, e.max_concurrency,
     c.ordering_key, c.event_id, c.event_type, c.attempts, v.body, v.occurred_at, v.correlation_id,
-    v.traceparent, c.trigger = 'event' AND NOT due.limited AND due.max_concurrency IS NULL
-        AND v.occurred_at > due.free_since AS prompt
-FROM claimed c JOIN due USING (id) JOIN webhook_events v USING (tenant_id, event_id)
+    v.traceparent, c.trigger = 'event' AND NOT e.limited AND e.max_concurrency IS NULL
+        AND v.occurred_at > e.free_since AS prompt
+FROM claimed c JOIN webhook_events v USING (tenant_id, event_id)
+CROSS JOIN LATERAL (
+    SELECT version, rate_limit_per_minute IS NOT NULL AS limited, max_concurrency,
+        greatest(updated_at, paused_until) AS free_since
+    FROM webhook_endpoints WHERE id = c.endpoint_id OFFSET 0) AS e
 ORDER BY c.next_attempt_at, c.seq
 """  # noqa: S608 - our own text
 
