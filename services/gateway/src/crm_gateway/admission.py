@@ -16,12 +16,15 @@ from crm_gateway.problems.errors import of_error
 from crm_gateway.rest.table import PREFIX
 
 SHED = Counter("crm_http_requests_shed_total", "REST requests refused because too many are in hand")
-LATE_SECONDS = 0.05
+LATE_SECONDS = 0.2
 """From here on the event loop is late: what waits is waiting for us."""
 IN_HAND = 1024
 """Requests that wait for others, for what a service or the database takes; memory is the limit."""
-IN_HAND_LATE = 64
-"""Requests that wait for us: some 0.2 s of work, which is how much later a webhook is for them."""
+IN_HAND_LATE = 256
+"""Requests that wait for us: some 0.8 s of work, which is how much later a webhook is for them.
+
+One address alone has half of them: what one application asks at once is not to be refused for it.
+"""
 
 
 class Admission:

@@ -150,7 +150,8 @@ class TestGateway:
         assert health.status_code == 200
 
 
-_TURNS = 4 * (IN_HAND_LATE + 50)
+_READS = 2500
+_TURNS = 4 * (IN_HAND_LATE + 100)
 """Of reads, within four turns of the loop: those in hand, and who came before it was late."""
 
 
@@ -171,18 +172,18 @@ class Busy:
 
 
 class TestOverload:
-    async def test_what_goes_by_waits_for_few_of_a_thousand_reads(self) -> None:
+    async def test_what_goes_by_waits_for_few_of_many_reads(self) -> None:
         """Counted in work and not in time: the machine may be as slow as it likes."""
         busy, lag = Busy(), Lag()
         watching = asyncio.create_task(lag.run())
         admitted = Admission(busy, lag=lag)
         asked = [
             asyncio.create_task(client(admitted, f"192.0.2.{n % 10}").get(READ))
-            for n in range(1000)
+            for n in range(_READS)
         ]
         for _ in range(4):  # as a webhook, which waits for its confirm
             await asyncio.sleep(0)
-        assert busy.turns < _TURNS < 1000
+        assert busy.turns < _TURNS < _READS
         answers = await asyncio.gather(*asked)
         watching.cancel()
         statuses = [each.status_code for each in answers]
