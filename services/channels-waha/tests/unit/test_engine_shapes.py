@@ -276,6 +276,11 @@ class TestWhatNobodyWrote:
         found = told({"id": f"true_{chat}_3EB0", "fromMe": True, "body": "nota"})
         assert found == Kept("ignored", "note to ourselves")
 
+    def test_what_was_not_written_by_us_is_no_note(self) -> None:
+        """Whatever number it shows: nothing that is sent to us is dropped for a number."""
+        found = told({"id": f"false_{ME['id']}_3EB0", "fromMe": False, "body": "oi"})
+        assert isinstance(found, Heard)
+
     @pytest.mark.parametrize(
         ("raw", "target"),
         [({}, "3EB0"), ({"protocolMessageKey": {"id": "A1", "remote": CHAT}}, "A1")],

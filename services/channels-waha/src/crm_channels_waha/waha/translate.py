@@ -90,7 +90,7 @@ def _read_message(envelope: Json, listener: Listener, received_at: datetime) -> 
     chat = chat_of(where, listener)
     if isinstance(chat, Kept):
         return chat
-    if chat.key in ours(envelope):
+    if from_me and chat.key in ours(envelope):
         return Kept("ignored", "note to ourselves")
     content = read_content(payload, raw, listener.waha_base_url)
     details = dict(content.details)
