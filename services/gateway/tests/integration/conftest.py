@@ -55,7 +55,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60
             await asyncio.sleep(0.02)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def never_late() -> Iterator[None]:
     """Callers, gateway and services share one loop here, and one address asks for hundreds at once:
     that the loop is late says nothing of the gateway. What is refused then is

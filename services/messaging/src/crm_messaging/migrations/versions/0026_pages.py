@@ -42,7 +42,7 @@ ON tenant_id, channel_id, contact_id, conversation_id, session_id FROM messages
 
 def upgrade() -> None:
     """Until all processes are new, those of before find nobody in the inbox quickly."""
-    for table in ("messages", "conversations", "sessions"):
+    for table in ("conversations", "sessions"):
         presume_named(table)
     # In words that no index fits: the statement says it again as the index has it.
     op.execute("DROP POLICY IF EXISTS scope_strays ON messages")
