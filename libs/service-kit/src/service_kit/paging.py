@@ -38,6 +38,10 @@ def by_bare_name(of: Table) -> TableClause:
     return table(of.name, *(column(each.name, each.type) for each in of.c))
 
 
+_FURTHER, _PART = 10, 5
+"""How many times as far a search walks of which a fifth of a page was found at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What of a list of `among` (see `by_bare_name`) is searched for (docs/adr/0025).
@@ -137,16 +141,20 @@ class Order:
 
         Nobody can know whether what is searched for is rare, and a wrong guess reads all of a large
         company. So the list itself is walked a little first: of a common word that has a page
-        full. Else there are few, and the search's own index has them all.
+        full. What it has a part of a page of is walked for on: in a large company the index has far
+        more of that than a page takes. Else there are few, and the search's own index has them all.
         """
         if search is None:
             return await self._found(tx, query, request, rows)
         listed = self._behind(tx, query, request)
-        walked = search.walking(query, listed, request.limit + 1)
-        found, next_cursor = await self._found(tx, walked, request, rows)
-        if next_cursor is None:
-            found, next_cursor = await self._found(tx, search.by_index(query), request, rows)
-        return found, next_cursor
+        for further in (1, _FURTHER):
+            walked = search.walking(query, listed, (request.limit + 1) * further)
+            found, next_cursor = await self._found(tx, walked, request, rows)
+            if next_cursor is not None:
+                return found, next_cursor
+            if len(found) * _PART < request.limit:
+                break
+        return await self._found(tx, search.by_index(query), request, rows)
 
     async def _found(
         self, tx: Transaction, query: AnySelect, request: ListQuery[Any], rows: Reader[Found]

@@ -25,7 +25,8 @@ INSERT INTO messages (id, tenant_id, contact_id, session_id, conversation_id, ch
     seq, direction, origin, content_type, content, metadata, status, placed_at)
 SELECT gen_random_uuid(), m.tenant_id, m.contact_id, m.session_id, m.conversation_id, m.channel_id,
     m.chat_id, -i, 'inbound', 'customer', CASE i WHEN 9 THEN 'image' ELSE 'text' END,
-    CASE i WHEN 7 THEN 'Um pedido raríssimo' ELSE 'Bom dia, ' || i END, '{}',
+    CASE WHEN i = 7 THEN 'Um pedido raríssimo' WHEN i % 30 = 0 THEN 'Boa tarde, ' || i
+        ELSE 'Bom dia, ' || i END, '{}',
     CASE i WHEN 8 THEN 'failed' ELSE 'delivered' END, now() - i * interval '1 minute'
 FROM messages AS m, generate_series(1, $2::integer) AS i WHERE m.tenant_id = $1 AND m.seq = 1
 """
@@ -151,6 +152,19 @@ class TestCosts:
         said = [int((each.content or "").split()[-1]) for each in (*first.data, *rest.data)]
         assert said == sorted(said, reverse=True)
         assert len(said) == 200
+
+    async def test_words_between_are_walked_for(self, scene: Scene) -> None:
+        """Of what thousands say the index has far more than a page."""
+        await say(scene, ["Olá"])
+        async with scene.database.tenant(scene.tenant_id) as tx:
+            await tx.execute(_CROWD, scene.tenant_id, CROWD)
+            for search, found, by_index in (("tarde", 5, False), ("rarissimo", 1, True)):
+                request = ListMessages(search=search, limit=5)
+                call = Call(Principal(tenant_id=scene.tenant_id), "request-1", None)
+                with counting(tx) as asked:
+                    assert len((await listing.list_messages(tx, request, call)).data) == found
+                    await asyncio.sleep(0)  # the driver tells of it in the loop's next turn
+                assert any("messages_found" in each for each in asked) is by_index, search
 
     async def _reads(self, scene: Scene, **query: Any) -> int:
         """How many messages a list finds; fails where it reads many more than it looks through."""
