@@ -146,7 +146,8 @@ class TestStatements:
             }
             found.append({name: await cost(who, work) for name, work in works.items()})
         few, many = found
-        assert few == many
+        # A search looks once more where it found a part of a page.
+        assert many == {**few, "search": few["search"] + 1, "tags": few["tags"] + 1}
         assert max(many.values()) <= 6, many
 
     @pytest.mark.parametrize("upsert_key", ["phone", "email"])
