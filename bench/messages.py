@@ -146,11 +146,9 @@ async def _fill(superuser: asyncpg.Connection) -> None:
         ([_BIG], 1, of_big, _OF_EACH),
         (others, 1, of_others, _OF_EACH),
     ):
-        for statement in (_THREADS, _SAID):
-            arguments = [companies, first, last, length, _CHANNEL]
-            if statement is _THREADS:
-                arguments.append(_AGENT)
-            await superuser.execute(statement, *arguments)
+        threads = companies, first, last, length, _CHANNEL
+        await superuser.execute(_THREADS, *threads, _AGENT)
+        await superuser.execute(_SAID, *threads)
     for index in indexes:
         await superuser.execute(index["indexdef"])
     await superuser.execute("VACUUM ANALYZE")

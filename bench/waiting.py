@@ -28,7 +28,7 @@ SIZE = int(os.environ.get("WAITING", "50000"))
 ENDPOINTS, COMPANIES = 5_000, 100
 _LEASE_SECONDS = 60.0
 _CLAIMS = 100
-_COMPANY = "company-1"
+_COMPANY, _ENDPOINT = "company-1", UUID(md5(b"endpoint 1", usedforsecurity=False).hexdigest())
 
 _ENDPOINTS = """
 INSERT INTO webhook_endpoints (id, tenant_id, url, event_types, headers, enabled)
@@ -101,19 +101,17 @@ async def _claims(database: Database) -> str:
 
 
 def _listing(**query: object) -> Work:
-    endpoint_id = UUID(md5(b"endpoint 1", usedforsecurity=False).hexdigest())
-    request = ListDeliveries.model_validate({"endpoint_id": endpoint_id, **query})
+    request = ListDeliveries.model_validate({"endpoint_id": _ENDPOINT, **query})
     return lambda tx: repository.page(tx, request)
 
 
 async def waited(admin_url: str) -> list[Figure]:
     """Fill a database of that server's, claim in it and list."""
-    endpoint_id = UUID(md5(b"endpoint 1", usedforsecurity=False).hexdigest())
     reads: dict[str, Work] = {
         "list, of an endpoint": _listing(),
         "list, waiting": _listing(status="pending"),
         "list, given up": _listing(status="exhausted"),
-        "statistics": lambda tx: stats.of_endpoint(tx, endpoint_id),
+        "statistics": lambda tx: stats.of_endpoint(tx, _ENDPOINT),
     }
     async with filled(admin_url, "crm_webhooks", "webhooks", _fill) as database:
         return [

@@ -28,6 +28,7 @@ from service_kit.settings import ServiceSettings
 # close it would be lost.
 _KEEP_ALIVE_SECONDS = 75
 LISTENERS = 16
+"""New connections that a process takes in one turn of its loop."""
 _AWAY = (OSError, asyncpg.PostgresError, AMQPError)
 _GROUPS = {
     "config": "settings: what they are, what is wrong with them",

@@ -35,14 +35,7 @@ async def settings(
 
 
 async def looked(shop: Shop, count: int = 1) -> list[dict[str, Any]]:
-    """The groups of the company, once there are so many and none is due."""
-
-    async def look() -> Any:
-        rows = await shop.rows("SELECT * FROM group_looks ORDER BY chat_id")
-        return rows if len(rows) >= count and not any(row["due_at"] for row in rows) else None
-
-    found: list[dict[str, Any]] = await eventually(look)
-    return found
+    return await shop.looked("group_looks", count)
 
 
 async def subjects(shop: Shop) -> dict[str, str]:

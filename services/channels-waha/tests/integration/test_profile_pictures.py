@@ -36,14 +36,7 @@ async def settings(
 
 
 async def looked(shop: Shop, count: int = 1) -> list[dict[str, Any]]:
-    """The people who wrote to the company, once so many were looked at and none is due."""
-
-    async def look() -> Any:
-        rows = await shop.rows("SELECT * FROM profile_pictures ORDER BY chat_id")
-        return rows if len(rows) >= count and not any(row["due_at"] for row in rows) else None
-
-    found: list[dict[str, Any]] = await eventually(look)
-    return found
+    return await shop.looked("profile_pictures", count)
 
 
 async def files(shop: Shop) -> list[dict[str, Any]]:

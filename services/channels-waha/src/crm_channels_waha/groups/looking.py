@@ -1,7 +1,6 @@
-"""Looking groups up, at the pace of each channel; never on a message's way."""
+"""Looking up what groups are called."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -15,64 +14,32 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.groups import repository
 from crm_channels_waha.groups.models import GroupLook
+from crm_channels_waha.looks import LOOK_SECONDS, Pace
 from crm_channels_waha.waha.client import WahaError, WahaRejectedError
 
 log = structlog.get_logger()
 
-_AT_ONCE = 32
-_POLL_SECONDS = 1.0
-_LOOK_SECONDS = 30.0
-_ATTEMPTS = 6
-_LONGEST_PAUSE_SECONDS = 86_400.0
 _A_SECOND = timedelta(seconds=1)
 """WAHA tells of changes in whole seconds: one that was made while we asked is the newer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often by one channel, and how long to let it be after a look that failed."""
-
-    interval_seconds: float
-    pause_seconds: float
-
-
-class GroupLooks:
-    """Looks up what groups are called that are due, and tells it."""
+class Subjects:
+    """Looks up what a group is called, and tells it."""
 
     def __init__(self, database: Database, connections: Connections, pace: Pace) -> None:
         self._database = database
         self._connections = connections
         self._pace = pace
 
-    async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            if not await self.look():
-                await asyncio.sleep(min(self._pace.interval_seconds, _POLL_SECONDS))
-
-    async def look(self) -> int:
-        """Look at what is due now, one group a channel; returns how many those were."""
-        async with self._database.system("groups") as tx:
-            due = await repository.claim(
-                tx,
-                limit=_AT_ONCE,
-                interval_seconds=self._pace.interval_seconds,
-                lease_seconds=2 * _LOOK_SECONDS,
-            )
-        ended = await asyncio.gather(*map(self._look, due), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):  # its lease ends, and it is due
-                log.warning("group_look_broke", error=repr(error))
-        return len(due)
-
-    async def _look(self, row: GroupLook) -> None:
+    async def look(self, row: GroupLook) -> None:
+        """Look one up."""
         async with self._database.tenant(row.tenant_id, read_only=True) as tx:
             channel = await channels.find_if_any(tx, (row.tenant_id, row.channel_id))
         if channel is None or not channel.allow_groups:
             return
         asked_at = datetime.now(UTC).replace(microsecond=0) - _A_SECOND
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS):
                 subject = await self._connections.waha(channel).group_subject(row.chat_id)
         except WahaRejectedError as error:
             if error.waits_for_session:
@@ -90,11 +57,11 @@ class GroupLooks:
 
     async def _put_off(self, row: GroupLook, error: Exception) -> None:
         log.debug("group_not_seen", channel=str(row.channel_id), error=repr(error))
-        rest = self._pace.pause_seconds
-        pause = min(rest * 2.0 ** min(row.attempts, 30), _LONGEST_PAUSE_SECONDS)
+        pace = self._pace
         async with self._database.tenant(row.tenant_id) as tx:
-            await repository.put_off(tx, row, rest, pause)
-            if row.attempts >= _ATTEMPTS:
+            pause = pace.pause_after(row.attempts + 1)  # its channel rests for the first
+            await repository.put_off(tx, row, pace.pause_seconds, pause)
+            if row.attempts >= pace.attempts:
                 await repository.looked(tx, row)
 
 

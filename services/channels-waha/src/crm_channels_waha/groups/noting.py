@@ -13,8 +13,9 @@ from crm_channels_waha.waha.meaning import GroupSeen, Heard, Translation
 async def note(
     tx: Transaction, said: Iterable[tuple[ChannelKey, Translation]], *, fresh_days: int
 ) -> None:
-    """Have those looked up that nobody knows, or that were looked up so many days ago."""
-    await repository.enter(tx, _groups(said), fresh_days=fresh_days)
+    """Have those looked up that nobody knows, or that were looked up so many days ago; 0: none."""
+    if fresh_days:
+        await repository.enter(tx, _groups(said), fresh_days=fresh_days)
 
 
 def _groups(said: Iterable[tuple[ChannelKey, Translation]]) -> dict[Group, bool]:

@@ -7,6 +7,7 @@ from service_kit.database import Transaction
 from service_kit.rows import Rows
 
 from crm_channels_waha.groups.models import GroupLook
+from crm_channels_waha.looks import claiming
 
 Group = tuple[str, UUID, str]
 """Company, channel and chat."""
@@ -36,28 +37,14 @@ INSERT INTO group_paces (tenant_id, channel_id)
 SELECT DISTINCT tenant_id, channel_id FROM entered ORDER BY tenant_id, channel_id
 ON CONFLICT DO NOTHING
 """
-# A channel's turn is taken with its lock, so that all processes together keep its pace; who dies
-# looking costs a lease, nothing else. What a channel cannot look at now waits until it can.
-_CLAIM = """
-WITH chosen AS MATERIALIZED (
-    SELECT p.tenant_id, p.channel_id, due.chat_id FROM group_paces p
-    CROSS JOIN LATERAL (SELECT chat_id FROM group_looks
-        WHERE tenant_id = p.tenant_id AND channel_id = p.channel_id AND due_at <= now()
-        ORDER BY due_at LIMIT 1) AS due
-    CROSS JOIN LATERAL (SELECT status FROM channels
+# What a channel cannot look at now waits until it can.
+_CLAIM = claiming(
+    "group_looks",
+    "group_paces",
+    """CROSS JOIN LATERAL (SELECT FROM channels
         WHERE tenant_id = p.tenant_id AND id = p.channel_id AND allow_groups
-            AND deleted_at IS NULL LIMIT 1) AS c
-    WHERE p.next_at <= now() AND c.status = 'connected'
-    ORDER BY p.next_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED),
-paced AS (
-    UPDATE group_paces p SET next_at = now() + make_interval(secs => $2) FROM chosen
-    WHERE p.tenant_id = chosen.tenant_id AND p.channel_id = chosen.channel_id)
-UPDATE group_looks g
-SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3) FROM chosen
-WHERE g.tenant_id = chosen.tenant_id AND g.channel_id = chosen.channel_id
-    AND g.chat_id = chosen.chat_id
-RETURNING g.*
-"""
+            AND deleted_at IS NULL AND status = 'connected' LIMIT 1) AS c""",
+)
 _LOOKED = """
 UPDATE group_looks SET attempts = 0, due_at = NULL, looked_at = now()
 WHERE tenant_id = $1 AND channel_id = $2 AND chat_id = $3
@@ -83,7 +70,7 @@ async def enter(tx: Transaction, seen: Mapping[Group, bool], *, fresh_days: int)
 
 
 async def claim(
-    tx: Transaction, *, limit: int, interval_seconds: float, lease_seconds: float
+    tx: Transaction, limit: int, interval_seconds: float, lease_seconds: float
 ) -> list[GroupLook]:
     """What to look up now: one group a channel, and its next not before the interval."""
     return await GROUPS.find(tx, _CLAIM, limit, interval_seconds, lease_seconds)

@@ -57,10 +57,9 @@ class Page:
             )
             tx.outbox.add(event, conversation_id(self.channel_id, told[0].chat_id))
             await media.enter(tx, self._files(told))
-        if group_days:
-            channel = job.tenant_id, self.channel_id
-            said = [(channel, one.meaning) for one in understood]
-            await groups.note(tx, said, fresh_days=group_days)
+        channel = job.tenant_id, self.channel_id
+        said = [(channel, one.meaning) for one in understood]
+        await groups.note(tx, said, fresh_days=group_days)
         return len(told)
 
     def _files(self, told: Sequence[ChannelMessageReceived]) -> list[MediaRow]:

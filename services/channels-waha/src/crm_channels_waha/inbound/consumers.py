@@ -176,9 +176,8 @@ class WahaInbox:
         await media.enter(tx, files)
         if self._picture_days:
             await pictures.enter(tx, writers, fresh_days=self._picture_days)
-        if self._group_days:
-            said = [(_channel(one.incoming), one.meaning) for one in understood]
-            await groups.note(tx, said, fresh_days=self._group_days)
+        said = [(_channel(one.incoming), one.meaning) for one in understood]
+        await groups.note(tx, said, fresh_days=self._group_days)
         return reports
 
     async def _report(self, tx: Transaction, reports: Sequence[_Report]) -> None:

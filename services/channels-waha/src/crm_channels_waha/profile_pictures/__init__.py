@@ -3,7 +3,9 @@
 from service_kit.service import Service
 
 from crm_channels_waha.channels.connection import Connections
-from crm_channels_waha.profile_pictures.looking import Pace, PictureLooks
+from crm_channels_waha.looks import Looks, Pace
+from crm_channels_waha.profile_pictures import repository
+from crm_channels_waha.profile_pictures.looking import Pictures
 from crm_channels_waha.settings import ChannelsSettings
 
 
@@ -16,7 +18,8 @@ def add_to(service: Service, settings: ChannelsSettings, connections: Connection
         interval_seconds=settings.profile_picture_interval_seconds,
         pause_seconds=settings.profile_picture_pause_seconds,
         attempts=settings.media_attempts,
-        max_bytes=settings.media_limits["image"],
     )
-    looks = PictureLooks(service.database, connections, settings.media_store, pace)
+    max_bytes = settings.media_limits["image"]
+    pictures = Pictures(service.database, connections, settings.media_store, pace, max_bytes)
+    looks = Looks(service.database, "pictures", pace, repository.claim, pictures.look)
     service.background("profile-pictures", looks.run)

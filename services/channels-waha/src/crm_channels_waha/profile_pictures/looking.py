@@ -1,7 +1,6 @@
-"""Looking at pictures, at the pace of each channel; never on a message's way."""
+"""Looking at the pictures of who writes."""
 
 import asyncio
-from dataclasses import dataclass
 
 import structlog
 from service_kit.database import Database, Transaction
@@ -15,6 +14,7 @@ from crm_channels_waha import metrics
 from crm_channels_waha.channels import repository as channels
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
+from crm_channels_waha.looks import LOOK_SECONDS, Pace
 from crm_channels_waha.media import repository as media
 from crm_channels_waha.media.models import MediaRow
 from crm_channels_waha.profile_pictures import repository
@@ -24,64 +24,32 @@ from crm_channels_waha.waha.ids import person_id
 
 log = structlog.get_logger()
 
-_POLL_SECONDS = 1.0
-_LOOK_SECONDS = 30.0
-_LONGEST_PAUSE_SECONDS = 86_400.0
 
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How many at a time, how often by one channel, and how long to let be what failed.
-
-    `attempts` without success, each pause twice the one before, end a look until the next is due.
-    """
-
-    at_once: int
-    interval_seconds: float
-    pause_seconds: float
-    attempts: int
-    max_bytes: int
-
-
-class PictureLooks:
-    """Fetches the pictures that are due, into the store."""
+class Pictures:
+    """Fetches somebody's picture into the store, unless it is larger than `max_bytes`."""
 
     def __init__(
-        self, database: Database, connections: Connections, store: MediaStore, pace: Pace
+        self,
+        database: Database,
+        connections: Connections,
+        store: MediaStore,
+        pace: Pace,
+        max_bytes: int,
     ) -> None:
         self._database = database
         self._connections = connections
         self._store = store
         self._pace = pace
+        self._max_bytes = max_bytes
 
-    async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            if not await self.look():
-                await asyncio.sleep(min(self._pace.interval_seconds, _POLL_SECONDS))
-
-    async def look(self) -> int:
-        """Look at who is due now, one a channel; returns how many those were."""
-        async with self._database.system("pictures") as tx:
-            due = await repository.claim(
-                tx,
-                limit=self._pace.at_once,
-                interval_seconds=self._pace.interval_seconds,
-                lease_seconds=2 * _LOOK_SECONDS,
-            )
-        ended = await asyncio.gather(*map(self._look, due), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):  # its lease ends, and it is due
-                log.warning("profile_picture_look_broke", error=repr(error))
-        return len(due)
-
-    async def _look(self, row: ProfilePicture) -> None:
+    async def look(self, row: ProfilePicture) -> None:
+        """Look at one, and tell of it."""
         async with self._database.tenant(row.tenant_id, read_only=True) as tx:
             channel = await channels.find_if_any(tx, (row.tenant_id, row.channel_id))
         try:
             if channel is None:
                 raise WahaError("the channel is gone")
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS):
                 found = await self._fetch(row, channel)
         except (WahaError, OSError) as error:  # of which TimeoutError is one
             log.debug("profile_picture_not_seen", channel=str(row.channel_id), error=repr(error))
@@ -99,7 +67,7 @@ class PictureLooks:
         if url is None:
             return None
         try:
-            async with self._store.intake(self._pace.max_bytes) as intake:
+            async with self._store.intake(self._max_bytes) as intake:
                 await waha.download(url, intake.add)
                 _, file = intake.complete()
                 if not (file.mime_type or "").startswith("image/"):
@@ -109,13 +77,10 @@ class PictureLooks:
             return None
 
     async def _put_off(self, row: ProfilePicture) -> None:
-        pause = min(
-            self._pace.pause_seconds * 2.0 ** min(row.attempts - 1, 30), _LONGEST_PAUSE_SECONDS
-        )
         async with self._database.tenant(row.tenant_id) as tx:
             await repository.rest(tx, row.channel_id, self._pace.pause_seconds)
             if row.attempts < self._pace.attempts:
-                await repository.again(tx, row, pause)
+                await repository.again(tx, row, self._pace.pause_after(row.attempts))
             else:
                 await repository.looked(tx, row.chat_id, row.media_id)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.rows import Rows
 
+from crm_channels_waha.looks import claiming
 from crm_channels_waha.profile_pictures.models import ProfilePicture
 
 Writer = tuple[str, str, UUID]
@@ -32,24 +33,7 @@ INSERT INTO picture_paces (tenant_id, channel_id)
 SELECT DISTINCT tenant_id, channel_id FROM entered ORDER BY tenant_id, channel_id
 ON CONFLICT DO NOTHING
 """
-# A channel's turn is taken with its lock, so that all processes together keep its pace; who dies
-# looking costs a lease, nothing else.
-_CLAIM = """
-WITH chosen AS MATERIALIZED (
-    SELECT p.tenant_id, p.channel_id, due.chat_id FROM picture_paces p
-    CROSS JOIN LATERAL (SELECT chat_id FROM profile_pictures
-        WHERE tenant_id = p.tenant_id AND channel_id = p.channel_id AND due_at <= now()
-        ORDER BY due_at LIMIT 1) AS due
-    WHERE p.next_at <= now()
-    ORDER BY p.next_at LIMIT $1 FOR UPDATE OF p SKIP LOCKED),
-paced AS (
-    UPDATE picture_paces p SET next_at = now() + make_interval(secs => $2) FROM chosen
-    WHERE p.tenant_id = chosen.tenant_id AND p.channel_id = chosen.channel_id)
-UPDATE profile_pictures p
-SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3) FROM chosen
-WHERE p.tenant_id = chosen.tenant_id AND p.chat_id = chosen.chat_id
-RETURNING p.*
-"""
+_CLAIM = claiming("profile_pictures", "picture_paces")
 _LOCK = "SELECT * FROM profile_pictures WHERE tenant_id = $1 AND chat_id = $2 FOR UPDATE"
 _LOOKED = """
 UPDATE profile_pictures SET media_id = $3, attempts = 0, due_at = NULL, looked_at = now()
@@ -79,7 +63,7 @@ async def enter(tx: Transaction, writers: Iterable[Writer], *, fresh_days: int) 
 
 
 async def claim(
-    tx: Transaction, *, limit: int, interval_seconds: float, lease_seconds: float
+    tx: Transaction, limit: int, interval_seconds: float, lease_seconds: float
 ) -> list[ProfilePicture]:
     """Whom to look at now: one a channel, and that channel's next not before the interval."""
     return await PICTURES.find(tx, _CLAIM, limit, interval_seconds, lease_seconds)

@@ -29,7 +29,7 @@ HELPING = 100
 CHANNEL = "webhook_endpoints"
 """NOTIFY channel: an endpoint changed (payload: its id), or something of it became due."""
 
-_LAST = "'ffffffff-ffff-ffff-ffff-ffffffffffff'"
+_BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=2**128 - 1)
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
 # From one endpoint that is owed something the index leads to the next, so those that are owed
@@ -38,34 +38,31 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 # something, goes on from the first one, and ends where memory is full again. Of each the oldest due
 # ones, so that one with a million debts costs as much as one with ten. Its room is looked up in
 # JSON, and what it is by its key once more in the end: a join is planned as a loop over both. Rows
-# whose ordering key another process has in hand wait for it; that is looked up for
-# each (see ingest). What is due is claimed by an array of its ids: nobody can tell the planner how
-# many they are, and for a join it would read the whole table.
+# whose ordering key another process has in hand wait for it; that is looked up for each (see
+# ingest). What is due is claimed by an array of its ids: nobody can tell the planner how many they
+# are, and for a join it would read the whole table.
 _CLAIM = f"""
-WITH RECURSIVE owed AS (
-    SELECT $7::uuid AS endpoint_id, NULL::boolean AS again
-    UNION ALL
-    SELECT n.endpoint_id, n.again FROM owed CROSS JOIN LATERAL (
-        (SELECT d.endpoint_id, owed.again IS TRUE AS again FROM webhook_deliveries d
-        WHERE d.endpoint_id > owed.endpoint_id
-            AND d.endpoint_id <= CASE WHEN owed.again THEN $7 ELSE {_LAST} END
-            AND d.status IN ('pending', 'retrying')
-        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1)
-        UNION ALL
-        (SELECT d.endpoint_id, true FROM webhook_deliveries d
-        WHERE owed.again IS NOT TRUE AND d.endpoint_id <= $7
-            AND d.status IN ('pending', 'retrying')
-        ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1)
-        LIMIT 1) AS n
-), due AS (
+WITH due AS (
     SELECT d.id
     FROM (
         SELECT e.id,
             least(coalesce(((SELECT $3::text::jsonb) ->> e.id::text)::int, $6), $4,
                 {rates.TOKENS}) AS room
-        FROM owed
+        FROM (VALUES ($7::uuid, '{_AFTER_ALL}'::uuid), ('{_BEFORE_ALL}', $7)) AS turn(behind, last)
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE owed AS (
+                SELECT turn.behind AS endpoint_id
+                UNION ALL
+                SELECT n.endpoint_id FROM owed CROSS JOIN LATERAL (
+                    SELECT d.endpoint_id FROM webhook_deliveries d
+                    WHERE d.endpoint_id > owed.endpoint_id AND d.endpoint_id <= turn.last
+                        AND d.status IN ('pending', 'retrying')
+                    ORDER BY d.endpoint_id, d.next_attempt_at, d.seq LIMIT 1) AS n
+            )
+            SELECT endpoint_id FROM owed OFFSET 1
+        ) AS owed
         CROSS JOIN LATERAL (SELECT * FROM webhook_endpoints WHERE id = owed.endpoint_id OFFSET 0) e
-        WHERE owed.again IS NOT NULL AND e.enabled AND NOT e.deleted
+        WHERE e.enabled AND NOT e.deleted
             AND (e.paused_until IS NULL OR e.paused_until <= now())
             AND (e.max_concurrency IS NULL OR {owners.OURS})
         OFFSET 0
@@ -138,7 +135,7 @@ class Claims:
         self._sender = sender
         self._lease_seconds = lease_seconds
         self._wake = asyncio.Event()
-        self._served = UUID(int=0)
+        self._served = _BEFORE_ALL
 
     def wake(self) -> None:
         """Look now."""
@@ -208,7 +205,7 @@ class Claims:
             if count >= min(room.get(endpoint_id, room_for_new), HELPING):
                 self._sender.lanes[endpoint_id].more = True
         full = len(claimed) == most
-        self._served = _last_in_turn(taken, self._served) if full else UUID(int=0)
+        self._served = _last_in_turn(taken, self._served) if full else _BEFORE_ALL
         lease_ends, token_ends = begun + self._lease_seconds, begun + rates.TOKEN_SECONDS
         self._sender.accept([_owed(one, lease_ends, token_ends) for one in claimed])
         return full

@@ -197,7 +197,7 @@ class Results:
         await asyncio.wait([writing], timeout=FINISH_SECONDS)
         writing.cancel()
         self._finishing = False
-        with suppress(Exception):
+        with suppress(Exception):  # ownership lapses by itself, too
             async with asyncio.timeout(FINISH_SECONDS), self._database.system("deliver") as tx:
                 await owners.give_up(tx, self.owner)
 

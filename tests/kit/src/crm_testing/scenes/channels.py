@@ -142,6 +142,16 @@ class Shop(Company):
         waha = WahaSettings(base_url=base_url, api_key=api_key, session=session)
         return CreateChannel(**{"name": "Loja", "waha": waha, **changes})
 
+    async def looked(self, table: str, count: int) -> list[dict[str, Any]]:
+        """What there is to look at (`crm_channels_waha.looks`), once so much is and none is due."""
+
+        async def look() -> Any:
+            rows = await self.rows(f"SELECT * FROM {table} ORDER BY chat_id")  # noqa: S608 - ours
+            return rows if len(rows) >= count and not any(row["due_at"] for row in rows) else None
+
+        found: list[dict[str, Any]] = await eventually(look)
+        return found
+
     async def connect(self, engine: Engine = "GOWS", **changes: Any) -> UUID:
         """Create a channel, start it, pair it, and wait until it is connected."""
         session = changes.get("session", "loja")

@@ -31,8 +31,6 @@ AS $$ BEGIN
     LIMIT at_most;
 END $$
 """  # noqa: S608 - numbers of ours
-
-
 _STRAYS = "current_setting('app.scope', true) = 'strays' AND (conversation_id IS NULL) IS TRUE"
 _OF_ONE_COMPANY = """
 CREATE STATISTICS IF NOT EXISTS messages_of_one_company (dependencies)
