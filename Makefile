@@ -10,7 +10,7 @@ SOURCES := $(wildcard libs/*/src services/*/src console/src dev/src tests/*/src)
 TESTS := $(wildcard libs/*/tests services/*/tests console/tests dev/tests tests/*/tests) tests/arch
 # The longest first, so that it is not what the others are waited for with.
 PARTS := tests/e2e $(TESTS:%/tests=%) tests/deploy
-.PHONY: help up down status logs stop start demo test browser cluster outages scan rabbitmq bench soak fuzz kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
+.PHONY: help up down status logs stop start demo test browser cluster outages scan rabbitmq bench soak agreement fuzz kills upgrade check lock contracts alerts clients asyncapi docs migration service mutants env bootstrap $(PARTS)
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
@@ -84,6 +84,8 @@ bench: bootstrap ## Measure throughput and latency on this machine: [CONTACTS=10
 	@$(BIN)/python -m bench
 soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
+agreement: bootstrap ## Prove that webhooks, stream and feed tell the same under kills: [MINUTES=60 RATE=10 KILL_EVERY=60]
+	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.mixed
 fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, for an hour or so
 	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
 kills: bootstrap ## Kill an import of history ten times, and look for each message: [MESSAGES=3000]

@@ -11,7 +11,7 @@ from pathlib import Path
 from crm_dev import control
 from crm_dev.state import PieceState, StackState
 
-_SERVERS = ("postgres", "rabbitmq", "temporal")
+_OTHERS = ("postgres", "rabbitmq", "temporal", "waha-sim", "console")
 _BACK_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
 
@@ -91,7 +91,7 @@ class Storm:
 
 
 def services(directory: Path) -> list[PieceState]:
-    """The processes of the services, as the stack shows them."""
+    """The processes of the five services, as the stack shows them."""
     state = StackState.load(directory / "state.json")
     pieces = state.pieces if state else []
-    return [piece for piece in pieces if not piece.one_shot and piece.name not in _SERVERS]
+    return [piece for piece in pieces if not piece.one_shot and piece.name not in _OTHERS]

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from bench.mixed.run import Wish as Mixed
+from bench.mixed.run import run
 from bench.soak.run import Soak, Wish
 from e2e.crm import Tenant
 from e2e.stack import Platform, running_platform
@@ -89,3 +91,10 @@ class TestSoak:
         count = SHORT.seconds * SHORT.per_second
         assert verdict.ledger.accepted == count
         assert (verdict.stored.messages, verdict.ledger.delivered) == (count, count)
+
+
+class TestAgreement:
+    @pytest.mark.timeout(300)
+    async def test_of_webhooks_stream_and_feed_in_short(self, replicated: Platform) -> None:
+        wish = Mixed(seconds=20, per_second=8, kill_every=9, broker_restarts=0)
+        assert await run(replicated.directory, wish, print) == []

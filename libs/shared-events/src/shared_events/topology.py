@@ -160,7 +160,7 @@ WEBHOOKS_DELIVERY = EventQueue(
     "webhooks.delivery", WEBHOOKS_OUTBOUND, ["#"], service=WEBHOOKS, ordered_by=_AGGREGATE
 )
 DOMAIN_EVENTS_ALL = EventQueue(
-    "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, single_active=False
+    "domain.events.all", DOMAIN_EVENTS, ["#"], service=WEBHOOKS, ordered_by=_AGGREGATE
 )
 CONTACTS_SUBJECT_EXPORTS = EventQueue(
     "contacts.subject_exports", DOMAIN_EVENTS, _keys(SubjectMessagesGathered), service=CONTACTS

@@ -190,6 +190,23 @@ class TestTopologyFindings:
             f"topology.json: {queue['name']}: other arguments; give the queue a new name"
         ]
 
+    @pytest.mark.parametrize(
+        ("before", "after", "passed"),
+        [
+            (None, "aggregate_id", True),
+            ("aggregate_id", "aggregate_id", False),
+            ("aggregate_id", None, False),
+        ],
+    )
+    def test_pass_other_arguments_of_a_queue_that_is_split_since(
+        self, before: str | None, after: str | None, passed: bool
+    ) -> None:
+        """Its partitions are declared under names that no broker knows."""
+        old, new = copy.deepcopy(TOPOLOGY), copy.deepcopy(TOPOLOGY)
+        old["queues"][0]["ordered_by"], new["queues"][0]["ordered_by"] = before, after
+        new["queues"][0]["arguments"]["x-single-active-consumer"] = "another"
+        assert (topology_findings(old, new) == []) is passed
+
     def test_pass_a_new_queue_and_another_binding(self) -> None:
         changed = copy.deepcopy(TOPOLOGY)
         changed["queues"].append({**changed["queues"][0], "name": "another"})

@@ -39,15 +39,23 @@ def schema_changes(
 
 
 def topology_findings(old: Schema, new: Schema) -> list[str]:
-    """Queues whose arguments changed: a broker refuses to declare them so."""
+    """Queues whose arguments changed: a broker refuses to declare them so.
+
+    One that is split since is not declared any more: its partitions have names of their own.
+    """
     after = {queue["name"]: queue for queue in new["queues"]}
     return [
         f"topology.json: {queue['name']}: other arguments; give the queue a new name"
         for queue in old["queues"]
-        if queue["name"] in after
-        and (queue["arguments"], queue["dead_letters"])
-        != (after[queue["name"]]["arguments"], after[queue["name"]]["dead_letters"])
+        if queue["name"] in after and _declared(queue, after[queue["name"]]) != _declared(queue)
     ]
+
+
+def _declared(before: Schema, queue: Schema | None = None) -> list[Schema]:
+    """The arguments a broker may know already; `before`: the same queue as it was."""
+    queue = queue or before
+    split = queue["ordered_by"] is not None and before["ordered_by"] is None
+    return [before["arguments"] if split else queue["arguments"], queue["dead_letters"]]
 
 
 def _entries(document: Schema) -> Iterator[tuple[str, Schema, bool]]:

@@ -1,0 +1,1 @@
+"""Mixed traffic under kills: webhooks, stream and feed must tell the same (`make agreement`)."""
