@@ -144,8 +144,8 @@ _BORROWED = {
 async def running_platform(directory: Path, **environment: str) -> AsyncIterator[Platform]:
     """A platform on ports of its own, from when all of it is healthy to its end."""
     stack = Platform(directory, free_port_block(), **environment)
-    await stack.crm_dev("up")
     try:
+        await stack.crm_dev("up")
         yield stack
     finally:
         await stack.crm_dev("down")
