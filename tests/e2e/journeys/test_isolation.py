@@ -1,9 +1,10 @@
-"""No tenant sees another's rows."""
+"""No tenant sees another's rows, no service another's schema."""
 
+import asyncpg
 from crm_fakes.waha import WahaSimulator
 
 from e2e.crm import Tenant
-from e2e.stack import Platform
+from e2e.stack import SERVICES, Platform
 
 
 class TestAnotherTenant:
@@ -41,3 +42,22 @@ class TestAnotherTenant:
         )
         assert refused.status_code == 404
         await other.http.aclose()
+
+
+class TestService:
+    async def test_is_let_into_no_schema_but_its_own(self, platform: Platform) -> None:
+        schemas = [schema.replace("-", "_") for schema in platform.state["database_urls"]]
+        admin = await asyncpg.connect(platform.state["database_url"])
+        try:
+            allowed = await admin.fetch(
+                """
+                SELECT role.rolname, schema.nspname FROM pg_roles role, pg_namespace schema
+                WHERE role.rolname LIKE 'crm%' AND role.rolcanlogin AND schema.nspname = ANY($1)
+                    AND has_schema_privilege(role.oid, schema.oid, 'USAGE')
+                """,
+                schemas,
+            )
+        finally:
+            await admin.close()
+        assert len(schemas) == len(SERVICES)
+        assert {tuple(row) for row in allowed} == {(f"crm_{own}_app", own) for own in schemas}

@@ -38,6 +38,8 @@ STILL = {
 }
 """What is asked for and does not move on a message's way, and why."""
 
+PEOPLE = 200
+
 WELL = {
     "crm_ready 1.0",
     *(f'crm_health_check{{check="{check}"}} 1.0' for check in ("database", "rabbitmq", "temporal")),
@@ -63,6 +65,16 @@ async def figures(platform: Platform) -> dict[str, dict[str, float]]:
             for sample in family.samples:
                 theirs[sample.name] += sample.value
     return found
+
+
+async def series(platform: Platform) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """All series of all services: a name with labels and their values."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for service in SERVICES
+        for family in text_string_to_metric_families(await scrape(platform, service))
+        for sample in family.samples
+    }
 
 
 def asked_for() -> set[str]:
@@ -106,6 +118,20 @@ class TestMetrics:
             await eventually(all_moved, "metrics of a message's way", every=0.5)
         except AssertionError as error:
             raise AssertionError(f"{sorted(await still())} did not move") from error
+
+    async def test_have_no_series_for_each_person(
+        self, platform: Platform, tenant: Tenant, waha: WahaSimulator
+    ) -> None:
+        channel = await tenant.channel(waha)
+        phones = [f"5511955{number:06}" for number in range(PEOPLE)]
+        before = await series(platform)
+        for phone in phones:
+            await waha.receive_text(channel.waha_session, phone, "oi")
+        await tenant.message_count(PEOPLE)
+        new = await series(platform) - before
+        assert len(new) < PEOPLE
+        named = {value for _, labels in new for _, value in labels}
+        assert not named & {*phones, tenant.id, channel.id, channel.waha_session}
 
     async def test_say_that_all_is_well(self, platform: Platform) -> None:
         async def well() -> bool:
