@@ -86,7 +86,12 @@ async def count(tx: Transaction, request: CountListed, call: Call) -> ContactCou
 async def list_contacts(tx: Transaction, request: ListListed, call: Call) -> Page[contract.Contact]:
     """Who is on a list; raises NotFoundError, MalformedError and InvalidError `filter_too_slow`."""
     del call
-    listed = _contacts_of(tx, await found(tx, request.list_id))
+    return await page_of(tx, await found(tx, request.list_id), request)
+
+
+async def page_of(tx: Transaction, row: ContactList, request: ListListed) -> Page[contract.Contact]:
+    """Who is on this list; raises as `list_contacts`."""
+    listed = _contacts_of(tx, row)
     async with _bounded(tx):
         rows, next_cursor = await listed.order.found(
             tx, listed.statement, request, CONTACTS, listed.search
