@@ -131,6 +131,12 @@ class Letter:
     _aside: int = 0
     _in_hand: bool = True
 
+    @property
+    def events(self) -> int:
+        """How many it says it is."""
+        count = self.message.headers.get(BUNDLE, 1)
+        return count if isinstance(count, int) else 1
+
     def keep(self) -> None:
         """One of its events is settled later."""
         self._aside += 1

@@ -86,7 +86,7 @@ class Consumer:
         retry_delays: Sequence[float],
         at_once: int = 100,
     ) -> None:
-        """`at_once`: events of a transaction at most, however many came together."""
+        """`at_once`: events of a transaction at most, unless one message is more."""
         self.queue = queue
         self.name = name
         self._decode = decode
@@ -123,11 +123,14 @@ class Consumer:
         letters = [Letter(message, batch) for message in messages]
         deliveries: list[_Delivery] = []
         unread: list[tuple[Message, PoisonError | UnknownEventError]] = []
-        for letter in letters:
-            self._open(letter, deliveries, unread)
         try:
-            for start in range(0, len(deliveries), self._at_once):
-                await self._settle(deliveries[start : start + self._at_once])
+            for letter in letters:
+                if deliveries and len(deliveries) + letter.events > self._at_once:
+                    await self._settle(deliveries)
+                    deliveries = []
+                self._open(letter, deliveries, unread)
+            if deliveries:
+                await self._settle(deliveries)
             for message, reason in unread:
                 await self._postpone(message, reason)
         finally:
