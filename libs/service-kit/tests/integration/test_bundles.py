@@ -84,7 +84,7 @@ class TestRelay:
         async with database.tenant(TENANT, cause=Cause("import-1")) as tx:
             tx.outbox.add(created(ana), ana)
             tx.outbox.add(ContactDeleted(contact_id=ana), ana)
-            tx.outbox.add(ContactDeleted(contact_id=caio), caio)
+            tx.outbox.add(created(caio), caio)
             tx.outbox.add(created(bia), bia, cause=Cause("request-2"))
         await told(database, publisher, bus, 1)
         messages = await events_by_message(bus)
