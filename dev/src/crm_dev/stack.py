@@ -153,6 +153,8 @@ def _service(
         "RABBITMQ_URL": addresses.amqp_urls[name],
         "TEMPORAL_ADDRESS": addresses.temporal_address,
         "TEMPORAL_NAMESPACE": NAMESPACE,
+        # Programs from elsewhere may be of a release that reads none.
+        "OUTBOX_BUNDLES": str(programs == Path(sys.executable).parent).lower(),
         **_secrets_of(name, secrets),
     }
     if name == "gateway":

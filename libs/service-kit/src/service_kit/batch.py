@@ -50,9 +50,13 @@ class Records(list[IncomingMessage]):
         """Leave a message unacknowledged when the handler returns."""
         self._kept.add(message)
 
+    def release(self, message: IncomingMessage) -> None:
+        """Have it acknowledged with the others after all."""
+        self._kept.discard(message)
+
     async def settle(self, message: IncomingMessage) -> None:
         """Acknowledge a message that was kept; a lost channel redelivers it."""
-        self._kept.discard(message)
+        self.release(message)
         if _is_open(message):
             await message.ack()
 

@@ -28,6 +28,7 @@ from shared_events import topology
 from service_kit import inbox, metrics, tracing
 from service_kit.aside import Aside
 from service_kit.batch import Records
+from service_kit.bundles import Letter, Message, opened
 from service_kit.bus import Publisher
 from service_kit.database import (
     Database,
@@ -52,22 +53,19 @@ _LOCK_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    message: IncomingMessage
+    """One event, and the letter it came in, maybe with others (`service_kit.bundles`)."""
+
+    message: Message
     read: Read
-    batch: Records | None
-    """What it came in, and can be kept by; None where messages come one by one."""
+    letter: Letter
 
     @property
     def incoming(self) -> Incoming[Any]:
         return self.read.incoming
 
-    def keep(self) -> None:
-        if self.batch is not None:
-            self.batch.keep(self.message)
-
-    async def settle(self) -> None:
-        if self.batch is not None:
-            await self.batch.settle(self.message)
+    @property
+    def in_batch(self) -> bool:
+        return self.letter.batch is not None
 
 
 class HeldTooLongError(Exception):
@@ -86,11 +84,14 @@ class Consumer:
         database: Database,
         publisher: Publisher,
         retry_delays: Sequence[float],
+        at_once: int = 100,
     ) -> None:
+        """`at_once`: events of a transaction at most, unless one message is more."""
         self.queue = queue
         self.name = name
         self._decode = decode
         self._database = database
+        self._at_once = at_once
         self._retries = Retries(queue, name, publisher, retry_delays)
         self._in_hand: dict[int, float] = {}
         self._aside = Aside[_Delivery](name, self._apply_aside, self._give_up)
@@ -119,19 +120,42 @@ class Consumer:
     async def _handle(self, messages: Sequence[IncomingMessage]) -> None:
         metrics.CONSUMER_BATCH_SIZE.labels(self.name).observe(len(messages))
         batch = messages if isinstance(messages, Records) else None
+        letters = [Letter(message, batch) for message in messages]
         deliveries: list[_Delivery] = []
-        unread: list[tuple[IncomingMessage, PoisonError | UnknownEventError]] = []
-        for message in messages:
-            try:
-                deliveries.append(_Delivery(message, self._read(message), batch))
-            except (PoisonError, UnknownEventError) as error:
-                unread.append((message, error))
-        if deliveries:
-            await self._settle(deliveries)
-        for message, reason in unread:
-            await self._postpone(message, reason)
+        unread: list[tuple[Message, PoisonError | UnknownEventError]] = []
+        try:
+            for letter in letters:
+                if deliveries and len(deliveries) + letter.events > self._at_once:
+                    await self._settle(deliveries)
+                    deliveries = []
+                self._open(letter, deliveries, unread)
+            if deliveries:
+                await self._settle(deliveries)
+            for message, reason in unread:
+                await self._postpone(message, reason)
+        finally:
+            for letter in letters:
+                letter.leave()
 
-    def _read(self, message: IncomingMessage) -> Read:
+    def _open(
+        self,
+        letter: Letter,
+        deliveries: list[_Delivery],
+        unread: list[tuple[Message, PoisonError | UnknownEventError]],
+    ) -> None:
+        """The events of a letter, and what of it cannot be read."""
+        try:
+            events = opened(letter.message)
+        except PoisonError as error:
+            unread.append((letter.message, error))
+            return
+        for event in events:
+            try:
+                deliveries.append(_Delivery(event, self._read(event), letter))
+            except (PoisonError, UnknownEventError) as error:
+                unread.append((event, error))
+
+    def _read(self, message: Message) -> Read:
         try:
             read = self._decode(message)
         except (PoisonError, UnknownEventError):
@@ -156,7 +180,7 @@ class Consumer:
                 await self._apply(batch, lock_seconds)
                 return
             except Exception as error:
-                if is_infrastructure(error) or (is_busy(error) and batch[0].batch is None):
+                if is_infrastructure(error) or (is_busy(error) and not batch[0].in_batch):
                     failures += 1
                     if failures < _PATIENCE or not await self._database.answers():
                         log.warning(
@@ -174,7 +198,7 @@ class Consumer:
         if len(companies) > 1:
             for theirs in companies.values():
                 await self._settle(theirs, lock_seconds=_LOCK_SECONDS)
-        elif is_busy(error) and all(delivery.batch is not None for delivery in batch):
+        elif is_busy(error) and all(delivery.in_batch for delivery in batch):
             await self._set_aside(batch[0].incoming.tenant_id, batch)
         else:
             await self._settle_halves(batch, error)
@@ -201,7 +225,7 @@ class Consumer:
 
     async def _set_aside(self, tenant_id: str, deliveries: Sequence[_Delivery]) -> None:
         for delivery in deliveries:
-            delivery.keep()
+            delivery.letter.keep()
         await self._aside.add(tenant_id, deliveries)
 
     async def _apply_aside(self, deliveries: Sequence[_Delivery]) -> bool:
@@ -214,7 +238,7 @@ class Consumer:
             if alone := await self._failure([delivery]):
                 await self._postpone(delivery.message, alone)
         for delivery in deliveries:
-            await delivery.settle()
+            await delivery.letter.settle()
         return True
 
     async def _failure(self, deliveries: Sequence[_Delivery]) -> Exception | None:
@@ -230,7 +254,7 @@ class Consumer:
         for delivery in deliveries:
             held = HeldTooLongError("a row was held for too long")
             await self._postpone(delivery.message, held)
-            await delivery.settle()
+            await delivery.letter.settle()
 
     async def _apply(self, batch: Sequence[_Delivery], lock_seconds: float | None = None) -> None:
         begun = time.perf_counter()
@@ -257,7 +281,7 @@ class Consumer:
             observed.observe(seconds)
         metrics.MESSAGE_PROCESSING.labels(self.name, status).inc(count)
 
-    async def _postpone(self, message: IncomingMessage, error: Exception) -> None:
+    async def _postpone(self, message: Message, error: Exception) -> None:
         self._record("error", 1, 0.0)
         await self._retries.postpone(message, error)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from aio_pika.abc import AbstractIncomingMessage
 from pydantic import ValidationError
 from shared_events import registry, topology
 from shared_events.envelope import Data, Envelope, EventData
 
 from service_kit import tracing
+from service_kit.bundles import Message
 from service_kit.cause import Cause
 from service_kit.database import Transaction
 from service_kit.errors import PoisonError, UnknownEventError
@@ -49,7 +49,7 @@ each event says whose it is, and what is written must say it too.
 Handler = Callable[[Transaction, Sequence[Incoming[Body]]], Awaitable[None]]
 """As `EventHandler`, for whatever arrives."""
 
-Reader = Callable[[AbstractIncomingMessage], Incoming[Body]]
+Reader = Callable[[Message], Incoming[Body]]
 """Reads a delivery; raises PoisonError."""
 
 
@@ -69,7 +69,7 @@ class Read:
     handling: Handling | None
 
 
-Decoder = Callable[[AbstractIncomingMessage], Read]
+Decoder = Callable[[Message], Read]
 
 
 class EventDecoder:
@@ -113,7 +113,7 @@ class EventDecoder:
         """The types that have a handler."""
         return tuple(t for t, handler in self._handlers.items() if handler is not None)
 
-    def __call__(self, message: AbstractIncomingMessage) -> Read:
+    def __call__(self, message: Message) -> Read:
         """Read one delivery; raises PoisonError, and UnknownEventError."""
         if "event_type" not in message.headers:
             raise PoisonError("unknown_event", "it has no type")
@@ -139,7 +139,7 @@ def taken_by(handler: Handler[Body], read: Reader[Body], *, together: bool = Fal
     return lambda message: Read(read(message), handling)
 
 
-def read_bytes(message: AbstractIncomingMessage) -> Incoming[bytes]:
+def read_bytes(message: Message) -> Incoming[bytes]:
     """An event as the bytes it came in, known from its headers alone."""
     try:
         event_id = UUID(str(message.headers["event_id"]))

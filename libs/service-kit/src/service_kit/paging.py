@@ -87,7 +87,7 @@ class Order:
         descending: bool = False,
     ) -> None:
         self.name = name
-        self._tenant = tenant
+        self.tenant = tenant
         self.descending = descending
         self._columns = [column for column, _ in keys]
         self._kinds = [TypeAdapter[Any](kind) for _, kind in keys]
@@ -171,11 +171,15 @@ class Order:
     def _behind(self, tx: Transaction, query: AnySelect, request: ListQuery[Any]) -> AnySelect:
         """The company's rows of the query in this order, from the request's cursor on."""
         # The policies see to it as well, but where they allow a scope no index serves them.
-        query = query.where(self._tenant == tx.tenant_id)
+        query = query.where(self.tenant == tx.tenant_id)
         if request.cursor is not None:
             after = tuple_(*self._columns)
             values = self.read(request.cursor, list_of(tx.tenant_id, request))
             query = query.where(after < values if self.descending else after > values)
+        return self.sorted(query)
+
+    def sorted(self, query: AnySelect) -> AnySelect:
+        """The query's rows in this order."""
         return query.order_by(
             *(column.desc() if self.descending else column.asc() for column in self._columns)
         )

@@ -11,12 +11,15 @@ parked: `failed_at` is set, the successors go on, an operator can redrive it.
 One that AMQP cannot carry is parked at once. One that makes the broker close the connection looks
 like an outage and takes its whole batch along; after a few of those, events go one at a time, and
 a connection lost over a single one counts as its own failure.
+
+What a bulk tells goes in bundles (`service_kit.bundles`) where that is switched on: events of one
+kind and cause, each the only one of its aggregate in the batch, as far as they go to one partition.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +30,8 @@ import orjson
 import structlog
 from shared_events.slots import SLOT, slot_of
 
-from service_kit import metrics, tracing
+from service_kit import bundles, metrics, tracing
+from service_kit.bundles import Together
 from service_kit.bus import BROKER_ERRORS, Publisher, UnpublishableError, UnroutableError
 from service_kit.connection import BrokerDownError, ConnectionLostError
 from service_kit.database import Database
@@ -83,12 +87,16 @@ class OutboxStuckError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RelayOptions:
-    """Batch size, backstop poll in seconds, attempts per event and seconds between them."""
+    """Batch size, backstop poll in seconds, attempts per event and seconds between them.
+
+    `bundles_for`: partitions that split queues consist of; None where not everybody reads bundles.
+    """
 
     batch_size: int = 100
     poll_seconds: float = 1.0
     max_retries: int = 5
     retry_backoff_seconds: float = 30.0
+    bundles_for: int | None = None
 
 
 Drain = Callable[[], Awaitable[int | None]]
@@ -233,26 +241,32 @@ class Relay:
         aggregates: dict[Any, list[asyncpg.Record]] = defaultdict(list)
         for row in rows:
             aggregates[row["aggregate_id"]].append(row)
-        await asyncio.gather(*(self._publish_in_order(g, outcome) for g in aggregates.values()))
+        lanes: Iterable[Sequence[Together]] = (
+            [[row] for row in theirs] for theirs in aggregates.values()
+        )
+        if self.options.bundles_for is not None:
+            lanes = bundles.bundled(lanes, self.options.bundles_for)
+        await asyncio.gather(*(self._publish_in_order(lane, outcome) for lane in lanes))
         return outcome
 
-    async def _publish_in_order(self, rows: Sequence[asyncpg.Record], outcome: _Outcome) -> None:
-        for row in rows:
+    async def _publish_in_order(self, lane: Sequence[Together], outcome: _Outcome) -> None:
+        for rows in lane:
+            seqs, event_type = [row["seq"] for row in rows], rows[0]["event_type"]
             try:
-                await self._publish_one(row)
+                await self._publish_together(rows)
             except BrokerDownError as error:
                 outcome.broker_down = True
                 outcome.lost = outcome.lost or isinstance(error, ConnectionLostError)
                 return
             except UnroutableError as error:
-                log.error("event_unroutable", event_type=row["event_type"])
-                outcome.failed.append((row["seq"], str(error), self.options.max_retries))
+                log.error("event_unroutable", event_type=event_type)
+                outcome.failed += [(seq, str(error), self.options.max_retries) for seq in seqs]
                 return
             except UnpublishableError as error:
-                log.error("event_unpublishable", event_type=row["event_type"], reason=str(error))
-                outcome.failed.append((row["seq"], str(error), 1))
+                log.error("event_unpublishable", event_type=event_type, reason=str(error))
+                outcome.failed += [(seq, str(error), 1) for seq in seqs]
                 return
-            outcome.published.append(row["seq"])
+            outcome.published += seqs
 
     async def _publish_alone(self, rows: Sequence[asyncpg.Record]) -> _Outcome:
         """One event on a connection that answers: if that breaks, the event broke it."""
@@ -269,12 +283,14 @@ class Relay:
         reason = "the broker closed the connection over it"
         return _Outcome(failed=[(rows[0]["seq"], reason, self.options.max_retries)])
 
-    async def _publish_one(self, row: asyncpg.Record) -> None:
-        event_type: str = row["event_type"]
+    async def _publish_together(self, rows: Together) -> None:
+        """One message of events alike; what it says of one of them it says of the first."""
+        row, event_type = rows[0], rows[0]["event_type"]
+        bundle = {bundles.BUNDLE: len(rows)} if len(rows) > 1 else {}
         with tracing.continued(row["trace_context"]):
             await self._publisher.publish_event(
                 event_type,
-                envelope(row),
+                bundles.body_of([envelope(each) for each in rows]),
                 message_id=str(row["event_id"]),
                 correlation_id=row["correlation_id"],
                 headers={
@@ -286,6 +302,7 @@ class Relay:
                     "aggregate_type": row["aggregate_type"],
                     "tenant_id": row["tenant_id"],
                     **row["trace_context"],
+                    **bundle,
                 },
             )
 

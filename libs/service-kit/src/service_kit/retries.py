@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from aio_pika import IncomingMessage
 from faststream.rabbit import RabbitExchange
 from shared_events import topology
 
 from service_kit import metrics
+from service_kit.bundles import Message
 from service_kit.bus import Publisher, UnpublishableError, UnroutableError
 from service_kit.connection import BrokerDownError, ConnectionLostError
 from service_kit.dead_letters import DIED_AT
@@ -47,7 +47,7 @@ class Retries:
         self._publisher = publisher
         self._delays = tuple(delays)
 
-    async def postpone(self, message: IncomingMessage, error: Exception) -> None:
+    async def postpone(self, message: Message, error: Exception) -> None:
         """Send a copy through the next delay queue, or to the dead letters after the last.
 
         Returns when the broker has it: the original is to be acknowledged then, unless it was
@@ -69,7 +69,7 @@ class Retries:
         headers = {"x-attempt": attempt, "x-last-error": type(error).__name__}
         await self._copy(message, waiting_room, f"{attempt}", headers)
 
-    async def _dead_letter(self, message: IncomingMessage, reason: str, detail: str) -> None:
+    async def _dead_letter(self, message: Message, reason: str, detail: str) -> None:
         metrics.DEAD_LETTERED.labels(self._consumer, reason).inc()
         log.error("dead_lettered", consumer=self._consumer, reason=reason, detail=detail)
         headers = {
@@ -81,7 +81,7 @@ class Retries:
 
     async def _copy(
         self,
-        message: IncomingMessage,
+        message: Message,
         exchange: RabbitExchange,
         suffix: str,
         headers: Mapping[str, Any],
@@ -109,7 +109,7 @@ class Retries:
 
     async def _publish(
         self,
-        message: IncomingMessage,
+        message: Message,
         exchange: RabbitExchange,
         suffix: str,
         headers: Mapping[str, Any],
@@ -140,14 +140,14 @@ class Retries:
         async with self._publisher.apart() as publisher:
             await publish(publisher)
 
-    async def _reject(self, message: IncomingMessage, why: str) -> None:
+    async def _reject(self, message: Message, why: str) -> None:
         """Its queue has a dead-letter exchange: the broker moves it there, headers and all."""
         metrics.DEAD_LETTERED.labels(self._consumer, "rejected").inc()
         log.error("dead_lettered", consumer=self._consumer, reason="rejected", detail=why)
         await message.reject(requeue=False)
 
 
-def _attempts(message: IncomingMessage) -> int:
+def _attempts(message: Message) -> int:
     """How often it was delayed already."""
     count = message.headers.get("x-attempt", 0)
     return count if isinstance(count, int) and 0 <= count < _MAX_ATTEMPTS else _MAX_ATTEMPTS

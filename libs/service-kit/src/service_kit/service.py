@@ -80,6 +80,7 @@ class Service:
                 settings.outbox_poll_seconds,
                 settings.outbox_max_retries,
                 settings.outbox_retry_backoff_seconds,
+                settings.bus_partitions if settings.outbox_bundles else None,
             ),
         )
         self.app = FastAPI(

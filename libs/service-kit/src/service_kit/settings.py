@@ -81,6 +81,10 @@ class ServiceSettings(ProcessSettings):
     outbox_batch_size: int = Field(
         default=100, ge=1, le=1000, description="events the relay takes at once"
     )
+    outbox_bundles: bool = Field(
+        default=False,
+        description="events of bulk work travel together: once every service reads bundles",
+    )
     outbox_poll_seconds: float = Field(
         default=1.0, description="the relay looks this often when nobody wakes it"
     )

@@ -89,6 +89,7 @@ class Subscriptions:
                 database=self._database,
                 publisher=self._publisher,
                 retry_delays=self._settings.consumer_retry_delays_seconds,
+                at_once=self._settings.consumer_batch_size,
             )
             self._consumers.append(consumer)
             self._subscribe(router, consumer, _payload(decoder))

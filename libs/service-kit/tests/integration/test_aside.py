@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from crm_scratch import eventually
-from crm_scratch.bus import RETRY_DELAYS, Bus, deleted
+from crm_scratch.bus import RETRY_DELAYS, Bus, bundled, deleted
 from crm_scratch.consuming import deleted_to, inbox_rows, settled
 from crm_scratch.things import OTHER_TENANT, QUEUE, TENANT
 from crm_testing.wire import Wire
@@ -139,6 +139,23 @@ class TestHeldRow:
         await eventually(settled(bus))  # the kept ones are acknowledged, too
         assert await bus.depth(QUEUE.dead_letters.name) == 0
         assert await inbox_rows(database) == len(theirs) + len(others)
+
+    async def test_keeps_a_bundle_until_the_last_of_its_events_took_effect(
+        self, start: Start, holder: asyncpg.Connection, bus: Bus, seen: Seen
+    ) -> None:
+        """And all of it comes again to who takes over before."""
+        theirs = [uuid4() for _ in range(120)]
+        first = await start()
+        async with held(holder, TENANT):
+            for at in (0, 40, 80):
+                await bus.send(bundled(*(deleted(each) for each in theirs[at : at + 40])))
+            await eventually(lambda: has_set_aside(len(theirs)))
+            await first()
+        stop = await start()
+        await eventually(lambda: seen[TENANT] == theirs)
+        await stop(when_idle=True)
+        await eventually(settled(bus))
+        assert await bus.depth(QUEUE.dead_letters.name) == 0
 
     async def test_for_too_long_sends_them_through_the_delay_queues(
         self,

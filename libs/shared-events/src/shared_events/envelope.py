@@ -27,13 +27,15 @@ class EventData(Contract):
     `type` is two words, `^[a-z]+\\.[a-z_]+$`, and is also the routing key. `aggregate` names what
     `Envelope.aggregate_id` identifies; events of one aggregate are published in the order they
     were written. `public` events are offered to customers as webhooks, with the first line of the
-    docstring as their description. A class that only gathers fields names no type.
+    docstring as their description. Of `many` a bulk tells thousands, and they may travel together
+    (docs/adr/0041). A class that only gathers fields names no type.
     """
 
     event_type: ClassVar[str]
     event_version: ClassVar[str] = "1"
     aggregate_type: ClassVar[str]
     public: ClassVar[bool] = False
+    many: ClassVar[bool] = False
 
     def __init_subclass__(
         cls,
@@ -42,6 +44,7 @@ class EventData(Contract):
         version: str = "1",
         aggregate: str | None = None,
         public: bool = False,
+        many: bool = False,
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
@@ -51,6 +54,7 @@ class EventData(Contract):
             cls.event_type = type
             cls.event_version = version
             cls.public = public
+            cls.many = many
 
     @classmethod
     def description(cls) -> str:

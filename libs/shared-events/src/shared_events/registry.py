@@ -49,6 +49,9 @@ BY_KEY: dict[str, type[Request[Any]]] = {
 PUBLIC = tuple(event for event in BY_TYPE.values() if event.public)
 """Offered to customers as webhooks; the list in `GET /event-types`."""
 
+MANY = frozenset(key for key, event in BY_TYPE.items() if event.many)
+"""Of these a bulk tells thousands: they may travel together."""
+
 
 class UnknownEventError(LookupError):
     """No class is registered for this event type and version."""

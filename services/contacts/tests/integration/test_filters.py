@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_contacts.contact_lists.filters import condition
+from crm_contacts.contact_lists.narrowing import having
 from crm_contacts.contacts import repository
 from crm_contacts.contacts.models import Contact
 from crm_testing.scenes.contacts import Shop
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from service_kit.ids import uuid7
 from shared_events.contacts.contact_filter import Filter, Group, Rule
-from sqlalchemy import select
+from sqlalchemy import Uuid, column, select
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 TEXTS = ["Ana", "ana", "ÂNA", "a%", "a_b", "a\\", "'; --", "é", "a/b", "João Ana", "x" * 70]
@@ -234,14 +235,19 @@ class TestFilters:
         asked.extend(each())
         by_id = await self.settle(company, crowd)
         await self.settle(other_company, crowd)
-        hits = 0
+        hits = narrowed = 0
         async with company.database.tenant(company.id) as tx:
             for filter_ in asked:
                 wanted = {one for one, person in by_id.items() if found(filter_, person)}
-                query = select(repository.CONTACTS.table.c.id).where(condition(filter_, NOW))
+                query = select(repository.LISTED.c.id).where(condition(filter_, NOW))
                 assert {row["id"] for row in await tx.fetch(query)} == wanted, filter_
+                if (known := having(filter_)) is not None:
+                    among = select(column("id", Uuid)).select_from(known.contacts)
+                    assert {row["id"] for row in await tx.fetch(among)} >= wanted, filter_
+                    narrowed += 1
                 hits += 0 < len(wanted) < len(crowd)
         assert hits > len(asked) / 3
+        assert narrowed > len(asked) / 20
 
     @staticmethod
     async def settle(company: Shop, crowd: list[dict[str, Any]]) -> dict[UUID, dict[str, Any]]:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from crm_testing.servers import RabbitServer
+from service_kit.bundles import BUNDLE, body_of
 from shared_events import topology
 from shared_events.channels.channel import ChannelDeleted
 
@@ -29,6 +30,13 @@ def deleted(
         f'"correlation_id":"req-1","data":{{"channel_id":"{channel_id}"}}}}'
     )
     return message(body.encode(), event_id=event_id, tenant_id=tenant_id)
+
+
+def bundled(*messages: aio_pika.Message) -> aio_pika.Message:
+    """These as the relay bundles them."""
+    together = message(body_of([each.body for each in messages]))
+    together.headers[BUNDLE] = len(messages)
+    return together
 
 
 def message(

@@ -174,7 +174,9 @@ class ListContacts(ListQuery[Contact], key="contacts.contact.list"):
     sort: ContactSort = "-created_at"
 
 
-class ContactCreated(EventData, type="contact.created", aggregate="contact", public=True):
+class ContactCreated(
+    EventData, type="contact.created", aggregate="contact", public=True, many=True
+):
     """A contact was created, by its first message or by REST.
 
     A `quiet` one was found in a chat's history: the feed tells of it, webhooks do not.
@@ -184,7 +186,9 @@ class ContactCreated(EventData, type="contact.created", aggregate="contact", pub
     quiet: bool = False
 
 
-class ContactUpdated(EventData, type="contact.updated", aggregate="contact", public=True):
+class ContactUpdated(
+    EventData, type="contact.updated", aggregate="contact", public=True, many=True
+):
     """A contact was updated; `changed` names the fields."""
 
     contact: Contact

@@ -10,17 +10,17 @@ from typing import Any
 
 from service_kit.search import fold
 from shared_events.contacts.contact_filter import IDS, MOMENTS, TAGS, Filter, Group, Match, Rule
-from sqlalchemy import Column, Text, Uuid, and_, any_, false, func, literal, or_, true
+from sqlalchemy import Text, Uuid, and_, any_, false, func, literal, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from crm_contacts.contacts.repository import CONTACTS
+from crm_contacts.contacts.repository import LISTED
 from crm_contacts.contacts.search import SORT_NAME_LENGTH, tag_key
 
 Condition = ColumnElement[bool]
 
-_C = CONTACTS.table.c
+_C = LISTED.c
 _NEGATED = {"ne": "eq", "not_contains": "contains", "not_in": "in", "is_not_null": "is_null"}
 _NOT_OF_A_PHONE = re.compile(r"[^0-9+]")
 _STORED: dict[str, Callable[[str], str]] = {
@@ -55,7 +55,7 @@ def _affirmed(rule: Rule, operator: str, now: datetime) -> Condition:
         return _of_custom_field(rule.custom_key, operator, rule.given)
     if rule.field == TAGS:
         return _of_tags(operator, [tag_key(tag) for tag in rule.texts])
-    column: Column[Any] = _C[rule.field]
+    column: ColumnElement[Any] = _C[rule.field]
     if operator == "is_null":
         return column.is_(None)
     if rule.field in MOMENTS:

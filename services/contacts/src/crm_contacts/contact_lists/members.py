@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
-from pydantic import AwareDatetime
 from service_kit.calls import Call
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, InvalidError
-from service_kit.paging import Order
+from service_kit.paging import Order, Search
 from service_kit.rows import AnySelect, Shape
 from shared_events.contacts import contact as contract
+from shared_events.contacts.contact import ListContacts
 from shared_events.contacts.contact_filter import Filter
 from shared_events.contacts.contact_list import (
     MAX_COUNTED,
@@ -29,22 +29,19 @@ from shared_events.contacts.contact_list import (
 from shared_events.requests import FieldError, Nothing, Page
 from sqlalchemy import func, literal, select
 
-from crm_contacts.contact_lists import filters, repository
+from crm_contacts.contact_lists import filters, narrowing, repository
 from crm_contacts.contact_lists.models import ContactList, ContactListMember
 from crm_contacts.contact_lists.requests import found, locked
-from crm_contacts.contacts.models import Contact
-from crm_contacts.contacts.repository import CONTACTS, to_resources
+from crm_contacts.contacts.listing import LOOKS, NEWEST_FIRST
+from crm_contacts.contacts.repository import CONTACTS, LISTED, to_resources
 
 EVALUATION_MS = 5000
 """How long a filter may look for contacts."""
 
-_C = CONTACTS.table.c
-_NEWEST_FIRST = Order(
-    "filtered",
-    [(_C.created_at, AwareDatetime), (_C.id, UUID)],
-    tenant=_C.tenant_id,
-    descending=True,
-)
+_C = LISTED.c
+
+_SAMPLE, _COMMON = 50, 0.05
+"""Of so many times `LOOKS` of the newest, what a list is common by."""
 
 _IDS_AND_KEYS = {"id", "contact_id", "created_at"}
 
@@ -57,14 +54,23 @@ class _OnList:
 _ON_LIST = Shape(_OnList)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Who is on a list, in its order; with a search, that says who among all contacts."""
+
+    statement: AnySelect
+    order: Order
+    search: Search | None = None
+
+
 async def preview(tx: Transaction, request: PreviewContacts, call: Call) -> ContactPreview:
     """Whom a filter finds; raises InvalidError `filter_too_slow`."""
     del call
-    statement = _found_by(tx, request.filter)
-    newest = statement.order_by(_C.created_at.desc(), _C.id.desc()).limit(request.limit)
+    listed = _found_by(request.filter)
+    first = ListContacts(limit=request.limit)
     async with _bounded(tx):
-        counted = await _count(tx, statement)
-        rows = await CONTACTS.find(tx, newest)
+        counted = await _count(tx, listed)
+        rows, _ = await listed.order.found(tx, listed.statement, first, CONTACTS, listed.search)
     shown = await to_resources(tx, rows)
     return ContactPreview(count=counted.count, has_more=counted.has_more, data=shown)
 
@@ -72,17 +78,24 @@ async def preview(tx: Transaction, request: PreviewContacts, call: Call) -> Cont
 async def count(tx: Transaction, request: CountListed, call: Call) -> ContactCount:
     """How many contacts are on a list; raises NotFoundError and InvalidError `filter_too_slow`."""
     del call
-    statement, _ = _contacts_of(tx, await found(tx, request.list_id))
+    listed = _contacts_of(tx, await found(tx, request.list_id))
     async with _bounded(tx):
-        return await _count(tx, statement)
+        return await _count(tx, listed)
 
 
 async def list_contacts(tx: Transaction, request: ListListed, call: Call) -> Page[contract.Contact]:
     """Who is on a list; raises NotFoundError, MalformedError and InvalidError `filter_too_slow`."""
     del call
-    statement, order = _contacts_of(tx, await found(tx, request.list_id))
+    return await page_of(tx, await found(tx, request.list_id), request)
+
+
+async def page_of(tx: Transaction, row: ContactList, request: ListListed) -> Page[contract.Contact]:
+    """Who is on this list; raises as `list_contacts`."""
+    listed = _contacts_of(tx, row)
     async with _bounded(tx):
-        rows, next_cursor = await order.found(tx, statement, request, CONTACTS)
+        rows, next_cursor = await listed.order.found(
+            tx, listed.statement, request, CONTACTS, listed.search
+        )
     return Page(
         data=await to_resources(tx, rows),
         has_more=next_cursor is not None,
@@ -92,11 +105,14 @@ async def list_contacts(tx: Transaction, request: ListListed, call: Call) -> Pag
 
 async def read_ids(tx: Transaction, request: ListListed) -> tuple[list[UUID], str | None]:
     """Their ids alone, and where the list goes on; raises as `list_contacts`."""
-    statement, order = _contacts_of(tx, await found(tx, request.list_id))
-    needed = [each for each in statement.selected_columns if each.name in _IDS_AND_KEYS]
+    listed = _contacts_of(tx, await found(tx, request.list_id))
+    statement = listed.statement
+    if listed.search is None:  # else it is judged by all that a contact has
+        needed = [each for each in statement.selected_columns if each.name in _IDS_AND_KEYS]
+        statement = statement.with_only_columns(*needed)
     async with _bounded(tx):
-        rows, next_cursor = await order.found(
-            tx, statement.with_only_columns(*needed), request, _ON_LIST
+        rows, next_cursor = await listed.order.found(
+            tx, statement, request, _ON_LIST, listed.search
         )
     return [row.id for row in rows], next_cursor
 
@@ -148,22 +164,44 @@ def _static(row: ContactList) -> ContactList:
     return row
 
 
-def _contacts_of(tx: Transaction, row: ContactList) -> tuple[AnySelect, Order]:
+def _contacts_of(tx: Transaction, row: ContactList) -> _Listed:
     if row.filter is None:
-        return repository.members_of(tx, row.id), repository.BY_CONTACT
-    return _found_by(tx, Filter.model_validate(row.filter)), _NEWEST_FIRST
+        return _Listed(repository.members_of(tx, row.id), repository.BY_CONTACT)
+    return _found_by(Filter.model_validate(row.filter))
 
 
-def _found_by(tx: Transaction, filter_: Filter) -> AnySelect:
+def _found_by(filter_: Filter) -> _Listed:
     wanted = filters.condition(filter_, datetime.now(UTC))
-    return select(Contact).where(_C.tenant_id == tx.tenant_id, _C.deleted_at.is_(None), wanted)
+    everybody = select(LISTED).where(_C.deleted_at.is_(None))
+    has = narrowing.having(filter_)
+    if has is None:
+        return _Listed(everybody.where(wanted), NEWEST_FIRST)
+    search = Search(LISTED, matching=[], index=has.contacts, looks=LOOKS, exactly=[wanted])
+    return _Listed(everybody, NEWEST_FIRST, search)
 
 
-async def _count(tx: Transaction, statement: AnySelect) -> ContactCount:
-    """Count as far as it goes: nobody needs to know by how many a million is more."""
-    some = statement.with_only_columns(literal(1)).limit(MAX_COUNTED + 1).subquery()
-    counted: int = await tx.fetchval(select(func.count()).select_from(some))
+async def _count(tx: Transaction, listed: _Listed) -> ContactCount:
+    """Count as far as it goes: nobody needs to know by how many a million is more.
+
+    What is common is soon counted along the list, and the index has the rest.
+    """
+    statement = listed.statement.where(listed.order.tenant == tx.tenant_id)
+    if listed.search is not None:
+        newest = listed.order.sorted(statement)
+        among = listed.search.walking(statement, newest, _SAMPLE)
+        share = await _counted(tx, among, _SAMPLE * LOOKS) / (_SAMPLE * LOOKS)
+        if share < _COMMON:
+            statement = listed.search.by_index(statement)
+        else:
+            statement = statement.where(*listed.search.exactly)
+    counted = await _counted(tx, statement, MAX_COUNTED + 1)
     return ContactCount(count=min(counted, MAX_COUNTED), has_more=counted > MAX_COUNTED)
+
+
+async def _counted(tx: Transaction, statement: AnySelect, at_most: int) -> int:
+    some = statement.with_only_columns(literal(1)).limit(at_most).subquery()
+    counted: int = await tx.fetchval(select(func.count()).select_from(some))
+    return counted
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 from service_kit.database import Transaction
-from service_kit.paging import Order, Search, by_bare_name
+from service_kit.paging import Order, Search
 from service_kit.search import patterns
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactSort, ListContacts
@@ -18,8 +18,7 @@ from crm_contacts.contacts import repository
 from crm_contacts.contacts.models import NEVER, Contact
 from crm_contacts.contacts.search import tag_key
 
-_CONTACTS = by_bare_name(repository.CONTACTS.table)
-_C = _CONTACTS.c
+_C = repository.LISTED.c
 
 LOOKS = 50
 """Contacts of the list to look through for each that is asked for, before an index is."""
@@ -72,7 +71,7 @@ def _search(words: list[str], keys: list[str]) -> Search:
     if keys:
         matching.append(_C.tag_keys.overlap(keys))
     index = func.contacts_found(_texts(words), _texts(keys))
-    return Search(among=_CONTACTS, matching=matching, index=index, looks=LOOKS)
+    return Search(among=repository.LISTED, matching=matching, index=index, looks=LOOKS)
 
 
 def _texts(texts: list[str]) -> BindParameter[list[str] | None]:
@@ -80,7 +79,7 @@ def _texts(texts: list[str]) -> BindParameter[list[str] | None]:
 
 
 def _filtered(request: ListContacts) -> Select[Any]:
-    statement = select(_CONTACTS, _WROTE_AT).where(_C.deleted_at.is_(None))
+    statement = select(repository.LISTED, _WROTE_AT).where(_C.deleted_at.is_(None))
     if request.pipeline_id is not None:
         statement = statement.where(_C.pipeline_id == request.pipeline_id)
     if request.pipeline_status_id is not None:

@@ -89,6 +89,17 @@ class Contact(Base, table=True):
             postgresql_ops={"tenant_id": "extensions.varchar_ops"},
             postgresql_where=_LIVE,
         ),
+        Index(
+            "idx_contacts_custom_fields",
+            "tenant_id",
+            "custom_fields",
+            postgresql_using="gin",
+            postgresql_ops={
+                "tenant_id": "extensions.varchar_ops",
+                "custom_fields": "jsonb_path_ops",
+            },
+            postgresql_where=text("custom_fields <> '{}' AND deleted_at IS NULL"),
+        ),
         Index("idx_contacts_tags", "tag_keys", postgresql_using="gin", postgresql_where=_LIVE),
     )
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from service_kit.database import Transaction
 from service_kit.errors import ConflictError, GoneError, NotFoundError
+from service_kit.paging import by_bare_name
 from service_kit.rows import Rows, Shape
 from shared_events.contacts import contact as contract
 from shared_events.identity import IdentityKind
@@ -21,6 +22,8 @@ Ref = tuple[str, UUID]
 """Whose contact, and which."""
 
 CONTACTS = Rows(Contact)
+LISTED = by_bare_name(CONTACTS.table)
+"""Contacts in lists that are searched (`service_kit.paging.Search`)."""
 # LATERAL looks each contact up by itself, and locks them in the order of the arrays.
 _FIND = """
 SELECT c.* FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)

@@ -14,8 +14,8 @@ from shared_events.jobs import FilePart
 
 from crm_contacts.jobs.models import Job, JobPart
 
-MOST_WAITING = 500
-"""Events of a company that may wait for the relay before its jobs wait for them."""
+MOST_WAITING = 200
+"""Events of a company that may wait for the relay before its jobs do, and others' behind them."""
 _PURGED_AT_ONCE = 500
 
 _JOBS = Jobs(Job)

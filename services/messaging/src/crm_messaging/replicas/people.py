@@ -133,7 +133,7 @@ async def on_record(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[Ten
 def _rows(identities: Mapping[TenantIdentity, Owned]) -> list[IdentityRef]:
     # Sorted, so that two transactions never wait for each other in a circle.
     return [
-        IdentityRef(
+        IdentityRef.model_construct(
             tenant_id=tenant_id,
             kind=kind,
             canonical=canonical,
