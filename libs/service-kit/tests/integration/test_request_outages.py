@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -57,29 +57,6 @@ class TestAbsence:
         await client.stop()
         with pytest.raises(DeadlineError):
             await waiting
-
-    async def test_ends_a_call_whose_time_is_over_in_the_same_turn(
-        self, serving: RabbitBroker, vhost: str, at_the_gate: list[str]
-    ) -> None:
-        client, loop = RequestClient(vhost, SIGNATURES), asyncio.get_running_loop()
-        await client.start()
-        asked_until = loop.time() + 2
-        waiting = asyncio.create_task(ask(client, WaitForThing(), timeout=2))
-        await eventually(lambda: len(at_the_gate) == 1)
-        stopped: asyncio.Future[None] = loop.create_future()
-
-        def stop() -> None:
-            with suppress(StopIteration):
-                client.stop().send(None)  # up to where it waits for the broker
-            stopped.set_result(None)
-
-        loop.call_at(asked_until + 0.2, stop)
-        while loop.time() < asked_until + 0.3:
-            pass  # a turn that is long: both are due when it ends
-        await stopped
-        with pytest.raises(DeadlineError):
-            await waiting
-        await client.stop()
 
     async def test_of_a_service_that_stopped_is_told_at_once(
         self, serving: RabbitBroker, client: RequestClient

@@ -18,7 +18,7 @@ from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import of_error
 from crm_gateway.rest.table import PREFIX
 
-SHED = Counter("crm_http_requests_shed_total", "REST requests refused because too many are in hand")
+SHED = Counter("crm_http_requests_shed_total", "REST requests refused unread")
 LATE_SECONDS = 0.2
 """From here on the event loop is late: what waits is waiting for us."""
 IN_HAND = 1024
