@@ -109,14 +109,21 @@ class ConfirmingProducer(AioPikaFastProducerImpl):
         channel = await self._channels.get_channel()
         await channel.ready()  # one that was lost is opened again by aio-pika
         underlying = cast(aiormq.Channel, await channel.get_underlay_channel())
-        return await underlying.basic_publish(
-            cmd.body,
-            exchange=cmd.exchange.name,
-            routing_key=cmd.destination,
-            properties=_properties(cmd),
-            mandatory=cmd.publish_options.get("mandatory", True),
-            wait=False,
-        )
+        try:
+            return await underlying.basic_publish(
+                cmd.body,
+                exchange=cmd.exchange.name,
+                routing_key=cmd.destination,
+                properties=_properties(cmd),
+                mandatory=cmd.publish_options.get("mandatory", True),
+                wait=False,
+            )
+        except asyncio.CancelledError:
+            # aiormq cancels confirms that a lost channel cannot bring; who published was not.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ConnectionResetError("the channel was lost before its confirm came") from None
 
 
 def _check_size(cmd: RabbitPublishCommand) -> None:

@@ -11,7 +11,11 @@ from service_kit.shares import Shares
 
 MOST_IN_FLIGHT = 256
 """Calls to one service that wait at the same time; of one company half, what two replicas take at
-once."""
+once. While answers are slow it is fewer, `LEAST_IN_FLIGHT` at least."""
+LEAST_IN_FLIGHT = 32
+SLOW_SECONDS = 1.0
+"""Whoever waits for so long mostly waits behind others. Each such answer takes a twentieth of the
+places, each quick one gives one back: some slow ones among many are what they are."""
 MOST_SILENCES = 5
 """Calls in a row without any answer, after which a service counts as away."""
 OPEN_SECONDS = 1.0
@@ -21,8 +25,16 @@ OPEN_SECONDS = 1.0
 @dataclass(slots=True)
 class _Circuit:
     in_flight: Shares = field(default_factory=Shares)
+    most: float = MOST_IN_FLIGHT
     silences: int = 0
     closed_again_at: float = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Learn from one call how much the service carries."""
+        if seconds < SLOW_SECONDS:
+            self.most = min(self.most + 1, MOST_IN_FLIGHT)
+        else:
+            self.most = max(self.most * 0.95, LEAST_IN_FLIGHT)
 
 
 class Circuits:
@@ -40,7 +52,7 @@ class Circuits:
         theirs, or when it has not been answering.
         """
         circuit = self._circuits[service]
-        if not circuit.in_flight.has_room(whose, MOST_IN_FLIGHT):
+        if not circuit.in_flight.has_room(whose, int(circuit.most)):
             raise UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
         if circuit.silences >= MOST_SILENCES:
             if monotonic() < circuit.closed_again_at:
@@ -49,6 +61,7 @@ class Circuits:
                 )
             circuit.closed_again_at = monotonic() + OPEN_SECONDS  # for all but this call
         circuit.in_flight.take(whose)
+        asked = monotonic()
         try:
             yield
         except TimeoutError:
@@ -59,3 +72,4 @@ class Circuits:
             circuit.silences = 0
         finally:
             circuit.in_flight.give_back(whose)
+            circuit.took(monotonic() - asked)

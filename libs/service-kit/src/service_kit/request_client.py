@@ -122,7 +122,8 @@ class RequestClient:
                     DeadlineError("no_answer", "The connection was lost before an answer came.")
                 )
                 future.exception()  # nobody asks for it who waits for the broker to take a request
-                scope.reschedule(0.0)
+                if not scope.expired():  # its time may have passed in this very turn
+                    scope.reschedule(0.0)
 
     async def _disconnect(self) -> None:
         opened, self._open = self._open, None

@@ -71,6 +71,7 @@ class Service:
         self._for_health = Database(
             settings.postgres_dsn, name.schema, pool_size=1, purpose="health"
         )
+        self._for_features: list[Database] = []
         self.publisher = Publisher(settings.amqp_url, EVENTS.get(name, ()))
         self.relay = Relay(
             self.database,
@@ -119,9 +120,18 @@ class Service:
             **limits,
         )
 
+    def pool(self, purpose: str, size: int) -> Database:
+        """Another pool, for a feature that must not wait for what the others do."""
+        pool = Database(
+            self.settings.postgres_dsn, self.name.schema, pool_size=size, purpose=purpose
+        )
+        self._for_features.append(pool)
+        return pool
+
     @property
-    def _pools(self) -> tuple[Database, ...]:
-        pools = [self.database, self._for_health]
+    def pools(self) -> tuple[Database, ...]:
+        """All it has of the database but what stands alone: opened and closed with the process."""
+        pools = [self.database, self._for_health, *self._for_features]
         if self._requests.requests:
             pools.append(self._for_requests)
         if self._subscriptions.queues:
@@ -265,7 +275,7 @@ class Service:
         return run
 
     async def _bring_up_database(self) -> None:
-        for pool in self._pools:
+        for pool in self.pools:
             await pool.connect()
         async with self.database.acquire() as connection:
             await check_revision(connection, self.name.package)
@@ -288,7 +298,7 @@ class Service:
                 await self.consuming.leave()
         await self._tasks.stop()
         await self.release()
-        for pool in self._pools:
+        for pool in self.pools:
             await pool.close()
         tracing.shutdown()
         log.info("service_stopped")

@@ -2,7 +2,13 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from service_kit import circuits
-from service_kit.circuits import MOST_IN_FLIGHT, MOST_SILENCES, Circuits
+from service_kit.circuits import (
+    LEAST_IN_FLIGHT,
+    MOST_IN_FLIGHT,
+    MOST_SILENCES,
+    SLOW_SECONDS,
+    Circuits,
+)
 from service_kit.errors import UnavailableError
 
 
@@ -23,6 +29,17 @@ def refusal(all_of_them: Circuits, service: str, whose: str = "a") -> str | None
         return error.problem.code
 
 
+def room(them: Circuits) -> int:
+    """How many calls one company alone may have at once."""
+    with ExitStack() as waiting:
+        for count in range(MOST_IN_FLIGHT):
+            try:
+                waiting.enter_context(them.call("contacts", "a"))
+            except UnavailableError:
+                return count
+    raise AssertionError("there is no end")
+
+
 class TestBulkhead:
     def test_is_each_services_own(self) -> None:
         them = Circuits()
@@ -41,6 +58,35 @@ class TestBulkhead:
                     waiting.enter_context(them.call("contacts", whose))
             for _ in range(MOST_IN_FLIGHT // 32):
                 waiting.enter_context(them.call("contacts", "e"))
+
+
+class TestPlaces:
+    """A service has as many as it answers in good time."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        now = [100.0]
+        monkeypatch.setattr(circuits, "monotonic", lambda: now[0])
+        return now
+
+    def test_slow_answers_take_them_and_quick_ones_give_them_back(self, clock: list[float]) -> None:
+        them = Circuits()
+        self.answer(them, clock, SLOW_SECONDS, 100)
+        assert room(them) == LEAST_IN_FLIGHT // 2
+        self.answer(them, clock, 0.01, MOST_IN_FLIGHT)
+        assert room(them) == MOST_IN_FLIGHT // 2
+
+    def test_a_few_slow_ones_among_many_take_none(self, clock: list[float]) -> None:
+        them = Circuits()
+        for _ in range(100):
+            self.answer(them, clock, SLOW_SECONDS, 1)
+            self.answer(them, clock, 0.01, 19)
+        assert room(them) > MOST_IN_FLIGHT // 2 - 10
+
+    def answer(self, them: Circuits, clock: list[float], seconds: float, times: int) -> None:
+        for _ in range(times):
+            with them.call("contacts", "a"):
+                clock[0] += seconds
 
 
 class TestBreaker:

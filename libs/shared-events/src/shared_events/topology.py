@@ -16,6 +16,7 @@ they come with the deployment (docs/adr/0016).
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 
@@ -242,24 +243,37 @@ def event_exchange(event_type: str) -> TopicExchange:
     return CONTACT_EVENTS if event_type.startswith(("contact.", "tracking.")) else DOMAIN_EVENTS
 
 
+@cache
 def events_of(queue: EventQueue) -> tuple[type[EventData], ...]:
-    """The event types that reach a queue, through exchange bindings too."""
+    """The event types that reach a queue, through exchange bindings too.
+
+    It is asked for whenever a connection is opened, by processes that have other things to do.
+    """
     return tuple(e for e in BY_TYPE.values() if _reaches(e.event_type, queue))
 
 
 def _reaches(event_type: str, queue: EventQueue) -> bool:
+    return queue.exchange.name in _fed_by(event_type) and any(
+        topic_matches(key, event_type) for key in queue.keys
+    )
+
+
+@cache
+def _fed_by(event_type: str) -> frozenset[str]:
+    """The names of the exchanges an event comes to."""
     fed = {event_exchange(event_type).name}
     for exchange in EXCHANGES:  # declared sources first, so one pass is enough
         if any(s.name in fed and topic_matches(k, event_type) for s, k in exchange.sources):
             fed.add(exchange.name)
-    return queue.exchange.name in fed and any(topic_matches(k, event_type) for k in queue.keys)
+    return frozenset(fed)
 
 
 def queues_told(service: ServiceName) -> Iterator[EventQueue]:
     """The queues that what a service publishes must reach, its own among them."""
+    published = set(EVENTS.get(service, ()))
     for queue in QUEUES:
         told = queue.exchange is WAHA_EVENTS and service is GATEWAY
-        if told or any(event in events_of(queue) for event in EVENTS.get(service, ())):
+        if told or not published.isdisjoint(events_of(queue)):
             yield queue
 
 

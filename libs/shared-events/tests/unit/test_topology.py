@@ -4,7 +4,7 @@ from shared_events.contracts.documents import all_documents
 from shared_events.envelope import EventData
 from shared_events.keys import topic_matches
 from shared_events.registry import BY_TYPE, PUBLIC
-from shared_events.services import SERVICES
+from shared_events.services import SERVICES, ServiceName
 from shared_events.topology import EventQueue, events_of
 from shared_events.waha_keys import waha_key
 
@@ -109,3 +109,18 @@ class TestTopicMatches:
     )
     def test_matches_as_the_broker_does(self, pattern: str, key: str, matches: bool) -> None:
         assert topic_matches(pattern, key) is matches
+
+
+class TestToldQueues:
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_are_found_once_and_not_with_each_connection(
+        self, service: ServiceName, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Thousands of patterns in one turn of the loop: everybody else in the process waits."""
+        found = list(topology.queues_told(service))
+
+        def matched(pattern: str, key: str) -> bool:
+            raise AssertionError(f"{key} was compared with {pattern} once more")
+
+        monkeypatch.setattr(topology, "topic_matches", matched)
+        assert list(topology.queues_told(service)) == found

@@ -4,6 +4,9 @@ Work that is begun makes everything else in the process later, WAHA's webhooks t
 here is neither authenticated nor read, and costs a tenth of what an answer costs.
 """
 
+import time
+from collections import OrderedDict
+
 from prometheus_client import Counter
 from service_kit.errors import UnavailableError
 from service_kit.lag import Lag
@@ -15,7 +18,7 @@ from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import of_error
 from crm_gateway.rest.table import PREFIX
 
-SHED = Counter("crm_http_requests_shed_total", "REST requests refused because too many are in hand")
+SHED = Counter("crm_http_requests_shed_total", "REST requests refused unread")
 LATE_SECONDS = 0.2
 """From here on the event loop is late: what waits is waiting for us."""
 IN_HAND = 1024
@@ -25,6 +28,14 @@ IN_HAND_LATE = 256
 
 One address alone has half of them: what one application asks at once is not to be refused for it.
 """
+AGAIN_SECONDS = 0.25
+"""How long who was told that a service is away or has no room for them is told so again, unread.
+`Retry-After` said more."""
+_CREDENTIALS = (b"authorization", b"x-api-key")
+_UUID_CHARACTERS = 36
+
+_Asking = tuple[bytes, bytes, tuple[str, ...]]
+"""A credential, the query and the path without its ids: who asks for what kind of thing."""
 
 
 class Admission:
@@ -33,12 +44,17 @@ class Admission:
     Addresses share it (`Shares`): nobody is known yet by anything else. A request is in hand until
     its answer begins, so streams and downloads that go on for long do not count. Whatever is no
     REST goes by.
+
+    That a service has no room for somebody, or is away, is known only once their request was read,
+    which costs half of what an answer costs. So it is remembered for a moment, and most of what is
+    asked in vain is never read.
     """
 
     def __init__(self, app: ASGIApp, *, lag: Lag) -> None:
         self._app = app
         self._lag = lag
         self._in_hand = Shares()
+        self._told: OrderedDict[_Asking, tuple[float, UnavailableError]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -46,11 +62,10 @@ class Admission:
             await self._app(scope, receive, send)
             return
         whose = network_of(scope["client"][0]) if scope["client"] else ""
-        most = IN_HAND if self._lag.seconds < LATE_SECONDS else IN_HAND_LATE
-        if not self._in_hand.has_room(whose, most):
+        asking = _asking(scope)
+        if refusal := self._refusal(whose, asking):
             SHED.inc()
-            busy = UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
-            await problem_response(scope, of_error(busy))(scope, receive, send)
+            await problem_response(scope, of_error(refusal))(scope, receive, send)
             return
         self._in_hand.take(whose)
         answered = False
@@ -64,6 +79,33 @@ class Admission:
 
         try:
             await self._app(scope, receive, watched)
+        except UnavailableError as error:
+            if asking is not None:
+                self._told.pop(asking, None)  # it is the last to be forgotten
+                self._told[asking] = time.monotonic() + AGAIN_SECONDS, error
+            raise
         finally:
             if not answered:
                 self._in_hand.give_back(whose)
+
+    def _refusal(self, whose: str, asking: _Asking | None) -> UnavailableError | None:
+        """Why they are refused, if they are; what was told long ago is forgotten."""
+        now = time.monotonic()
+        while self._told and next(iter(self._told.values()))[0] < now:
+            self._told.popitem(last=False)
+        if asking is not None and asking in self._told:
+            return self._told[asking][1]
+        most = IN_HAND if self._lag.seconds < LATE_SECONDS else IN_HAND_LATE
+        if self._in_hand.has_room(whose, most):
+            return None
+        return UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
+
+
+def _asking(scope: Scope) -> _Asking | None:
+    """Who asks for what, as far as a glance tells; None for nobody."""
+    for name, value in scope["headers"]:
+        if name in _CREDENTIALS:
+            parts = scope["path"].split("/")
+            kind = tuple(part for part in parts if len(part) != _UUID_CHARACTERS)
+            return value, scope["query_string"], kind
+    return None

@@ -42,7 +42,7 @@ from crm_gateway.custom_roles.service import CustomRoles
 from crm_gateway.erasures.command import ERASE
 from crm_gateway.event_types import service as event_types
 from crm_gateway.ingress.receiver import WahaReceiver
-from crm_gateway.ingress.spool import Spool
+from crm_gateway.ingress.spool import CONNECTIONS, Spool
 from crm_gateway.ingress.webhook import raw_webhooks
 from crm_gateway.journeys.service import Journeys
 from crm_gateway.live.notices import Notices
@@ -152,7 +152,7 @@ def create_service(settings: GatewaySettings, rows: Sequence[Row] = ROUTES) -> S
     service.health.tolerate("requests")
     service.speaks(bus.router())
     service.speaks(raw_webhooks())
-    spool = Spool(database, service.publisher)
+    spool = Spool(service.pool("ingress", CONNECTIONS), service.publisher)
     erasures.add_to(service)
     endpoint_notices.add_to(service, post, letters)
 

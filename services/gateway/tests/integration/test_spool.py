@@ -151,6 +151,20 @@ class TestBrokerAway:
         assert (await waha.post(b'{"event":"message"}')).status_code == 200
         assert time.monotonic() - began >= 0.25
 
+    async def test_many_at_once_are_stored_however_busy_the_database_is_otherwise(
+        self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
+    ) -> None:
+        sessions = [WahaSession(lone_gateway, lone_client) for _ in range(20)]
+        await rabbitmq_outage.kill()
+        async with AsyncExitStack() as others:
+            for _ in range(lone_gateway.settings.db_pool_size):
+                await others.enter_async_context(lone_gateway.database.acquire())
+            answers = await asyncio.gather(
+                *(waha.post(b'{"event":"message"}') for waha in sessions * 10)
+            )
+        assert {answer.status_code for answer in answers} == {200}
+        assert [await spooled(lone_gateway, waha) for waha in sessions] == [10] * 20
+
     async def test_a_channel_that_never_rests_goes_directly_again(
         self, rabbitmq_outage: RabbitServer, lone_gateway: Service, lone_client: httpx.AsyncClient
     ) -> None:
@@ -234,7 +248,8 @@ class TestBrokerAway:
     ) -> None:
         waha = WahaSession(lone_gateway, lone_client)
         await rabbitmq_outage.kill()
-        await lone_gateway.database.close()
+        for pool in lone_gateway.pools:
+            await pool.close()
         response = await waha.post(b'{"event":"message"}')
         assert response.status_code == 503
         assert response.json()["code"] == "nothing_durable"

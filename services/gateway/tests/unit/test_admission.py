@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ from crm_gateway.app import create_service
 from crm_gateway.problems.edge import Answers, Edge
 from crm_gateway.settings import GatewaySettings
 from prometheus_client import REGISTRY
+from service_kit.errors import ForbiddenError, UnavailableError
 from service_kit.lag import Lag
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -128,6 +131,76 @@ class TestInHand:
         await held(application, len(asked))
         application.go.set()
         await asyncio.gather(*asked)
+
+
+class Away:
+    """Has no room for anybody, and counts who asked in vain."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.read += 1
+        if scope["path"].startswith("/api/v1/messages"):
+            await Response()(scope, receive, send)
+        elif scope["query_string"] == b"forbidden":
+            raise ForbiddenError("permission_missing", "Not yours.")
+        else:
+            raise UnavailableError("service_unavailable", "It is away.")
+
+
+class TestToldBefore:
+    """Who was told that it is in vain is told so again for a moment, unread."""
+
+    @pytest.fixture
+    def away(self) -> Away:
+        return Away()
+
+    @pytest.fixture
+    def ours(self, away: Away) -> httpx.AsyncClient:
+        return client(Admission(away, lag=Late(0)))
+
+    @pytest.mark.parametrize("name", ["Authorization", "X-Api-Key"])
+    async def test_is_told_the_same(
+        self, away: Away, ours: httpx.AsyncClient, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 100.0
+        monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: now))
+        before = told()
+        for number in range(3):
+            # What is asked for is of one kind, whichever it is.
+            refused = await ours.get(f"/api/v1/contacts/{uuid4()}", headers={name: "a"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
+            assert refused.headers["retry-after"] == "1"
+            assert (away.read, told() - before) == (1, number)
+        now += admission.AGAIN_SECONDS + 0.01
+        await ours.get(f"/api/v1/contacts/{uuid4()}", headers={name: "a"})
+        assert away.read == 2
+
+    @pytest.mark.parametrize(
+        ("path", "credential"),
+        [
+            ("/api/v1/messages/send", "a"),  # another service's, perhaps
+            (READ + "/messages", "a"),
+            (READ + "?expand=contact", "a"),
+            (READ, "b"),
+        ],
+    )
+    async def test_is_nobody_else_and_for_nothing_else(
+        self, away: Away, ours: httpx.AsyncClient, path: str, credential: str
+    ) -> None:
+        for _ in range(2):
+            await ours.get(READ, headers={"X-Api-Key": "a"})
+        await ours.get(path, headers={"X-Api-Key": credential})
+        assert away.read == 2
+
+    async def test_is_nobody_unknown_or_refused_for_another_reason(
+        self, away: Away, ours: httpx.AsyncClient
+    ) -> None:
+        for _ in range(2):
+            await ours.get(READ)
+            await ours.get(READ + "?forbidden", headers={"X-Api-Key": "a"})
+        assert away.read == 4
 
 
 class TestGateway:

@@ -31,8 +31,8 @@ class BulkSend(Job):
 class BulkRecipient(Contract):
     """One of the contacts, and how far the message to it is.
 
-    `status` is `pending`, `refused` (`code` and `detail` say why; there is no message), or the
-    status of the message.
+    `status` is `pending`, `cancelled` (it was ended before their turn), `refused` (`code` and
+    `detail` say why), for which there is no message; or the status of the message.
     """
 
     contact_id: UUID

@@ -9,6 +9,9 @@ only when the others must have heard of it.
 A webhook that cannot be published is set aside and tried again every hour; nothing waits for it.
 One that makes the broker close the connection looks like an outage and takes its whole batch
 along; after a few of those, webhooks go one at a time, until that one is found.
+
+When a broker is slow, so is mostly the machine, and all webhooks come here at once: they are stored
+together, and asked about together, on connections that are the spool's alone (docs/adr/0039).
 """
 
 import asyncio
@@ -29,13 +32,18 @@ from service_kit.database import Database
 from service_kit.rows import Rows, Shape
 
 from crm_gateway.ingress.models import SpooledWebhook
+from crm_gateway.ingress.together import Together
 from crm_gateway.ingress.webhook import Webhook, publish
 
 log = structlog.get_logger()
 
 SPOOLED = Gauge("crm_ingress_spooled", "Webhooks that wait for the broker")
 
+CONNECTIONS = 3
+"""One to store, one to ask and one to drain."""
 _BATCH = 200
+_TOGETHER = 100
+"""Webhooks stored in one transaction: some 6 MB, beside the few that are large."""
 _DRAIN_SECONDS = 10.0
 """For the confirm of a whole batch under way at once."""
 _RETRY_SECONDS = 0.5
@@ -56,8 +64,10 @@ _DUE = "(next_attempt_at IS NULL OR next_attempt_at <= now())"
 _OLDEST = f"""
 SELECT * FROM ingress_spool WHERE {_DUE} ORDER BY seq LIMIT $1
 """  # noqa: S608 - our own text
-_WAITS = f"""
-SELECT EXISTS (SELECT FROM ingress_spool WHERE channel_id = $1 AND {_DUE})
+_WAIT = f"""
+SELECT asked.channel_id FROM unnest($1::uuid[]) AS asked (channel_id) CROSS JOIN LATERAL (
+    SELECT FROM ingress_spool AS s WHERE s.channel_id = asked.channel_id AND {_DUE} LIMIT 1
+) AS found
 """  # noqa: S608 - our own text
 _SET_ASIDE = """
 UPDATE ingress_spool SET next_attempt_at = now() + interval '1 hour' WHERE seq = ANY($1::bigint[])
@@ -106,6 +116,8 @@ class Spool:
         self._database = database
         self._publisher = publisher
         self._waiting: set[str] = set()  # channels with webhooks in the spool
+        self._storing = Together(self._store, most=_TOGETHER)
+        self._asking = Together(self._wait_there, most=_TOGETHER)
         self._writing = 0
         self._written = 0
         # By a monotonic clock: the last notice, and when all have heard the first in a while.
@@ -139,7 +151,7 @@ class Spool:
         self._note(channel)
         self._writing += 1
         try:
-            await self._store(webhook)
+            await self._storing.ask(webhook)
         finally:
             self._writing -= 1
         await asyncio.sleep(max(0, self._heard_at - time.monotonic()))
@@ -147,12 +159,16 @@ class Spool:
     async def _waits(self, channel: str) -> bool:
         """Whether webhooks of the channel wait for their turn, stored here or by another."""
         is_fresh = time.monotonic() < self._noticed_at + _ASK_SECONDS
-        if is_fresh and channel not in self._waiting:
-            async with self._database.system("ingress") as tx:
-                if await tx.fetchval(_WAITS, channel):
-                    self._waiting.add(channel)
-                    self._wake.set()
+        if is_fresh and channel not in self._waiting and await self._asking.ask(channel):
+            self._waiting.add(channel)
+            self._wake.set()
         return channel in self._waiting
+
+    async def _wait_there(self, channels: Sequence[str]) -> Sequence[bool]:
+        """Of which of these channels webhooks wait in the table."""
+        async with self._database.system("ingress") as tx:
+            waiting = {str(row["channel_id"]) for row in await tx.fetch(_WAIT, list(set(channels)))}
+        return [channel in waiting for channel in channels]
 
     def _note(self, channel: str) -> None:
         """A webhook of the channel is stored, by this process or another."""
@@ -161,10 +177,10 @@ class Spool:
         self._noticed_at = time.monotonic()
         self._wake.set()
 
-    async def _store(self, webhook: Webhook) -> None:
-        channel = str(webhook.channel_id)
-        async with self._database.tenant(webhook.tenant_id) as tx:
-            spooled = SpooledWebhook(
+    async def _store(self, webhooks: Sequence[Webhook]) -> Sequence[None]:
+        """Add them to the table, and tell the other processes of their channels."""
+        rows = [
+            SpooledWebhook(
                 id=webhook.id,
                 tenant_id=webhook.tenant_id,
                 channel_id=webhook.channel_id,
@@ -172,8 +188,18 @@ class Spool:
                 body=webhook.body,
                 headers=dict(webhook.headers),
             )
-            await _SPOOL.insert(tx, [spooled], unless="(id)")
-            await tx.execute("SELECT pg_notify($1, $2)", _SPOOLED, channel)
+            for webhook in webhooks
+        ]
+        tenants = sorted({webhook.tenant_id for webhook in webhooks})
+        async with self._database.tenants(tenants) as tx:
+            await _SPOOL.insert(tx, rows, unless="(id)")
+            channels = {str(webhook.channel_id) for webhook in webhooks}
+            await tx.execute(
+                "SELECT pg_notify($1, channel) FROM unnest($2::text[]) AS channel",
+                _SPOOLED,
+                list(channels),
+            )
+        return [None] * len(webhooks)
 
     async def run(self) -> None:
         """Drain whenever there is something to drain; raises when the database is lost."""

@@ -10,7 +10,7 @@ from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
 from shared_events.messaging.bulk_send import BulkRecipient, ListBulkRecipients
 from shared_events.requests import Page
-from sqlalchemy import case, literal, select, true
+from sqlalchemy import and_, case, literal, select, true
 
 from crm_messaging.bulk_sends.models import BulkRecipientRow, BulkSendRow
 from crm_messaging.messages.repository import MESSAGES
@@ -122,8 +122,11 @@ async def save(tx: Transaction, recipient: BulkRecipientRow) -> None:
     await _RECIPIENTS.update(tx, [recipient], "state", "message_id", "code", "detail")
 
 
-async def page(tx: Transaction, request: ListBulkRecipients) -> Page[BulkRecipient]:
-    """Recipients in their turn, each with the status its message has by now: MalformedError."""
+async def page(tx: Transaction, request: ListBulkRecipients, *, ended: bool) -> Page[BulkRecipient]:
+    """Recipients in their turn, each with the status its message has by now: MalformedError.
+
+    Of a bulk send that has `ended`, nobody will be written to who was not.
+    """
     message = (
         select(_M.status.label("of_message"))
         .where(_M.id == _R.message_id, _M.tenant_id == _R.tenant_id)
@@ -133,6 +136,7 @@ async def page(tx: Transaction, request: ListBulkRecipients) -> Page[BulkRecipie
     status = case(
         (_R.code.is_not(None), literal("refused")),
         (message.c.of_message.is_not(None), message.c.of_message),
+        (and_(literal(ended), _R.state == PENDING), literal("cancelled")),
         else_=_R.state,
     )
     query = (

@@ -13,7 +13,7 @@ from service_kit.errors import (
     PreconditionFailedError,
 )
 from service_kit.ids import uuid7
-from service_kit.jobs.states import QUEUED, driven
+from service_kit.jobs.states import ENDED, QUEUED, driven
 from shared_events.messaging.bulk_send import (
     BulkRecipient,
     BulkSend,
@@ -106,8 +106,8 @@ class BulkSendRequests:
     ) -> Page[BulkRecipient]:
         """What became of each; raises NotFoundError and MalformedError."""
         del call
-        _found(await repository.SENDS.find(tx, request.bulk_send_id))
-        return await repository.page(tx, request)
+        job = _found(await repository.SENDS.find(tx, request.bulk_send_id))
+        return await repository.page(tx, request, ended=job.state in ENDED)
 
 
 def _found(job: BulkSendRow | None) -> BulkSendRow:

@@ -146,7 +146,7 @@ async def test_one_that_is_held_goes_on_and_one_that_is_ended_does_not(
     assert not await runner.advance(ref)
     await sends(scene)
     statuses = [one["status"] for one in await recipients(agent, ref)]
-    assert statuses == ["sent"] * 3 + ["pending"] * 3
+    assert statuses == ["sent"] * 3 + ["cancelled"] * 3
 
 
 async def test_interruptions_and_two_at_once_lose_and_double_nothing(
