@@ -99,9 +99,9 @@ class Message:
 
     `chat` is a chat id, `text` the text or caption, `timestamp` seconds, `phone` the digits
     behind a hidden chat id. `times` counts how often the same id was accepted for sending.
-    `edited_ms` is when its text was replaced last. `reacted` is each person's newest reaction, one
-    that takes it away too, by who: a chat id, empty for us. `receipts` are of a group's members:
-    the levels each reached, and when, in seconds.
+    `shape` is one of `shapes`. `edited_ms` is when its text was replaced last. `reacted` is each
+    person's newest reaction, one that takes it away too, by who: a chat id, empty for us.
+    `receipts` are of a group's members: the levels each reached, and when, in seconds.
     """
 
     bare_id: str
@@ -125,6 +125,7 @@ class Message:
     link_preview: bool = True
     times: int = 1
     revoked: bool = False
+    shape: str | None = None
     edited_ms: int | None = None
     reacted: dict[str, "Message"] = field(default_factory=dict)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
