@@ -14,6 +14,13 @@ _PHONE = re.compile(r"[+(]*[0-9][0-9\s().\u2010-\u2015-]{3,}")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _TRUNK = re.compile(r"^0+(?=[0-9]{10})")
 """What is dialled before a whole number, at home or from abroad: no number begins with it."""
+_INNER_TRUNK = re.compile(
+    r"^(?:\+|00)[\s(]*((?!39|378|225|24[12])[1-9][0-9]{0,2})[\s().\u2010-\u2015-]+0(?=[^0-9]*[1-9])"
+)
+"""What is dialled before an area at home, kept behind a country's code: `+44 (0)20 ...`.
+
+Numbers of Italy, San Marino, Ivory Coast, Gabon and Congo begin with one.
+"""
 _WILDCARDS = re.compile(r"[%_\\]")
 
 
@@ -49,7 +56,8 @@ def patterns(search: str) -> list[str]:
     folded = fold(search)
     typed = "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
     if _PHONE.fullmatch(typed):
-        return [f"%{_TRUNK.sub('', _NOT_DIGITS.sub('', typed))}%"]
+        digits = _NOT_DIGITS.sub("", _INNER_TRUNK.sub(r"\1", typed))
+        return [f"%{_TRUNK.sub('', digits)}%"]
     words = [word for word in dict.fromkeys(folded.split()) if visible(word.strip("+"))]
     return [f"%{' ' if len(word) < 3 else ''}{_escaped(word)}%" for word in words[:_MAX_WORDS]]
 

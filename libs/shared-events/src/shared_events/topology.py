@@ -105,12 +105,12 @@ MESSAGING_HISTORY, CONTACTS_HISTORY = (
     EventQueue(
         f"{service.noun}.history",
         DOMAIN_EVENTS,
-        _keys(history.ChannelHistoryRead),
+        _keys(history.ChannelHistoryRead, *more),
         service=service,
         in_batches=False,
         ordered_by=_AGGREGATE,
     )
-    for service in (MESSAGING, CONTACTS)
+    for service, more in ((MESSAGING, (history.ChannelChangesRead,)), (CONTACTS, ()))
 )
 MESSAGING_REPLICAS = EventQueue(
     "messaging.replicas",

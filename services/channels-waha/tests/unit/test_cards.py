@@ -19,6 +19,18 @@ class TestCards:
             "phones": ["5519955550014", "551933330015"],
         }
 
+    def test_emails_are_kept_once_each_and_nothing_else_is_taken_for_one(self) -> None:
+        lines = (
+            *("EMAIL;type=INTERNET:teo@exemplo.com", "item1.EMAIL:mailto:vendas@exemplo.com"),
+            *("EMAIL;PREF=1:teo@exemplo.com", "EMAIL:a combinar", "EMAIL:", f"EMAIL:{'x' * 300}@y"),
+        )
+        card = "\n".join(("BEGIN:VCARD", "FN:Téo", *lines, "END:VCARD"))
+        assert read_card(card) == {
+            "name": "Téo",
+            "phone": None,
+            "emails": ["teo@exemplo.com", "vendas@exemplo.com"],
+        }
+
     def test_folded_lines_and_escapes_are_undone(self) -> None:
         card = (
             "BEGIN:VCARD\r\nFN:Clínica São José\\, Unidade\r\n  Centro\r\n"

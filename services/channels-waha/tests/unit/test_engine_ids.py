@@ -195,6 +195,13 @@ class TestActsWithoutAnIdOfWaha:
         assert isinstance(found, Revocation)
         assert (found.report.external_id, found.chat_id) == ("A1", CHAT)
 
+    @pytest.mark.parametrize("chat", [CHAT, "182736451928374@lid"])
+    def test_deletion_is_of_the_message_whatever_chat_it_is_told_from(self, chat: str) -> None:
+        payload = {"revokedMessageId": "A1", "before": None, "after": {"id": f"false_{chat}_B2"}}
+        found = told(payload, "message.revoked")
+        assert isinstance(found, Revocation)
+        assert (found.report.external_id, found.report.channel_id) == ("A1", LISTENER.id)
+
     @pytest.mark.parametrize(
         "payload",
         [

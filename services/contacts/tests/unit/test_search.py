@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
 from service_kit.search import fold, patterns
@@ -53,6 +54,23 @@ class TestPatterns:
         assert patterns("011 98888-0001") == patterns("(11) 98888-0001")
         assert patterns("0055 11 98888-0001") == ["%5511988880001%"]
         assert patterns("00001") == ["%00001%"]
+
+    @pytest.mark.parametrize(
+        ("typed", "found"),
+        [
+            ("+55 0 11 98888-0001", "%5511988880001%"),
+            ("+55 (011) 98888-0001", "%5511988880001%"),
+            ("0055 011 98888 0001", "%5511988880001%"),
+            ("+44 (0)20 7946 0000", "%442079460000%"),
+            ("+44(0)20", "%4420%"),
+            ("+39 06 698 1234", "%39066981234%"),  # there it is of the number
+            ("+225 01 23 45 67 89", "%2250123456789%"),
+            ("+55 11 0800", "%55110800%"),
+            ("+550800", "%550800%"),
+        ],
+    )
+    def test_leaves_out_what_is_dialled_at_home_only(self, typed: str, found: str) -> None:
+        assert patterns(typed) == [found]
 
     def test_reads_a_phone_copied_from_an_address_book(self) -> None:
         plain = patterns("+5511988880001")

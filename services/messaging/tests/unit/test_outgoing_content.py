@@ -4,10 +4,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from crm_messaging.messages.content import check, details_of, text_of
+from crm_messaging.messages.content import check, check_edit, details_of, text_of
 from pydantic import ValidationError
 from service_kit.errors import InvalidError
-from shared_events.messaging.message import SendMessage
+from shared_events import examples
+from shared_events.messaging.message import Message, SendMessage
 
 FILE = "https://example.com/a.bin"
 PLACE = {"latitude": -90, "longitude": 180.0, "name": "x" * 255}
@@ -47,6 +48,8 @@ def test_what_fits_together_passes(fields: dict[str, Any]) -> None:
     ("fields", "pointer", "code"),
     [
         ({"content": " "}, "/content", "blank"),
+        ({"content": "\u200b\u2060\ufeff"}, "/content", "blank"),
+        ({"content": "\u3164 \u2800"}, "/content", "blank"),
         ({"content_type": "sticker"}, "/media_url", "missing"),
         ({"content_type": "location"}, "/location", "missing"),
         ({"content_type": "contact"}, "/contact", "missing"),
@@ -106,6 +109,16 @@ def test_what_does_not_fit_is_refused_by_name(
 def test_what_whatsapp_does_not_take_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         request(**fields)
+
+
+@pytest.mark.parametrize("text", [" ", "\u200b", "\u3164"])
+def test_no_edit_leaves_nothing_to_be_seen(text: str) -> None:
+    shown = Message.model_validate(examples.load("message.received")["data"]["message"])
+    assert shown.content_type == "text"
+    with pytest.raises(InvalidError):
+        check_edit(shown, text)
+    check_edit(shown.model_copy(update={"content_type": "image"}), text)  # a caption may go
+    check_edit(shown, "👍")
 
 
 def test_it_is_kept_as_what_comes_in_is_shown() -> None:

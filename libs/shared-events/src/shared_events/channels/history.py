@@ -5,13 +5,21 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared_events.channels.traffic import ChannelMessageReceived
+from shared_events.channels.traffic import (
+    ChannelMessageEdited,
+    ChannelMessageReceived,
+    ChannelMessageRevoked,
+    ChannelMessageStatusReported,
+    ChannelReactionReported,
+)
 from shared_events.envelope import Envelope, EventData
 from shared_events.jobs import Job, JobAction
 from shared_events.requests import Command, Query
 
 PAGE_MESSAGES = 100
 """The most messages that are told at a time."""
+PAGE_CHANGES = 500
+"""The most changes that are told at a time."""
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 Depth = Annotated[int, Field(ge=1, le=100_000)]
@@ -75,6 +83,21 @@ class ChannelHistoryRead(EventData, type="channel.history_read", aggregate="conv
     notify: bool = False
     recovered: bool = False
     messages: list[ChannelMessageReceived] = Field(min_length=1, max_length=PAGE_MESSAGES)
+
+
+class ChannelChangesRead(EventData, type="channel.changes_read", aggregate="conversation"):
+    """What became of messages of one chat, as its history shows it; some may be known already.
+
+    Times are WhatsApp's where history has them, and the message's own where it has none. Nobody is
+    told of it unless `notify` asks for that.
+    """
+
+    import_id: UUID
+    notify: bool = False
+    edits: list[ChannelMessageEdited] = Field(default=[], max_length=PAGE_CHANGES)
+    revocations: list[ChannelMessageRevoked] = Field(default=[], max_length=PAGE_CHANGES)
+    reactions: list[ChannelReactionReported] = Field(default=[], max_length=PAGE_CHANGES)
+    receipts: list[ChannelMessageStatusReported] = Field(default=[], max_length=PAGE_CHANGES)
 
 
 def as_received(page: Envelope[ChannelHistoryRead]) -> list[Envelope[ChannelMessageReceived]]:

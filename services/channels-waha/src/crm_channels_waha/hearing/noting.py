@@ -8,7 +8,7 @@ from service_kit.database import Transaction
 from crm_channels_waha.channels.repository import ChannelKey
 from crm_channels_waha.hearing import repository
 from crm_channels_waha.hearing.repository import Hearer
-from crm_channels_waha.waha.meaning import Heard, SessionReport, Translation
+from crm_channels_waha.waha.meaning import Edited, Heard, SessionReport, Translation
 
 
 async def note(
@@ -26,11 +26,17 @@ async def note(
     for channel, meaning in understood:
         match meaning:
             case Heard(message):
-                known = newest.get(channel) or hearers[channel].no_news_until
-                if known is None or message.sent_at > known:
-                    newest[channel] = message.sent_at
+                at = message.sent_at
+            case Edited(edit, _):  # NOWEB shows a message that was edited under that time
+                at = edit.edited_at
             case SessionReport():
                 spoke.add(channel)
+                continue
+            case _:
+                continue
+        known = newest.get(channel) or hearers[channel].no_news_until
+        if known is None or at > known:
+            newest[channel] = at
     if spoke:  # applying these changes channels, and what they heard, one by one
         await repository.lock(tx, spoke, newest)
     await repository.heard(tx, newest)

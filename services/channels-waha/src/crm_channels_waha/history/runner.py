@@ -23,7 +23,7 @@ from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.models import ChannelRow
 from crm_channels_waha.history import progress, repository
 from crm_channels_waha.history.models import HistoryChat, HistoryImportRow
-from crm_channels_waha.history.reading import Page, read
+from crm_channels_waha.history.reading import Page, begins, read
 from crm_channels_waha.inbound.consumers import listener_of
 from crm_channels_waha.waha.client import (
     Waha,
@@ -183,7 +183,7 @@ class Runner:
                 chat.chat_id,
                 offset=chat.position,
                 limit=limit,
-                since=job.since.timestamp() if job.since else None,
+                since=since.timestamp() if (since := begins(job)) else None,
                 until=job.until.timestamp(),
             )
         except WahaAwayError:
@@ -266,8 +266,8 @@ class Runner:
 def _is_before(row: Json, job: HistoryImportRow) -> bool:
     """Whether nothing was said in a chat since what is to be recovered; chats come newest first."""
     said_at = number(mapping(row.get("lastMessage")).get("timestamp"))
-    window = job.since.timestamp() if job.recovered and job.since else 0.0
-    return said_at is not None and 0 < said_at < int(window)
+    since = begins(job) if job.recovered else None
+    return since is not None and said_at is not None and 0 < said_at < int(since.timestamp())
 
 
 def _conversations(rows: Sequence[Json], channel: ChannelRow) -> list[str]:

@@ -146,7 +146,7 @@ class WahaInbox:
         understood = await recognise(tx, understood)
         ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
-            tx, [c for n, one in enumerate(understood) if (c := _change_seen(n, one))]
+            tx, [c for n, one in enumerate(understood) if (c := change_seen(n, one))]
         )
         files: list[MediaRow] = []
         writers: list[Writer] = []
@@ -344,7 +344,7 @@ def echo_of(one: Understood) -> Echo | None:
     return None
 
 
-def _change_seen(place: int, one: Understood) -> ChangeSeen | None:
+def change_seen(place: int, one: Understood) -> ChangeSeen | None:
     """What an event tells of our own number's doing to a message: perhaps we asked for it."""
     kind: ChangeKind
     match one.meaning:

@@ -21,6 +21,7 @@ _WAID = re.compile(r"waid=\"?(\d+)", re.IGNORECASE)
 _EXTENSION = re.compile(r"(;|\s(x|ext\.?|ramal)\s?\d).*", re.IGNORECASE)
 _CHARSET = re.compile(r"charset=\"?([\w-]+)", re.IGNORECASE)
 _NOT_OF_A_NUMBER = re.compile(r"[^0-9+*#]")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _MOST_NUMBERS = 50
 _NAMES = ("FN", "N", "X-WA-BIZ-NAME", "NICKNAME", "ORG")
 """What says how somebody is called, the best first."""
@@ -38,7 +39,7 @@ class _Line:
 
 
 def read_card(card: str) -> dict[str, Any]:
-    """Name and number of a card; `phones` has all of its numbers where it has several.
+    """Name, number and e-mails of a card; `phones` has all of its numbers where it has several.
 
     A number that WhatsApp knows is given by its digits, any other as it is written there.
     """
@@ -48,7 +49,9 @@ def read_card(card: str) -> dict[str, Any]:
     name = next(filter(visible, told), "")[:_LONGEST_NAME]
     phones = list(dict.fromkeys(filter(None, (_number(line) for line in lines))))[:_MOST_NUMBERS]
     read: dict[str, Any] = {"name": name or None, "phone": phones[0] if phones else None}
-    return {**read, "phones": phones} if len(phones) > 1 else read
+    emails = list(dict.fromkeys(filter(None, (_email(line) for line in lines))))[:_MOST_NUMBERS]
+    several = {"phones": phones} if len(phones) > 1 else {}
+    return {**read, **several, **({"emails": emails} if emails else {})}
 
 
 def split_cards(text: str) -> list[str]:
@@ -96,6 +99,12 @@ def _called(line: _Line) -> str:
         return _plain(line)
     family, given, more, before, behind, *_ = [*_plain(line).split(";"), "", "", "", "", ""]
     return " ".join(filter(None, map(str.strip, (before, given, more, family, behind))))
+
+
+def _email(line: _Line) -> str | None:
+    """The address as it is written, where it may be one."""
+    found = _plain(line).removeprefix("mailto:") if line.name == "EMAIL" else ""
+    return found if _EMAIL.fullmatch(found) and len(found) <= _LONGEST_NAME else None
 
 
 def _number(line: _Line) -> str | None:

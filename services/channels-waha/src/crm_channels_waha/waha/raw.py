@@ -6,7 +6,7 @@ as Go does (`ID`, `URL`, `JID`), so names are compared without case. WEBJS and W
 `_data.type`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def unwrapped(message: Json) -> Raw:
     else:
         return Raw("", {}, view_once)
     said = message.get(kind)
-    fields = said if isinstance(said, Mapping) else {"text": said}
+    fields = said if isinstance(said, dict) else {"text": said}
     return Raw(kind, fields, view_once or _says_view_once(fields))
 
 
@@ -89,7 +89,7 @@ def within(value: object, name: str, depth: int = 5) -> object:
 
 
 def _under(value: object, name: str, depth: int) -> Iterator[object]:
-    if not isinstance(value, Mapping) or depth == 0:
+    if not isinstance(value, dict) or depth == 0:
         return
     for key, held in value.items():
         if isinstance(key, str) and key.casefold() == name and held is not None:

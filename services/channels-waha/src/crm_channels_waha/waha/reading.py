@@ -60,10 +60,13 @@ def _cleaned(value: Any) -> Any:
 
 
 def mapping(value: object, *path: str) -> Json:
-    """The object at a path of keys, or an empty one."""
+    """The object at a path of keys, or an empty one.
+
+    Objects of JSON are dicts; to ask for a Mapping instead costs a fifth of all translating.
+    """
     for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else _EMPTY
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else _EMPTY
 
 
 def text(value: object) -> str | None:
@@ -76,7 +79,7 @@ def number(value: object) -> float | None:
 
     JavaScript has no integers of 64 bits: engines write those as `{"low": ..., "high": ...}`.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         low, high = value.get("low"), value.get("high")
         value = (high << 32) + low % 2**32 if _whole(low) and _whole(high) else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):

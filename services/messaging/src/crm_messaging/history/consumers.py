@@ -14,7 +14,6 @@ from service_kit.database import Transaction
 from service_kit.incoming import Event
 from shared_events.channels.history import ChannelHistoryRead, as_received
 from shared_events.identity import WhatsAppId
-from shared_events.messaging.message import Message
 from shared_events.messaging.session import Session, SessionSummary
 from shared_events.messaging.summaries import ChannelSummary
 
@@ -185,10 +184,6 @@ def _joining(key: ConversationKey, newest: Arrival, now: datetime) -> Joining:
     )
 
 
-def _historical(message: Message) -> Message:
-    return message.model_copy(update={"historical": True})
-
-
 async def _store(
     tx: Transaction,
     said: Sequence[Arrival],
@@ -204,8 +199,10 @@ async def _store(
     members = Members()
     for arrival in said:
         session = sessions[arrival.session_key]
-        message = message_of(arrival, session.id, places[arrival.key], known)
-        message = recovery.marked(message) if recovered else _historical(message)
+        seq, historical = places[arrival.key], not recovered
+        message = message_of(arrival, session.id, seq, known, historical=historical)
+        if recovered:
+            message = recovery.marked(message)
         known[arrival.key] = message.id
         if arrival.key in loud:
             channel = ChannelSummary(id=arrival.data.channel.id, name=arrival.data.channel.name)

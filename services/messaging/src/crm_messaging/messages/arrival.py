@@ -249,7 +249,12 @@ async def _store(
 
 
 def message_of(
-    arrival: Arrival, session_id: UUID, seq: int, known: Mapping[MessageKey, UUID]
+    arrival: Arrival,
+    session_id: UUID,
+    seq: int,
+    known: Mapping[MessageKey, UUID],
+    *,
+    historical: bool = False,
 ) -> Message:
     """The message as it is stored; what it answers is one of those `known`."""
     data = arrival.data
@@ -274,6 +279,7 @@ def message_of(
         status="received" if data.direction == "inbound" else "sent",
         sent_at=data.sent_at,
         seq=seq,
+        historical=historical,
         created_at=now,
         updated_at=now,
     )

@@ -29,8 +29,11 @@ log = structlog.get_logger()
 class _Journey:
     """Messages taking steps within one transaction, each told of as it happens."""
 
-    def __init__(self, tx: Transaction, members: Members | None = None) -> None:
+    def __init__(
+        self, tx: Transaction, members: Members | None = None, *, quiet: bool = False
+    ) -> None:
         self._tx = tx
+        self._quiet = quiet
         self._members = members or Members()
         self._now: dict[UUID, Stored] = {}
 
@@ -47,7 +50,7 @@ class _Journey:
             return
         message, conversation = progress.message, stored.conversation
         self._now[message.id] = replace(stored, message=message)
-        if progress.raised:
+        if progress.raised and not self._quiet:
             event = telling(message, receipt.status, conversation)
             self._tx.outbox.add(
                 event, conversation.session.id, tenant_id=stored.tenant_id, cause=cause
@@ -144,14 +147,14 @@ async def on_status_reported(
         for event in events
         if (receipt := from_report(event.data)) is not None
     ]
-    await _take(tx, reported)
+    await take(tx, reported)
 
 
 async def on_message_revoked(
     tx: Transaction, events: Sequence[Event[ChannelMessageRevoked]]
 ) -> None:
     """Messages deleted for everyone; what is told of one we do not know yet is kept for it."""
-    await _take(
+    await take(
         tx,
         [
             (
@@ -164,10 +167,16 @@ async def on_message_revoked(
     )
 
 
-async def _take(tx: Transaction, reported: Sequence[tuple[MessageKey, Receipt, Cause]]) -> None:
+async def take(
+    tx: Transaction, reported: Sequence[tuple[MessageKey, Receipt, Cause]], *, quiet: bool = False
+) -> None:
+    """Let messages take steps; those of messages we do not know yet are kept for them.
+
+    `quiet`: nobody is told, and what is of a message we do not know is of no use.
+    """
     ours = await repository.lock_reported(tx, (key for key, _, _ in reported))
     known = [(ours[key], receipt) for key, receipt, _ in reported if key in ours]
-    journey = _Journey(tx, await Members.of(tx, known))
+    journey = _Journey(tx, await Members.of(tx, known), quiet=quiet)
     early = []
     for key, receipt, cause in reported:
         if (stored := ours.get(key)) is not None:
@@ -175,5 +184,5 @@ async def _take(tx: Transaction, reported: Sequence[tuple[MessageKey, Receipt, C
         else:
             early.append((key, receipt))
     await journey.save()
-    if early:
+    if early and not quiet:
         await repository.park(tx, early)

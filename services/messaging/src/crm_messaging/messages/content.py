@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from service_kit.errors import ConflictError, InvalidError
+from shared_events.identity import visible
 from shared_events.messaging.content import Card, Location, Poll
 from shared_events.messaging.message import Message, MessageContent
 
@@ -38,8 +39,7 @@ def check(request: MessageContent) -> None:
         if getattr(request, field) and kind not in kinds:
             raise InvalidError.field(field, "not_allowed", f"A {kind} has no {field}.")
     if kind == "text":
-        if not request.content or not request.content.strip():
-            raise InvalidError.field("content", "blank", "A text message needs content.")
+        _check_visible(request.content)
     elif kind in _FILES:
         _check_file(request)
     elif getattr(request, kind) is None:
@@ -56,8 +56,16 @@ def check_edit(message: Message, text: str) -> None:
     """
     if message.content_type not in _EDITABLE:
         raise ConflictError("not_editable", "Only texts and captions can be edited.")
-    if message.content_type != "text":
+    if message.content_type == "text":
+        _check_visible(text)
+    else:
         _check_caption(text)
+
+
+def _check_visible(text: str | None) -> None:
+    """Nobody is sent a text of blanks, or of characters that are not shown."""
+    if not visible(text):
+        raise InvalidError.field("content", "blank", "A text message needs content.")
 
 
 def _check_mentions(text: str | None, mentions: Sequence[str]) -> None:

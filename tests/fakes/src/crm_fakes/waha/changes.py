@@ -30,16 +30,18 @@ def act_of(session: WahaSession, message: Message, text: str | None, source: str
         timestamp=int(time.time()),
         media=None,
         reply_to=None,
-        reactions={},
+        reacted={},
+        receipts={},
+        edited_ms=None,
     )
 
 
 def edit(emit: Emit, session: WahaSession, message: Message, act: Message) -> list[Delivery]:
     """Replace a message's text by its act's, and tell it."""
-    message.text, message.edited = act.text, True
+    message.text, message.edited_ms = act.text, int(time.time() * 1000)
     if session.engine == "WEBJS":
         payload = engines.payload(message, "WEBJS", session.me_id)
-        payload["_data"]["latestEditSenderTimestampMs"] = int(time.time() * 1000)
+        payload["_data"]["latestEditSenderTimestampMs"] = message.edited_ms
     else:
         payload = engines.payload(act, session.engine, session.me_id)
         edited = {"conversation": act.text}
@@ -65,9 +67,7 @@ def revoke(emit: Emit, session: WahaSession, message: Message, act: Message) -> 
 def react(emit: Emit, session: WahaSession, message: Message, reaction: Message) -> list[Delivery]:
     """Tell a reaction to a message; an empty one takes it away."""
     who = "" if reaction.from_me else reaction.participant or reaction.chat
-    message.reactions.pop(who, None)
-    if reaction.text:
-        message.reactions[who] = reaction.text
+    message.reacted[who] = reaction
     ours = session.engine == "WEBJS" and reaction.from_me
     payload = {
         "id": reaction.full_id,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from crm_fakes.waha import shapes
 from crm_fakes.waha.body import Json, read_json
 from crm_fakes.waha.deliveries import Delivery
 from crm_fakes.waha.errors import bad_request, json_response
@@ -36,6 +37,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.post(f"{one}/vote", api.vote),
             web.post(f"{one}/call", api.call),
             web.post(f"{one}/examples/{{name}}", api.example),
+            web.get("/_control/shapes", api.shapes),
             web.get("/_control/faults", api.faults),
             web.post("/_control/faults", api.add_fault),
             web.delete("/_control/faults", api.clear_faults),
@@ -152,6 +154,10 @@ class ControlApi:
         except KeyError as error:
             raise bad_request(str(error)) from error
         return json_response([_delivery(d) for d in deliveries], 201)
+
+    async def shapes(self, _: web.Request) -> web.Response:
+        """Answer the odd shapes of each engine, for `shape` of what is received."""
+        return json_response({engine: shapes.of(engine) for engine in shapes.ALL})
 
     async def faults(self, _: web.Request) -> web.Response:
         """List the faults in force and how often each kind struck."""

@@ -1,6 +1,6 @@
 """The shapes of each engine: webhook payloads, acks and answers to a send."""
 
-from crm_fakes.waha import raw
+from crm_fakes.waha import raw, shapes
 from crm_fakes.waha.messages import ACK_NAMES, PLAYED, READ, Engine, Message, raw_jid
 from crm_fakes.waha.raw import Json
 
@@ -11,7 +11,14 @@ PRE_GENERATED_IDS: frozenset[Engine] = frozenset({"GOWS", "NOWEB"})
 
 
 def payload(message: Message, engine: Engine, me: str) -> Json:
-    """Return the WAMessage of a message; `me` is our chat id."""
+    """Return the WAMessage of a message, in its shape; `me` is our chat id."""
+    ordinary = _payload(message, engine, me)
+    if message.shape is None:
+        return ordinary
+    return shapes.play(message.shape, ordinary, message.text or "")
+
+
+def _payload(message: Message, engine: Engine, me: str) -> Json:
     head: Json = {
         "id": message.full_id,
         "timestamp": message.timestamp,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from crm_fakes.waha import engines
+from crm_fakes.waha import engines, history
 from crm_fakes.waha.body import Json
 from crm_fakes.waha.errors import (
     WahaError,
@@ -69,10 +69,10 @@ class LookupApi:
         same = {wanted, session.lids.get(wanted, wanted)}
         return [m for m in session.messages.values() if whole or m.chat in same]
 
-    def _payload(self, request: web.Request, session: WahaSession, message: Message) -> Json:
+    def _row(self, request: web.Request, session: WahaSession, message: Message) -> Json | None:
         if request.query.get("downloadMedia", "true") == "true":
             self.waha.serve_file(session, message)
-        return engines.payload(message, session.engine, session.me_id)
+        return history.row(message, session.engine, session.me_id)
 
     async def overview(self, request: web.Request) -> web.Response:
         """Answer a page of the chats, newest first, alike on all engines; 422 unless WORKING."""
@@ -87,16 +87,19 @@ class LookupApi:
         newest: dict[str, Message] = {}
         for message in session.messages.values() if session.keeps_history else ():
             last = newest.get(message.chat)
-            if last is None or last.timestamp <= message.timestamp:
+            at = history.said_at(message, session.engine)
+            if last is None or history.said_at(last, session.engine) <= at:
                 newest[message.chat] = message
-        rows = sorted(newest.values(), key=lambda message: message.timestamp, reverse=True)
+        rows = sorted(
+            newest.values(), key=lambda m: history.said_at(m, session.engine), reverse=True
+        )
         return json_response(
             [
                 {
                     "id": last.chat,
                     "name": last.push_name,
                     "picture": None,
-                    "lastMessage": engines.payload(last, session.engine, session.me_id),
+                    "lastMessage": history.row(last, session.engine, session.me_id),
                     "_chat": {"id": last.chat},
                 }
                 for last in rows[offset : offset + limit]
@@ -116,17 +119,18 @@ class LookupApi:
         except ValueError as error:
             raise bad_request(str(error)) from error
         rows = self._history(session, request.match_info["chat"])
-        rows.sort(key=lambda m: m.timestamp)
+        rows.sort(key=lambda m: history.said_at(m, session.engine))
         if query.get("sortOrder", "desc") != "asc":
             rows.reverse()  # within a second, too
         mine, ack = query.get("filter.fromMe"), query.get("filter.ack")
         return json_response(
             [
-                self._payload(request, session, m)
+                row
                 for m in rows[offset : offset + limit]
-                if since <= m.timestamp <= until
+                if since <= history.said_at(m, session.engine) <= until
                 and mine in (None, "true" if m.from_me else "false")
                 and ack in (None, ACK_NAMES[m.ack])
+                and (row := self._row(request, session, m))
             ]
         )
 
@@ -135,8 +139,8 @@ class LookupApi:
         session = self._session(request)
         wanted = bare(request.match_info["message"])
         for message in self._history(session, request.match_info["chat"]):
-            if message.bare_id == wanted:
-                return json_response(self._payload(request, session, message))
+            if message.bare_id == wanted and (row := self._row(request, session, message)):
+                return json_response(row)
         raise not_found("Message not found")
 
     async def group(self, request: web.Request) -> web.Response:

@@ -99,7 +99,9 @@ class Message:
 
     `chat` is a chat id, `text` the text or caption, `timestamp` seconds, `phone` the digits
     behind a hidden chat id. `times` counts how often the same id was accepted for sending.
-    `reactions` are emoji by who reacted: a chat id, empty for us.
+    `shape` is one of `shapes`. `edited_ms` is when its text was replaced last. `reacted` is each
+    person's newest reaction, one that takes it away too, by who: a chat id, empty for us.
+    `receipts` are of a group's members: the levels each reached, and when, in seconds.
     """
 
     bare_id: str
@@ -123,8 +125,15 @@ class Message:
     link_preview: bool = True
     times: int = 1
     revoked: bool = False
-    edited: bool = False
-    reactions: dict[str, str] = field(default_factory=dict)
+    shape: str | None = None
+    edited_ms: int | None = None
+    reacted: dict[str, "Message"] = field(default_factory=dict)
+    receipts: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    @property
+    def reactions(self) -> dict[str, str]:
+        """Emojis by who reacted."""
+        return {who: act.text for who, act in self.reacted.items() if act.text}
 
     @property
     def is_group(self) -> bool:

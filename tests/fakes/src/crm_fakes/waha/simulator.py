@@ -20,6 +20,7 @@ from crm_fakes.waha import (
     page_api,
     send_api,
     session_api,
+    shapes,
 )
 from crm_fakes.waha.calls import CallKind
 from crm_fakes.waha.deliveries import Delivery
@@ -50,8 +51,8 @@ class Inbound(TypedDict, total=False):
     """How an inbound message arrives.
 
     `lid`: the chat shows this hidden id instead of the phone. `group`: it was said in this
-    group. `timestamp`: seconds. `events`: post under exactly these names to every webhook of the
-    session, instead of `message` and `message.any` to those who subscribe.
+    group. `timestamp`: seconds. `shape`: one of `shapes`. `events`: post under exactly these names
+    to every webhook of the session, not `message` and `message.any` to those who subscribe.
     """
 
     push_name: str
@@ -59,6 +60,7 @@ class Inbound(TypedDict, total=False):
     group: str | None
     bare_id: str | None
     timestamp: int | None
+    shape: str | None
     events: tuple[str, ...] | None
 
 
@@ -214,6 +216,7 @@ class WahaSimulator(WhatsApp, LocalServer):
         self, name: str, phone: str | None, kind: Kind, options: Inbound, **content: Any
     ) -> Message:
         session = self.session(name)
+        shapes.check(options.get("shape"), session.engine)
         lid, group = options.get("lid"), options.get("group")
         author = chat_id(lid if lid and "@" in lid else f"{lid}@lid") if lid else None
         if author is None:
@@ -233,6 +236,7 @@ class WahaSimulator(WhatsApp, LocalServer):
             phone=phone,
             participant=author if group else None,
             ack=INBOUND_ACK[session.engine],
+            shape=options.get("shape"),
             **content,
         )
         self.remember(session, message)

@@ -357,6 +357,8 @@ class WhatsApp:
         readers = [participant] if participant or not message.is_group else self._members(message)
         deliveries = []
         for reader in readers:
+            if reader and level >= DEVICE:
+                message.receipts.setdefault(reader, {}).setdefault(level, int(time.time()))
             payload = engines.ack_payload(
                 message, session.engine, session.me_id, level, int(time.time()), reader
             )

@@ -28,13 +28,18 @@ class Reported:
     cause: Cause
 
 
-async def apply_or_park(tx: Transaction, reported: Sequence[Reported]) -> None:
-    """Apply changes; those of messages we do not know yet are kept for them."""
+async def apply_or_park(
+    tx: Transaction, reported: Sequence[Reported], *, quiet: bool = False
+) -> None:
+    """Apply changes; those of messages we do not know yet are kept for them.
+
+    `quiet`: nobody is told, and what is of a message we do not know is of no use.
+    """
     ours = await messages.lock_reported(tx, (one.key for one in reported))
     early = [(one.key, one.change) for one in reported if one.key not in ours]
-    if early:
+    if early and not quiet:
         await repository.park(tx, early)
-    await _apply(tx, [one for one in reported if one.key in ours], ours)
+    await _apply(tx, [one for one in reported if one.key in ours], ours, quiet=quiet)
 
 
 async def apply_parked(tx: Transaction, arrived: Mapping[MessageKey, Cause]) -> None:
@@ -47,7 +52,11 @@ async def apply_parked(tx: Transaction, arrived: Mapping[MessageKey, Cause]) -> 
 
 
 async def _apply(
-    tx: Transaction, reported: Sequence[Reported], ours: Mapping[MessageKey, Stored]
+    tx: Transaction,
+    reported: Sequence[Reported],
+    ours: Mapping[MessageKey, Stored],
+    *,
+    quiet: bool = False,
 ) -> None:
     if not reported:
         return
@@ -62,6 +71,7 @@ async def _apply(
         edits=Edit in kinds,
         reactions=Reacted in kinds,
         votes=Voted in kinds,
+        quiet=quiet,
     )
     for one in reported:
         stored, change = ours[one.key], one.change

@@ -42,8 +42,11 @@ class Changing:
         versions: dict[UUID, list[Version]],
         reactions: dict[UUID, dict[str, Standing]],
         votes: dict[UUID, dict[str, Vote]],
+        *,
+        quiet: bool = False,
     ) -> None:
         self._tx = tx
+        self._quiet = quiet
         self._versions = versions
         self._reactions = reactions
         self._votes = votes
@@ -62,14 +65,19 @@ class Changing:
         edits: bool = False,
         reactions: bool = False,
         votes: bool = False,
+        quiet: bool = False,
     ) -> "Changing":
-        """Messages that are going to be edited, reacted to or voted on, with what it needs."""
+        """Messages that are going to be edited, reacted to or voted on, with what it needs.
+
+        `quiet`: nobody is told.
+        """
         ids = [(stored.tenant_id, stored.message.id) for stored in ours]
         return cls(
             tx,
             await repository.versions_of(tx, ids) if edits else {},
             await repository.reactions_of(tx, ids) if reactions else {},
             await repository.votes_of(tx, ids) if votes else {},
+            quiet=quiet,
         )
 
     def edit(self, stored: Stored, edit: Edit, cause: Cause | None = None) -> Stored:
@@ -170,6 +178,8 @@ class Changing:
     def _tell(
         self, stored: Stored, event: type[MessageEvent], cause: Cause | None, **said: object
     ) -> None:
+        if self._quiet:
+            return
         around = stored.conversation
         data = event(
             message=stored.message,

@@ -24,10 +24,11 @@ from crm_messaging.messages.changes.votes import Voted
 
 async def on_message_edited(tx: Transaction, events: Sequence[Event[ChannelMessageEdited]]) -> None:
     """Texts that were replaced: the earlier are kept as versions, and only their author may."""
-    await apply_or_park(tx, [_reported(event, _edit(event.data)) for event in events])
+    await apply_or_park(tx, [_reported(event, edit_of(event.data)) for event in events])
 
 
-def _edit(data: ChannelMessageEdited) -> Edit:
+def edit_of(data: ChannelMessageEdited) -> Edit:
+    """What is told of an edit, as it is applied."""
     content = without_nul(data.content)
     return Edit(data.edit_id, data.edited_at, content, data.from_us, _shown(data.person))
 
@@ -36,7 +37,7 @@ async def on_reaction_reported(
     tx: Transaction, events: Sequence[Event[ChannelReactionReported]]
 ) -> None:
     """Emojis that somebody put on a message or took away; the newest of each person counts."""
-    await apply_or_park(tx, [_reported(event, _reacted(event.data)) for event in events])
+    await apply_or_park(tx, [_reported(event, reaction_of(event.data)) for event in events])
 
 
 async def on_vote_reported(tx: Transaction, events: Sequence[Event[ChannelVoteReported]]) -> None:
@@ -64,7 +65,8 @@ async def on_change_failed(tx: Transaction, events: Sequence[Event[ChannelChange
     await changing.save()
 
 
-def _reacted(data: ChannelReactionReported) -> Reacted:
+def reaction_of(data: ChannelReactionReported) -> Reacted:
+    """What is told of a reaction, as it is applied."""
     emoji = without_nul(data.emoji)
     return Reacted(emoji, data.reacted_at, data.from_us, _shown(data.person))
 

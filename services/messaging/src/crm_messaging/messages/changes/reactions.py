@@ -5,7 +5,7 @@ late.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -55,6 +55,9 @@ def react(reacted: Reacted, current: Standing | None, sender: str) -> Outcome | 
     before = current.reaction.emoji if current else ""
     if current is not None and (before, current.reaction.at) == (reacted.emoji, reacted.at):
         return None
+    if current is not None and before == reacted.emoji and reacted.change_id is None:
+        again = current.reaction.model_copy(update={"at": reacted.at})  # whose it was, it stays
+        return Outcome(replace(current, reaction=again), told=False)
     reaction = Reaction(
         emoji=reacted.emoji,
         by=by_whom(from_us=reacted.from_us, asked=reacted.change_id is not None),
