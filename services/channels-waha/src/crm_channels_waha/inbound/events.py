@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from aio_pika.abc import AbstractIncomingMessage
 from service_kit import tracing
+from service_kit.bundles import Message
 from service_kit.cause import Cause
 from service_kit.errors import PoisonError
 from service_kit.incoming import Incoming
@@ -21,7 +21,7 @@ class WahaEvent:
     raw: bytes
 
 
-def read_waha_event(message: AbstractIncomingMessage) -> Incoming[WahaEvent]:
+def read_waha_event(message: Message) -> Incoming[WahaEvent]:
     """Read the gateway's headers: `ingress_id` is what the inbox knows a delivery by."""
     headers = message.headers
     try:
