@@ -26,6 +26,7 @@ TOLD = {
     "channel.vote_reported",
     "channel.call_reported",
     "channel.change_failed",
+    "channel.changes_read",
     "channel.media_stored",
     "channel.media_failed",
     "channel.history_read",
@@ -42,7 +43,8 @@ class TestContract:
         for example in examples.load():
             body = example.with_session("loja").body
             await company.hears(body["event"], orjson.dumps(body))
-        await company.until_state(await company.write("oi"), "sent")
+        sent = await company.until_state(await company.write("oi"), "sent")
+        await company.waha.ack("loja", sent["external_id"], "READ")
         await company.until_state(await company.write(None, content_type="poll"), "failed")
         message_id = await company.write("tchau")
         await company.until_state(message_id, "sent")
@@ -53,6 +55,7 @@ class TestContract:
         await company.until_told("channel.media_failed")
         await company.value(CreateHistoryImport(channel_id=company.channel_id))
         await company.until_told("channel.history_read")
+        await company.until_told("channel.changes_read")
         await company.waha.restrict("loja", until=4_000_000_000)
         await company.until_told("channel.restricted")
         await company.waha.restrict("loja", is_active=False)
