@@ -7,6 +7,7 @@ passes is judged again, by its addresses, when it is dialled (`service_kit.diall
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Self
 
@@ -48,6 +49,7 @@ _NEVER_DIALLED = tuple(
     )
 )
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_MOST_URLS = 4096
 _CLOUD_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 _PRIVATE_SUFFIXES = (".local", ".internal", ".intranet", ".lan", ".home.arpa")
 
@@ -69,6 +71,8 @@ class Egress:
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
         self._reaches_inside = any(n.is_private and not n.is_loopback for n in self._allowed)
+        # The same few thousand are asked about over and over, and taking a URL apart is slow.
+        self._judged = lru_cache(_MOST_URLS)(self._judge)
 
     @classmethod
     def by_setting(cls, networks: AllowedNetworks, *, is_production: bool) -> Self:
@@ -100,6 +104,9 @@ class Egress:
 
     def allows_url(self, url: str, *, plain_http: bool) -> bool:
         """Whether a customer may give us this URL; the same at saving and at sending."""
+        return self._judged(url, plain_http)
+
+    def _judge(self, url: str, plain_http: bool) -> bool:
         try:
             parsed = URL(url, encoded=True)
             host = parsed.raw_host

@@ -14,6 +14,7 @@ from crm_testing.costs import never_analyse, reads, statements
 from crm_testing.scenes.webhooks import Tenant
 from crm_testing.schemas import Databases, MigratedDatabase
 from crm_testing.services import eventually
+from crm_webhooks.deliveries.claims import Claims
 from crm_webhooks.deliveries.destinations import Destinations
 from crm_webhooks.deliveries.ingest import Ingest
 from crm_webhooks.deliveries.results import Results
@@ -52,8 +53,8 @@ async def database(fresh: MigratedDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def ingest(database: Database) -> Ingest:
-    """The consumer of a process whose sender is not up: everything stays in the database."""
+def sender(database: Database) -> Sender:
+    """One that is not up: everything stays in the database."""
     settings = WebhooksSettings(
         crm_env="test",
         database_url=SecretStr(database.dsn),
@@ -63,7 +64,12 @@ def ingest(database: Database) -> Ingest:
     vault = Vault(Seal(settings.encryption_key))
     egress = Egress.by_setting(None, is_production=True)
     results = Results(database, EndpointRepository(vault), settings.retry_schedule_seconds)
-    sender = Sender(settings, egress, Destinations(database, vault), results)
+    return Sender(settings, egress, Destinations(database, vault), results)
+
+
+@pytest.fixture
+def ingest(sender: Sender) -> Ingest:
+    """The consumer of such a process."""
     return Ingest(sender, lease_seconds=60)
 
 
@@ -156,6 +162,31 @@ class TestYoungTable:
 
 
 class TestClaims:
+    async def test_are_planned_once_and_before_anything_waits(
+        self, database: Database, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Planned with each set of values, the first claims of a process are its slowest."""
+        connections: list[asyncpg.Connection] = []
+        begun, dedicated = asyncio.Event(), database.dedicated
+
+        async def seen(purpose: str) -> asyncpg.Connection:
+            connections.append(await dedicated(purpose))
+            return connections[-1]
+
+        monkeypatch.setattr(database, "dedicated", seen)
+        monkeypatch.setattr(sender, "forget_all", begun.set)
+        claiming = asyncio.create_task(Claims(database, sender, lease_seconds=60).run())
+        async with asyncio.timeout(60):
+            await begun.wait()
+        plans = await connections[0].fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+            " WHERE statement LIKE $1",
+            "%claimed AS (%",
+        )
+        assert [tuple(plan) for plan in plans] == [(1, 0)]
+        claiming.cancel()
+        await asyncio.gather(claiming, return_exceptions=True)
+
     async def test_look_at_no_endpoint_that_is_owed_nothing(
         self, new_place: Callable[[], Awaitable[Any]], receiver: WebhookReceiver
     ) -> None:

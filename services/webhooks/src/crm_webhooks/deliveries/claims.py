@@ -7,7 +7,7 @@ in one pair of hands; claiming is quick, so nobody waits long.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,12 +26,17 @@ from crm_webhooks.deliveries.trace import trace_headers
 
 BACKSTOP_SECONDS = 1.0
 HELPING = 100
+AT_ONCE = 500
+"""Twice as many hold a claim's locks, and this process' loop, for twice as long."""
 CHANNEL = "webhook_endpoints"
 """NOTIFY channel: an endpoint changed (payload: its id), or something of it became due."""
 
 _BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=2**128 - 1)
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('webhooks_claim'))"
 
+# One plan for good, made when we connect and not while deliveries wait: the statement's size makes
+# planning it for each set of values dear. What it is made for is a table of any size.
+_PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
 # From one endpoint that is owed something the index leads to the next, so those that are owed
 # nothing cost nothing (its whole order is asked for, or an index of all there ever was would do).
 # They have their turn: where memory was full, the next look begins behind the last one that got
@@ -150,7 +155,8 @@ class Claims:
         """Claim until cancelled; raises when the database connection is lost."""
         connection = await self._database.dedicated("claims")
         try:
-            await connection.execute("SET app.scope = 'deliver'")
+            await connection.execute(f"SET app.scope = 'deliver'; {_PLANNED_ONCE}")
+            await self._fetch(connection, {}, most=0, room_for_new=0)
             await connection.add_listener(CHANNEL, self._on_change)
             await connection.add_listener(owners.CHANNEL, lambda *_: self._wake.set())
             connection.add_termination_listener(lambda *_: self._wake.set())
@@ -172,25 +178,14 @@ class Claims:
     async def _claim(self, connection: asyncpg.Connection) -> bool:
         """Claim once; returns whether there may be more that fits."""
         loop = asyncio.get_running_loop()
-        most = min(self._sender.lanes.room, 1000)
+        most = min(self._sender.lanes.room, AT_ONCE)
         if most == 0:
             return False
         begun = loop.time()
         room, room_for_new = self._sender.lanes.rooms(begun), self._sender.lanes.room_for_new
-        by_text = {str(endpoint_id): count for endpoint_id, count in room.items()}
         async with connection.transaction():
             await connection.execute(_ONE_AT_A_TIME)
-            rows = await connection.fetch(
-                _CLAIM,
-                self._sender.owner,
-                self._lease_seconds,
-                orjson.dumps(by_text).decode(),
-                HELPING,
-                most,
-                room_for_new,
-                self._served,
-            )
-            claimed = [_CLAIMED.value(row) for row in rows]
+            claimed = await self._fetch(connection, room, most=most, room_for_new=room_for_new)
             limited = Counter(one.endpoint_id for one in claimed if one.limited)
             further = await rates.take(connection, limited) if limited else []
             if owned := {one.endpoint_id for one in claimed if one.max_concurrency}:
@@ -209,6 +204,27 @@ class Claims:
         lease_ends, token_ends = begun + self._lease_seconds, begun + rates.TOKEN_SECONDS
         self._sender.accept([_owed(one, lease_ends, token_ends) for one in claimed])
         return full
+
+    async def _fetch(
+        self,
+        connection: asyncpg.Connection,
+        room: Mapping[UUID, int],
+        *,
+        most: int,
+        room_for_new: int,
+    ) -> list[_Claimed]:
+        by_text = {str(endpoint_id): count for endpoint_id, count in room.items()}
+        rows = await connection.fetch(
+            _CLAIM,
+            self._sender.owner,
+            self._lease_seconds,
+            orjson.dumps(by_text).decode(),
+            HELPING,
+            most,
+            room_for_new,
+            self._served,
+        )
+        return [_CLAIMED.value(row) for row in rows]
 
 
 def _last_in_turn(served: Iterable[UUID], before: UUID) -> UUID:

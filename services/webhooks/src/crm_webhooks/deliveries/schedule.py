@@ -50,6 +50,8 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     A stranger wrote the header: whatever it says, nothing is raised.
     """
     text = (value or "").strip()
+    if not text:
+        return None
     if text.isdecimal() and text.isascii():
         seconds = float(text)
     elif moment := _http_date(text):

@@ -70,6 +70,10 @@ class Sender:
         self._results = results
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # Asked when somebody looks: to set them with every attempt would cost more than to count.
+        metrics.IN_HAND.set_function(lambda: self.lanes.size)
+        metrics.FAST_IN_FLIGHT.set_function(lambda: self.lanes.fast_in_flight)
+        metrics.SLOW_IN_FLIGHT.set_function(lambda: self.lanes.slow_in_flight)
 
     async def run(self) -> None:
         """Keep sending until cancelled; then finish what is in flight and give back the rest."""
@@ -125,9 +129,6 @@ class Sender:
             task = asyncio.create_task(self._carry(flight, self._session))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        metrics.IN_HAND.set(self.lanes.size)
-        metrics.FAST_IN_FLIGHT.set(self.lanes.fast_in_flight)
-        metrics.SLOW_IN_FLIGHT.set(self.lanes.slow_in_flight)
 
     async def _carry(self, flight: _Flight, session: aiohttp.ClientSession) -> None:
         lane, owed = flight.lane, flight.owed
