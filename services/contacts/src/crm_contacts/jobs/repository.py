@@ -14,7 +14,7 @@ from shared_events.jobs import FilePart
 
 from crm_contacts.jobs.models import Job, JobPart
 
-MOST_WAITING = 200
+MOST_WAITING = 100
 """Events of a company that may wait for the relay before its jobs do, and others' behind them."""
 _PURGED_AT_ONCE = 500
 
