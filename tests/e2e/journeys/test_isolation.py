@@ -24,6 +24,7 @@ class TestAnotherTenant:
             ("/messages/{}", message["id"]),
             ("/sessions/{}", message["session_id"]),
             ("/sessions/{}/messages", message["session_id"]),
+            ("/sessions/{}/notes", message["session_id"]),
             ("/channels/{}", channel.id),
             ("/webhook-endpoints/{}", endpoint["id"]),
         ):

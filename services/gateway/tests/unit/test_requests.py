@@ -1,12 +1,11 @@
 """From HTTP to a request of the bus: path, query and body, each refused in its own way."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from crm_gateway.access.lacks import Lack
 from crm_gateway.auth.schemas import WithPassword
 from crm_gateway.body import MAX_BODY_BYTES, Bodies
 from crm_gateway.problems import edge
@@ -17,8 +16,8 @@ from crm_gateway.settings import GatewaySettings
 from crm_testing.scenes.gateway import ID, Rest
 from shared_events.contacts.note import ListSessionNotes
 from shared_events.messaging.session import GetSession
-from shared_events.requests import Command, Nothing, Principal, Problem
-from starlette.requests import HTTPConnection, Request
+from shared_events.requests import Command, Nothing, Problem
+from starlette.requests import Request
 from starlette.types import Message
 
 
@@ -122,35 +121,17 @@ class TestFourEyes:
         assert not rest.bus.said["principal"].sole_admin
 
 
-class Restricted:
-    """Knows one agent, who sees only their own sessions."""
-
-    async def principal(self, http: HTTPConnection, *, despite: Collection[Lack]) -> Principal:
-        del http, despite
-        return Principal(
-            tenant_id=str(uuid4()), user_id=uuid4(), permissions=("notes.*",), own_only=True
-        )
-
-    async def alone(self, principal: Principal) -> Principal:
-        return principal
-
-
 class TestBehind:
-    async def test_notes_are_of_a_session_that_is_seen(
-        self, rest: Rest, make_settings: Callable[..., GatewaySettings]
-    ) -> None:
-        """Contacts keeps them, and does not know whose the session is."""
+    async def test_notes_are_of_a_session_that_is_seen(self, rest: Rest) -> None:
+        """Contacts keeps them, and does not know which sessions there are, and whose."""
         path = f"/sessions/{ID}/notes"
         await rest.asks("GET", path)
-        assert [type(one) for one in rest.bus.asked] == [ListSessionNotes]
-        restricted = Rest(make_settings(), callers=Restricted())
-        await restricted.asks("GET", path)
-        assert [type(one) for one in restricted.bus.asked] == [GetSession, ListSessionNotes]
+        assert [type(one) for one in rest.bus.asked] == [GetSession, ListSessionNotes]
         unseen = Problem(kind="not_found", code="session_not_found", detail="")
-        restricted.bus.refuses[GetSession] = unseen
-        response = await restricted.send("GET", path)
+        rest.bus.refuses[GetSession] = unseen
+        response = await rest.send("GET", path)
         assert (response.status_code, response.json()["code"]) == (404, "session_not_found")
-        assert restricted.bus.asked[2:] == [GetSession(session_id=UUID(ID))]
+        assert rest.bus.asked[2:] == [GetSession(session_id=UUID(ID))]
 
 
 class TestBody:

@@ -97,7 +97,7 @@ class ListContactNotes(_ListNotes, key="contacts.note.list"):
 
 
 class ListSessionNotes(_ListNotes, key="contacts.note.of_session"):
-    """The notes about a session: pinned ones first, then the newest. An unknown one has none."""
+    """The notes about a session: pinned ones first, then the newest."""
 
     session_id: UUID
 

@@ -161,7 +161,7 @@ class Endpoint:
         self, request: BusRequest[Any], call: OwnCall, trace: Mapping[str, str]
     ) -> Reply | None:
         """Why the caller does not see what this is of, where its service could not know."""
-        if self.row.behind is None or not call.principal.own_only:
+        if self.row.behind is None:
             return None
         named = {name: getattr(request, name) for name in self.row.parameters}
         reply = await self.backing.bus.call(

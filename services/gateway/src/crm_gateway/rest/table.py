@@ -31,7 +31,7 @@ class Row:
     by piece, before this one is made of it, or what an archive holds beside what this one brings.
     `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
-    `behind`: who sees only their own sessions must see what this finds by the same path.
+    `behind`: what this finds by the same path must be there, and be the caller's to see.
     `despite`: who lacks one of these may use it as well. `keyed_by`: the field of a public one that
     says whose Idempotency-Key it is; without it there is none.
     `expands`: relations (of `rest/selection.py`) that may be shown whole, with where their ids are.
