@@ -19,7 +19,11 @@ class TestListening:
         self, service: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         queues = [part.name for part in topology.WAHA_MESSAGES.partitions(topology.PARTITIONS)]
-        assert await ears.listening(service, queues)
+
+        async def hears() -> bool:
+            return await ears.listening(service, queues)
+
+        await eventually(hears)
         assert not await ears.listening(service, ["no.such.queue"])
         with monkeypatch.context() as patch:
             patch.setattr(ears, "_MOST_WAITING", -1)

@@ -34,8 +34,9 @@ AGAIN_SECONDS = 0.25
 _CREDENTIALS = (b"authorization", b"x-api-key")
 _UUID_CHARACTERS = 36
 
-_Asking = tuple[bytes, bytes, tuple[str, ...]]
-"""A credential, the query and the path without its ids: who asks for what kind of thing."""
+_Asking = tuple[bytes, str, bytes, tuple[str, ...]]
+"""A credential, the method, the query and the path without its ids: who wants to do what. Whether
+they may is the same for all of it."""
 
 
 class Admission:
@@ -107,5 +108,5 @@ def _asking(scope: Scope) -> _Asking | None:
         if name in _CREDENTIALS:
             parts = scope["path"].split("/")
             kind = tuple(part for part in parts if len(part) != _UUID_CHARACTERS)
-            return value, scope["query_string"], kind
+            return value, scope["method"], scope["query_string"], kind
     return None

@@ -194,6 +194,14 @@ class TestToldBefore:
         await ours.get(path, headers={"X-Api-Key": credential})
         assert away.read == 2
 
+    async def test_is_nobody_who_does_something_else_there(
+        self, away: Away, ours: httpx.AsyncClient
+    ) -> None:
+        """Whether they may is not known."""
+        await ours.get(READ, headers={"X-Api-Key": "a"})
+        await ours.delete(READ, headers={"X-Api-Key": "a"})
+        assert away.read == 2
+
     async def test_is_nobody_unknown_or_refused_for_another_reason(
         self, away: Away, ours: httpx.AsyncClient
     ) -> None:
