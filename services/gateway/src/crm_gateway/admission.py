@@ -6,6 +6,7 @@ here is neither authenticated nor read, and costs a tenth of what an answer cost
 
 import time
 from collections import OrderedDict
+from typing import NamedTuple
 
 from prometheus_client import Counter
 from service_kit.errors import UnavailableError
@@ -18,7 +19,7 @@ from crm_gateway.problems.edge import problem_response
 from crm_gateway.problems.errors import of_error
 from crm_gateway.rest.table import PREFIX
 
-SHED = Counter("crm_http_requests_shed_total", "REST requests refused unread")
+SHED = Counter("crm_http_requests_shed_total", "REST requests refused because too many are in hand")
 LATE_SECONDS = 0.2
 """From here on the event loop is late: what waits is waiting for us."""
 IN_HAND = 1024
@@ -39,6 +40,14 @@ _Asking = tuple[bytes, str, bytes, tuple[str, ...]]
 they may is the same for all of it."""
 
 
+class _Told(NamedTuple):
+    """What somebody was told, until when they are told so again, and of which route it is."""
+
+    until: float
+    refusal: UnavailableError
+    route: object
+
+
 class Admission:
     """ASGI middleware: a concurrency limit, low while the event loop is late.
 
@@ -55,7 +64,7 @@ class Admission:
         self._app = app
         self._lag = lag
         self._in_hand = Shares()
-        self._told: OrderedDict[_Asking, tuple[float, UnavailableError]] = OrderedDict()
+        self._told: OrderedDict[_Asking, _Told] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -64,9 +73,14 @@ class Admission:
             return
         whose = network_of(scope["client"][0]) if scope["client"] else ""
         asking = _asking(scope)
-        if refusal := self._refusal(whose, asking):
+        if told := self._told_just_now(asking):
+            scope["route"] = told.route  # it fails no less for not being asked
+            await _refuse(told.refusal, scope, receive, send)
+            return
+        if not self._has_room(whose):
             SHED.inc()
-            await problem_response(scope, of_error(refusal))(scope, receive, send)
+            busy = UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
+            await _refuse(busy, scope, receive, send)
             return
         self._in_hand.take(whose)
         answered = False
@@ -83,23 +97,27 @@ class Admission:
         except UnavailableError as error:
             if asking is not None:
                 self._told.pop(asking, None)  # it is the last to be forgotten
-                self._told[asking] = time.monotonic() + AGAIN_SECONDS, error
+                until = time.monotonic() + AGAIN_SECONDS
+                self._told[asking] = _Told(until, error, scope.get("route"))
             raise
         finally:
             if not answered:
                 self._in_hand.give_back(whose)
 
-    def _refusal(self, whose: str, asking: _Asking | None) -> UnavailableError | None:
-        """Why they are refused, if they are; what was told long ago is forgotten."""
+    def _told_just_now(self, asking: _Asking | None) -> _Told | None:
+        """What they were told, if they were; what was told long ago is forgotten."""
         now = time.monotonic()
-        while self._told and next(iter(self._told.values()))[0] < now:
+        while self._told and next(iter(self._told.values())).until < now:
             self._told.popitem(last=False)
-        if asking is not None and asking in self._told:
-            return self._told[asking][1]
+        return self._told.get(asking) if asking is not None else None
+
+    def _has_room(self, whose: str) -> bool:
         most = IN_HAND if self._lag.seconds < LATE_SECONDS else IN_HAND_LATE
-        if self._in_hand.has_room(whose, most):
-            return None
-        return UnavailableError("too_busy", "Too many requests are waiting; try again shortly.")
+        return self._in_hand.has_room(whose, most)
+
+
+async def _refuse(why: UnavailableError, scope: Scope, receive: Receive, send: Send) -> None:
+    await problem_response(scope, of_error(why))(scope, receive, send)
 
 
 def _asking(scope: Scope) -> _Asking | None:

@@ -13,6 +13,7 @@ from crm_gateway.admission import IN_HAND, IN_HAND_LATE, Admission
 from crm_gateway.app import create_service
 from crm_gateway.problems.edge import Answers, Edge
 from crm_gateway.settings import GatewaySettings
+from fastapi.routing import APIRoute
 from prometheus_client import REGISTRY
 from service_kit.errors import ForbiddenError, UnavailableError
 from service_kit.lag import Lag
@@ -79,6 +80,16 @@ def told() -> float:
     return REGISTRY.get_sample_value("crm_http_requests_shed_total") or 0
 
 
+ROUTE = APIRoute("/api/v1/contacts/{contact_id}", lambda: None, methods=["GET"])
+
+
+def failures() -> float:
+    """How many failures of the route the metric tells of."""
+    labels = {"method": "GET", "route": ROUTE.path, "status": "503"}
+    name = "crm_http_request_duration_seconds_count"
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
 class TestInHand:
     @pytest.mark.parametrize(("late", "most"), [(0.0, IN_HAND), (1.0, IN_HAND_LATE)])
     async def test_are_so_many_and_others_are_told_to_come_back(
@@ -141,6 +152,7 @@ class Away:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.read += 1
+        scope["route"] = ROUTE
         if scope["path"].startswith("/api/v1/messages"):
             await Response()(scope, receive, send)
         elif scope["query_string"] == b"forbidden":
@@ -166,13 +178,14 @@ class TestToldBefore:
     ) -> None:
         now = 100.0
         monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: now))
-        before = told()
+        before, failed = told(), failures()
         for number in range(3):
             # What is asked for is of one kind, whichever it is.
             refused = await ours.get(f"/api/v1/contacts/{uuid4()}", headers={name: "a"})
             assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
             assert refused.headers["retry-after"] == "1"
-            assert (away.read, told() - before) == (1, number)
+            # Not for want of room here: it is the route that fails.
+            assert (away.read, told() - before, failures() - failed) == (1, 0, number + 1)
         now += admission.AGAIN_SECONDS + 0.01
         await ours.get(f"/api/v1/contacts/{uuid4()}", headers={name: "a"})
         assert away.read == 2
