@@ -51,4 +51,8 @@ class TestApi:
         )
 
     async def test_a_table_is_slow(self, platform: Platform, watch: Watch, tenant: Tenant) -> None:
-        await watch.sees(all_of(slow(platform), crowd(tenant)), "PoolExhausted requests contacts")
+        await watch.sees(
+            all_of(slow(platform), crowd(tenant)),
+            "PoolExhausted requests contacts",
+            "ApiFails",  # what is more than so slow a service is given is refused
+        )

@@ -42,7 +42,7 @@ def stutter(platform: Platform, name: str) -> AbstractAsyncContextManager[None]:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    return again_and_again(stop_and_go)
+    return again_and_again(stop_and_go, every=0.2)  # one look in five is late
 
 
 @pytest.mark.timeout(1200)
@@ -57,6 +57,7 @@ class TestProcesses:
             "ServiceDown webhooks",
             f"QueueUnconsumed {QUEUE}",
             f"QueueGrows {QUEUE}",
+            perhaps={"QueueUnconsumed"},  # its other queues, if anything is said meanwhile
         )
 
     async def test_one_gets_no_processor(self, platform: Platform, watch: Watch) -> None:

@@ -22,6 +22,7 @@ async def silence(waha: WahaSimulator, channel: Channel) -> AsyncIterator[None]:
     await writes(waha, channel)()
     yield
     await waha.deafen(channel.waha_session, restarts=0)
+    await writes(waha, channel)()  # it is believed to hear when it is heard
 
 
 @asynccontextmanager
