@@ -20,7 +20,7 @@ STILL = {
     "crm_temporal_workers": "the same from start to end",
     "crm_consumer_set_aside_total": "wants a lock that somebody holds",
     "crm_dead_lettered_total": "wants a message that nobody can read: test_poison.py",
-    "crm_http_requests_shed_total": "wants more than can be done: test_overload.py",
+    "crm_http_requests_shed_total": "wants more than can be done: test_admission.py",
     "process_resident_memory_bytes": "need not change within seconds",
     **dict.fromkeys(
         (
