@@ -85,7 +85,7 @@ bench: bootstrap ## Measure throughput and latency on this machine: [CONTACTS=10
 soak: bootstrap ## Prove under load and kills that nothing is lost: MINUTES=120 RATE=100 KILL_EVERY=30 [SEED=]
 	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.soak
 agreement: bootstrap ## Prove that webhooks, stream and feed tell the same under kills: [MINUTES=60 RATE=10 KILL_EVERY=60]
-	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.mixed
+	@MINUTES=$(MINUTES) RATE=$(RATE) KILL_EVERY=$(KILL_EVERY) SEED=$(SEED) $(BIN)/python -m bench.agreement
 fuzz: bootstrap ## Ask the REST API of a whole platform what nobody would ask, for an hour or so
 	@FUZZ=1 $(BIN)/pytest -q --tb=short tests/e2e/journeys/test_fuzz.py $(ARGS)
 kills: bootstrap ## Kill an import of history ten times, and look for each message: [MESSAGES=3000]

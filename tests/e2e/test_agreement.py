@@ -1,6 +1,6 @@
 """The judge of the three accounts: it must see what one of them misses, adds or tells too early."""
 
-from bench.mixed.accounts import Account, Event, disagreements
+from bench.agreement.accounts import Account, Event, disagreements
 
 
 def account(*events: Event) -> Account:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from bench.mixed.run import Wish as Mixed
-from bench.mixed.run import run
+from bench.agreement.run import Wish as Acts
+from bench.agreement.run import run
 from bench.soak.run import Soak, Wish
 from e2e.crm import Tenant
 from e2e.stack import Platform, running_platform
@@ -96,5 +96,5 @@ class TestSoak:
 class TestAgreement:
     @pytest.mark.timeout(300)
     async def test_of_webhooks_stream_and_feed_in_short(self, replicated: Platform) -> None:
-        wish = Mixed(seconds=20, per_second=8, kill_every=9, broker_restarts=0)
+        wish = Acts(seconds=20, per_second=8, kill_every=9, broker_restarts=0)
         assert await run(replicated.directory, wish, print) == []

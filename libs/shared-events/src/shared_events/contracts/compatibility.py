@@ -47,15 +47,14 @@ def topology_findings(old: Schema, new: Schema) -> list[str]:
     return [
         f"topology.json: {queue['name']}: other arguments; give the queue a new name"
         for queue in old["queues"]
-        if queue["name"] in after and _declared(queue, after[queue["name"]]) != _declared(queue)
+        if queue["name"] in after and _clash(queue, after[queue["name"]])
     ]
 
 
-def _declared(before: Schema, queue: Schema | None = None) -> list[Schema]:
-    """The arguments a broker may know already; `before`: the same queue as it was."""
-    queue = queue or before
-    split = queue["ordered_by"] is not None and before["ordered_by"] is None
-    return [before["arguments"] if split else queue["arguments"], queue["dead_letters"]]
+def _clash(before: Schema, after: Schema) -> bool:
+    is_split_since = before["ordered_by"] is None and after["ordered_by"] is not None
+    kept = ("dead_letters",) if is_split_since else ("arguments", "dead_letters")
+    return any(before[part] != after[part] for part in kept)
 
 
 def _entries(document: Schema) -> Iterator[tuple[str, Schema, bool]]:

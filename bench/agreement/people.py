@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,8 @@ import aiohttp
 import orjson
 from crm_fakes.waha import WahaSimulator
 
+AWAY = (OSError, TimeoutError, aiohttp.ClientError)
+"""A gateway that is not there, or did not get to the end of its answer."""
 _PAUSE_SECONDS = 1.0
 _ANSWER = aiohttp.ClientTimeout(total=30)
 
@@ -26,20 +29,21 @@ class Api:
         self.headers: dict[str, str] = {}
         self.refused = Counter[int]()
 
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], **options: Any
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Ask the next gateway once."""
+        self._turn += 1
+        url = f"{self._gateways[self._turn % len(self._gateways)]}/api/v1{path}"
+        return self._http.request(method, url, headers={**self.headers, **headers}, **options)
+
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         """The answer's body, or None where the API says no; asked again under one key."""
         key = {"Idempotency-Key": str(uuid4())} if body is not None else {}
         while True:
-            self._turn += 1
-            url = f"{self._gateways[self._turn % len(self._gateways)]}/api/v1{path}"
             try:
-                async with self._http.request(
-                    method,
-                    url,
-                    json=body,
-                    params=query,
-                    headers={**self.headers, **key},
-                    timeout=_ANSWER,
+                async with self.request(
+                    method, path, key, json=body, params=query, timeout=_ANSWER
                 ) as answer:
                     content = await answer.read()
                     if answer.status < 300:
@@ -47,7 +51,7 @@ class Api:
                     if answer.status < 429:
                         self.refused[answer.status] += 1
                         return None
-            except (OSError, TimeoutError, aiohttp.ClientError):
+            except AWAY:
                 pass
             await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -3,17 +3,16 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
 import orjson
 
+from bench.agreement.people import AWAY, Api
+
 Event = dict[str, Any]
 
 _PAUSE_SECONDS = 0.5
-_AWAY = (OSError, TimeoutError, aiohttp.ClientError)
-_WHOLE_ANSWER = aiohttp.ClientTimeout(total=30)
 _NEXT_BYTES = aiohttp.ClientTimeout(total=None, connect=10, sock_read=40)
 """A stream says something every 15 s; one that is silent for longer is dead."""
 
@@ -34,21 +33,17 @@ class Account:
 
 
 class Reader:
-    """One API key that asks whichever gateway answers, for the feed and for the stream."""
+    """Reads the feed and follows the stream, whichever gateway answers."""
 
-    def __init__(
-        self, gateways: list[str], headers: Mapping[str, str], http: aiohttp.ClientSession
-    ) -> None:
-        self._gateways = gateways
-        self._headers = headers
-        self._http = http
-        self._turn = 0
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self.streams = 0
 
     async def read(self, after: str | None, hear: Callable[[Event], None]) -> str:
         """Read the feed to its end; returns the cursor there."""
         while True:
-            page = await self._page(after)
+            place = {"after": after} if after else {}
+            page = await self._api.ask("GET", "/events", limit="100", **place)
             for event in page["data"]:
                 hear(event)
             after = page["next_cursor"]
@@ -65,8 +60,8 @@ class Reader:
         """Follow the stream, coming back with Last-Event-ID each time it ends or breaks."""
         while True:
             try:
-                async with self._get(
-                    "/events/stream", {"Last-Event-ID": after}, timeout=_NEXT_BYTES
+                async with self._api.request(
+                    "GET", "/events/stream", {"Last-Event-ID": after}, timeout=_NEXT_BYTES
                 ) as answer:
                     self.streams += answer.status == 200
                     place = after
@@ -77,30 +72,9 @@ class Reader:
                         elif name == "data" and "type" in (event := orjson.loads(value)):
                             account.hear(event)
                             after = place
-            except _AWAY:
+            except AWAY:
                 pass
             await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _page(self, after: str | None) -> dict[str, Any]:
-        params = {"limit": "100"} | ({"after": after} if after else {})
-        while True:
-            try:
-                async with self._get("/events", params=params, timeout=_WHOLE_ANSWER) as answer:
-                    if answer.status == 200:
-                        page: dict[str, Any] = orjson.loads(await answer.read())
-                        return page
-                    if answer.status < 429:
-                        raise ValueError(f"{answer.status} {await answer.text()}")
-            except _AWAY:
-                pass
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    def _get(
-        self, path: str, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        self._turn += 1
-        url = f"{self._gateways[self._turn % len(self._gateways)]}/api/v1{path}"
-        return self._http.get(url, headers={**self._headers, **(headers or {})}, **options)
 
 
 def disagreements(log: Account, others: Mapping[str, Account]) -> list[str]:

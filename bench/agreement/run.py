@@ -12,10 +12,10 @@ import aiohttp
 import orjson
 from crm_fakes.waha import WahaSimulator
 
+from bench.agreement.accounts import Account, Event, Reader, disagreements
+from bench.agreement.people import Api, Customer, Traffic
 from bench.http import SinkConnection
 from bench.load import at_rate
-from bench.mixed.accounts import Account, Reader, disagreements
-from bench.mixed.people import Api, Customer, Traffic
 from bench.soak.storm import GoneError, Storm, plan
 from bench.stack import state_of
 
@@ -42,12 +42,10 @@ class Company:
 
     def __init__(self, gateways: list[str], http: aiohttp.ClientSession) -> None:
         self.api = Api(gateways, http)
-        self._gateways = gateways
-        self._http = http
+        self._reader = Reader(self.api)
         self.accounts = {name: Account() for name in ("webhooks", "stream", "feed")}
         self.log = Account()
         self._begun = ""
-        self._reader = Reader(gateways, {}, http)
         self._server: asyncio.Server | None = None
         self._following: list[asyncio.Task[None]] = []
 
@@ -60,7 +58,6 @@ class Company:
         self.api.headers = {"Authorization": f"Bearer {joined['access_token']}"}
         key = await self.api.ask("POST", "/api-keys", {"name": "mixed"})
         self.api.headers = {"X-Api-Key": key["key"]}
-        self._reader = Reader(self._gateways, self.api.headers, self._http)
 
     async def people(self, waha: WahaSimulator, number: int) -> list[Customer]:
         """Customers of a channel that is connected."""
@@ -149,12 +146,10 @@ async def run(directory: Path, wish: Wish, tell: Callable[[str], None]) -> list[
             raging.cancel()
             for company in companies:
                 company.stop()
-        told = Account()
-        for company in companies:
-            told.events |= company.log.events
         tell(f"acts {dict(traffic.acts.most_common())}")
         tell(f"refused {[dict(company.api.refused) for company in companies]}")
         tell(f"{storm.kills} processes killed, {storm.restarts} servers restarted")
+        told = [event for company in companies for event in company.log.events.values()]
         return faults + _lost(traffic.written, told)
 
 
@@ -174,11 +169,11 @@ async def _settled(companies: list[Company], tell: Callable[[str], None]) -> lis
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _lost(written: list[str], log: Account) -> list[str]:
+def _lost(written: list[str], told: list[Event]) -> list[str]:
     """Messages of customers that are not told exactly once."""
     received = [
         event["data"]["message"]["external_id"]
-        for event in log.events.values()
+        for event in told
         if event["type"] == "message.received"
     ]
     lost, doubled = len(set(written) - set(received)), len(received) - len(set(received))

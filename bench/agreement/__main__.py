@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from bench.mixed.run import Wish, run
+from bench.agreement.run import Wish, run
 from bench.stack import running
 
 PORT_BASE = "19360"
@@ -21,7 +21,7 @@ def main() -> int:
         seed=int(os.environ.get("SEED") or 0),
     )
     os.environ.setdefault("CRM_REPLICAS", "2")
-    with running("mixed", PORT_BASE) as directory:
+    with running("agreement", PORT_BASE) as directory:
         print(f"\n{minutes:g} minutes, {wish.per_second:g} acts/s, seed {wish.seed}\n")
         faults = uvloop.run(run(directory, wish, lambda line: print(line, flush=True)))
     print("\n".join(faults) or "Webhooks, stream and feed told the same.")
