@@ -27,7 +27,7 @@ from shared_events.envelope import Envelope, EventData
 from shared_events.identity import WhatsAppId, contact_id
 
 COMPANIES = 50
-ROUNDS = 60
+ROUNDS = 200
 _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
