@@ -282,8 +282,7 @@ class Contacts:
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> Contact:
         self.calls.append((request, call))
         contact = self._known(tx, request.contact_id)
-        if call.expected_version not in (None, contact.version):
-            raise PreconditionFailedError("stale_version", "It has changed since.")
+        PreconditionFailedError.check(call.expected_version, contact.version)
         changes = request.model_dump(exclude={"contact_id"}, exclude_unset=True)
         changed = contact.model_copy(update={**changes, "version": contact.version + 1})
         self.rows[tx.tenant_id, contact.id] = changed
