@@ -104,7 +104,7 @@ async def test_people_are_invited_given_roles_and_deactivated(
 
 
 async def test_a_role_is_made_changed_and_deleted(browser: Browser, double: Double) -> None:
-    role = {
+    role: Json = {
         "id": str(uuid4()),
         "name": "Qualidade <b>",
         "permissions": ["contacts.read", "notes.*"],
@@ -129,7 +129,7 @@ async def test_a_role_is_made_changed_and_deleted(browser: Browser, double: Doub
     }
     part = await browser.post("/settings/roles", data=made, headers=HTMX)
     assert part.status_code == 200 and part.text.startswith('<div id="roles"')
-    body = {"name": "Vendas", "permissions": ["contacts.*", "messages.send"], "sees": "own"}
+    body: Json = {"name": "Vendas", "permissions": ["contacts.*", "messages.send"], "sees": "own"}
     assert last_act(double) == ("POST", "roles", body)
     assert made["key"] in [h.get("Idempotency-Key") for h in double.headers]
     assert (await browser.post("/settings/roles", data=made)).headers["location"] == (

@@ -73,7 +73,7 @@ class TestVersions:
         assert await rename(f'"7", {tag}, "9"') == (200, None)
         assert await rename('"1", "9"') == (412, 2)
         assert await rename('"1"', '"2"') == (200, None)
-        assert contacts.calls[-1][1].expected_version == {1, 2}
+        assert contacts.calls[-1][1].expected_version == frozenset({1, 2})
         assert await rename('W/"3"') == (412, None)
         assert await rename("*") == (200, None)
 

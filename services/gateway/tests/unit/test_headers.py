@@ -1,6 +1,6 @@
 import pytest
 from crm_gateway.rest.headers import entity_tag, expected_version, idempotency_key, unchanged
-from service_kit.errors import MalformedError, PreconditionFailedError
+from service_kit.errors import ExpectedVersion, MalformedError, PreconditionFailedError
 from shared_events.requests import MAX_EXPECTED_VERSIONS
 
 
@@ -11,18 +11,18 @@ class TestExpectedVersion:
             (None, None),
             ("", None),
             ("*", None),
-            ('"3"', {3}),
-            (entity_tag(7, b"shown"), {7}),
-            ('"1", "2"', {1, 2}),
-            ('"1","2"\t,  "1"', {1, 2}),
-            (', "1",, "2",', {1, 2}),
+            ('"3"', frozenset({3})),
+            (entity_tag(7, b"shown"), frozenset({7})),
+            ('"1", "2"', frozenset({1, 2})),
+            ('"1","2"\t,  "1"', frozenset({1, 2})),
+            (', "1",, "2",', frozenset({1, 2})),
             # A comma within a tag parts nothing, and other tags are in nobody's way.
-            ('"a,b", "4", W/"5", "", "x"', {4}),
-            (f"{entity_tag(7, b'shown')}, {entity_tag(9, b'shown')}", {7, 9}),
+            ('"a,b", "4", W/"5", "", "x"', frozenset({4})),
+            (f"{entity_tag(7, b'shown')}, {entity_tag(9, b'shown')}", frozenset({7, 9})),
         ],
     )
     def test_reads_a_list_of_entity_tags(
-        self, value: str | None, versions: set[int] | None
+        self, value: str | None, versions: ExpectedVersion
     ) -> None:
         assert expected_version(value) == versions
 
@@ -40,7 +40,7 @@ class TestExpectedVersion:
 
     def test_so_many_are_read(self) -> None:
         tags = [f'"{version}"' for version in range(MAX_EXPECTED_VERSIONS + 1)]
-        assert expected_version(", ".join(tags[1:])) == set(range(1, MAX_EXPECTED_VERSIONS + 1))
+        assert expected_version(", ".join(tags[1:])) == frozenset(range(1, len(tags)))
         with pytest.raises(MalformedError):
             expected_version(", ".join(tags))
 

@@ -117,12 +117,16 @@ class TestWords:
         told = in_language(of_error(full).document("r1", "/x"), "pt-BR")
         assert told["detail"] == "No máximo 10 podem estar em andamento; aguarde."
         assert told["limit"] == 10
-        for version, said in (
-            (3, "Agora está na versão 3."),
-            (None, "If-Match não corresponde a nenhuma versão disto."),
+        for stale, said in (
+            (
+                PreconditionFailedError("stale_version", "d", current_version=3),
+                "Agora está na versão 3.",
+            ),
+            (
+                PreconditionFailedError("stale_version", "d"),
+                "If-Match não corresponde a nenhuma versão disto.",
+            ),
         ):
-            named = {} if version is None else {"current_version": version}
-            stale = PreconditionFailedError("stale_version", "Said in English.", **named)
             told = in_language(of_error(stale).document("r1", "/x"), "pt-BR")
             assert told["detail"] == said
 
