@@ -37,6 +37,7 @@ from crm_console import (
     passwords,
     proofs,
     reports,
+    roles,
     scheduled,
     sessions,
     team,
@@ -65,7 +66,7 @@ _PAGES = (
     ),
     *(media, journeys),
     *(board, channels, webhooks, reports),
-    *(team, api_keys, company, live),
+    *(team, roles, api_keys, company, live),
 )
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
 _FORM_BYTES = 2**17

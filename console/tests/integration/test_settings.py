@@ -51,7 +51,9 @@ async def test_people_are_invited_given_roles_and_deactivated(
 
     double.permissions = ("*",)
     page = await browser.read("/settings")
-    assert [a.get_text() for a in page.select("nav.filters a")] == ["Team", "API keys", "Company"]
+    assert [a.get_text() for a in page.select("nav.filters a")] == [
+        *("Team", "Roles", "API keys", "Company")
+    ]
     assert [a.get_text() for a in page.select("nav.filters [aria-current]")] == ["Team"]
     assert [a.get_text() for a in page.select("header nav [aria-current]")] == ["Settings"]
     assert page.select(f"#agent-{ana['id']} form[action$=active]") == []  # nobody locks herself out
@@ -99,6 +101,67 @@ async def test_people_are_invited_given_roles_and_deactivated(
     double.refusal = (409, "last_admin")
     refused = await browser.post(act, data={"active": "false", "version": "4"}, headers=HTMX)
     assert refused.status_code == 409 and "last active admin" in refused.text
+
+
+async def test_a_role_is_made_changed_and_deleted(browser: Browser, double: Double) -> None:
+    role: Json = {
+        "id": str(uuid4()),
+        "name": "Qualidade <b>",
+        "permissions": ["contacts.read", "notes.*"],
+        "sees": None,
+        "version": 3,
+    }
+    double.documents |= {"roles": rows(role), f"roles/{role['id']}": role, "POST roles": role}
+    double.permissions = ("agents.read", "roles.read")
+    page = await browser.read("/settings/roles")
+    assert "Qualidade <b>" in page.get_text() and "What agents see here" in page.get_text()
+    assert "contacts.read, notes.*" in page.get_text()
+    assert page.select("#roles form, #roles b") == []
+    assert [a.get_text() for a in page.select("nav.filters [aria-current]")] == ["Roles"]
+
+    double.permissions = ("*",)
+    page = await browser.read("/settings/roles")
+    made = {
+        "key": fields(page, "#make-role")["key"],
+        "name": "Vendas",
+        "permissions": " contacts.*, messages.send\n",
+        "sees": "own",
+    }
+    part = await browser.post("/settings/roles", data=made, headers=HTMX)
+    assert part.status_code == 200 and part.text.startswith('<div id="roles"')
+    body: Json = {"name": "Vendas", "permissions": ["contacts.*", "messages.send"], "sees": "own"}
+    assert last_act(double) == ("POST", "roles", body)
+    assert made["key"] in [h.get("Idempotency-Key") for h in double.headers]
+    assert (await browser.post("/settings/roles", data=made)).headers["location"] == (
+        "/settings/roles"
+    )
+
+    ours = f"#role-{role['id']} details form"
+    shown = fields(page, ours)
+    assert (shown["name"], shown["permissions"]) == (role["name"], "contacts.read notes.*")
+    assert attribute(page, f"{ours} option[selected]", "value") == ""
+    act = attribute(page, ours, "hx-post")
+    change = {"version": shown["version"], "name": "Outra", "permissions": "notes.*", "sees": ""}
+    assert (await browser.post(act, data=change, headers=HTMX)).status_code == 200
+    body = {"name": "Outra", "permissions": ["notes.*"], "sees": None}
+    assert last_act(double) == ("PATCH", f"roles/{role['id']}", body)
+    stale = await browser.post(act, data={**change, "version": "2"}, headers=HTMX)
+    assert stale.status_code == 412 and "Somebody changed it" in stale.text
+    for wrong in ({"name": ""}, {"name": "x" * 51}, {"permissions": ""}, {"sees": "some"}):
+        assert (await browser.post(act, data={**change, **wrong}, headers=HTMX)).status_code == 422
+        answer = await browser.post("/settings/roles", data={**made, **wrong}, headers=HTMX)
+        assert answer.status_code == 422
+
+    act = attribute(page, f"#role-{role['id']} form[action$=delete]", "hx-post")
+    assert "Qualidade <b>" in attribute(page, f"form[hx-post='{act}']", "hx-confirm")
+    assert (await browser.post(act)).headers["location"] == "/settings/roles"
+    assert last_act(double)[:2] == ("DELETE", f"roles/{role['id']}")
+    double.refused[f"roles/{role['id']}"] = (409, "role_in_use")
+    browser.cookies.set("language", "pt-BR")
+    refused = await browser.post(act, headers=HTMX)
+    assert refused.status_code == 409 and "outro papel" in refused.text
+    double.documents["roles"] = rows()
+    assert "Ainda não há papel" in (await browser.read("/settings/roles")).get_text()
 
 
 async def test_a_key_is_shown_once_and_revoked(browser: Browser, double: Double) -> None:

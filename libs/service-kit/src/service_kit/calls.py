@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from shared_events.requests import Principal, Request
 
 from service_kit.database import Transaction
+from service_kit.errors import ExpectedVersion
 
 Asked = TypeVar("Asked", bound=Request[Any])
 Asked_co = TypeVar("Asked_co", bound=Request[Any], covariant=True)
@@ -22,7 +23,7 @@ class Call:
 
     principal: Principal
     correlation_id: str
-    expected_version: int | None = None
+    expected_version: ExpectedVersion = None
 
     @property
     def user_id(self) -> UUID | None:

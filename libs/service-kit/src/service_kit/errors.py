@@ -1,10 +1,13 @@
 """What can go wrong, by kind. Each edge maps the kind once: HTTP status, retry or dead letter."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from shared_events.requests import FieldError, Problem, ProblemKind
+
+ExpectedVersion: TypeAlias = int | frozenset[int] | None
+"""The version that a caller has seen of what is changed, or those it may be at; None for any."""
 
 
 class ProblemError(Exception):
@@ -41,9 +44,16 @@ def field_errors(error: ValidationError) -> list[FieldError]:
             pointer=json_pointer(*e["loc"]),
             code=e["type"],
             message=e["msg"],
+            params=params_of(e),
         )
-        for e in error.errors(include_input=False, include_url=False, include_context=False)
+        for e in error.errors(include_input=False, include_url=False)
     ]
+
+
+def params_of(error: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """The numbers that Pydantic's message of an error names, such as a greatest length."""
+    named = error.get("ctx", {}).items()
+    return {name: value for name, value in named if type(value) in (int, float)}
 
 
 class NotFoundError(ProblemError):
@@ -75,18 +85,24 @@ class InvalidError(ProblemError):
 
     @classmethod
     def field(
-        cls, name: str | Sequence[object], code: str, message: str, *, may_come: bool = False
+        cls,
+        name: str | Sequence[object],
+        code: str,
+        message: str,
+        *,
+        may_come: bool = False,
+        **params: float | str,
     ) -> "InvalidError":
         """One wrong field of the request body.
 
         `name` is a path in words of ours, such as `waha/base_url`, or the parts of one, which may
-        be anything a customer wrote.
+        be anything a customer wrote. `params` are the numbers that `message` names.
         """
         pointer = f"/{name}" if isinstance(name, str) else json_pointer(*name)
         error = cls(
             "validation_failed",
             message,
-            errors=[FieldError(pointer=pointer, code=code, message=message)],
+            errors=[FieldError(pointer=pointer, code=code, message=message, params=params)],
         )
         error.may_come = may_come
         return error
@@ -116,9 +132,10 @@ class PreconditionFailedError(ProblemError):
     kind = "precondition_failed"
 
     @classmethod
-    def check(cls, expected: int | None, version: int) -> None:
+    def check(cls, expected: ExpectedVersion, version: int) -> None:
         """Raise it when the caller expects another version than this; None expects nothing."""
-        if expected not in (None, version):
+        fits = version in expected if isinstance(expected, frozenset) else expected == version
+        if expected is not None and not fits:
             raise cls(
                 "stale_version", f"It is at version {version} by now.", current_version=version
             )
@@ -129,8 +146,8 @@ class ThrottledError(ProblemError):
 
     kind = "throttled"
 
-    def __init__(self, code: str, detail: str, *, retry_after_seconds: int) -> None:
-        super().__init__(code, detail, retry_after_seconds=retry_after_seconds)
+    def __init__(self, code: str, detail: str, *, retry_after_seconds: int, **extra: Any) -> None:
+        super().__init__(code, detail, retry_after_seconds=retry_after_seconds, **extra)
 
 
 class UnavailableError(ProblemError):

@@ -34,7 +34,7 @@ from service_kit.connection import (
     watch,
 )
 from service_kit.declaring import have_exchanges
-from service_kit.errors import DeadlineError, UnavailableError
+from service_kit.errors import DeadlineError, ExpectedVersion, UnavailableError
 from service_kit.signing import HEADER, Signatures, Signed
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
@@ -172,7 +172,7 @@ class RequestClient:
         principal: Principal,
         correlation_id: str,
         idempotency_key: str | None = None,
-        expected_version: int | None = None,
+        expected_version: ExpectedVersion = None,
         trace: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Reply:
@@ -183,6 +183,7 @@ class RequestClient:
         """
         await self.check()
         timeout = self._timeout if timeout is None else timeout
+        version, versions = told_versions(expected_version)
         envelope = RequestEnvelope[dict[str, Any]](
             key=request.key,
             principal=principal,
@@ -190,7 +191,8 @@ class RequestClient:
             timeout_ms=int(timeout * 1000),
             correlation_id=correlation_id,
             idempotency_key=idempotency_key,
-            expected_version=expected_version,
+            expected_version=version,
+            expected_versions=versions,
             body=request.model_dump(mode="json", exclude_unset=True, by_alias=True),
         )
         try:
@@ -250,3 +252,11 @@ class RequestClient:
             raise UnavailableError(
                 "broker_unavailable", "The message broker is away; try again shortly."
             ) from None
+
+
+def told_versions(expected: ExpectedVersion) -> tuple[int | None, list[int] | None]:
+    """The version that travels, and all of them where there are several: who knows no list, a
+    service of before, refuses all but the newest."""
+    if not isinstance(expected, frozenset):
+        return expected, None
+    return max(expected), sorted(expected) if len(expected) > 1 else None

@@ -181,7 +181,9 @@ class RequestServer:
         Between two looks there is no transaction and no connection, so that waiting costs nobody
         else anything.
         """
-        call = Call(envelope.principal, envelope.correlation_id, envelope.expected_version)
+        several = envelope.expected_versions
+        expected = frozenset(several) if several else envelope.expected_version
+        call = Call(envelope.principal, envelope.correlation_id, expected)
         if external := self._external.get(type(request)):
             return await carry_out_elsewhere(
                 self._database,

@@ -164,13 +164,19 @@ class Nothing(Contract):
 Body = TypeVar("Body")
 
 
+MAX_EXPECTED_VERSIONS = 100
+"""Versions a caller may name of which what is changed must be at one."""
+
+
 class RequestEnvelope(Contract, Generic[Body]):
     """A request on the wire. `timeout_ms` is how long its caller waits: nobody works for longer.
 
     It counts from the arrival, by the clock of who carries the request out; while the request waits
     in a queue, the broker counts (its expiration). `deadline` says the same by the caller's clock,
     for a service that knows no `timeout_ms`.
-    `expected_version` comes from If-Match; `body` holds only the fields the caller set.
+    `expected_version` comes from If-Match, which may name several: those are `expected_versions`,
+    and the highest is the one that a service is told that knows no list. `body` holds only the
+    fields the caller set.
     """
 
     key: str
@@ -180,15 +186,22 @@ class RequestEnvelope(Contract, Generic[Body]):
     correlation_id: CorrelationId
     idempotency_key: str | None = None
     expected_version: int | None = None
+    expected_versions: list[int] | None = Field(
+        default=None, min_length=2, max_length=MAX_EXPECTED_VERSIONS
+    )
     body: Body
 
 
 class FieldError(Contract):
-    """One wrong field; `pointer` is a JSON pointer into the request body."""
+    """One wrong field; `pointer` is a JSON pointer into the request body.
+
+    `params` are what `message` names, for who says it in other words.
+    """
 
     pointer: str
     code: str
     message: str
+    params: dict[str, int | float | str] = Field(default_factory=dict)
 
 
 class Problem(Contract):

@@ -35,6 +35,7 @@ from shared_events.contacts.contact import (
     ListContacts,
     PatchContact,
 )
+from shared_events.contacts.contact_list import ContactList, GetContactList
 from shared_events.contacts.pipeline import DeleteStatus
 from shared_events.requests import Nothing, Page
 from shared_events.services import CONTACTS, GATEWAY
@@ -241,6 +242,7 @@ class Contacts:
     rows: dict[tuple[str, UUID], Contact] = field(default_factory=dict)
     calls: list[tuple[BaseModel, Call]] = field(default_factory=list)
     merged: dict[UUID, UUID] = field(default_factory=dict)
+    lists: set[tuple[str, UUID]] = field(default_factory=set)
     fails: bool = False
 
     def _known(self, tx: Transaction, contact_id: UUID) -> Contact:
@@ -282,8 +284,7 @@ class Contacts:
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> Contact:
         self.calls.append((request, call))
         contact = self._known(tx, request.contact_id)
-        if call.expected_version not in (None, contact.version):
-            raise PreconditionFailedError("stale_version", "It has changed since.")
+        PreconditionFailedError.check(call.expected_version, contact.version)
         changes = request.model_dump(exclude={"contact_id"}, exclude_unset=True)
         changed = contact.model_copy(update={**changes, "version": contact.version + 1})
         self.rows[tx.tenant_id, contact.id] = changed
@@ -294,6 +295,19 @@ class Contacts:
         contact = self._known(tx, request.contact_id)
         del self.rows[tx.tenant_id, contact.id]
         return Nothing()
+
+    async def get_list(self, tx: Transaction, request: GetContactList, call: Call) -> ContactList:
+        self.calls.append((request, call))
+        if (tx.tenant_id, request.list_id) not in self.lists:
+            raise NotFoundError("contact_list")
+        return ContactList(
+            id=request.list_id,
+            name="vip",
+            kind="static",
+            version=1,
+            created_at=datetime.now(UTC),
+            updated_at=datetime.now(UTC),
+        )
 
     async def delete_status(self, tx: Transaction, request: DeleteStatus, call: Call) -> Nothing:
         del tx
@@ -317,6 +331,7 @@ class Contacts:
         server.answer(PatchContact, self.patch)
         server.answer(DeleteContact, self.delete)
         server.answer(DeleteStatus, self.delete_status)
+        server.answer(GetContactList, self.get_list)
         server.answer(ListContacts, self.list)
         return server
 

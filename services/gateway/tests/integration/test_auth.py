@@ -160,6 +160,10 @@ class TestLogin:
             assert await fail("203.0.113.2") == 401
             # A proxy adds whom it sees to what it was told, and only that is believed.
             assert await fail("203.0.113.3, 203.0.113.1") == 429
+            # So it is where it adds a line of its own behind one it was given.
+            wrong = {"email": f"{uuid4()}@example.com", "password": "wrong-password-1"}
+            lines = [("X-Forwarded-For", "203.0.113.4"), ("X-Forwarded-For", "203.0.113.1")]
+            assert (await client.post("/auth/login", json=wrong, headers=lines)).status_code == 429
 
     async def test_many_failures_from_one_address_lock_the_address(
         self, gateway: Service, run_gateway: RunGateway

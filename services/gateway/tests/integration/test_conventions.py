@@ -57,6 +57,32 @@ class TestVersions:
         )
         assert changed.status_code == 200
 
+    async def test_of_several_one_must_be_the_present_one(
+        self, client: httpx.AsyncClient, account: Account, contacts: Contacts
+    ) -> None:
+        """Over the bus, and at the gateway itself; in one line of the header or in two."""
+        contact = await client.post("/contacts", json={"name": "Zé"}, headers=account.bearer)
+        path, tag = f"/contacts/{contact.json()['id']}", contact.headers["etag"]
+
+        async def rename(*tags: str) -> tuple[int, int | None]:
+            headers = [*account.bearer.items(), *(("If-Match", each) for each in tags)]
+            answer = await client.patch(path, json={"name": "Eva"}, headers=headers)
+            return answer.status_code, answer.json().get("current_version")
+
+        assert await rename('"7", "8"') == (412, 1)
+        assert await rename(f'"7", {tag}, "9"') == (200, None)
+        assert await rename('"1", "9"') == (412, 2)
+        assert await rename('"1"', '"2"') == (200, None)
+        assert contacts.calls[-1][1].expected_version == frozenset({1, 2})
+        assert await rename('W/"3"') == (412, None)
+        assert await rename("*") == (200, None)
+
+        async def decide(tags: str) -> int:
+            body, headers = {"agents_see": "all"}, {**account.bearer, "If-Match": tags}
+            return (await client.patch("/settings", json=body, headers=headers)).status_code
+
+        assert [await decide(tags) for tags in ('"8", "9"', '"1", "9"')] == [412, 200]
+
 
 class TestIdempotency:
     async def test_the_same_idempotency_key_is_refused_alike(

@@ -75,6 +75,20 @@ class TestLogin:
         assert await guess(stranger, f"{uuid4()}@example.com", 9) == {401: 4, 429: 5}
         assert await log_in(at(somewhere()), account.email) == 200
 
+    async def test_keys_of_their_own_give_no_more_guesses(self, at: From) -> None:
+        account, stranger = await register(at(somewhere())), at(somewhere())
+
+        async def guess_by(key: int) -> int:
+            body = {"email": account.email, "password": f"wrong {key}"}
+            headers = {"Idempotency-Key": f"{key}"}
+            return (await stranger.post("/auth/login", json=body, headers=headers)).status_code
+
+        tried = Counter(await asyncio.gather(*(guess_by(key) for key in range(60))))
+        tried += Counter([await guess_by(60 + key) for key in range(6)])
+        assert tried[401] == 5 and tried.keys() <= {401, 429, 503}
+        # Nor does one key, with the words of before or with others.
+        assert [await guess_by(key) for key in (0, 1, 0)] == [429] * 3
+
     async def test_strangers_lock_out_strangers_and_not_the_owner(self, at: From) -> None:
         home = somewhere()
         account, other = await register(at(home)), await register(at(home))

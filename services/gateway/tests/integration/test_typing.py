@@ -84,6 +84,23 @@ class TestTyping:
             for state in ("typing", "paused")
         ]
 
+    async def test_is_shown_once_for_a_key(
+        self, client: httpx.AsyncClient, account: Account, services: Services
+    ) -> None:
+        headers = {**account.bearer, "Idempotency-Key": "k"}
+        async with AsyncExitStack() as stack:
+            await services.start(stack)
+            first, again, other = [
+                await client.post(
+                    path(services.conversation_id), json={"state": state}, headers=headers
+                )
+                for state in ("typing", "typing", "paused")
+            ]
+        assert (first.status_code, again.status_code, other.status_code) == (204, 204, 422)
+        assert ("idempotent-replayed" in first.headers, len(services.shown)) == (False, 1)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert other.json()["code"] == "idempotency_key_reused"
+
     async def test_says_at_once_that_a_service_is_away(
         self, client: httpx.AsyncClient, account: Account, services: Services
     ) -> None:

@@ -1,6 +1,7 @@
 """What a hostile client sends, byte for byte: it is refused cleanly, and the next one served."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -134,6 +135,10 @@ class TestPaths:
             b"/docs/assets/%2e%2e/%2e%2e/pyproject.toml",
             b"/docs/assets/..%2f..%2f..%2fetc/passwd",
             b"/docs/assets//etc/passwd",
+            b"/api/v1/contacts/x%2f..%2fy",
+            b"/api/v1/contacts/%2e%2e%2f%2e%2e%2fhealth",
+            b"/api/v1/contacts/%252e%252e",
+            b"/api/v1/contacts/0190b5a2-0000-7000-8000-000000000000%2f",
             b"*",
         ],
     )
@@ -185,6 +190,9 @@ class TestEncodings:
             (b"application/json", b'{"name": "\xed\xa0\xbd"}', 400),
             (b"application/json", b'{"name": "\xc0\xaf"}', 400),
             (b"application/json", b"\x1f\x8b\x08\x00\x00", 400),
+            (b"application/json\r\nContent-Encoding: gzip", gzip.compress(b" " * 2**24), 415),
+            (b"application/json\r\nContent-Encoding: gzip, gzip", b'{"name": "Ana"}', 415),
+            (b"application/json\r\nContent-Encoding: br", b'{"name": "Ana"}', 415),
             (b"application/x-www-form-urlencoded", b"name=Ana", 415),
             (b"text/plain", b'{"name": "Ana"}', 415),
             (b"multipart/form-data; boundary=x", b"--x--", 415),
@@ -193,6 +201,7 @@ class TestEncodings:
     async def test_other_than_ours_are_refused(
         self, door: Door, kind: bytes, body: bytes, status: int
     ) -> None:
+        """Nothing is unpacked, so that nothing small can become large."""
         length = b"Content-Length: %d\r\nConnection: close\r\n" % len(body)
         headers = door.bearer + b"Content-Type: " + kind + b"\r\n" + length
         assert await door.send(post(headers, body)) == ([status], 0)

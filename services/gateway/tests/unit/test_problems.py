@@ -3,15 +3,32 @@ from typing import get_args
 import pytest
 from crm_gateway.problems.errors import STATUS, HttpError, of_error, of_problem, too_many_attempts
 from crm_gateway.problems.words import PAGE, in_language, page
+from pydantic import BaseModel, Field, ValidationError
 from service_kit.errors import (
+    ConflictError,
     DeadlineError,
     InvalidError,
     NotFoundError,
+    PreconditionFailedError,
     ThrottledError,
     UnauthenticatedError,
     UnavailableError,
+    field_errors,
 )
 from shared_events.requests import Problem, ProblemKind
+
+
+class Limited(BaseModel):
+    """A field of each kind that has a limit."""
+
+    short: str = Field(min_length=2)
+    long: str = Field(max_length=3)
+    few: list[int] = Field(min_length=1)
+    many: list[int] = Field(max_length=1)
+    gt: float = Field(gt=0.5)
+    ge: int = Field(ge=1)
+    lt: float = Field(lt=9.5)
+    le: int = Field(le=8)
 
 
 class TestOfProblem:
@@ -77,23 +94,72 @@ class TestWords:
         assert f'id="{anchor}"' in page()
 
     def test_are_those_of_the_language_that_is_asked_for(self) -> None:
-        error = InvalidError.field("name", "string_too_long", "The text is too long.")
+        error = InvalidError.field("name", "nul_character", "A text cannot hold NUL.")
         document = of_error(error).document("r1", "/x")
         assert in_language(document, "en") == document
         told = in_language(document, "pt-BR")
         assert told["title"] == "Conteúdo inválido"
         assert told["detail"] == "A requisição tem campos inválidos; `errors` diz quais."
         assert told["errors"] == [
-            {"pointer": "/name", "code": "string_too_long", "message": "O texto é longo demais."}
+            {
+                "pointer": "/name",
+                "code": "nul_character",
+                "message": "Um texto não pode conter o caractere NUL.",
+            }
         ]
         assert {**document, "title": 0, "detail": 0, "errors": 0} == {
             **told,
             **{"title": 0, "detail": 0, "errors": 0},
         }
 
+    def test_name_what_the_problem_names(self) -> None:
+        full = ConflictError("too_many_jobs", "At most 10 may be at work; wait.", limit=10)
+        told = in_language(of_error(full).document("r1", "/x"), "pt-BR")
+        assert told["detail"] == "No máximo 10 podem estar em andamento; aguarde."
+        assert told["limit"] == 10
+        for stale, said in (
+            (
+                PreconditionFailedError("stale_version", "d", current_version=3),
+                "Agora está na versão 3.",
+            ),
+            (
+                PreconditionFailedError("stale_version", "d"),
+                "If-Match não corresponde a nenhuma versão disto.",
+            ),
+        ):
+            told = in_language(of_error(stale).document("r1", "/x"), "pt-BR")
+            assert told["detail"] == said
+
+    def test_name_what_a_field_may_have(self) -> None:
+        """In the numbers that Pydantic says in English, whatever the limit."""
+        given = {"short": "", "long": "abcd", "few": [], "many": [1, 2], "gt": 0, "ge": 0}
+        with pytest.raises(ValidationError) as found:
+            Limited.model_validate({**given, "lt": 9.5, "le": 9})
+        error = InvalidError("validation_failed", "d", errors=field_errors(found.value))
+        document = of_error(error).document("r1", "/x")
+        told = in_language(document, "pt-BR")["errors"]
+        assert [each["message"] for each in told] == [
+            "O texto deve ter no mínimo 2 caracteres.",
+            "O texto pode ter no máximo 3 caracteres.",
+            "São poucos: no mínimo 1.",
+            "São demais: no máximo 1.",
+            "O número deve ser maior que 0.5.",
+            "O número deve ser no mínimo 1.",
+            "O número deve ser menor que 9.5.",
+            "O número deve ser no máximo 8.",
+        ]
+        for english, portuguese in zip(document["errors"], told, strict=True):
+            number = next(each for each in portuguese["message"].split() if each[0].isdigit())
+            assert number.rstrip(".") in english["message"]
+
+    def test_of_a_service_that_tells_no_number_stay_english(self) -> None:
+        full = ConflictError("too_many_jobs", "At most 10 may be at work; wait.")
+        told = in_language(of_error(full).document("r1", "/x"), "pt-BR")
+        assert told["detail"] == "At most 10 may be at work; wait."
+
     def test_what_we_have_no_words_for_stays(self) -> None:
-        document = HttpError(409, "of_a_newer_service", "Said in English.").document("r1", "/x")
-        assert in_language(document, "pt-BR")["detail"] == "Said in English."
+        document = HttpError(409, "of_a_newer_service", "Said {so}.").document("r1", "/x")
+        assert in_language(document, "pt-BR")["detail"] == "Said {so}."
 
     @pytest.mark.parametrize("status", [*STATUS.values(), 405, 408, 413, 415, 416, 429])
     def test_every_status_has_a_title(self, status: int) -> None:

@@ -293,6 +293,9 @@ class TestJwks:
             changed = await client.post(PATH)
         assert answer.status_code == 200 and answer.json() == AccessTokens(settings).jwks
         assert len(answer.json()["keys"]) == len(keys)
+        # Neither the secret nor the private part of a pair.
+        private = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
+        assert not any(private & jwk.keys() for jwk in answer.json()["keys"])
         assert answer.headers["content-type"] == "application/jwk-set+json"
         assert answer.headers["cache-control"] == "public, max-age=300"
         assert (changed.status_code, changed.json()["code"]) == (405, "method_not_allowed")

@@ -1,7 +1,7 @@
 """Changes of imports: states, versions, and what is told of them. The caller commits."""
 
 from service_kit.database import Transaction
-from service_kit.errors import PreconditionFailedError
+from service_kit.errors import ExpectedVersion, PreconditionFailedError
 from service_kit.jobs.states import ENDED, driven, failure, is_news, stamps
 from shared_events.channels.history import HistoryImport, HistoryProgressed
 from shared_events.jobs import JobAction
@@ -41,7 +41,7 @@ async def save(
 
 
 async def drive(
-    tx: Transaction, job: HistoryImportRow, action: JobAction, expected_version: int | None
+    tx: Transaction, job: HistoryImportRow, action: JobAction, expected_version: ExpectedVersion
 ) -> HistoryImportRow:
     """Hold an import, whose lock the caller holds, let it go on or end it.
 

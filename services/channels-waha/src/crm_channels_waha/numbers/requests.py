@@ -54,6 +54,7 @@ class NumberRequests:
                 raise ThrottledError(
                     "too_many_number_checks",
                     f"Of a channel {self._per_day} numbers are looked up in a day.",
+                    limit=self._per_day,
                     retry_after_seconds=await repository.seconds_of_today(tx),
                 )
         try:

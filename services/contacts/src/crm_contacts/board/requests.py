@@ -133,7 +133,9 @@ async def _clear(tx: Transaction, there: Sequence[Contact], move: Move, in_use: 
         raise ConflictError(in_use, "Contacts are there: say where they go, by move_to.")
     if len(there) > MAX_MOVED:
         raise ConflictError(
-            "too_many_contacts", f"More than {MAX_MOVED} contacts are there: move some first."
+            "too_many_contacts",
+            f"More than {MAX_MOVED} contacts are there: move some first.",
+            limit=MAX_MOVED,
         )
     await contacts.move_all(tx, there, move)
 

@@ -123,7 +123,9 @@ class Batch:
         kept = [tag for tag in contact.tags if tag_key(tag) not in off]
         tags = distinct_tags([*kept, *wanted.add])
         if len(tags) > MAX_TAGS:
-            raise InvalidError.field("add", "too_long", f"A contact has at most {MAX_TAGS} tags.")
+            raise InvalidError.field(
+                "add", "too_long", f"A contact has at most {MAX_TAGS} tags.", max_length=MAX_TAGS
+            )
         return {"tags": tags}
 
     def _change(self, person: Person, fields: dict[str, Any], to: Place | None) -> bool:

@@ -102,7 +102,9 @@ class BulkRequests:
 def _check_may(operation: Operation, call: Call) -> None:
     needed = _NEEDS.get(operation.op, "contacts.update")
     if not permits(call.principal.permissions, needed):
-        raise ForbiddenError("permission_missing", f"This needs {needed}.")
+        raise ForbiddenError(
+            "permission_missing", f"This needs the permission {needed}.", permission=needed
+        )
 
 
 async def _place(

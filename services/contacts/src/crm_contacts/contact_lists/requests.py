@@ -37,7 +37,9 @@ async def create(tx: Transaction, request: CreateContactList, call: Call) -> con
     """
     del call
     if await repository.count(tx) >= MAX_LISTS:
-        raise ConflictError("too_many_contact_lists", f"A company has at most {MAX_LISTS}.")
+        raise ConflictError(
+            "too_many_contact_lists", f"A company has at most {MAX_LISTS}.", limit=MAX_LISTS
+        )
     now = datetime.now(UTC)
     row = ContactList(
         **_fields(request), id=uuid7(), tenant_id=tx.tenant_id, created_at=now, updated_at=now

@@ -47,7 +47,11 @@ def check_document(document: dict[str, Any], field: str) -> dict[str, Any]:
             field, "invalid_value", "A number is too large or the nesting too deep."
         ) from None
     if len(document) > MAX_KEYS:
-        raise InvalidError.field(field, "too_long", f"At most {MAX_KEYS} fields.")
+        raise InvalidError.field(
+            field, "too_long", f"At most {MAX_KEYS} fields.", max_length=MAX_KEYS
+        )
     if size > MAX_BYTES:
-        raise InvalidError.field(field, "too_large", f"At most {MAX_BYTES} bytes together.")
+        raise InvalidError.field(
+            field, "too_large", f"At most {MAX_BYTES} bytes together.", limit=MAX_BYTES
+        )
     return document

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service_kit import forgotten
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, PreconditionFailedError
+from service_kit.errors import ConflictError, ExpectedVersion, PreconditionFailedError
 from service_kit.ids import uuid7
 from shared_events import identity
 from shared_events.contacts import contact as contract
@@ -93,7 +93,7 @@ async def change(
     contact_id: UUID,
     edit: Edit,
     phone: WhatsAppId | None,
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
     move: Move,
 ) -> contract.Contact:
     """Give a contact the columns that `edit` makes of it; `move` says who does it.
@@ -122,7 +122,7 @@ async def upsert(
     tx: Transaction,
     shown: WhatsAppId,
     fields: dict[str, Any],
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
     move: Move,
 ) -> contract.Contact:
     """Give the contact that has this identity these columns; nobody's becomes a new contact's.
@@ -143,7 +143,7 @@ async def restore(
     tx: Transaction,
     contact_id: UUID,
     within: timedelta,
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
     move: Move,
 ) -> contract.Contact:
     """Take a deletion back that is not older than this; who was not deleted stays as it is.
@@ -156,7 +156,9 @@ async def restore(
     if contact.deleted_at is None:
         return (await repository.to_resources(tx, [contact]))[0]
     if contact.deleted_at < datetime.now(UTC) - within:
-        raise ConflictError("restore_too_late", f"It was deleted over {within.days} days ago.")
+        raise ConflictError(
+            "restore_too_late", f"It was deleted over {within.days} days ago.", days=within.days
+        )
     back, changed = _edited(contact, {"deleted_at": None})
     return await _changed(tx, back, changed, move)
 
@@ -173,7 +175,7 @@ async def move_all(tx: Transaction, contacts: Sequence[Contact], move: Move) -> 
 
 
 async def delete(
-    tx: Transaction, contact_id: UUID, expected_version: int | None, move: Move
+    tx: Transaction, contact_id: UUID, expected_version: ExpectedVersion, move: Move
 ) -> None:
     """Remove the contact softly; its identities stay its own, so a new message brings it back.
 
@@ -196,7 +198,7 @@ async def _locked(tx: Transaction, *ids: UUID) -> dict[UUID, Contact]:
     return {contact.id: contact for contact in found.values()}
 
 
-def _expected(contact: Contact | None, version: int | None) -> Contact:
+def _expected(contact: Contact | None, version: ExpectedVersion) -> Contact:
     """The contact, if it is there and at the version the caller saw."""
     contact = repository.live(contact)
     PreconditionFailedError.check(version, contact.version)

@@ -42,7 +42,11 @@ async def create(tx: Transaction, request: CreateCustomField, call: Call) -> con
     del call
     defined = await repository.all_of(tx)
     if len(defined) >= MAX_CUSTOM_FIELDS:
-        raise ConflictError("too_many_custom_fields", f"A company has at most {MAX_CUSTOM_FIELDS}.")
+        raise ConflictError(
+            "too_many_custom_fields",
+            f"A company has at most {MAX_CUSTOM_FIELDS}.",
+            limit=MAX_CUSTOM_FIELDS,
+        )
     now = datetime.now(UTC)
     field = CustomField(
         **request.model_dump(by_alias=True),
@@ -116,7 +120,7 @@ def _found(field: CustomField | None) -> CustomField:
 def _check_options(field: CustomField) -> None:
     """A select offers something, each once; other types take what they take."""
     if field.type in _SELECTS and not field.options:
-        raise InvalidError.field("options", "too_short", "A select needs options.")
+        raise InvalidError.field("options", "too_short", "A select needs options.", min_length=1)
     if field.type not in _SELECTS and field.options:
         raise InvalidError.field("options", "not_a_select", "Only a select has options.")
     if len(set(field.options)) < len(field.options):

@@ -72,7 +72,9 @@ class ExportRequests:
         """
         job = progress.found(await repository.find(tx, KIND, request.export_id), KIND)
         if not job.options["masked"] and not permits(call.principal.permissions, IN_CLEAR):
-            raise ForbiddenError("permission_missing", f"This needs the permission {IN_CLEAR}.")
+            raise ForbiddenError(
+                "permission_missing", f"This needs the permission {IN_CLEAR}.", permission=IN_CLEAR
+            )
         if job.state != COMPLETED:
             raise ConflictError("export_not_ready", f"The export is {job.state}.")
         if job.created_at + KEPT < datetime.now(UTC):

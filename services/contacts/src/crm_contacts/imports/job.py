@@ -169,7 +169,9 @@ async def _store(database: Database, job: Job, rows: Iterator[Row]) -> int:
     while page := await asyncio.to_thread(lambda: list(islice(batches, _PAGE))):
         total += sum(map(len, page))
         if total > MAX_ROWS:
-            raise InvalidError("too_many_rows", f"A file may have at most {MAX_ROWS} rows.")
+            raise InvalidError(
+                "too_many_rows", f"A file may have at most {MAX_ROWS} rows.", limit=MAX_ROWS
+            )
         contents = [orjson.dumps([(row.line, row.cells) for row in batch]) for batch in page]
         async with database.tenant(job.tenant_id) as tx:
             parts = (

@@ -131,8 +131,14 @@ class Reader:
             parts = [part.strip() for part in _OF_A_LIST.split(cell)]
             wanted.tags = distinct_tags(_READ["tags"](list(filter(None, parts))))
         elif target in _LENGTHS:
-            if len(cell) > _LENGTHS[target]:
-                raise InvalidError.field(target, "string_too_long", "The text is too long.")
+            most = _LENGTHS[target]
+            if len(cell) > most:
+                raise InvalidError.field(
+                    target,
+                    "string_too_long",
+                    f"The text has at most {most} characters.",
+                    max_length=most,
+                )
             wanted.fields[target] = cell
         else:
             read = _READ[target](cell)

@@ -7,7 +7,12 @@ from uuid import UUID
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from service_kit.jobs.states import (
     QUEUED,
     driven,
@@ -53,7 +58,7 @@ async def save_all(tx: Transaction, changed: Sequence[tuple[Job, Job]], tell: Te
 
 
 async def drive(
-    tx: Transaction, job: Job, action: JobAction, expected_version: int | None, tell: Tell
+    tx: Transaction, job: Job, action: JobAction, expected_version: ExpectedVersion, tell: Tell
 ) -> Job:
     """Hold a job, whose lock the caller holds, let it go on or end it.
 
@@ -84,7 +89,9 @@ async def begin(
     if (known := await repository.find(tx, kind, job_id)) is not None:
         return known
     if await repository.unfinished(tx, kind) >= MAX_UNFINISHED:
-        raise ConflictError("too_many_jobs", f"At most {MAX_UNFINISHED} may be at work; wait.")
+        raise ConflictError(
+            "too_many_jobs", f"At most {MAX_UNFINISHED} may be at work; wait.", limit=MAX_UNFINISHED
+        )
     now = datetime.now(UTC)
     job = Job(
         id=job_id,

@@ -12,7 +12,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactIdentity
 from shared_events.contacts.merge import ContactUnmerged
@@ -28,7 +33,7 @@ from crm_contacts.merging.models import ContactMerge
 
 
 async def unmerge(
-    tx: Transaction, winner_id: UUID, loser_id: UUID, expected_version: int | None
+    tx: Transaction, winner_id: UUID, loser_id: UUID, expected_version: ExpectedVersion
 ) -> contract.Contact:
     """Part a contact from one that was merged into it, and tell of it; the loser, as it is now.
 
@@ -52,7 +57,9 @@ async def unmerge(
     if loser.merged_into != winner_id:
         raise ConflictError("not_merged", "That contact is not merged into this one.")
     if merge is None:
-        raise ConflictError("not_undoable", f"It was merged over {UNDO_DAYS} days ago.")
+        raise ConflictError(
+            "not_undoable", f"It was merged over {UNDO_DAYS} days ago.", days=UNDO_DAYS
+        )
     return await _part(tx, merge, winner, loser, known)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from pydantic_core import to_jsonable_python
 from service_kit.cause import Cause
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
+from service_kit.errors import ConflictError, ExpectedVersion, InvalidError, PreconditionFailedError
 from shared_events import identity
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import ContactIdentity, ContactIdentityReleased
@@ -45,7 +45,7 @@ class Merge:
 
 
 async def merge(
-    tx: Transaction, winner_id: UUID, loser_id: UUID, expected_version: int | None
+    tx: Transaction, winner_id: UUID, loser_id: UUID, expected_version: ExpectedVersion
 ) -> contract.Contact:
     """Merge a contact into another one of the caller's company, and tell of it.
 

@@ -32,7 +32,9 @@ async def create(tx: Transaction, request: CreatePipeline, call: Call) -> contra
     """Add a pipeline; raises ConflictError `too_many_pipelines`."""
     del call
     if await repository.count(tx) >= MAX_PIPELINES:
-        raise ConflictError("too_many_pipelines", f"A company has at most {MAX_PIPELINES}.")
+        raise ConflictError(
+            "too_many_pipelines", f"A company has at most {MAX_PIPELINES}.", limit=MAX_PIPELINES
+        )
     now = datetime.now(UTC)
     pipeline = Pipeline(
         **request.model_dump(), id=uuid7(), tenant_id=tx.tenant_id, created_at=now, updated_at=now

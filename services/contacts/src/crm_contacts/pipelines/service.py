@@ -11,6 +11,7 @@ from uuid import UUID
 from service_kit.database import Transaction
 from service_kit.errors import (
     ConflictError,
+    ExpectedVersion,
     InvalidError,
     NotFoundError,
     PreconditionFailedError,
@@ -30,7 +31,7 @@ async def locked(tx: Transaction, pipeline_id: UUID) -> Pipeline:
 
 
 async def change(
-    tx: Transaction, pipeline_id: UUID, fields: dict[str, Any], expected_version: int | None
+    tx: Transaction, pipeline_id: UUID, fields: dict[str, Any], expected_version: ExpectedVersion
 ) -> Pipeline:
     """Give a pipeline these columns; raises NotFoundError and PreconditionFailedError."""
     pipeline = await locked(tx, pipeline_id)
@@ -51,7 +52,11 @@ async def add_status(
     others = await repository.statuses_of(tx, pipeline.id)
     _check_name(status, others)
     if len(others) >= MAX_STATUSES:
-        raise ConflictError("too_many_statuses", f"A pipeline has at most {MAX_STATUSES} statuses.")
+        raise ConflictError(
+            "too_many_statuses",
+            f"A pipeline has at most {MAX_STATUSES} statuses.",
+            limit=MAX_STATUSES,
+        )
     place = len(others) if position is None else min(position, len(others))
     status = status.model_copy(update={"position": place})
     await repository.insert_status(tx, status)
@@ -65,7 +70,7 @@ async def change_status(
     pipeline_id: UUID,
     status_id: UUID,
     fields: dict[str, Any],
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
 ) -> PipelineStatus:
     """Give a status these columns; a new position moves the others.
 

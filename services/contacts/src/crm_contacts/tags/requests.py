@@ -36,7 +36,9 @@ async def add(tx: Transaction, request: AddTags, call: Call) -> contract.Contact
     def edit(contact: Contact) -> dict[str, Any]:
         tags = distinct_tags([*contact.tags, *request.tags])
         if len(tags) > MAX_TAGS:
-            raise InvalidError.field("tags", "too_long", f"A contact has at most {MAX_TAGS} tags.")
+            raise InvalidError.field(
+                "tags", "too_long", f"A contact has at most {MAX_TAGS} tags.", max_length=MAX_TAGS
+            )
         return {"tags": tags}
 
     move = Move(None, call.user_id)

@@ -7,7 +7,12 @@ import hashlib
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
 from shared_events.requests import ListQuery, Page
@@ -50,7 +55,9 @@ async def insert(tx: Transaction, row: ApiKeyRow) -> ApiKey:
     await tx.execute("SELECT 1 FROM projects WHERE tenant_id = $1 FOR UPDATE", tx.tenant_id)
     count = await tx.fetchval("SELECT count(*) FROM api_keys WHERE tenant_id = $1", tx.tenant_id)
     if count >= _MOST:
-        raise ConflictError("too_many_api_keys", f"There are {_MOST} API keys; delete some first.")
+        raise ConflictError(
+            "too_many_api_keys", f"There are {_MOST} API keys; delete some first.", limit=_MOST
+        )
     await _KEYS.insert(tx, [row])
     return await get(tx, row.id)
 
@@ -60,7 +67,7 @@ async def get(tx: Transaction, api_key_id: UUID) -> ApiKey:
     return shown(await _one(tx, api_key_id, lock=False))
 
 
-async def lock(tx: Transaction, api_key_id: UUID, expected_version: int | None) -> ApiKeyRow:
+async def lock(tx: Transaction, api_key_id: UUID, expected_version: ExpectedVersion) -> ApiKeyRow:
     """One key that is about to change; raises NotFoundError and PreconditionFailedError."""
     row = await _one(tx, api_key_id, lock=True)
     PreconditionFailedError.check(expected_version, row.version)

@@ -101,7 +101,8 @@ class Guards:
         await self.throttle.take(tx, limits)
 
     async def token(self, tx: Transaction, way: str, address: str) -> Attempt:
-        """Count a token that an address shows: of a refresh, an invitation, a reset, a proof."""
+        """Count a token that an address shows: of a refresh, an invitation, a reset, a proof, or of
+        a logout that ends nothing."""
         most = self._settings.login_failures_per_address
         attempt = Attempt([Limit.of(most, way, network_of(address))])
         await self.throttle.take(tx, attempt.limits)

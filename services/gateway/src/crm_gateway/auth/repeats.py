@@ -3,24 +3,31 @@
 A stranger has no tenant and no id. Whose key it is, is told by what the request names itself: an
 e-mail, or a token that was mailed or given. So nobody's keys are in another's way, and who guesses
 one is given nothing: the whole request must be equal, its password and token as well.
+
+What is answered again may let somebody in. It does so only as long as that login goes on as it
+began; and a guess at a login by its key counts as a wrong password.
 """
 
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
 from pydantic import BaseModel, SecretStr
 from service_kit.calls import Call
-from service_kit.database import Database
-from service_kit.errors import InvalidError
+from service_kit.database import Database, Transaction
+from service_kit.errors import ConflictError, InvalidError
 from service_kit.handling import carry_out_elsewhere
 from service_kit.sealing import Seal
 from shared_events.requests import Principal, Reply, Request
 
-from crm_gateway.auth.guards import Guards
+from crm_gateway.auth import repository
+from crm_gateway.auth.guards import Attempt, Guards
+from crm_gateway.auth.logins import is_fresh
+from crm_gateway.auth.schemas import Login, Tokens
 
 _TENANT = "strangers"
 """Under which their replies are kept; companies have UUIDs."""
@@ -44,6 +51,7 @@ class Repeats:
         request: Request[Any],
         handle: Callable[[], Awaitable[BaseModel]],
         *,
+        address: str,
         correlation_id: str,
         keyed_by: str,
         key: str,
@@ -51,20 +59,24 @@ class Repeats:
         """What `handle` gives or refuses, or gave before for an equal request with the same key.
 
         `keyed_by` is the field that says whose key it is. Raises InvalidError for another request
-        with the key, ConflictError while the first still runs, HttpError 429 for guessing, and what
-        `handle` raises that may pass.
+        with the key, ConflictError while the first still runs or when the login it began has gone
+        on or ended, HttpError 429 for guessing, and what `handle` raises that may pass.
         """
         whose = uuid5(_NAMESPACE, f"{keyed_by}/{getattr(request, keyed_by)}")
         call = Call(Principal(tenant_id=_TENANT, user_id=whose), correlation_id)
+        async with self._database.system("login") as tx:
+            attempt = await self._guards.repeat(tx, whose, key)
+            login = await self._as_login(tx, request, address)
 
         async def carried_out(_: Request[Any], __: Call) -> BaseModel:
+            nonlocal login
+            await self._give_back(login)  # of a key nobody has used: `handle` counts by itself
+            login = None
             return await handle()
 
-        async with self._database.tenant(_TENANT) as tx:
-            attempt = await self._guards.repeat(tx, whose, key)
         is_guess = False
         try:
-            return await carry_out_elsewhere(
+            reply = await carry_out_elsewhere(
                 self._database,
                 carried_out,
                 request,
@@ -79,8 +91,52 @@ class Repeats:
             raise
         finally:
             if not is_guess:
-                async with self._database.tenant(_TENANT) as tx:
+                async with self._database.system("login") as tx:
                     await self._guards.repeated(tx, attempt)
+                await self._give_back(login)
+        if reply.replayed and not await self._may_be_shown(request, reply):
+            raise ConflictError(
+                "answer_lost", "It was carried out; what it showed cannot be shown again."
+            )
+        return reply
+
+    async def _as_login(
+        self, tx: Transaction, request: Request[Any], address: str
+    ) -> Attempt | None:
+        """Count a login before its key is looked at, so that nothing is told to who is locked out;
+        raises HttpError 429."""
+        if not isinstance(request, Login):
+            return None
+        user = await repository.find_login(tx, request.email)
+        tenant_id = user.tenant_id if user else None
+        return await self._guards.login(tx, request.email, tenant_id, address)
+
+    async def _give_back(self, login: Attempt | None) -> None:
+        if login is not None:
+            async with self._database.system("login") as tx:
+                await self._guards.succeeded(tx, login)
+
+    async def _may_be_shown(self, request: Request[Any], reply: Reply) -> bool:
+        """Whether tokens that were given before are still what they were: neither used, nor ended
+        by a logout, another password or a deactivation.
+
+        Those of a login no longer than its access token lives: it may have taken a code that works
+        once, and nobody may come in by that for days.
+        """
+        if reply.value is None or "refresh_token" not in reply.value:
+            return True
+        given = Tokens.model_validate({name: reply.value[name] for name in Tokens.model_fields})
+        async with self._database.system("login") as tx:
+            stored = await repository.get_refresh_token(tx, given.refresh_token)
+            if stored is None:
+                return False
+            await tx.act_for(stored.tenant_id)
+            member = await repository.find_member(tx, stored.user_id)
+        if isinstance(request, Login):
+            ends_at = stored.created_at + timedelta(seconds=given.expires_in)
+            if datetime.now(UTC) >= ends_at:
+                return False
+        return member is not None and is_fresh(stored, member)
 
     def _fingerprint(self, request: Request[Any]) -> str:
         """Tells equal requests; without the key it tells nothing of a password."""

@@ -164,6 +164,12 @@ async def take_reset(tx: Transaction, token: str, password_hash: str) -> User | 
     )
 
 
+async def get_refresh_token(tx: Transaction, token: str) -> RefreshToken | None:
+    """The refresh token, in any tenant."""
+    one = "SELECT * FROM refresh_tokens WHERE token_hash = $1"
+    return await _TOKENS.first(tx, one, token_hash(token))
+
+
 async def lock_refresh_token(tx: Transaction, token: str) -> RefreshToken | None:
     """The refresh token, in any tenant, locked: of two uses at once one comes second."""
     one = "SELECT * FROM refresh_tokens WHERE token_hash = $1 FOR UPDATE"
@@ -177,12 +183,13 @@ async def mark_used(tx: Transaction, token: str) -> None:
     )
 
 
-async def revoke_family(tx: Transaction, family_id: UUID) -> None:
-    """End one login."""
-    await tx.execute(
+async def revoke_family(tx: Transaction, family_id: UUID) -> bool:
+    """End one login; False when it has ended before."""
+    revoked = await tx.execute(
         "UPDATE refresh_tokens SET revoked_at = now() WHERE family_id = $1 AND revoked_at IS NULL",
         family_id,
     )
+    return revoked > 0
 
 
 async def end_sessions(tx: Transaction, account_id: UUID) -> None:

@@ -144,12 +144,15 @@ class Accounts:
         raise no_refresh_token()
 
     async def logout(self, request: Logout, visitor: Visitor) -> Nothing:
-        """Revoke the login this refresh token belongs to."""
-        del visitor
+        """Revoke the login this refresh token belongs to.
+
+        What ends none counts for its address: a key is kept with each, and strangers must not fill
+        anything without an end. What ends one is never refused.
+        """
         async with self._database.system("login") as tx:
             stored = await repository.lock_refresh_token(tx, request.refresh_token)
-            if stored is not None:
-                await repository.revoke_family(tx, stored.family_id)
+            if stored is None or not await repository.revoke_family(tx, stored.family_id):
+                await self._guards.token(tx, "logout", visitor.address)
         return Nothing()
 
     async def accept_invitation(self, request: AcceptInvitation, visitor: Visitor) -> LoggedIn:

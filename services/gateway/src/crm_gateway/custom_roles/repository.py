@@ -5,7 +5,12 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from service_kit.paging import Order
 from service_kit.rows import Rows, Shape
 from shared_events.requests import ListQuery, Page
@@ -48,7 +53,9 @@ async def insert(tx: Transaction, row: RoleRow) -> Role:
     await tx.execute("SELECT 1 FROM projects WHERE tenant_id = $1 FOR UPDATE", tx.tenant_id)
     count = await tx.fetchval("SELECT count(*) FROM roles WHERE tenant_id = $1", tx.tenant_id)
     if count >= _MOST:
-        raise ConflictError("too_many_roles", f"There are {_MOST} roles; delete some first.")
+        raise ConflictError(
+            "too_many_roles", f"There are {_MOST} roles; delete some first.", limit=_MOST
+        )
     try:
         await _ROLES.insert(tx, [row])
     except UniqueViolationError:
@@ -61,7 +68,7 @@ async def get(tx: Transaction, role_id: UUID) -> Role:
     return await _one(tx, role_id, lock=False)
 
 
-async def lock(tx: Transaction, role_id: UUID, expected_version: int | None) -> Role:
+async def lock(tx: Transaction, role_id: UUID, expected_version: ExpectedVersion) -> Role:
     """One role that is about to change; raises NotFoundError and PreconditionFailedError."""
     role = await _one(tx, role_id, lock=True)
     PreconditionFailedError.check(expected_version, role.version)

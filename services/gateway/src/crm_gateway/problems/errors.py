@@ -69,7 +69,7 @@ class HttpError(Exception):
             "instance": path,
             "code": self.code,
             "request_id": request_id,
-            "errors": [error.model_dump() for error in self.errors],
+            "errors": [error.model_dump(exclude_defaults=True) for error in self.errors],
         }
 
 
@@ -108,7 +108,9 @@ def judged(error: Exception) -> Exception:
 
 def too_large(limit: int) -> HttpError:
     """The body is longer than `limit` bytes."""
-    return HttpError(413, "body_too_large", f"The body may have at most {limit} bytes.")
+    return HttpError(
+        413, "body_too_large", f"The body may have at most {limit} bytes.", extra={"limit": limit}
+    )
 
 
 def too_slow() -> HttpError:
@@ -124,7 +126,7 @@ def unsupported_media_type(wanted: str = "application/json") -> HttpError:
         415,
         "unsupported_media_type",
         f"Send {wanted}.",
-        headers={"Accept": wanted},
+        headers={"Accept": wanted.partition(" ")[0]},
     )
 
 

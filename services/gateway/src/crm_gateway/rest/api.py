@@ -6,7 +6,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from service_kit.errors import InvalidError, NotFoundError, ProblemError, json_pointer
+from service_kit.errors import (
+    InvalidError,
+    NotFoundError,
+    ProblemError,
+    json_pointer,
+    params_of,
+)
 from shared_events.requests import FieldError
 from starlette import routing
 from starlette.requests import Request
@@ -132,6 +138,7 @@ def _problem(error: RequestValidationError) -> ProblemError:
             pointer=json_pointer(*each["loc"][1:]),
             code=each["type"],
             message=each["msg"],
+            params=params_of(each),
         )
         for each in found
     ]

@@ -120,7 +120,9 @@ class Endpoint:
         """Who asks, again; raises ForbiddenError when that is somebody who may not."""
         needed = self.row.permission
         if needed != AUTHENTICATED and not permits(principal.permissions, needed):
-            raise ForbiddenError("permission_missing", f"This needs the permission {needed}.")
+            raise ForbiddenError(
+                "permission_missing", f"This needs the permission {needed}.", permission=needed
+            )
         return principal
 
     async def __call__(self, http: Request, **values: Any) -> Response:
@@ -128,7 +130,7 @@ class Endpoint:
         trace = tracing.following(trace_context(http.headers))
         principal: Principal | None = values.pop("principal", None)
         key = values.pop("idempotency_key", None)
-        if_match = values.pop("if_match", None)
+        values.pop("if_match", None)  # FastAPI reads one line of it
         request = self._request(values)
         selection, shown = selected(http), None
         if principal is None:
@@ -141,7 +143,7 @@ class Endpoint:
             call = OwnCall(
                 principal,
                 request_id(http.scope),
-                expected_version(if_match),
+                expected_version(_all(http, "if-match") if self.row.takes_version else None),
                 address_of(http),
                 language_of(http),
             )
@@ -160,10 +162,12 @@ class Endpoint:
     async def _hidden(
         self, request: BusRequest[Any], call: OwnCall, trace: Mapping[str, str]
     ) -> Reply | None:
-        """Why the caller does not see what this is of, where its service could not know."""
+        """Why what this is of is not there for the caller, where its service could not know."""
         if self.row.behind is None:
             return None
-        named = {name: getattr(request, name) for name in self.row.parameters}
+        named = {name: getattr(request, name) for name in self.row.behind.model_fields}
+        if None in named.values():
+            return None
         reply = await self.backing.bus.call(
             self.row.behind.model_validate(named),
             principal=call.principal,
@@ -225,9 +229,7 @@ class Endpoint:
         content = orjson.dumps(value if shown is None else shown)
         if "version" in value:
             headers["ETag"] = entity_tag(value["version"], content)
-            if row.method == "GET" and unchanged(
-                http.headers.get("if-none-match"), headers["ETag"]
-            ):
+            if row.method == "GET" and unchanged(_all(http, "if-none-match"), headers["ETag"]):
                 return Response(status_code=304, headers=headers)
         if self._goes_on_at is not None and value.get("has_more"):
             selection = selected(http)
@@ -239,6 +241,11 @@ class Endpoint:
         if principal is not None:
             content = self.backing.files.links.written_out(content, principal.tenant_id)
         return Response(content, row.status, headers=headers, media_type="application/json")
+
+
+def _all(http: Request, name: str) -> str:
+    """A header that is a list, which may come in several lines (RFC 9110, 5.3)."""
+    return ", ".join(http.headers.getlist(name))
 
 
 _REPLAYED = {"Idempotent-Replayed": "true"}
@@ -302,7 +309,7 @@ def _parameters(row: Row, given: type[BaseModel] | None) -> list[Parameter]:
         key = Header(default=None, alias="Idempotency-Key", description=about)
         found.append(("idempotency_key", str | None, key))
     if row.takes_version:
-        about = "Refuse unless this is still the version."
+        about = "Refuse unless this, or one of these, is still the version."
         match = Header(default=None, alias="If-Match", description=about)
         found.append(("if_match", str | None, match))
     return [

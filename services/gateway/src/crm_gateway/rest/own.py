@@ -11,7 +11,7 @@ from service_kit.calls import Asked, Call, RequestType, Value
 from service_kit.cause import Cause
 from service_kit.database import Database, Transaction
 from service_kit.errors import ForbiddenError
-from service_kit.handling import carry_out, reply_with
+from service_kit.handling import carry_out, carry_out_elsewhere, reply_with
 from service_kit.sealing import Seal
 from service_kit.settings import ConfigurationError
 from shared_events.requests import Principal, Reply, Request
@@ -163,7 +163,7 @@ class OwnRequests:
         if plain := self._plain.get(type(request)):
             return reply_with(await plain(request))
         if asking := self._asking.get(type(request)):
-            return reply_with(await asking(request, call, trace))
+            return await self._ask(asking, request, call, idempotency_key, trace)
         answer = self._tenant[type(request)]
 
         try:
@@ -187,6 +187,35 @@ class OwnRequests:
         except Exception as error:
             raise judged(error) from error
 
+    async def _ask(
+        self,
+        asking: AskingHandler[Any, Any],
+        request: Request[Any],
+        call: OwnCall,
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
+    ) -> Reply:
+        """What services answer; our database is only needed to know a key again."""
+        if idempotency_key is None:
+            return reply_with(await asking(request, call, trace))
+
+        async def handle(asked: Request[Any], _: Call) -> BaseModel:
+            value: BaseModel = await asking(asked, call, trace)
+            return value
+
+        try:
+            return await carry_out_elsewhere(
+                self._database,
+                handle,
+                request,
+                call,
+                body=request.model_dump(mode="json", exclude_unset=True),
+                idempotency_key=idempotency_key,
+                call_id=None,
+            )
+        except Exception as error:
+            raise judged(error) from error
+
     async def call_public(
         self,
         request: Request[Any],
@@ -205,6 +234,7 @@ class OwnRequests:
             return await self._repeats.answer(
                 request,
                 handle,
+                address=visitor.address,
                 correlation_id=visitor.cause.correlation_id or "",
                 keyed_by=keyed_by,
                 key=idempotency_key,

@@ -232,6 +232,7 @@ ROUTES: tuple[Row, ...] = (
         201,
         location="/bulk-sends/{id}",
         audited=True,
+        behind=contact_list.GetContactList,
     ),
     Row("GET", _BULK_SEND, "messages.send_bulk", bulk_send.GetBulkSend),
     Row("GET", f"{_BULK_SEND}/recipients", "messages.send_bulk", bulk_send.ListBulkRecipients),

@@ -17,9 +17,9 @@ ROUTES_OF_AUTH: tuple[Row, ...] = (
         location="/auth/me",
         keyed_by="email",
     ),
-    Row("POST", "/auth/login", PUBLIC, auth.Login),
+    Row("POST", "/auth/login", PUBLIC, auth.Login, keyed_by="email"),
     Row("POST", "/auth/refresh", PUBLIC, auth.Refresh, keyed_by="refresh_token"),
-    Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204),
+    Row("POST", "/auth/logout", PUBLIC, auth.Logout, 204, keyed_by="refresh_token"),
     Row(
         "POST",
         "/auth/accept-invitation",

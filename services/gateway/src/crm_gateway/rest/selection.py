@@ -111,7 +111,10 @@ class Selectable:
         ]
         if len(relations or ()) > MAX_EXPANDED:
             message = f"At most {MAX_EXPANDED} at once."
-            errors.append(FieldError(pointer="/expand", code="too_long", message=message))
+            most = {"max_length": MAX_EXPANDED}
+            errors.append(
+                FieldError(pointer="/expand", code="too_long", message=message, params=most)
+            )
         if errors:
             raise InvalidError("validation_failed", "It selects what is not there.", errors=errors)
         selection = Selection(

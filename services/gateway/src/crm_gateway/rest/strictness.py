@@ -45,10 +45,12 @@ def check_query(query: QueryParams, known: Mapping[str, bool]) -> None:
     for name, value in query.multi_items():
         if name not in known:
             raise MalformedError(
-                "unknown_parameter", f"There is no query parameter {name[:100]!r} here."
+                "unknown_parameter",
+                f"There is no query parameter {name[:100]!r} here.",
+                parameter=name[:100],
             )
         if name in seen and not known[name]:
-            raise MalformedError("repeated_parameter", f"{name} may be given once.")
+            raise MalformedError("repeated_parameter", f"{name} may be given once.", parameter=name)
         seen.add(name)
         if name == "cursor" and not value.replace("\0", "").strip():
             raise invalid_cursor()  # a lost cursor must not begin the walk again
@@ -72,6 +74,9 @@ def read_json(http: Request, body: bytes) -> dict[str, Any]:
     media_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise unsupported_media_type()
+    if http.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        # A proxy may unpack what we would not: both must read the same (RFC 9110, 15.5.16).
+        raise unsupported_media_type("application/json without a Content-Encoding")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -79,7 +84,11 @@ def read_json(http: Request, body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise InvalidError("validation_failed", "The body must be a JSON object.")
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deep(parsed):
-        raise MalformedError("nested_too_deep", f"The body nests deeper than {MAX_NESTING} levels.")
+        raise MalformedError(
+            "nested_too_deep",
+            f"The body nests deeper than {MAX_NESTING} levels.",
+            limit=MAX_NESTING,
+        )
     json.loads(body, object_pairs_hook=_once, parse_int=_any_number, parse_float=_any_number)
     if b"\\u0000" in body and (place := _place_of_nul(parsed)) is not None:
         raise _nul(*place)

@@ -31,7 +31,8 @@ class Row:
     by piece, before this one is made of it, or what an archive holds beside what this one brings.
     `audited`: an administrative act, though its permission is not one to manage something.
     `four_eyes`: who carries it out is told whether the caller is the company's only admin.
-    `behind`: what this finds by the same path must be there, and be the caller's to see.
+    `behind`: what this finds by the same fields, if they are given, must be there, and be the
+    caller's to see; its service is not the one that carries the row out.
     `despite`: who lacks one of these may use it as well. `keyed_by`: the field of a public one that
     says whose Idempotency-Key it is; without it there is none.
     `expands`: relations (of `rest/selection.py`) that may be shown whole, with where their ids are.
@@ -130,6 +131,12 @@ def check(rows: Sequence[Row]) -> None:
         f"{row.method} {row.path} has no field {row.keyed_by!r} to tell whose a key is"
         for row in rows
         if row.keyed_by is not None and row.keyed_by not in row.request.model_fields
+    ]
+    problems += [
+        f"{row.method} {row.path} has not every field of {row.behind.key} to find it by"
+        for row in rows
+        if row.behind is not None
+        and not row.behind.model_fields.keys() <= row.request.model_fields.keys()
     ]
     seen = [(row.method, row.path) for row in rows]
     problems += [

@@ -57,7 +57,11 @@ class BulkSendRequests:
         scheduling.check_times(request.send_at, None)
         await replicas.get_channel(tx, request.channel_id)
         if await repository.unfinished(tx) >= MAX_UNFINISHED:
-            raise ConflictError("too_many_jobs", f"At most {MAX_UNFINISHED} may be at work; wait.")
+            raise ConflictError(
+                "too_many_jobs",
+                f"At most {MAX_UNFINISHED} may be at work; wait.",
+                limit=MAX_UNFINISHED,
+            )
         now = datetime.now(UTC)
         said = set(MessageContent.model_fields)
         job = BulkSendRow(

@@ -100,7 +100,10 @@ def _check_file(request: MessageContent) -> None:
 def _check_caption(text: str) -> None:
     if len(text) > MAX_CAPTION:
         raise InvalidError.field(
-            "content", "too_long", f"A caption has at most {MAX_CAPTION} characters."
+            "content",
+            "too_long",
+            f"A caption has at most {MAX_CAPTION} characters.",
+            max_length=MAX_CAPTION,
         )
 
 

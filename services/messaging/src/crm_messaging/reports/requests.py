@@ -61,7 +61,9 @@ def _span(request: GetConversationReport) -> Span:
     if starts_at > ends_at:
         raise InvalidError.field("from", "after_its_end", "It must not be later than `to`.")
     if ends_at - starts_at > MOST:
-        raise InvalidError.field("from", "too_long", f"At most {MOST.days} days at once.")
+        raise InvalidError.field(
+            "from", "too_long", f"At most {MOST.days} days at once.", max_length=MOST.days
+        )
     return Span(starts_at, ends_at)
 
 

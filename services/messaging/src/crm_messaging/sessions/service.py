@@ -5,7 +5,7 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, InvalidError, PreconditionFailedError
+from service_kit.errors import ConflictError, ExpectedVersion, InvalidError, PreconditionFailedError
 from shared_events.messaging.session import (
     Session,
     SessionClosed,
@@ -64,7 +64,7 @@ async def close(
     reason: str,
     *,
     note: str | None,
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
 ) -> Session:
     """Close on behalf of a person. One that has ended already is answered as it is."""
     if reason in SYSTEM_REASONS:
@@ -76,7 +76,9 @@ async def close(
     return await end(tx, session_id, reason, note=note) or session
 
 
-async def reopen(tx: Transaction, session_id: UUID, *, expected_version: int | None) -> Session:
+async def reopen(
+    tx: Transaction, session_id: UUID, *, expected_version: ExpectedVersion
+) -> Session:
     """Let a session that ended go on, and say so. One that is active is answered as it is.
 
     ConflictError `session_active` when its contact has another active one on the channel, and
@@ -106,7 +108,7 @@ async def assign(
     session_id: UUID,
     agent_id: UUID | None,
     *,
-    expected_version: int | None,
+    expected_version: ExpectedVersion,
     expected_assignees: Collection[UUID | None] | None = None,
     by: UUID | None = None,
 ) -> Session:

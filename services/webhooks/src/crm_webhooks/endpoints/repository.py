@@ -6,7 +6,12 @@ from uuid import UUID
 
 import structlog
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from service_kit.ids import uuid7
 from service_kit.paging import Order
 from service_kit.rows import Rows
@@ -90,7 +95,7 @@ class EndpointRepository:
         return self._resource(await self._find(tx, endpoint_id, ""))
 
     async def lock(
-        self, tx: Transaction, endpoint_id: UUID, expected_version: int | None
+        self, tx: Transaction, endpoint_id: UUID, expected_version: ExpectedVersion
     ) -> WebhookEndpoint:
         """One endpoint, held until the transaction ends, with its headers unhidden.
 
@@ -136,6 +141,7 @@ class EndpointRepository:
             raise ConflictError(
                 "too_many_secrets",
                 f"{MOST_SECRETS} secrets sign already: wait, or rotate without an overlap.",
+                limit=MOST_SECRETS,
             )
         await self._keep(tx, endpoint_id, secret)
         return await self.update(tx, endpoint_id, {"public_key": secret.public_key})

@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service_kit.database import Transaction
-from service_kit.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
+from service_kit.errors import (
+    ConflictError,
+    ExpectedVersion,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from shared_events.messaging.message import Message
 
 from crm_messaging.messages import content
@@ -73,7 +79,9 @@ async def _save(tx: Transaction, message: Message, **update: object) -> Message:
     return message
 
 
-async def locked(tx: Transaction, message_id: UUID, expected_version: int | None) -> Message | None:
+async def locked(
+    tx: Transaction, message_id: UUID, expected_version: ExpectedVersion
+) -> Message | None:
     """A message that was not queued so far, nobody else changing it; None when there is none.
 
     Raises PreconditionFailedError for another version than the caller expects.
