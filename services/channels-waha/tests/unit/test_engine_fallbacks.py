@@ -1,11 +1,19 @@
 """What WAHA leaves out, or has from the engine in a form of its own, is read from elsewhere."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_channels_waha.waha.meaning import Edited, Heard, Kept, Listener, Revocation, Translation
+from crm_channels_waha.waha.meaning import (
+    Edited,
+    Heard,
+    Kept,
+    Listener,
+    Revocation,
+    SessionReport,
+    Translation,
+)
 from crm_channels_waha.waha.translate import translate
 from shared_events.channels.traffic import ChannelMessageReceived
 
@@ -100,6 +108,43 @@ class TestChanges:
 @pytest.mark.parametrize("zero", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+03:00"])
 def test_the_zero_time_of_go_is_no_time(zero: str) -> None:
     assert heard({"body": "oi", "timestamp": zero}).sent_at == RECEIVED_AT
+
+
+class TestTimesToCome:
+    """What is newest counts: a time far ahead would hold up all that comes until then."""
+
+    AHEAD = 4102444800
+
+    def test_of_a_message_is_not_believed(self) -> None:
+        assert heard({"body": "oi", "timestamp": self.AHEAD}).sent_at == RECEIVED_AT
+
+    def test_of_a_message_is_believed_as_far_as_clocks_differ(self) -> None:
+        soon = RECEIVED_AT + timedelta(minutes=5)
+        assert heard({"body": "oi", "timestamp": soon.timestamp()}).sent_at == soon
+
+    def test_of_a_session_is_not_believed(self) -> None:
+        status = {"name": "default", "status": "FAILED"}
+        envelope = {"event": "session.status", "timestamp": self.AHEAD * 1000, "payload": status}
+        found = translate(envelope, LISTENER, RECEIVED_AT)
+        assert isinstance(found, SessionReport)
+        assert found.at == RECEIVED_AT
+
+    @pytest.mark.parametrize(
+        ("event", "payload"),
+        [
+            ("message.reaction", {"reaction": {"text": "x", "messageId": "3AAA"}}),
+            ("message.edited", {"body": "novo", "editedMessageId": "3AAA"}),
+            ("call.received", {"id": "C1", "from": CHAT}),
+            ("poll.vote", {"poll": {"id": "3AAA"}}),
+            ("group.v2.update", {"group": {"id": GROUP, "subject": "Turma"}}),
+        ],
+    )
+    def test_of_what_happened_is_not_believed(self, event: str, payload: Json) -> None:
+        vote = {"selectedOptions": ["a"], "from": CHAT, "timestamp": self.AHEAD * 1000}
+        found = told({"from": CHAT, "vote": vote, "timestamp": self.AHEAD, **payload}, event)
+        assert not isinstance(found, Kept | SessionReport | Heard)
+        times = [at for at in found.report.model_dump().values() if isinstance(at, datetime)]
+        assert times == [RECEIVED_AT]
 
 
 class TestContent:

@@ -14,7 +14,7 @@ from crm_channels_waha.waha.context import (
     author_of,
     chat_of,
     is_from_us,
-    moment,
+    past,
     person_of,
     told_at,
 )
@@ -79,7 +79,8 @@ def _edit(
     from_us = is_from_us(payload, act)
     author = author_of(payload, act, chat)
     has_own_id = act.bare != target
-    at = _edited_at(payload, protocol, has_own_id=has_own_id) or told_at(envelope, received_at)
+    at = _edited_at(payload, protocol, received_at, has_own_id=has_own_id)
+    at = at or told_at(envelope, received_at)
     report = ChannelMessageEdited(
         channel_id=listener.id,
         external_id=target,
@@ -92,14 +93,16 @@ def _edit(
     return Edited(report, chat.chat_id)
 
 
-def _edited_at(payload: Json, protocol: Json, *, has_own_id: bool) -> datetime | None:
+def _edited_at(
+    payload: Json, protocol: Json, received_at: datetime, *, has_own_id: bool
+) -> datetime | None:
     """When it was edited, by WhatsApp's own clock; WEBJS puts the message's time in `timestamp`."""
     raw = mapping(payload.get("_data"))
     exact = protocol.get("timestampMS") or protocol.get("timestampMs")
     return (
-        moment(exact)
-        or moment(raw.get("latestEditSenderTimestampMs"))
-        or (moment(payload.get("timestamp")) if has_own_id else None)
+        past(exact, received_at)
+        or past(raw.get("latestEditSenderTimestampMs"), received_at)
+        or (past(payload.get("timestamp"), received_at) if has_own_id else None)
     )
 
 
@@ -168,15 +171,15 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
         from_us=reacting.from_us,
         person=reacting.person,
         emoji=emoji,
-        reacted_at=_reacted_at(payload) or told_at(envelope, received_at),
+        reacted_at=_reacted_at(payload, received_at) or told_at(envelope, received_at),
     )
     return Reacted(report, reacting.chat.chat_id)
 
 
-def _reacted_at(payload: Json) -> datetime | None:
+def _reacted_at(payload: Json, received_at: datetime) -> datetime | None:
     said = _reaction(read_raw(payload))
     exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
-    return moment(exact) or moment(payload.get("timestamp"))
+    return past(exact, received_at) or past(payload.get("timestamp"), received_at)
 
 
 def _reaction(raw: Raw) -> Json:

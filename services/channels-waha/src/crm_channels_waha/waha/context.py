@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
@@ -14,6 +14,7 @@ from crm_channels_waha.waha.raw import text_within
 from crm_channels_waha.waha.reading import Json, mapping, number, text
 
 _UNIX_BEGAN = 1970
+_CLOCKS_DIFFER = timedelta(minutes=10)
 _FAR_FUTURE_SECONDS = 1e11  # what is larger is milliseconds, or finer
 _ALTERNATIVES = (
     *("remoteJidAlt", "senderPn", "senderLid"),
@@ -162,9 +163,19 @@ def said_at(envelope: Json, received_at: datetime) -> datetime:
         raw.get("t"),
         mapping(raw.get("Info")).get("Timestamp"),
     )
-    return next(filter(None, map(moment, places)), None) or told_at(envelope, received_at)
+    said = (past(place, received_at) for place in places)
+    return next(filter(None, said), None) or told_at(envelope, received_at)
 
 
 def told_at(envelope: Json, received_at: datetime) -> datetime:
     """When WAHA made the event (its envelope counts milliseconds)."""
-    return moment(envelope.get("timestamp")) or received_at
+    return past(envelope.get("timestamp"), received_at) or received_at
+
+
+def past(told: object, received_at: datetime) -> datetime | None:
+    """As `moment`, None for what is further to come than clocks differ.
+
+    Whatever is newest counts, so such a time would hold up all that comes until then.
+    """
+    at = moment(told)
+    return at if at and at - received_at <= _CLOCKS_DIFFER else None
