@@ -51,7 +51,11 @@ _NEVER_DIALLED = tuple(
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _MOST_URLS = 4096
 _CLOUD_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-_PRIVATE_SUFFIXES = (".local", ".internal", ".intranet", ".lan", ".home.arpa")
+_PRIVATE_SUFFIXES = (
+    *(".local", ".localdomain", ".internal", ".intranet", ".lan", ".home.arpa", ".corp"),
+    ".svc",  # of a cluster of Kubernetes
+)
+_LONGEST_LABEL = 63
 
 
 AllowedNetworks = Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(listed)]
@@ -98,9 +102,14 @@ class Egress:
             return self.allows_address(literal)
         if name == "localhost" or name.endswith(".localhost"):
             return self.allows_address(IPv4Address("127.0.0.1"))
-        if not name or not name.isascii() or name in _CLOUD_METADATA:
+        labels = name.split(".")
+        if not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
             return False
-        return self._reaches_inside or not name.endswith(_PRIVATE_SUFFIXES)
+        if not name.isascii() or name in _CLOUD_METADATA:
+            return False
+        # A name of one word is a neighbour's: `rabbitmq`, `postgres`.
+        is_private = len(labels) == 1 or name.endswith(_PRIVATE_SUFFIXES)
+        return self._reaches_inside or not is_private
 
     def allows_url(self, url: str, *, plain_http: bool) -> bool:
         """Whether a customer may give us this URL; the same at saving and at sending."""

@@ -94,19 +94,17 @@ class EventDecoder:
         self._handlers[data_type] = handler and Handling(handler, together)
 
     def check(self) -> None:
-        """Raise ConfigurationError for a type that reaches the queue and has no handler.
+        """Raise ConfigurationError where what reaches the queue is not what has handlers.
 
-        Acknowledging it in silence would lose it.
+        Acknowledging it in silence would lose it, and what never comes is never handled.
         """
-        missing = [e for e in topology.events_of(self._queue) if e not in self._handlers]
-        if missing:
-            raise ConfigurationError(
-                [
-                    f"{self._queue.name}: {event.event_type} is bound, but nobody handles or"
-                    " ignores it"
-                    for event in missing
-                ]
-            )
+        reaching = topology.events_of(self._queue)
+        missing = [e for e in reaching if e not in self._handlers]
+        idle = [e for e in self._handlers if e not in reaching]
+        wrong = [f"{e.event_type} is bound, but nobody handles or ignores it" for e in missing]
+        wrong += [f"{e.event_type} is handled, but not bound" for e in idle]
+        if wrong:
+            raise ConfigurationError([f"{self._queue.name}: {what}" for what in wrong])
 
     @property
     def types(self) -> tuple[type[EventData], ...]:

@@ -94,6 +94,14 @@ class TestUrls:
             "http://metadata/",
             "http://metadata.google.internal/",
             "http://printer.local/",
+            "http://rabbitmq:15672/",
+            "http:///postgres",
+            "http://kubernetes.default.svc/",
+            "http://kubernetes.default.svc./",
+            "http://localhost.localdomain/",
+            "http://a..example.com/",
+            "http://.example.com/",
+            f"http://{'a' * 64}.example.com/",
         ],
     )
     def test_refuses(self, url: str) -> None:

@@ -30,12 +30,24 @@ _KINDS: dict[str, IdentityKind] = {
     "g.us": "group",
 }
 _SUFFIX: dict[IdentityKind, str] = {"phone": "c.us", "lid": "lid", "group": "g.us"}
-_MEXICAN_WITH_ONE = re.compile(r"521(\d{10})")
-_BRAZILIAN_MOBILE_WITHOUT_NINE = re.compile(r"55(\d{2})([6-9]\d{7})")
-_ARGENTINE_WITHOUT_NINE = re.compile(r"54([1-8]\d{9})")
-_BRAZILIAN_MOBILE_WITH_NINE = re.compile(r"55(\d{2})9([6-9]\d{7})")
-_MEXICAN = re.compile(r"52(\d{10})")
-_ARGENTINE_WITH_NINE = re.compile(r"549([1-8]\d{9})")
+_CANONICAL = (
+    (re.compile(r"55(\d{2})([6-9]\d{7})"), r"55\g<1>9\2"),  # a mobile of Brazil without its nine
+    (re.compile(r"521(\d{10})"), r"52\1"),  # Mexico, with the one of before 2019
+    (re.compile(r"54([1-8]\d{9})"), r"549\1"),  # Argentina, without its nine
+    (re.compile(r"229([2-9]\d{7})"), r"22901\1"),  # Benin, of before November 2024
+    # Mobiles of Ivory Coast of before 2021: their second digit is of Moov, MTN or Orange.
+    (re.compile(r"225([04-9][0-3]\d{6})"), r"22501\1"),
+    (re.compile(r"225([04-9][4-6]\d{6})"), r"22505\1"),
+    (re.compile(r"225([04-9][7-9]\d{6})"), r"22507\1"),
+)
+_ALSO_WRITTEN = (
+    (re.compile(r"55(\d{2})9([6-9]\d{7})"), r"55\1\2"),
+    (re.compile(r"52(\d{10})"), r"521\1"),
+    (re.compile(r"549([1-8]\d{9})"), r"54\1"),
+    (re.compile(r"22901([2-9]\d{7})"), r"229\1"),
+    (re.compile(r"225(?:01(?=.[0-3])|05(?=.[4-6])|07(?=.[7-9]))([04-9]\d{7})"), r"225\1"),
+)
+"""The spelling of each of these that is not canonical."""
 _TELLING = 8
 """Digits by which a number is told from others in a text."""
 
@@ -74,16 +86,11 @@ class WhatsAppId:
         Mexican one has no `1` after `52`, which WhatsApp still writes and dialling gave up in 2019.
         An Argentine mobile is written with a `9` after `54` from abroad, as WhatsApp does, and
         without it at home; the ten digits behind are unique, mobile or not, so all count with it.
+        Accounts of Benin and Ivory Coast keep the eight digits that their numbers had.
         """
         if self.kind != "phone":
             return self.value
-        if match := _BRAZILIAN_MOBILE_WITHOUT_NINE.fullmatch(self.value):
-            return f"55{match[1]}9{match[2]}"
-        if match := _MEXICAN_WITH_ONE.fullmatch(self.value):
-            return f"52{match[1]}"
-        if match := _ARGENTINE_WITHOUT_NINE.fullmatch(self.value):
-            return f"549{match[1]}"
-        return self.value
+        return _rewritten(self.value, _CANONICAL) or self.value
 
     @property
     def phone(self) -> str | None:
@@ -99,6 +106,14 @@ class WhatsAppId:
     def chat_id(self) -> str:
         """The id to send to, exactly as WhatsApp reported it."""
         return f"{self.value}@{_SUFFIX[self.kind]}"
+
+
+def _rewritten(value: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str | None:
+    """The number in the spelling of the one rule that fits; None where none does."""
+    for spelling, other in rules:
+        if match := spelling.fullmatch(value):
+            return match.expand(other)
+    return None
 
 
 def parse_whatsapp_id(chat_id: str) -> WhatsAppId | None:
@@ -233,12 +248,7 @@ def spellings(identity: WhatsAppId) -> list[str]:
     """
     value, found = identity.canonical, {identity.value, identity.canonical}
     if identity.kind == "phone":
-        if match := _BRAZILIAN_MOBILE_WITH_NINE.fullmatch(value):
-            found.add(f"55{match[1]}{match[2]}")
-        if match := _MEXICAN.fullmatch(value):
-            found.add(f"521{match[1]}")
-        if match := _ARGENTINE_WITH_NINE.fullmatch(value):
-            found.add(f"54{match[1]}")
+        found.update(filter(None, [_rewritten(value, _ALSO_WRITTEN)]))
     server = f"@{_SUFFIX[identity.kind]}"
     return sorted(v if len(v) >= _TELLING else v + server for v in found)
 

@@ -94,6 +94,7 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
             traffic.ChannelReactionReported,
             traffic.ChannelVoteReported,
             traffic.ChannelChangeFailed,
+            traffic.ChannelCallReported,
         ),
         *(media.ChannelMediaStored, media.ChannelMediaFailed, group.ChannelGroupReported),
     ),

@@ -96,6 +96,26 @@ class TestCanonical:
         assert identity.canonical == canonical
         assert identity.phone == f"+{reported}"
 
+    @pytest.mark.parametrize(
+        ("reported", "canonical"),
+        [
+            ("22997123456", "2290197123456"),
+            ("2290197123456", "2290197123456"),
+            ("22501234567", "2250101234567"),  # Moov
+            ("22505123456", "2250505123456"),  # MTN
+            ("22508123456", "2250708123456"),  # Orange
+            ("22522123456", "22522123456"),  # a fixed line
+            ("2250708123456", "2250708123456"),
+        ],
+    )
+    def test_counts_a_number_of_before_with_the_digits_its_plan_gave_it(
+        self, reported: str, canonical: str
+    ) -> None:
+        identity = WhatsAppId("phone", reported)
+        assert identity.canonical == canonical
+        assert identity.phone == f"+{canonical}"
+        assert identity.chat_id == f"{reported}@c.us"
+
     @pytest.mark.parametrize("kind", ["lid", "group"])
     def test_leaves_hidden_ids_and_groups_alone(self, kind: str) -> None:
         identity = parsed({"lid": "551187654321@lid", "group": "551187654321@g.us"}[kind])
@@ -194,6 +214,9 @@ class TestSpellings:
             ("525512345678@c.us", ["5215512345678", "525512345678"]),
             ("541123456789@c.us", ["541123456789", "5491123456789"]),
             ("551133330001@c.us", ["551133330001"]),
+            ("22997123456@c.us", ["2290197123456", "22997123456"]),
+            ("2250708123456@c.us", ["2250708123456", "22508123456"]),
+            ("2250701123456@c.us", ["2250701123456"]),
             ("182736451928374@lid", ["182736451928374"]),
             ("1234567@c.us", ["1234567@c.us"]),
         ],

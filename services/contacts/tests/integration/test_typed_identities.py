@@ -25,6 +25,30 @@ def corrected(contact_id: str, how: str) -> ReplaceContact | PatchContact:
     return PatchContact(contact_id=contact_id, phone=None if how == "cleared" else "+5511988880002")
 
 
+class TestShownByWhatsApp:
+    """A number in service that no plan has: a test number, or one of before its plan changed."""
+
+    SHOWN = ("phone", "22522123456")
+
+    @pytest.mark.parametrize("change", [ReplaceContact, PatchContact])
+    async def test_number_that_no_plan_has_may_be_sent_back(
+        self, company: Shop, change: type[ReplaceContact | PatchContact]
+    ) -> None:
+        await company.receive(self.SHOWN, push_name="Awa")
+        (awa,) = await company.contacts()
+        changed = change(contact_id=awa["id"], name="Awa Koné", phone=awa["phone"])
+        found = await company.value(changed)
+        assert (found["name"], found["phone"]) == ("Awa Koné", "+22522123456")
+        await company.receive(self.SHOWN)
+        assert [one["id"] for one in await company.contacts()] == [awa["id"]]
+
+    async def test_number_that_no_plan_has_may_not_be_typed_anew(self, company: Shop) -> None:
+        await company.receive(self.SHOWN, push_name="Awa")
+        (awa,) = await company.contacts()
+        problem = await company.problem(PatchContact(contact_id=awa["id"], phone="+22522123457"))
+        assert problem.errors[0].code == "invalid_phone"
+
+
 class TestMistyped:
     @pytest.mark.parametrize("how", ["patched", "cleared", "replaced"])
     async def test_number_is_its_owners_once_it_is_corrected(

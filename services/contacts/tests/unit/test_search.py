@@ -3,6 +3,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from crm_contacts.contacts.documents import distinct_tags
 from crm_contacts.contacts.models import Contact
 from crm_contacts.contacts.search import derive
 from service_kit.search import fold, patterns
@@ -42,6 +43,10 @@ class TestDerive:
 
     def test_knows_tags_by_their_lower_case(self) -> None:
         assert contact(name="x", tags=["VIP", "Lead"]).tag_keys == ["lead", "vip"]
+
+    def test_knows_tags_by_either_form_of_their_accents(self) -> None:
+        assert contact(name="x", tags=["Família", "fami\u0301lia"]).tag_keys == ["família"]
+        assert distinct_tags(["Família", "fami\u0301lia"]) == ["Família"]
 
 
 class TestPatterns:

@@ -14,11 +14,16 @@ from crm_channels_waha.waha.context import (
     author_of,
     chat_of,
     is_from_us,
-    moment,
+    past,
     person_of,
     told_at,
 )
-from crm_channels_waha.waha.ids import bare_id, message_id_of, read_message_id
+from crm_channels_waha.waha.ids import (
+    WahaMessageId,
+    bare_id,
+    message_id_of,
+    read_message_id,
+)
 from crm_channels_waha.waha.meaning import Edited, Kept, Listener, Reacted, Revocation
 from crm_channels_waha.waha.raw import BESIDE, STUB, Raw, read_raw, unwrapped
 from crm_channels_waha.waha.reading import Json, mapping, text
@@ -40,6 +45,7 @@ _NOTICES = frozenset(
         *("gp2", "call_log", "ciphertext", "protocol", "album", "reaction", "poll_update", "debug"),
         *("keep_in_chat", "pinned_message", "newsletter_notification", "group_notification"),
         *("biz_notification", "status_notification", "event_edit", "poll_add_option"),
+        *("reaction_enc", "event_response", "limit_sharing", "request_welcome"),
     )
 )
 """What nobody wrote, though engines hand it on as messages."""
@@ -62,7 +68,7 @@ def _edit(
     """`protocol` is the act as the engine has it; empty where it has none."""
     payload = mapping(envelope.get("payload"))
     act = message_id_of(payload)
-    content = text(payload.get("body")) or _new_text(protocol)
+    content = text(payload.get("body")) or _new_text(protocol) or _said(read_raw(payload))
     if act is None or target is None:
         return Kept("unhandled", "edit without id")
     if content is None:
@@ -73,7 +79,8 @@ def _edit(
     from_us = is_from_us(payload, act)
     author = author_of(payload, act, chat)
     has_own_id = act.bare != target
-    at = _edited_at(payload, protocol, has_own_id=has_own_id) or told_at(envelope, received_at)
+    at = _edited_at(payload, protocol, received_at, has_own_id=has_own_id)
+    at = at or told_at(envelope, received_at)
     report = ChannelMessageEdited(
         channel_id=listener.id,
         external_id=target,
@@ -86,21 +93,28 @@ def _edit(
     return Edited(report, chat.chat_id)
 
 
-def _edited_at(payload: Json, protocol: Json, *, has_own_id: bool) -> datetime | None:
+def _edited_at(
+    payload: Json, protocol: Json, received_at: datetime, *, has_own_id: bool
+) -> datetime | None:
     """When it was edited, by WhatsApp's own clock; WEBJS puts the message's time in `timestamp`."""
     raw = mapping(payload.get("_data"))
     exact = protocol.get("timestampMS") or protocol.get("timestampMs")
     return (
-        moment(exact)
-        or moment(raw.get("latestEditSenderTimestampMs"))
-        or (moment(payload.get("timestamp")) if has_own_id else None)
+        past(exact, received_at)
+        or past(raw.get("latestEditSenderTimestampMs"), received_at)
+        or (past(payload.get("timestamp"), received_at) if has_own_id else None)
     )
 
 
 def _new_text(protocol: Json) -> str | None:
     """The text or caption an act of editing carries, where WAHA left it in `_data`."""
-    said = unwrapped(mapping(protocol.get("editedMessage"))).fields
-    return text(said.get("text")) or text(said.get("caption"))
+    return _said(unwrapped(mapping(protocol.get("editedMessage"))))
+
+
+def _said(raw: Raw) -> str | None:
+    """The text or caption of a message, as the engine has it; on WEBJS a text is a chat's body."""
+    body = text(raw.fields.get("body")) if raw.kind == "chat" else None
+    return text(raw.fields.get("text")) or text(raw.fields.get("caption")) or body
 
 
 def read_revocation(envelope: Json, listener: Listener, received_at: datetime) -> Revocation | Kept:
@@ -112,6 +126,9 @@ def read_revocation(envelope: Json, listener: Listener, received_at: datetime) -
     before, after = mapping(payload.get("before")), mapping(payload.get("after"))
     target = read_message_id(payload.get("revokedMessageId"))
     seen = [found for one in (before, after) if (found := message_id_of(one))]
+    # Older builds name it nowhere but in the engine's own view of the act.
+    named = _target(_protocol(read_raw(after)))
+    target = target or (WahaMessageId(named) if named and not message_id_of(before) else None)
     seen += [target] if target else []
     if not seen:
         return Kept("unhandled", "revoked message without id")
@@ -154,15 +171,15 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
         from_us=reacting.from_us,
         person=reacting.person,
         emoji=emoji,
-        reacted_at=_reacted_at(payload) or told_at(envelope, received_at),
+        reacted_at=_reacted_at(payload, received_at) or told_at(envelope, received_at),
     )
     return Reacted(report, reacting.chat.chat_id)
 
 
-def _reacted_at(payload: Json) -> datetime | None:
+def _reacted_at(payload: Json, received_at: datetime) -> datetime | None:
     said = _reaction(read_raw(payload))
     exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
-    return moment(exact) or moment(payload.get("timestamp"))
+    return past(exact, received_at) or past(payload.get("timestamp"), received_at)
 
 
 def _reaction(raw: Raw) -> Json:

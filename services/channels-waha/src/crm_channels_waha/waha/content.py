@@ -13,7 +13,7 @@ from shared_events.messaging.message import ContentType
 
 from crm_channels_waha.waha.cards import read_card, split_cards
 from crm_channels_waha.waha.raw import Raw, known, within
-from crm_channels_waha.waha.reading import Json, items, mapping, number, text
+from crm_channels_waha.waha.reading import Json, items, mapping, number, text, written
 from crm_channels_waha.waha.referrals import read_referral
 from crm_channels_waha.waha.structured import read_structured
 
@@ -37,9 +37,12 @@ _KINDS: dict[str, ContentType] = {
 _POLL = "pollCreationMessage"
 """The newer ones have `V2` to `V6` behind it."""
 _LOCATIONS = ("locationMessage", "liveLocationMessage", "location")
-_CARDS = ("contactMessage", "contactsArrayMessage", "vcard", "multi_vcard")
+_SEVERAL_CARDS = ("contactsArrayMessage", "multi_vcard")
+_CARDS = ("contactMessage", "vcard", *_SEVERAL_CARDS)
 _CARD = "BEGIN:VCARD"
-_UNSAFE_IN_FILENAME = re.compile(r"[\x00-\x1f\x7f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSAFE_IN_FILENAME = re.compile(
+    r"[\x00-\x1f\x7f-\x9f/\\\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 """What leads elsewhere, or shows another name than there is: `\u202e` turns the text around."""
 _LONGEST_NAME = 255
 _LONGEST_URL = bounds.limit(bounds.Url)
@@ -69,47 +72,49 @@ def read_content(payload: Json, raw: Raw, waha_base_url: str) -> Content:
 
 
 def _read(payload: Json, raw: Raw, waha_base_url: str) -> Content:
-    body = text(payload.get("body"))
+    body = written(payload.get("body"))
     if location := _location(payload, raw):
         # WEBJS has a picture of the map for a body.
         return Content("location", _comment(payload, raw), details={"location": location})
-    if contacts := [read_card(card) for card in _cards(payload, raw)]:
+    if contacts := _contacts(payload, raw):
         said = None if body and body.startswith(_CARD) else body
         return Content("contact", said, details={"contacts": contacts})
     if poll := _poll(payload, raw):
         return Content("poll", text=poll["question"] or body, details={"poll": poll})
     media = _media(payload, raw, waha_base_url)
-    # View-once is announced, but not shown to linked devices.
-    if payload.get("hasMedia") is True or media.url or raw.kind in _KINDS:
-        return Content(_media_type(media, raw), body or text(raw.fields.get("caption")), media)
     structured = read_structured(raw)
     details = structured.details
     if row := _selected_row(raw):
         details = {**details, "selected_row_id": row}
     said = body or structured.text
+    # View-once is announced, but not shown to linked devices.
+    if payload.get("hasMedia") is True or media.url or raw.kind in _KINDS:
+        said = said or text(raw.fields.get("caption"))
+        return Content(_media_type(media, raw), said, media, details)
     if said is None and not details:
         return Content("unsupported", details={"kind": raw.kind} if raw.kind else {})
     return Content("text", said, details=details)
 
 
 def _location(payload: Json, raw: Raw) -> dict[str, Any] | None:
-    place = mapping(payload.get("location"))
-    latitude, longitude = number(place.get("latitude")), number(place.get("longitude"))
-    if latitude is None and raw.kind in _LOCATIONS:
-        place = raw.fields
-        latitude = number(place.get("degreesLatitude", place.get("lat")))
-        longitude = number(place.get("degreesLongitude", place.get("lng")))
+    told, own = mapping(payload.get("location")), raw.fields if raw.kind in _LOCATIONS else {}
+    latitude, longitude = number(told.get("latitude")), number(told.get("longitude"))
+    if latitude is None or longitude is None:
+        latitude = number(own.get("degreesLatitude", own.get("lat")))
+        longitude = number(own.get("degreesLongitude", own.get("lng")))
     if latitude is None or longitude is None:
         return None
-    live = raw.kind == "liveLocationMessage" or True in (place.get("live"), place.get("isLive"))
+    loc = None if text(told.get("description")) else text(own.get("loc"))  # WEBJS has them alike
+    is_live = (told.get("live"), own.get("live"), own.get("isLive"))
+    live = raw.kind == "liveLocationMessage" or True in is_live
     return {
         "latitude": latitude,
         "longitude": longitude,
-        "name": text(place.get("name")) or text(place.get("loc")),
-        "address": text(place.get("address")),
+        "name": text(told.get("name")) or text(own.get("name")) or loc,
+        "address": text(told.get("address")) or text(own.get("address")),
         **known(
             live=live or None,
-            url=text(place.get("url")),
+            url=text(told.get("url")) or text(own.get("url")),
             accuracy_metres=number(raw.fields.get("accuracyInMeters")),
         ),
     }
@@ -121,6 +126,29 @@ def _comment(payload: Json, raw: Raw) -> str | None:
     if raw.kind not in _LOCATIONS:
         return description
     return description or text(raw.fields.get("caption")) or text(raw.fields.get("comment"))
+
+
+def _contacts(payload: Json, raw: Raw) -> list[dict[str, Any]]:
+    """What the cards say; one that names nobody, or is missing, is called as WhatsApp shows it."""
+    cards, names = [read_card(card) for card in _cards(payload, raw)], _card_names(raw)
+    if not cards:
+        return [{"name": name, "phone": None} for name in names if name]
+    if len(cards) != len(names):
+        return cards
+    return [{**card, "name": card["name"] or name} for card, name in zip(cards, names, strict=True)]
+
+
+def _card_names(raw: Raw) -> list[str | None]:
+    if raw.kind not in _CARDS:
+        return []
+    several = items(raw.fields.get("contacts")) or items(raw.fields.get("vcardList"))
+    shown = (
+        visible(
+            text(mapping(one).get("displayName")) or text(mapping(one).get("vcardFormattedName"))
+        )
+        for one in (several if raw.kind in _SEVERAL_CARDS else [raw.fields])
+    )
+    return [name[:_LONGEST_NAME] or None for name in shown]
 
 
 def _cards(payload: Json, raw: Raw) -> list[str]:

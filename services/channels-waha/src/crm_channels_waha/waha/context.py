@@ -2,23 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
-from shared_events.identity import IdentityKey, WhatsAppId
+from shared_events.identity import IdentityKey, WhatsAppId, visible
 
 from crm_channels_waha.waha.ids import WahaMessageId, conversation, person_id
 from crm_channels_waha.waha.meaning import Kept, Listener
 from crm_channels_waha.waha.raw import text_within
 from crm_channels_waha.waha.reading import Json, mapping, number, text
 
+_UNIX_BEGAN = 1970
+_CLOCKS_DIFFER = timedelta(minutes=10)
 _FAR_FUTURE_SECONDS = 1e11  # what is larger is milliseconds, or finer
 _ALTERNATIVES = (
     *("remoteJidAlt", "senderPn", "senderLid"),
     *("participantAlt", "participantPn", "participantLid"),
 )
-"""Where NOWEB has somebody's other id: those of chats, then those of groups."""
+"""Where NOWEB has somebody's other id: those of chats, then those of groups.
+
+A chat's first is of the other side; who sent something is ourselves where it is ours.
+"""
 _NO_NAME = "-"  # whatsmeow's, where WhatsApp told none
 
 
@@ -39,10 +44,14 @@ def is_from_us(payload: Json, message_id: WahaMessageId) -> bool:
 
 
 def author_of(payload: Json, message_id: WahaMessageId, chat: WhatsAppId) -> WhatsAppId | None:
-    """Who in a group it was; None in a chat of two."""
+    """Who in a group it was, from the engine's own view where WAHA does not say; else None."""
     if chat.kind != "group":
         return None
-    return person_id(payload.get("participant")) or person_id(message_id.participant)
+    raw = mapping(payload.get("_data"))
+    key, info = mapping(raw.get("key")), mapping(raw.get("Info"))
+    told = (payload.get("participant"), message_id.participant)
+    own = (key.get("participant"), raw.get("participant"), info.get("Sender"), raw.get("author"))
+    return next(filter(None, map(person_id, (*told, *own))), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ def person_of(
     if known.kind == "group":
         return Person(identities=[_identity(known)])
     info, key = mapping(raw.get("Info")), mapping(raw.get("key"))
-    names = _ALTERNATIVES[3:] if chat.kind == "group" else _ALTERNATIVES[:3]
+    names = _ALTERNATIVES[3:] if chat.kind == "group" else _ALTERNATIVES[: 1 if from_me else 3]
     alternatives = (
         info.get("RecipientAlt" if from_me else "SenderAlt"),
         *(key.get(name) for name in names),
@@ -104,7 +113,7 @@ def _name(raw: Json) -> str | None:
     info = mapping(raw.get("Info"))
     said = text(info.get("PushName")) or text(raw.get("pushName")) or text(raw.get("notifyName"))
     verified = text_within(info.get("VerifiedName"), "verifiedName")
-    named = said if said and said.strip() not in ("", _NO_NAME) else None
+    named = said if visible(said) not in ("", _NO_NAME) else None
     return named or verified or text(raw.get("verifiedBizName"))
 
 
@@ -140,7 +149,8 @@ def _written_out(told: object) -> datetime | None:
         at = datetime.fromisoformat(text(told) or "")
     except ValueError:
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
+    # Go writes the first of January of the year 1 for a time that it does not know.
+    return at.astimezone(UTC) if at.tzinfo and at.year >= _UNIX_BEGAN else None
 
 
 def said_at(envelope: Json, received_at: datetime) -> datetime:
@@ -153,9 +163,19 @@ def said_at(envelope: Json, received_at: datetime) -> datetime:
         raw.get("t"),
         mapping(raw.get("Info")).get("Timestamp"),
     )
-    return next(filter(None, map(moment, places)), None) or told_at(envelope, received_at)
+    said = (past(place, received_at) for place in places)
+    return next(filter(None, said), None) or told_at(envelope, received_at)
 
 
 def told_at(envelope: Json, received_at: datetime) -> datetime:
     """When WAHA made the event (its envelope counts milliseconds)."""
-    return moment(envelope.get("timestamp")) or received_at
+    return past(envelope.get("timestamp"), received_at) or received_at
+
+
+def past(told: object, received_at: datetime) -> datetime | None:
+    """As `moment`, None for what is further to come than clocks differ.
+
+    Whatever is newest counts, so such a time would hold up all that comes until then.
+    """
+    at = moment(told)
+    return at if at and at - received_at <= _CLOCKS_DIFFER else None

@@ -70,7 +70,7 @@ def unwrapped(message: Json) -> Raw:
 
 def _kind(message: Json) -> str:
     """The key of what was written: what only travels beside it counts where it is alone."""
-    there = [key for key, value in message.items() if value is not None]
+    there = [key for key, value in message.items() if value not in (None, "")]
     return next((key for key in there if key not in BESIDE), next(iter(there), ""))
 
 

@@ -11,6 +11,8 @@ Json = Mapping[str, Any]
 
 _EMPTY: Json = {}
 _LARGEST = 1e19  # what is larger is no time, not even in nanoseconds, and nobody's price
+_THUMBNAIL = re.compile(r"(?:/9j/|iVBORw0KGgo|UklGR)[A-Za-z0-9+/\s]{60,}={0,2}\s*")
+"""A JPEG, PNG or WebP in base64."""
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
@@ -72,6 +74,12 @@ def mapping(value: object, *path: str) -> Json:
 def text(value: object) -> str | None:
     """A non-empty text, or None."""
     return value if isinstance(value, str) and value else None
+
+
+def written(value: object) -> str | None:
+    """As `text`, without the thumbnail that browsers' engines have for the body of some kinds."""
+    found = text(value)
+    return None if found and _THUMBNAIL.fullmatch(found) else found
 
 
 def number(value: object) -> float | None:

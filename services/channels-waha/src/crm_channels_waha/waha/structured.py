@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crm_channels_waha.waha.raw import Raw, known, text_within, within
-from crm_channels_waha.waha.reading import Json, items, mapping, number, text
+from crm_channels_waha.waha.reading import Json, items, mapping, number, text, written
 
 _MOST_PARTS = 100
 
@@ -37,12 +37,12 @@ def _lines(*parts: str | None) -> str | None:
 
 
 def _written(fields: Json) -> Structured:
-    return Structured(text(fields.get("text")) or text(fields.get("body")))
+    return Structured(text(fields.get("text")) or written(fields.get("body")))
 
 
 def _body(fields: Json) -> str | None:
     """The body's text, which is the body on WEBJS."""
-    return text_within(within(fields, "body"), "text") or text(fields.get("body"))
+    return text_within(within(fields, "body"), "text") or written(fields.get("body"))
 
 
 def _answer(fields: Json) -> Structured:
@@ -138,7 +138,7 @@ def _product(fields: Json) -> Structured:
         url=text_within(about, "url"),
         retailer_id=text_within(about, "retailerId"),
     )
-    said = text(fields.get("body")) or product.get("description")
+    said = written(fields.get("body")) or product.get("description")
     return Structured(_lines(product.get("title"), said), _named("product", product))
 
 
@@ -213,6 +213,7 @@ _READERS: dict[str, Callable[[Json], Structured]] = {
         (
             *("templateMessage", "interactiveMessage", "buttonsMessage", "listMessage"),
             *("highlyStructuredMessage", "list", "interactive", "buttons", "hsm", "template"),
+            "native_flow",
         ),
         _offer,
     ),

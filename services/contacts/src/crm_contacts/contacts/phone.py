@@ -11,6 +11,8 @@ from shared_events.identity import IdentityKind, WhatsAppId
 _HIDDEN_ID = re.compile(r"[1-9][0-9]{0,48}")
 _MEXICAN_TRUNK = re.compile(r"52(?:01|044|045)(\d{10})")
 """What was dialled before a number in Mexico until 2019, kept in many address books."""
+_ARGENTINE_WITH_BOTH = re.compile(r"549(?=0?\d{12}$)(0?\d{2,4}15\d{6,8})")
+"""A mobile with the `9` from abroad and the `15` of home as well, where one of them says it."""
 _GROUP = re.compile(r"[1-9][0-9]{0,29}(-[0-9]{1,18})?")
 
 
@@ -38,6 +40,10 @@ def parse_phone(text: str, region: str) -> WhatsAppId:
     # 00 before a country code is how most of the world dials; Brazil's plan reads a carrier there.
     international = f"+{text[2:]}" if text.startswith("00") else text
     number = _parsed(international, region)
+    if number is None and not international.lstrip().startswith("+"):
+        # As it was dialled at home before the plan changed.
+        at_home = f"+{phonenumbers.country_code_for_region(region)}{_digits(text)}"
+        number = _parsed(at_home, region)
     if number is None and text.isdecimal():
         number = _parsed(f"+{text}", region)  # as WhatsApp writes it: with country code, no plus
     if number is None:
@@ -61,11 +67,17 @@ def _dialled(international: str) -> str:
     """A number as WhatsApp still writes it, which no plan has any more, as it is dialled."""
     if not international.lstrip().startswith("+"):
         return international
-    digits = "".join(str(unicodedata.decimal(c)) for c in international if c.isdecimal())
+    digits = _digits(international)
     if match := _MEXICAN_TRUNK.fullmatch(digits):
         return f"+52{match[1]}"
+    if match := _ARGENTINE_WITH_BOTH.fullmatch(digits):
+        return f"+54{match[1]}"
     canonical = WhatsAppId("phone", digits).canonical
     return international if canonical == digits else f"+{canonical}"
+
+
+def _digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(c)) for c in text if c.isdecimal())
 
 
 def _invalid(region: str) -> InvalidError:

@@ -5,6 +5,7 @@ from typing import Any
 
 from service_kit.calls import Call
 from service_kit.database import Transaction
+from service_kit.errors import InvalidError
 from shared_events.contacts import contact as contract
 from shared_events.contacts.contact import (
     CreateContact,
@@ -77,7 +78,7 @@ class ContactRequests:
         self, tx: Transaction, request: ReplaceContact, call: Call
     ) -> contract.Contact:
         """Replace a contact: what is left out becomes empty."""
-        phone = self._phone(request.phone)
+        phone = await self._phone_for(tx, request)
         move = await _move(tx, request, call)
         fields = {**await self._whole(tx, request), **_phone_column(phone)}
         fields |= _placed(fields, move.to)
@@ -96,7 +97,7 @@ class ContactRequests:
     async def patch(self, tx: Transaction, request: PatchContact, call: Call) -> contract.Contact:
         """Change the fields that were sent, custom fields by merge (RFC 7396)."""
         given = request.model_fields_set - {"contact_id"}
-        phone = self._phone(request.phone)
+        phone = await self._phone_for(tx, request)
         move = await _move(tx, request, call)
         whole = {**_cleaned(request), **_phone_column(phone)}
         fields = {name: value for name, value in whole.items() if name in given}
@@ -138,6 +139,21 @@ class ContactRequests:
         check_custom_fields(fields["custom_fields"])
         values.check(fields["custom_fields"], await definitions.all_of(tx), self._phone_of)
         return fields
+
+    async def _phone_for(
+        self, tx: Transaction, request: ReplaceContact | PatchContact
+    ) -> WhatsAppId | None:
+        """The phone a contact is to have: its own may be one that no plan has.
+
+        Raises InvalidError for another that no line can have.
+        """
+        try:
+            return self._phone(request.phone)
+        except InvalidError:
+            shown = (await service.get(tx, request.contact_id)).phone
+            if shown is None or shown != request.phone:
+                raise
+            return WhatsAppId("phone", shown.removeprefix("+"))
 
     def _phone_of(self, typed: str) -> WhatsAppId:
         return parse_phone(typed, self._region)

@@ -1,5 +1,6 @@
 """What contacts are found and sorted by: text without case and accents."""
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,5 +46,5 @@ def _texts(custom_fields: dict[str, Any]) -> Iterator[str]:
 
 
 def tag_key(tag: str) -> str:
-    """Two tags with one key are the same tag."""
-    return tag.casefold()
+    """Two tags with one key are the same tag, in either form in which Unicode writes accents."""
+    return unicodedata.normalize("NFC", tag.casefold())
