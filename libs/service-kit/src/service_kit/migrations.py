@@ -6,7 +6,6 @@ here; without it they must exist and DATABASE_OWNER_URL says how to become the o
 """
 
 import asyncio
-import os
 from importlib.resources import files
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from service_kit.environment import administrator
 from service_kit.roles import login, quoted
 from service_kit.settings import ConfigurationError, ServiceSettings
 
@@ -42,12 +42,12 @@ async def migrate(
     settings: ServiceSettings, *, package: str, schema: str, revision: str = "head"
 ) -> None:
     """Bring the service's schema to a revision: the code's. Running it again changes nothing."""
-    admin_url = os.environ.get("DATABASE_ADMIN_URL")
+    admin_url = administrator("DATABASE_ADMIN_URL")
     owner = f"crm_{schema}_owner"
     if admin_url:
         await _provision(admin_url, settings, schema, owner)
         url = _with_database(admin_url, _database_name(settings))
-    elif owner_url := os.environ.get("DATABASE_OWNER_URL"):
+    elif owner_url := administrator("DATABASE_OWNER_URL"):
         url = owner_url
     else:
         raise ConfigurationError(["set DATABASE_ADMIN_URL or DATABASE_OWNER_URL to migrate"])

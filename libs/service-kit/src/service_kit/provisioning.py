@@ -5,13 +5,13 @@ makes users and queues, as `shared_events.definitions` describes them (docs/oper
 """
 
 import asyncio
-import os
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import ClientSession, ClientTimeout
 from shared_events import definitions
 from shared_events.services import ServiceName
 
+from service_kit.environment import administrator
 from service_kit.settings import ConfigurationError, ServiceSettings
 
 _SECONDS = 60.0
@@ -19,7 +19,7 @@ _SECONDS = 60.0
 
 def run_provision(settings: ServiceSettings, service: ServiceName) -> None:
     """The bus's half of the `migrate` subcommand; nothing without RABBITMQ_ADMIN_URL."""
-    if admin_url := os.environ.get("RABBITMQ_ADMIN_URL"):
+    if admin_url := administrator("RABBITMQ_ADMIN_URL"):
         asyncio.run(provision(admin_url, settings, service))
 
 

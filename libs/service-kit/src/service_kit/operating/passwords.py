@@ -4,13 +4,12 @@ A user has one password, so nobody may log in by the old one from then on; who i
 The service is restarted right after it, one process after the other.
 """
 
-import os
-
 import aio_pika
 import asyncpg
 from shared_events.services import ServiceName
 
 from service_kit import provisioning, roles
+from service_kit.environment import administrator
 from service_kit.operating.command import Report, report
 from service_kit.settings import ConfigurationError, ServiceSettings
 
@@ -20,8 +19,8 @@ async def turn(settings: ServiceSettings, service: ServiceName) -> Report:
 
     Raises ConfigurationError when no administrator is named, and what the servers raise.
     """
-    database = os.environ.get("DATABASE_ADMIN_URL")
-    broker = os.environ.get("RABBITMQ_ADMIN_URL")
+    database = administrator("DATABASE_ADMIN_URL")
+    broker = administrator("RABBITMQ_ADMIN_URL")
     if not database and not broker:
         raise ConfigurationError(["set DATABASE_ADMIN_URL or RABBITMQ_ADMIN_URL, or both"])
     turned = []
