@@ -20,8 +20,8 @@ from e2e.stack import Platform, running_platform
 
 pytestmark = pytest.mark.timeout(900)  # each command is a process, and all are replaced
 
-MESSAGES = 400
-"""One every other second while passwords turn, the rest when they have."""
+MESSAGES = 600
+"""One a second while passwords turn, the rest when they have."""
 FIRST, SECOND = (f"the-{which}-password-of-these-tests" for which in ("first", "second"))
 
 
