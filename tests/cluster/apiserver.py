@@ -20,8 +20,8 @@ from deploy.manifests import ROOT, Document, kubectl
 
 PROGRAMS = ROOT / ".dev" / "kubernetes"
 """Where `tools/kubernetes` puts them."""
-DEFINITIONS = (PROGRAMS / "definitions", Path(__file__).with_name("topology.yaml"))
-"""What operators add to the API: their own, and ours of the one whose own cannot be had."""
+DEFINITIONS = PROGRAMS / "definitions"
+"""What operators add to the API."""
 _TOKEN = "only-for-this-test-run"
 
 

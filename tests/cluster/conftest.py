@@ -34,9 +34,8 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
     try:
         await store.start()
         await api.start()
-        for definition in DEFINITIONS:
-            said = ours.kubectl("apply", "--server-side", f"--filename={definition}")
-            assert said.returncode == 0, said.stderr
+        said = ours.kubectl("apply", "--server-side", f"--filename={DEFINITIONS}")
+        assert said.returncode == 0, said.stderr
         await eventually(lambda: asyncio.to_thread(knows_its_definitions, ours))
         yield ours
     finally:

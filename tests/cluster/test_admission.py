@@ -162,9 +162,15 @@ def with_a_misspelt_plugin() -> Document:
     return found
 
 
-def with_no_user() -> Document:
+def with_a_misspelt_user() -> Document:
     found = infrastructure().of("Permission")[0]
-    del found["spec"]["userReference"]
+    found["spec"]["userRef"] = found["spec"].pop("userReference")
+    return found
+
+
+def for_no_exchange() -> Document:
+    found = infrastructure().of("TopicPermission")[0]
+    del found["spec"]["permissions"]["exchange"]
     return found
 
 
@@ -210,7 +216,8 @@ class TestRefused:
             (scaled_by_a_misspelt_trigger, ".metaData: field not declared in schema"),
             (with_misspelt_instances, ".spec.instancs: field not declared in schema"),
             (with_a_misspelt_plugin, ".additionalPlugin: field not declared in schema"),
-            (with_no_user, "spec.userReference: Required value"),
+            (with_a_misspelt_user, ".spec.userRef: field not declared in schema"),
+            (for_no_exchange, "spec.permissions.exchange: Required value"),
             (with_a_right_of_no_kind, ".permissions.configure: field not declared in schema"),
             (watching_a_misspelt_port, ".ports: field not declared in schema"),
         ],

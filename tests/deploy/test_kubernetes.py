@@ -64,7 +64,8 @@ class TestInfrastructure:
     def test_fits_the_schemas_of_operators(self) -> None:
         custom = {kind_of(d) for d in infrastructure().documents} & CUSTOM.keys()
         assert {kind.rpartition("/")[2] for kind in custom} == {
-            *("Cluster", "ScheduledBackup", "RabbitmqCluster")
+            *("Cluster", "ScheduledBackup", "RabbitmqCluster"),
+            *("User", "Permission", "TopicPermission"),
         }
         for document in infrastructure().documents:
             if kind_of(document) in custom:
@@ -104,10 +105,13 @@ class TestInfrastructure:
             ("Cluster", {"instancs": 3}),
             ("RabbitmqCluster", {"rabbitmq": {"additionalPlugin": []}}),
             ("ScheduledBackup", {"schedule": 3}),
+            ("User", {"importCredentials": {"name": "broker-gateway"}}),
+            ("Permission", {"permissions": {"configure": [".*"]}}),
+            ("TopicPermission", {"permissions": {"write": ".*", "read": ".*"}}),
         ],
     )
     def test_notices_the_damage(self, kind: str, damage: Document) -> None:
-        (document,) = infrastructure().of(kind)
+        document = infrastructure().of(kind)[0]
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(document["spec"] | damage, CUSTOM[kind_of(document)])
 

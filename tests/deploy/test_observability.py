@@ -189,7 +189,10 @@ def _in_its_container(words: list[str]) -> list[str]:
             assert service in there
             assert program in PROGRAMS.get(service, ()) or program == f"crm-{service}"
             return [program, *arguments]
-        case ["logs", "--since", _, service]:
+        case ["run", "--rm", migration, *arguments] if migration.endswith("-migrate"):
+            assert migration in there
+            return [f"crm-{migration.removesuffix('-migrate')}", *arguments]
+        case ["logs", "--since", _, service] | ["up", "--detach", "--no-deps", service]:
             assert service in there
         case ["ps", "--all"] | ["stats", "--no-stream"]:
             pass

@@ -1,10 +1,14 @@
 """What alerts and dashboards ask for is what running services say, and a message moves it."""
 
+import asyncio
+import subprocess
 from collections import defaultdict
 
 import httpx
+import pytest
 from crm_fakes.receiver import WebhookReceiver
 from crm_fakes.waha import WahaSimulator
+from deploy.manifests import ROOT
 from deploy.telemetry import ITS_OWN, alerts, asked, dashboards
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -39,6 +43,7 @@ STILL = {
 """What is asked for and does not move on a message's way, and why."""
 
 PEOPLE = 200
+PROMTOOL = ROOT / "tools" / "promtool"
 
 WELL = {
     "crm_ready 1.0",
@@ -83,6 +88,11 @@ def asked_for() -> set[str]:
     for board in dashboards():
         wanted += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     return {one.metric for expression in wanted for one in asked(expression)} - set(ITS_OWN)
+
+
+def promtool(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    """Prometheus' own tool, with this on its standard input."""
+    return subprocess.run([PROMTOOL, *words], input=said, capture_output=True, text=True)
 
 
 class TestMetrics:
@@ -139,3 +149,13 @@ class TestMetrics:
             return all(set(text.splitlines()) >= WELL for text in said)
 
         await eventually(well, "metrics of a platform that is well", every=0.5)
+
+    async def test_are_named_as_prometheus_wants_them(self, platform: Platform) -> None:
+        if promtool("--version").returncode:
+            pytest.skip("there is no promtool: see tools/promtool")
+        damaged = promtool("check", "metrics", said="# TYPE things counter\nthings 1\n")
+        assert 'counter metrics should have "_total" suffix' in damaged.stderr
+        for service in SERVICES:
+            text = await scrape(platform, service)
+            found = await asyncio.to_thread(promtool, "check", "metrics", said=text)
+            assert (found.returncode, found.stdout + found.stderr) == (0, ""), service

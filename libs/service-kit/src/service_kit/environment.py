@@ -76,16 +76,28 @@ class _FromFiles(PydanticBaseSettingsSource):
 
 
 def _file_problems(settings_type: type[BaseSettings]) -> list[str]:
-    found = []
-    for name in map(str.upper, settings_type.model_fields):
-        path = os.environ.get(f"{name}_FILE")
-        if path is None:
-            continue
-        if name in os.environ:
-            found.append(f"both {name} and {name}_FILE are set")
-        if not os.access(path, os.R_OK):
-            found.append(f"{name}_FILE: there is no readable file at that path")
+    return [said for name in settings_type.model_fields for said in _of_file(name.upper())]
+
+
+def _of_file(name: str) -> list[str]:
+    path = os.environ.get(f"{name}_FILE")
+    if path is None:
+        return []
+    found = [f"both {name} and {name}_FILE are set"] if name in os.environ else []
+    if not os.access(path, os.R_OK):
+        found.append(f"{name}_FILE: there is no readable file at that path")
     return found
+
+
+def administrator(name: str) -> str | None:
+    """An administrator's login, which is a command's and no setting: `X`, or what `X_FILE` names.
+
+    None or empty where there is none. Raises ConfigurationError for a file that cannot be had.
+    """
+    if problems := _of_file(name):
+        raise ConfigurationError(problems)
+    path = os.environ.get(f"{name}_FILE")
+    return os.environ.get(name) if path is None else Path(path).read_text().rstrip("\n")
 
 
 class ProcessSettings(BaseSettings):

@@ -6,7 +6,6 @@ here; without it they must exist and DATABASE_OWNER_URL says how to become the o
 """
 
 import asyncio
-import os
 from importlib.resources import files
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +16,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from service_kit.environment import administrator
+from service_kit.roles import login, quoted
 from service_kit.settings import ConfigurationError, ServiceSettings
 
 _LOCK = 0x43524D  # one migration at a time, whoever starts it
@@ -41,12 +42,12 @@ async def migrate(
     settings: ServiceSettings, *, package: str, schema: str, revision: str = "head"
 ) -> None:
     """Bring the service's schema to a revision: the code's. Running it again changes nothing."""
-    admin_url = os.environ.get("DATABASE_ADMIN_URL")
+    admin_url = administrator("DATABASE_ADMIN_URL")
     owner = f"crm_{schema}_owner"
     if admin_url:
         await _provision(admin_url, settings, schema, owner)
         url = _with_database(admin_url, _database_name(settings))
-    elif owner_url := os.environ.get("DATABASE_OWNER_URL"):
+    elif owner_url := administrator("DATABASE_OWNER_URL"):
         url = owner_url
     else:
         raise ConfigurationError(["set DATABASE_ADMIN_URL or DATABASE_OWNER_URL to migrate"])
@@ -74,19 +75,16 @@ def _upgrade(connection: Connection, package: str, schema: str, revision: str) -
 
 async def _provision(admin_url: str, settings: ServiceSettings, schema: str, owner: str) -> None:
     database = _database_name(settings)
-    runtime = urlsplit(settings.postgres_dsn)
-    if not runtime.username or runtime.password is None:
-        raise ConfigurationError(["the runtime role needs a user and a password in its DSN"])
+    user, password = login(settings)
     admin = await asyncpg.connect(admin_url)
     try:
         await _lock(admin)
         if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await admin.execute(f'CREATE DATABASE "{database}"')
         await _ensure_role(admin, owner, "NOLOGIN")
-        password = runtime.password.replace("'", "''")
-        await _ensure_role(admin, runtime.username, f"LOGIN PASSWORD '{password}'")
-        if await admin.fetchval(_BYPASSES, runtime.username):
-            await admin.execute(f'ALTER ROLE "{runtime.username}" NOBYPASSRLS')
+        await _ensure_role(admin, user, f"LOGIN PASSWORD {quoted(password)}")
+        if await admin.fetchval(_BYPASSES, user):
+            await admin.execute(f'ALTER ROLE "{user}" NOBYPASSRLS')
     finally:
         await admin.close()
     target = await asyncpg.connect(_with_database(admin_url, database))
@@ -97,11 +95,11 @@ async def _provision(admin_url: str, settings: ServiceSettings, schema: str, own
             REVOKE ALL ON SCHEMA public FROM PUBLIC;
             GRANT {owner} TO CURRENT_USER;
             CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
-            GRANT USAGE ON SCHEMA {schema} TO "{runtime.username}";
+            GRANT USAGE ON SCHEMA {schema} TO "{user}";
             ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
-                GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{runtime.username}";
+                GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{user}";
             ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema}
-                GRANT USAGE, SELECT ON SEQUENCES TO "{runtime.username}";
+                GRANT USAGE, SELECT ON SEQUENCES TO "{user}";
             """
         )
         await _ensure_extensions(target)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from service_kit.tables import plumbing
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
+ODD_PASSWORD = "a/b+c%'d"
 MakeSettings = Callable[..., ServiceSettings]
 
 
@@ -56,7 +58,8 @@ class TestMigrate:
         self, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         admin_url = postgres_server.url
-        url = admin_url.replace("postgres:only-for-this-test-run", "crm_scratch_app:app")
+        login = f"crm_new_app:{quote(ODD_PASSWORD, safe='')}"
+        url = admin_url.replace("postgres:only-for-this-test-run", login)
         settings = ServiceSettings(
             crm_env="test",
             database_url=SecretStr(url.rpartition("/")[0] + "/made_by_migrate"),

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from service_kit.environment import administrator
 from service_kit.settings import ConfigurationError, ServiceSettings, load
 
 STRONG = "x9-" + "kqzwm" * 8
@@ -158,6 +159,18 @@ class TestFiles:
         monkeypatch.setenv("JWT_SECRET_FILE", str(tmp_path / "secret"))
         with pytest.raises(ConfigurationError, match="both JWT_SECRET and JWT_SECRET_FILE"):
             load(SecretiveSettings)
+
+    def test_reads_an_administrators_login_from_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.delenv("DATABASE_ADMIN_URL", raising=False)
+        assert administrator("DATABASE_ADMIN_URL") is None
+        (tmp_path / "login").write_text("postgresql://of-a-file\n")
+        monkeypatch.setenv("DATABASE_ADMIN_URL_FILE", str(tmp_path / "login"))
+        assert administrator("DATABASE_ADMIN_URL") == "postgresql://of-a-file"
+        monkeypatch.setenv("DATABASE_ADMIN_URL_FILE", str(tmp_path / "nothing"))
+        with pytest.raises(ConfigurationError, match="no readable file"):
+            administrator("DATABASE_ADMIN_URL")
 
 
 class TestDsns:

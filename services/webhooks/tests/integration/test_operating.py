@@ -311,7 +311,12 @@ class TestPasswords:
 
             async with Traffic(companies) as traffic:
                 await traffic.more()
-                assert (await crm("webhooks", "migrate", **{**bare, **turned})).code == 0
+                said = await crm("webhooks", "keys", "rotate", "--passwords", **{**bare, **turned})
+                assert (said.code, [found["what"] for found in said.documents]) == (
+                    0,
+                    ["password of the database", "password of the broker"],
+                )
+                assert ("first" in said.out, "second" in said.out) == (False, False)
                 known = set(traffic.told)
                 await traffic.more()
 

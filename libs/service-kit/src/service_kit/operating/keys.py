@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from service_kit.operating import passwords
 from service_kit.operating.command import Command, Operated, Report, report
 from service_kit.service import Service
 
@@ -30,6 +31,7 @@ def commands() -> tuple[Command, ...]:
             ("keys", "rotate"),
             "bring all that is at rest to the newest keys, beside the service at work",
             _rotate,
+            _takes_passwords,
         ),
     )
 
@@ -41,6 +43,15 @@ def _takes_kind(parser: ArgumentParser) -> None:
         "--ed25519",
         action="store_true",
         help="a pair, for JWT_PRIVATE_KEY: the private half and the public one, PEM",
+    )
+
+
+def _takes_passwords(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--passwords",
+        action="store_true",
+        help="instead, give the service's users of database (DATABASE_ADMIN_URL) and broker"
+        " (RABBITMQ_ADMIN_URL) the passwords of these settings; restart the service then",
     )
 
 
@@ -64,7 +75,8 @@ def _check(operated: Operated, asked: Namespace) -> Report:
 
 
 def _rotate(operated: Operated, asked: Namespace) -> Report:
-    del asked
+    if asked.passwords:
+        return asyncio.run(passwords.turn(operated.settings, operated.name))
     return asyncio.run(_turn(operated.service(), change=True))
 
 
