@@ -96,17 +96,21 @@ class EventDecoder:
     def check(self) -> None:
         """Raise ConfigurationError for a type that reaches the queue and has no handler.
 
-        Acknowledging it in silence would lose it.
+        Acknowledging it in silence would lose it; and one that has a handler and never comes would
+        be missed by nobody.
         """
-        missing = [e for e in topology.events_of(self._queue) if e not in self._handlers]
-        if missing:
-            raise ConfigurationError(
-                [
-                    f"{self._queue.name}: {event.event_type} is bound, but nobody handles or"
-                    " ignores it"
-                    for event in missing
-                ]
-            )
+        bound = topology.events_of(self._queue)
+        problems = [
+            f"{self._queue.name}: {event.event_type} is bound, but nobody handles or ignores it"
+            for event in bound
+            if event not in self._handlers
+        ] + [
+            f"{self._queue.name}: {event.event_type} is handled, but not bound"
+            for event in self._handlers
+            if event not in bound
+        ]
+        if problems:
+            raise ConfigurationError(problems)
 
     @property
     def types(self) -> tuple[type[EventData], ...]:

@@ -90,11 +90,8 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageReceived, traffic.ChannelMessageSent),
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
-        *(
-            traffic.ChannelReactionReported,
-            traffic.ChannelVoteReported,
-            traffic.ChannelChangeFailed,
-        ),
+        *(traffic.ChannelReactionReported, traffic.ChannelVoteReported),
+        *(traffic.ChannelChangeFailed, traffic.ChannelCallReported),
         *(media.ChannelMediaStored, media.ChannelMediaFailed, group.ChannelGroupReported),
     ),
     service=MESSAGING,
