@@ -144,9 +144,9 @@ class TestSubjectExport:
             if row["event_type"] == "subject.export_gathered"
         ]
         assert [r["complete"] for r in reports] == [False] * (len(reports) - 1) + [True]
-        assert 2 <= len(reports) <= 10 and {r["total"] for r in reports} == {SAID + 3}
+        assert 2 <= len(reports) <= 10 and {r["total"] for r in reports} == {SAID + 4}
         last = reports[-1]
-        assert (last["done"], last["export_id"]) == (SAID + 3, str(export_id))
+        assert (last["done"], last["export_id"]) == (SAID + 4, str(export_id))
         with pytest.raises(NotFoundError):
             await read(other, export_id, "messages")
 
