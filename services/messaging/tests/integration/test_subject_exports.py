@@ -158,11 +158,11 @@ class TestSubjectExport:
         export_id, other_id = uuid4(), uuid4()
         await told([(scene, started(hers, export_id)), (other, started(theirs, other_id))])
         # Whoever waited longest is next: both go on together.
-        for _ in range(4):
+        for _ in range(6):
             assert await Gathering(database).work()
         for company in (scene, other):
             (row,) = await company.rows("SELECT file, position FROM subject_exports")
-            assert (row["file"], row["position"]) == ("scheduled", 2)
+            assert (row["file"], row["position"]) == ("scheduled", 3)
         await expire(other, "subject_exports")
         assert await until_nothing_waits(database) == 3
         (row,) = await other.rows("SELECT file FROM subject_exports")
