@@ -5,9 +5,9 @@ from crm_fakes import examples
 
 
 class TestExamples:
-    def test_all_43_are_there_with_their_expected_results(self) -> None:
+    def test_all_45_are_there_with_their_expected_results(self) -> None:
         loaded = examples.load()
-        assert len(loaded) == 43
+        assert len(loaded) == 45
         assert all(example.expected["action"] for example in loaded)
 
     @pytest.mark.parametrize("example", examples.load(), ids=lambda e: str(e.name))

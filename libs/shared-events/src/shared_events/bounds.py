@@ -34,6 +34,10 @@ ChatId = Annotated[str, StringConstraints(max_length=120)]
 """A WhatsApp id with its server, such as `5511988880001@c.us`."""
 ExternalId = Annotated[str, StringConstraints(max_length=255)]
 """WhatsApp's own id of a message."""
+LabelId = Annotated[str, StringConstraints(max_length=50)]
+"""WhatsApp's own id of a label, within its number."""
+Color = Annotated[str, StringConstraints(max_length=20)]
+"""Such as `#ff9485`."""
 MessageText = Annotated[str, StringConstraints(max_length=1_000_000)]
 """What was written. WhatsApp takes 65,536 characters; what came in is never cut."""
 Emoji = Annotated[str, StringConstraints(max_length=50)]

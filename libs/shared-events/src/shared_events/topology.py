@@ -20,7 +20,7 @@ from functools import cache
 
 from faststream.rabbit import ExchangeType, QueueType, RabbitExchange, RabbitQueue
 
-from shared_events.channels import channel, group, history, media, traffic
+from shared_events.channels import channel, group, history, label, media, traffic
 from shared_events.channels.profile_picture import ChannelProfilePictureSeen
 from shared_events.contacts import contact, erasure, list_page, merge, opt_out, subject_export
 from shared_events.envelope import EventData
@@ -90,13 +90,10 @@ MESSAGING_CHANNEL_EVENTS = EventQueue(
         *(traffic.ChannelMessageReceived, traffic.ChannelMessageSent),
         *(traffic.ChannelMessageFailed, traffic.ChannelMessageStatusReported),
         *(traffic.ChannelMessageRevoked, traffic.ChannelMessageEdited),
-        *(
-            traffic.ChannelReactionReported,
-            traffic.ChannelVoteReported,
-            traffic.ChannelChangeFailed,
-            traffic.ChannelCallReported,
-        ),
+        *(traffic.ChannelReactionReported, traffic.ChannelVoteReported),
+        *(traffic.ChannelChangeFailed, traffic.ChannelCallReported),
         *(media.ChannelMediaStored, media.ChannelMediaFailed, group.ChannelGroupReported),
+        label.ChannelChatLabelled,
     ),
     service=MESSAGING,
     ordered_by=_AGGREGATE,
@@ -121,7 +118,7 @@ MESSAGING_REPLICAS = EventQueue(
         *(contact.ContactPurged, contact.ContactIdentityLinked, contact.ContactIdentityReleased),
         *(merge.ContactMerged, merge.ContactUnmerged),
         *(channel.ChannelCreated, channel.ChannelUpdated),
-        *(channel.ChannelStatusChanged, channel.ChannelDeleted),
+        *(channel.ChannelStatusChanged, channel.ChannelDeleted, label.ChannelLabelChanged),
         *(agent.AgentCreated, agent.AgentUpdated, company.SettingsUpdated, erasure.ErasureStarted),
         *(subject_export.SubjectExportStarted, opt_out.ContactOptedOut, opt_out.ContactOptedIn),
         list_page.ContactListRead,
@@ -155,7 +152,7 @@ CONTACT_ENRICHMENT, CONTACT_WEBHOOK = (
         ("contact.events.webhook", ["contact.*"], WEBHOOKS),
     )
 )
-_HAPPENINGS = ["call.*", "note.*", "session.*", "tracking.*"]
+_HAPPENINGS = ["call.*", "label.*", "note.*", "session.*", "tracking.*"]
 CONTACTS_TIMELINE = EventQueue("contacts.timeline", DOMAIN_EVENTS, _HAPPENINGS, service=CONTACTS)
 """What happens to a contact, told by others than the contact itself."""
 WEBHOOKS_DELIVERY = EventQueue(

@@ -48,6 +48,7 @@ class TestEventTypes:
             "list.page_read",
             "channel.call_reported",
             "channel.change_failed",
+            "channel.chat_labelled",
             "channel.changes_read",
             "channel.deleted",
             "channel.group_reported",

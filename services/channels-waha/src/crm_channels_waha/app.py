@@ -12,6 +12,7 @@ from crm_channels_waha import (
     history,
     inbound,
     journeys,
+    labels,
     liveness,
     media,
     numbers,
@@ -44,6 +45,7 @@ def create_service(settings: ChannelsSettings) -> Service:
     media.add_to(service, settings, connections)
     profile_pictures.add_to(service, settings, connections)
     groups.add_to(service, settings, connections)
+    labels.add_to(service, connections)
     journeys.add_to(service)
     history.add_to(service, settings, connections)
     liveness.add_to(service, settings, connections, status)

@@ -31,6 +31,8 @@ TOLD = {
     "channel.media_failed",
     "channel.history_read",
     "channel.group_reported",
+    "channel.label_changed",
+    "channel.chat_labelled",
     "history.progressed",
     "channel.message_status_reported",
 }

@@ -85,8 +85,13 @@ class TestMessages:
         assert called["call_id"] == "ABCDEFABCDEFABCDEFABCDEF01"
         (group,) = await company.told("channel.group_reported")
         assert group["members"][0]["person"]["identities"][1]["value"] == "72318944542853"
+        (named,) = await company.told("channel.label_changed")
+        assert named["label"] == {"id": "6", "name": "Novo cliente", "color": "#64c4ff"}
+        put_on, taken_off = await company.told("channel.chat_labelled")
+        assert (put_on["labelled"], taken_off["labelled"]) == (True, False)
+        assert put_on["label"] == named["label"]
         reports = sum(e.body["event"] == "session.status" for e in examples.load())
-        assert len(kept) - before + heard + receipts + 6 + reports == len(examples.load())
+        assert len(kept) - before + heard + receipts + 9 + reports == len(examples.load())
 
     async def test_another_session_changes_nothing_of_this_channel(self, company: Shop) -> None:
         """The number that was on this channel before goes on posting to its address."""

@@ -16,6 +16,7 @@ from shared_events.contacts.contact import (
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import CreateTracking
 from shared_events.messaging.call import CallReceived
+from shared_events.messaging.label import LabelAdded
 from shared_events.messaging.session import SessionStarted
 
 ENTRIES = "SELECT * FROM contact_events WHERE contact_id = $1 ORDER BY occurred_at, created_at"
@@ -75,16 +76,22 @@ class TestListTimeline:
         rang = CallReceived.model_validate(examples.load("call.received")["data"])
         call = rang.call.model_copy(update={"contact_id": contact_id})
         await company.publish(rang.model_copy(update={"call": call}))
+        added = LabelAdded.model_validate(examples.load("label.added")["data"])
+        assert added.contact is not None
+        whose = added.contact.model_copy(update={"id": contact_id})
+        await company.publish(added.model_copy(update={"contact": whose}))
+        of_a_group = await company.publish(added.model_copy(update={"contact": None}))
+        await eventually(lambda: company.applied(of_a_group, topology.CONTACTS_TIMELINE.name))
 
         async def complete() -> list[dict[str, Any]] | None:
             page = await company.value(ListTimeline(contact_id=contact_id))
-            return page["data"] if len(page["data"]) == 5 else None
+            return page["data"] if len(page["data"]) == 6 else None
 
         entries = await eventually(complete)
         moments = [entry["occurred_at"] for entry in entries]
         assert moments == sorted(moments, reverse=True)
         assert sorted(entry["category"] for entry in entries) == [
-            *("call", "general", "session", "session", "tracking")
+            *("call", "general", "label", "session", "session", "tracking")
         ]
         shown = next(entry for entry in entries if entry["category"] == "session")
         assert shown["payload"]["id"] == str(session.id)
@@ -92,6 +99,13 @@ class TestListTimeline:
         (shown,) = calls["data"]
         assert (shown["type"], shown["title"]) == ("call.received", "A customer calls")
         assert shown["payload"]["external_id"] == call.external_id
+        labels = await company.value(ListTimeline(contact_id=contact_id, category="label"))
+        (shown,) = labels["data"]
+        assert (shown["type"], shown["title"]) == ("label.added", "A label was put on a chat")
+        assert shown["payload"]["label"] == added.label.model_dump()
+        assert shown["payload"]["channel_id"] == str(added.channel.id)
+        (kept,) = await company.rows("SELECT count(*) AS n FROM contact_events")
+        assert kept["n"] == len(entries)
 
         page = await company.value(ListTimeline(contact_id=contact_id, category="session", limit=1))
         assert page["has_more"]

@@ -147,6 +147,7 @@ MAY_USE = {
     ("PUT", "/channels/{channel_id}"): ADMIN,
     ("DELETE", "/channels/{channel_id}"): ADMIN,
     ("GET", "/channels/{channel_id}/health"): ADMIN,
+    ("GET", "/channels/{channel_id}/labels"): ALL,
     ("POST", "/channels/{channel_id}/number-checks"): ALL,
     ("GET", "/channels/{channel_id}/qr"): ADMIN,
     ("GET", "/channels/{channel_id}/raw-events"): ADMIN,

@@ -12,6 +12,7 @@ from crm_messaging import (
     erasures,
     groups,
     history,
+    labels,
     merging,
     messages,
     replicas,
@@ -31,6 +32,7 @@ def create_service(settings: MessagingSettings) -> Service:
     messages.add_to(service, settings)
     groups.add_to(service)
     calls.add_to(service)
+    labels.add_to(service)
     bulk_sends.add_to(service, settings)
     history.add_to(service)
     conversations.add_to(service)

@@ -9,6 +9,7 @@ from crm_messaging.app import create_service
 from crm_messaging.calls.consumers import on_call_reported
 from crm_messaging.conversations.requests import read_conversation
 from crm_messaging.groups.consumers import on_group_reported
+from crm_messaging.labels.consumers import on_chat_labelled
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import (
     on_change_failed,
@@ -32,6 +33,7 @@ from crm_testing.services import Outside, eventually, read_back, running
 from service_kit.calls import Call
 from shared_events import examples, registry, topology
 from shared_events.channels.group import ChannelGroupReported, GroupMember
+from shared_events.channels.label import ChannelChatLabelled
 from shared_events.channels.media import ChannelMediaFailed, ChannelMediaStored
 from shared_events.channels.traffic import (
     ChannelCallReported,
@@ -51,6 +53,7 @@ from shared_events.messaging.conversation import (
     ConversationUpdated,
     ReadConversation,
 )
+from shared_events.messaging.label import LabelEvent
 from shared_events.messaging.message import MessageEvent, SendMessage
 from shared_events.messaging.session import SessionEvent
 from shared_events.requests import Principal
@@ -59,7 +62,7 @@ ConversationEvent = ConversationRead | ConversationUpdated | ConversationPartici
 TOLD = {
     event.event_type
     for event in registry.PUBLIC
-    if event.event_type.split(".")[0] in ("call", "session", "message", "conversation")
+    if event.event_type.split(".")[0] in ("call", "session", "message", "conversation", "label")
 }
 
 
@@ -70,6 +73,8 @@ def aggregate_of(data: object) -> UUID:
             return session.id
         case CallEvent(call=call):
             return call.id
+        case LabelEvent(conversation_id=UUID() as conversation_id):
+            return conversation_id
         case _:
             assert isinstance(data, ConversationEvent)
             return data.conversation_id
@@ -129,6 +134,10 @@ async def tell_everything(scene: Scene) -> None:
     call = ChannelCallReported.model_validate(examples.load("channel.call_reported")["data"])
     for status in ("received", "accepted", "rejected"):
         await scene.apply(on_call_reported, call.model_copy(update={"status": status}))
+    labelled = {"channel": scene.channel, "person": said.person, "told_at": at}
+    for on in (True, False):
+        label = largest(ChannelChatLabelled, **labelled, labelled=on)
+        await scene.apply(on_chat_labelled, label)
     agent = UUID(examples.load("agent.created")["data"]["agent"]["id"])
     async with scene.database.tenant(scene.tenant_id) as tx:
         await tx.execute(

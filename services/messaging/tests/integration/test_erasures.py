@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from crm_messaging.app import create_service
 from crm_messaging.calls.consumers import on_call_reported
+from crm_messaging.labels.consumers import on_chat_labelled
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import (
     on_message_edited,
@@ -21,6 +22,7 @@ from crm_testing.services import Outside, eventually, running
 from crm_testing.traces import erasure_of, traces_of, until_erased
 from service_kit import forgotten
 from shared_events import topology
+from shared_events.channels.label import ChannelChatLabelled, Label
 from shared_events.channels.traffic import (
     ChannelCallReported,
     ChannelMessageEdited,
@@ -103,6 +105,10 @@ async def person(scene: Scene) -> None:
         {**called, "status": "received", "person": PERSON, "happened_at": now}
     )
     await scene.apply(on_call_reported, call)
+    label = Label(id="6", name="VIP")
+    on_chat = {"channel": scene.channel, "chat_id": f"{PHONE}@c.us", "person": PERSON}
+    put_on = {**on_chat, "label": label, "labelled": True, "told_at": now}
+    await scene.apply(on_chat_labelled, ChannelChatLabelled.model_validate(put_on))
     await scene.apply(on_status_reported, scene.receipt("C1", "read", participant=f"{PHONE}@c.us"))
 
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
+from crm_messaging.labels.consumers import on_chat_labelled
 from crm_messaging.messages.arrival import on_message_received
 from crm_messaging.messages.changes.consumers import on_message_edited, on_reaction_reported
 from crm_messaging.subject_exports import repository
@@ -16,6 +17,7 @@ from crm_testing.scenes.messaging import PHONE, Scene
 from service_kit.calls import Call
 from service_kit.database import Database
 from service_kit.errors import NotFoundError
+from shared_events.channels.label import ChannelChatLabelled, Label
 from shared_events.channels.traffic import ChannelMessageEdited, ChannelReactionReported, Media
 from shared_events.contacts.subject_export import SubjectExportStarted
 from shared_events.identity import WhatsAppId, contact_id
@@ -48,6 +50,9 @@ async def talk(scene: Scene, name: str) -> UUID:
     await scene.apply(
         on_reaction_reported, ChannelReactionReported(emoji="👍", reacted_at=now, **told)
     )
+    at = {"label": Label(id="6", name=name), "labelled": True, "told_at": now}
+    on_chat = {"channel": scene.channel, "chat_id": HER.chat_id, "person": said[0].person}
+    await scene.apply(on_chat_labelled, ChannelChatLabelled.model_validate({**on_chat, **at}))
     async with scene.database.tenant(scene.tenant_id) as tx:
         await tx.execute(_BESIDE, scene.tenant_id, her, scene.channel.id)
     return her
@@ -110,11 +115,11 @@ class TestSubjectExport:
         hers, theirs = await talk(scene, "Ana"), await talk(other, "Bia")
         export_id, other_id = uuid4(), uuid4()
         await told([(scene, started(hers, export_id)), (other, started(theirs, other_id))])
-        assert await until_nothing_waits(database) == 10  # two pages of messages of each
+        assert await until_nothing_waits(database) == 12  # two pages of messages of each
 
         found = {file: await read(scene, export_id, file) for file in get_args(SubjectMessagesFile)}
         assert {file: len(entries) for file, entries in found.items()} == {
-            **{"conversations": 1, "sessions": 1, "scheduled": 1},
+            **{"conversations": 1, "labels": 1, "sessions": 1, "scheduled": 1},
             **{"messages": SAID, "media": 1},
         }
         messages = {message["external_id"]: message for message in found["messages"]}
@@ -139,9 +144,9 @@ class TestSubjectExport:
             if row["event_type"] == "subject.export_gathered"
         ]
         assert [r["complete"] for r in reports] == [False] * (len(reports) - 1) + [True]
-        assert 2 <= len(reports) <= 10 and {r["total"] for r in reports} == {SAID + 3}
+        assert 2 <= len(reports) <= 10 and {r["total"] for r in reports} == {SAID + 4}
         last = reports[-1]
-        assert (last["done"], last["export_id"]) == (SAID + 3, str(export_id))
+        assert (last["done"], last["export_id"]) == (SAID + 4, str(export_id))
         with pytest.raises(NotFoundError):
             await read(other, export_id, "messages")
 
@@ -153,11 +158,11 @@ class TestSubjectExport:
         export_id, other_id = uuid4(), uuid4()
         await told([(scene, started(hers, export_id)), (other, started(theirs, other_id))])
         # Whoever waited longest is next: both go on together.
-        for _ in range(4):
+        for _ in range(6):
             assert await Gathering(database).work()
         for company in (scene, other):
             (row,) = await company.rows("SELECT file, position FROM subject_exports")
-            assert (row["file"], row["position"]) == ("scheduled", 2)
+            assert (row["file"], row["position"]) == ("scheduled", 3)
         await expire(other, "subject_exports")
         assert await until_nothing_waits(database) == 3
         (row,) = await other.rows("SELECT file FROM subject_exports")

@@ -26,7 +26,9 @@ class TestWants:
 
 OF_NO_CHANNEL = {"agent", "note", "tracking", "webhook", "export", "import", "subject"}
 OF_A_SESSION = {"message", "session"}
-OF_A_CHANNEL = {"bulk", "call", "channel", "conversation", "history", "message", "session"}
+OF_A_CHANNEL = {
+    *("bulk", "call", "channel", "conversation", "history", "label", "message", "session"),
+}
 
 
 class TestConcerns:

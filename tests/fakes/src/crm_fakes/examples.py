@@ -1,4 +1,4 @@
-"""The WAHA webhook examples: 43 real bodies with what a CRM is expected to make of them."""
+"""The WAHA webhook examples: 45 bodies with what a CRM is expected to make of them."""
 
 import copy
 import hashlib

@@ -10,7 +10,7 @@ from shared_events import bounds
 from shared_events.envelope import Contract
 from shared_events.requests import ListQuery
 
-Category = Literal["general", "call", "note", "pipeline", "session", "tracking"]
+Category = Literal["general", "call", "label", "note", "pipeline", "session", "tracking"]
 
 
 class TimelineEntry(Contract):

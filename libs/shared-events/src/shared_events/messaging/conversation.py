@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared_events import bounds
+from shared_events.channels.label import Label
 from shared_events.envelope import Contract, EventData
 from shared_events.messaging.message import ContentType, Direction, Message, MessageStatus
 from shared_events.messaging.session import SessionStatus
@@ -50,7 +51,8 @@ class Conversation(Contract):
 
     `seq` is the place of its last message, `read_seq` that of the last one somebody has read;
     `unread_count` messages came in since, and nobody has answered. A group has no `contact`.
-    `status` is that of its newest session.
+    `status` is that of its newest session. `labels` are those that the number's owner put on it in
+    WhatsApp Business.
     """
 
     id: UUID
@@ -64,6 +66,7 @@ class Conversation(Contract):
     read_seq: int
     active_session: ActiveSession | None = None
     status: SessionStatus | None = None
+    labels: list[Label] = Field(default_factory=list)
     seq: int
     created_at: datetime
     updated_at: datetime

@@ -9,7 +9,9 @@ from shared_events.envelope import EventData
 from shared_events.jobs import FilePart
 from shared_events.requests import Query
 
-SubjectMessagesFile = Literal["conversations", "sessions", "scheduled", "messages", "media"]
+SubjectMessagesFile = Literal[
+    "conversations", "labels", "sessions", "scheduled", "messages", "media"
+]
 """What messaging keeps about a person, by file of the archive. `media` names the others' files."""
 
 

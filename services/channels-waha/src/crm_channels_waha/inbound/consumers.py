@@ -1,7 +1,7 @@
 """Raw WAHA events in, domain events out: a batch of many companies in one transaction.
 
-Locks are taken in one order everywhere: hidden ids, then the ledger, then channels, then what they
-heard; each by company and key.
+Locks are taken in one order everywhere: hidden ids, then labels, then the ledger, then channels,
+then what they heard; each by company and key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ from crm_channels_waha.inbound import repository
 from crm_channels_waha.inbound.events import WahaEvent
 from crm_channels_waha.inbound.models import RawEvent
 from crm_channels_waha.inbound.repository import LidKey, LidSeen
+from crm_channels_waha.labels import noting as labels
 from crm_channels_waha.media import repository as media
 from crm_channels_waha.media.arriving import row_of as file_of
 from crm_channels_waha.media.arriving import with_file
@@ -45,6 +46,8 @@ from crm_channels_waha.waha.meaning import (
     GroupSeen,
     Heard,
     Kept,
+    Labelled,
+    LabelTold,
     Listener,
     Reacted,
     Receipt,
@@ -144,6 +147,8 @@ class WahaInbox:
     ) -> list[_Report]:
         """Tell what happened; returns what is said of sessions and accounts, to be applied."""
         understood = await recognise(tx, understood)
+        shown = [(_channel(one.incoming), one.meaning, one.incoming.cause) for one in understood]
+        known = await labels.note(tx, shown, {channel: row.name for channel, row in rows.items()})
         ours = await confirm(tx, [e for one in understood if (e := echo_of(one))])
         asked_for = await changes.confirm(
             tx, [c for n, one in enumerate(understood) if (c := change_seen(n, one))]
@@ -169,8 +174,11 @@ class WahaInbox:
                             writers.append((one.tenant_id, chat_id, one.channel_id))
                 case SessionReport() as report:
                     reports.append((_channel(one.incoming), report, one.incoming.cause))
-                case Kept():
-                    pass  # kept before it came here
+                case Labelled(report, chat_id):
+                    label = known[(*_channel(one.incoming), report.label.id)]
+                    _tell(tx, one, report.model_copy(update={"label": label}), chat_id)
+                case LabelTold() | Kept():
+                    pass  # noted above; kept before it came here
                 case told:
                     _tell(tx, one, told.report, told.chat_id)
         await media.enter(tx, files)
@@ -266,7 +274,9 @@ def _people(meaning: Translation) -> list[Person]:
     match meaning:
         case Heard(message):
             return [message.person]
-        case Edited(report, _) | Reacted(report, _) | Voted(report, _) | Called(report, _):
+        case Edited(report, _) | Reacted(report, _) | Voted(report, _):
+            return [report.person]
+        case Called(report, _) | Labelled(report, _):
             return [report.person]
         case GroupSeen(group, _):
             return [member.person for member in group.members]
@@ -299,6 +309,8 @@ def _strengthened(one: Understood, phones: Mapping[LidKey, str]) -> Understood:
             return replace(one, meaning=Voted(vote.model_copy(update=shown), chat_id))
         case Called(call, chat_id):
             return replace(one, meaning=Called(call.model_copy(update=shown), chat_id))
+        case Labelled(labelled, chat_id):
+            return replace(one, meaning=Labelled(labelled.model_copy(update=shown), chat_id))
         case GroupSeen(group, chat_id):
             members = [
                 member.model_copy(update={"person": person})

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import aiohttp
 from service_kit.egress import ForbiddenAddressError
+from shared_events.channels.label import Label
 from shared_events.identity import WhatsAppId
 from yarl import URL
 
@@ -31,6 +32,7 @@ from crm_channels_waha.waha.content import reachable
 from crm_channels_waha.waha.groups import subject_of
 from crm_channels_waha.waha.http import WahaHttp, WahaTimeouts
 from crm_channels_waha.waha.ids import bare_id, person_id
+from crm_channels_waha.waha.labels import label_of
 from crm_channels_waha.waha.likeness import is_like
 from crm_channels_waha.waha.reading import Json, items, mapping, number, text
 from crm_channels_waha.waha.sending import Outgoing, compose
@@ -271,7 +273,7 @@ class Waha:
 
     async def chats(self, *, offset: int, limit: int) -> list[Json]:
         """A page of the session's chats, newest first. Raises WahaError when WAHA cannot say."""
-        return await self._page("overview", {"offset": str(offset), "limit": str(limit)})
+        return await self._page("chats/overview", {"offset": str(offset), "limit": str(limit)})
 
     async def history(
         self, chat_id: str, *, offset: int, limit: int, since: float | None, until: float
@@ -291,12 +293,16 @@ class Waha:
         }
         if since is not None:
             params["filter.timestamp.gte"] = str(int(since))
-        return await self._page(f"{quote(chat_id, '')}/messages", params)
+        return await self._page(f"chats/{quote(chat_id, '')}/messages", params)
+
+    async def labels(self) -> list[Label]:
+        """The account's labels. Raises WahaError when WAHA cannot say."""
+        return [label for one in await self._page("labels", {}) if (label := label_of(one))]
 
     async def _page(self, path: str, params: Mapping[str, str]) -> list[Json]:
         answer = await self._request(
             "GET",
-            f"/api/{self.session}/chats/{path}",
+            f"/api/{self.session}/{path}",
             params=params,
             seconds=self._timeouts.text,
         )

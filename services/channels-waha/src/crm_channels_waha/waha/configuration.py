@@ -24,6 +24,10 @@ EVENTS = (
     "group.v2.leave",
     "group.v2.update",
     "group.v2.participants",
+    "label.upsert",
+    "label.deleted",
+    "label.chat.added",
+    "label.chat.deleted",
 )
 WEBHOOK_PATH = "/api/v1/webhooks/waha/"
 _RETRIES = {"policy": "exponential", "delaySeconds": 2, "attempts": 15}

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared_events.channels.group import ChannelGroupReported
+from shared_events.channels.label import ChannelChatLabelled, Label
 from shared_events.channels.traffic import (
     ChannelCallReported,
     ChannelMessageEdited,
@@ -115,6 +116,23 @@ class GroupSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label was put on a chat, or taken off it; `chat_id` is the chat's."""
+
+    report: ChannelChatLabelled
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTold:
+    """A label as it is since `at`, or that it was deleted then."""
+
+    label: Label
+    at: datetime
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReport:
     """What WAHA says of its session.
 
@@ -137,5 +155,5 @@ class Kept:
     reason: str
 
 
-Reported = Receipt | Revocation | Edited | Reacted | Voted | Called | GroupSeen
-Translation = Heard | Reported | SessionReport | Kept
+Reported = Receipt | Revocation | Edited | Reacted | Voted | Called | GroupSeen | Labelled
+Translation = Heard | Reported | LabelTold | SessionReport | Kept

@@ -25,6 +25,7 @@ from crm_channels_waha.waha.context import (
 )
 from crm_channels_waha.waha.groups import read_departure, read_group, read_participants
 from crm_channels_waha.waha.ids import bare_id, message_id_of, person_id
+from crm_channels_waha.waha.labels import read_chat_label, read_label
 from crm_channels_waha.waha.meaning import (
     Heard,
     Kept,
@@ -204,13 +205,16 @@ _READERS: dict[str, Callable[[Json, Listener, datetime], Translation]] = {
     "group.v2.update": read_group,
     "group.v2.leave": read_departure,
     "group.v2.participants": read_participants,
+    "label.upsert": read_label,
+    "label.deleted": read_label,
+    "label.chat.added": read_chat_label,
+    "label.chat.deleted": read_chat_label,
 }
 KNOWN_EVENTS = frozenset(
     (
         *_READERS,
         *("message.waiting", "event.response", "event.response.failed"),
         *("presence.update", "chat.archive"),
-        *("label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted"),
     )
 )
 """Names we know of; others share one label in the metrics, for anybody may invent them."""

@@ -17,6 +17,7 @@ from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.timeline import ListTimeline
 from shared_events.contacts.tracking import TrackingCreated
 from shared_events.messaging.call import CallAccepted, CallReceived, CallRejected
+from shared_events.messaging.label import LabelAdded, LabelRemoved
 from shared_events.messaging.session import (
     SessionAssigned,
     SessionClosed,
@@ -58,6 +59,8 @@ def add_to(service: Service) -> None:
         CallReceived,
         CallAccepted,
         CallRejected,
+        LabelAdded,
+        LabelRemoved,
     ):
         service.on(topology.CONTACTS_TIMELINE, told, on_contact_event, together=True)
     service.answer(ListTimeline, list_of_contact)

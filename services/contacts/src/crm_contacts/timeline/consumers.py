@@ -22,6 +22,7 @@ from shared_events.contacts.pipeline import ContactPipelineStatusChanged
 from shared_events.contacts.tracking import TrackingCreated
 from shared_events.envelope import EventData
 from shared_events.messaging.call import CallEvent
+from shared_events.messaging.label import LabelEvent
 from shared_events.messaging.session import SessionEvent
 
 from crm_contacts.timeline.models import ContactEvent
@@ -31,16 +32,20 @@ _OF_SESSION = {"id", "channel_id", "assigned_agent_id", "end_reason", "total_mes
 
 
 async def on_contact_event(tx: Transaction, events: Sequence[Event[Any]]) -> None:
-    """Write down what happened, each event once (its id is the entry's), whosever it is."""
-    await _ENTRIES.insert(tx, map(_entry_of, events))
+    """Write down what happened, each event once (its id is the entry's), whosever it is.
+
+    What happens to a group happens to no contact.
+    """
+    entries = [_entry_of(event, whose) for event in events if (whose := _contact_of(event))]
+    await _ENTRIES.insert(tx, entries)
 
 
-def _entry_of(event: Event[Any]) -> ContactEvent:
+def _entry_of(event: Event[Any], contact_id: UUID) -> ContactEvent:
     category, title, payload = _entry(event.data)
     return ContactEvent.model_construct(
         id=event.body.event_id,
         tenant_id=event.tenant_id,
-        contact_id=_contact_of(event),
+        contact_id=contact_id,
         type=event.body.event_type,
         category=category,
         title=title,
@@ -49,12 +54,14 @@ def _entry_of(event: Event[Any]) -> ContactEvent:
     )
 
 
-def _contact_of(event: Event[Any]) -> UUID:
-    """Most are of the contact itself; sessions and calls tell whose they are."""
+def _contact_of(event: Event[Any]) -> UUID | None:
+    """Most are of the contact itself; sessions, calls and labels tell whose they are."""
     if isinstance(event.data, SessionEvent):
         return event.data.session.contact_id
     if isinstance(event.data, CallEvent):
         return event.data.call.contact_id
+    if isinstance(event.data, LabelEvent):
+        return event.data.contact.id if event.data.contact else None
     contact_id: UUID = event.body.aggregate_id
     return contact_id
 
@@ -110,5 +117,10 @@ def _entry(data: EventData) -> tuple[str, str, dict[str, Any]]:
         case CallEvent(call=call):
             shown = call.model_dump(mode="json", exclude={"contact_id"}, exclude_none=True)
             return "call", data.description(), shown
+        case LabelEvent(label=label):
+            where = {"conversation_id", "changed_at"}
+            shown = data.model_dump(mode="json", include=where, exclude_none=True)
+            shown |= {"label": label.model_dump(mode="json"), "channel_id": str(data.channel.id)}
+            return "label", data.description(), shown
         case _:
             return "general", data.description(), {}

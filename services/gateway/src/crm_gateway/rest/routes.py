@@ -6,7 +6,7 @@ Of two paths that fit, the first wins: literal paths stand before paths with par
 from collections.abc import Iterator
 from typing import Any
 
-from shared_events.channels import channel, history, media, number, raw_event
+from shared_events.channels import channel, history, label, media, number, raw_event
 from shared_events.contacts import (
     bulk,
     contact,
@@ -336,6 +336,7 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/channels/{channel_id}", "channels.manage", channel.DeleteChannel, 204),
     Row("GET", "/channels/{channel_id}/health", "channels.read", channel.GetChannelHealth),
     Row("GET", "/channels/{channel_id}/qr", "channels.manage", channel.GetQrCode),
+    Row("GET", "/channels/{channel_id}/labels", "sessions.read", label.ListLabels),
     Row("POST", "/channels/{channel_id}/number-checks", "messages.send", number.CheckNumbers),
     *_acts("/channels/{channel_id}", "channels.manage", channel.DriveChannel, *_OF_CHANNELS),
     Row("GET", _RAW_EVENTS, "channels.manage", raw_event.ListRawEvents),

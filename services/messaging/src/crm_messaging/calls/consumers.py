@@ -45,11 +45,6 @@ SELECT c.* FROM (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])
 CROSS JOIN LATERAL (SELECT * FROM calls WHERE tenant_id = k.tenant_id
     AND channel_id = k.channel_id AND external_id = k.external_id LIMIT 1 FOR UPDATE) AS c
 """
-_CONVERSATIONS = """
-SELECT c.id FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
-CROSS JOIN LATERAL (SELECT id FROM conversations
-    WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1) AS c
-"""
 _KNOWN = "(tenant_id, channel_id, external_id)"
 
 CallKey = tuple[str, UUID, str]
@@ -86,7 +81,9 @@ async def on_call_reported(tx: Transaction, events: Sequence[Event[ChannelCallRe
     if not reports:
         return
     calls = await _locked(tx, reports)
-    talked = await _conversations(tx, reports)
+    talked = await conversations.existing(
+        tx, {(report.event.tenant_id, report.conversation_id) for report in reports}
+    )
     for report in reports:
         data, before = report.event.data, calls[report.key]
         call = advance(before, data.status, data.happened_at)
@@ -133,13 +130,6 @@ def _row(tenant_id: str, call: Call) -> CallRow:
     return CallRow.model_construct(
         tenant_id=tenant_id, **call.model_dump(exclude={"conversation_id"})
     )
-
-
-async def _conversations(tx: Transaction, reports: Sequence[_Report]) -> set[UUID]:
-    """Those of the callers' conversations that there are."""
-    wanted = {(report.event.tenant_id, report.conversation_id) for report in reports}
-    found = await tx.fetch(_CONVERSATIONS, *map(list, zip(*sorted(wanted), strict=True)))
-    return {row["id"] for row in found}
 
 
 def _tell(tx: Transaction, report: _Report, call: Call) -> None:

@@ -11,6 +11,7 @@ from service_kit.database import Transaction
 from service_kit.paging import Order
 from service_kit.rows import AnySelect, Shape
 from service_kit.search import patterns
+from shared_events.channels.label import Label
 from shared_events.identity import WhatsAppId, conversation_id
 from shared_events.messaging import conversation as contract
 from shared_events.messaging.conversation import ListConversations
@@ -22,6 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm_messaging import visibility
 from crm_messaging.conversations.models import Conversation
 from crm_messaging.conversations.repository import CONVERSATIONS
+from crm_messaging.labels import repository as labels
 from crm_messaging.replicas.repository import CONTACTS
 
 _C = CONVERSATIONS.table.c
@@ -160,7 +162,7 @@ async def _searched(tx: Transaction, query: AnySelect, search: str) -> AnySelect
 
 
 async def resources(tx: Transaction, rows: Sequence[Conversation]) -> list[contract.Conversation]:
-    """Conversations as customers see them, at the price of one statement."""
+    """Conversations as customers see them, at the price of two statements."""
     around = await _AROUND_SHAPE.find(
         tx,
         _AROUND,
@@ -169,13 +171,14 @@ async def resources(tx: Transaction, rows: Sequence[Conversation]) -> list[contr
         tx.tenant_id,
     )
     beside = {each.id: each for each in around}
-    return [_resource(row, beside[row.id]) for row in rows]
+    on_them = await labels.of_conversations(tx, rows)
+    return [_resource(row, beside[row.id], on_them.get(row.id, [])) for row in rows]
 
 
 _SHOWN = ("id", "channel_id", "is_group", "subject", "last_message_at", "unread_count", "read_seq")
 
 
-def _resource(row: Conversation, around: _Around) -> contract.Conversation:
+def _resource(row: Conversation, around: _Around, on_it: Sequence[Label]) -> contract.Conversation:
     contact = row.contact_id and contract.ConversationContact(
         id=row.contact_id,
         name=around.name or "",
@@ -191,6 +194,7 @@ def _resource(row: Conversation, around: _Around) -> contract.Conversation:
             "active_session": {"id": row.session_id, "assigned_agent_id": row.assigned_agent_id}
             if active
             else None,
+            "labels": on_it,
             "created_at": row.created_at,
             "updated_at": row.updated_at,
         }

@@ -1,6 +1,6 @@
 """SQL of conversations. They are locked after sessions and before messages, in order of ids."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -60,6 +60,11 @@ WITH theirs AS MATERIALIZED (
 UPDATE conversations c SET assigned_agent_id = theirs.agent_id, session_id = theirs.session_id,
     status = 'active', updated_at = now()
 FROM theirs WHERE c.id = theirs.id
+"""
+_EXISTING = """
+SELECT c.id FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, id)
+CROSS JOIN LATERAL (SELECT id FROM conversations
+    WHERE id = k.id AND tenant_id = k.tenant_id LIMIT 1) AS c
 """
 _READ = """
 UPDATE conversations SET read_seq = $3, updated_at = now(), unread_count = (
@@ -146,6 +151,12 @@ async def get(tx: Transaction, id_: UUID, *, lock: bool = False) -> models.Conve
     if row is None:
         raise NotFoundError("conversation")
     return row
+
+
+async def existing(tx: Transaction, wanted: Collection[tuple[str, UUID]]) -> set[UUID]:
+    """Those of the conversations, by tenant and id, that there are."""
+    found = await tx.fetch(_EXISTING, *map(list, zip(*sorted(wanted), strict=True)))
+    return {row["id"] for row in found}
 
 
 async def read(tx: Transaction, id_: UUID, up_to_seq: int) -> models.Conversation:

@@ -16,6 +16,15 @@ DELETE FROM {table} WHERE tenant_id = ANY($1::text[]) AND ctid = ANY(ARRAY(
     CROSS JOIN LATERAL (SELECT ctid FROM {table}
         WHERE tenant_id = k.tenant_id AND contact_id = k.contact_id OFFSET 0) AS r))
 """
+# Known by the ids that are forgotten next.
+_LABELS = """
+DELETE FROM chat_labels WHERE tenant_id = ANY($1::text[]) AND ctid = ANY(ARRAY(
+    SELECT l.ctid FROM unnest($1::text[], $2::uuid[]) AS k(tenant_id, contact_id)
+    CROSS JOIN LATERAL (SELECT kind, canonical FROM identity_refs
+        WHERE tenant_id = k.tenant_id AND contact_id = k.contact_id OFFSET 0) AS i
+    CROSS JOIN LATERAL (SELECT ctid FROM chat_labels
+        WHERE tenant_id = k.tenant_id AND kind = i.kind AND canonical = i.canonical OFFSET 0) AS l))
+"""
 _NAMELESS = ("name", "phone", "profile_picture_url", "search_text", "deleted", "seq")
 
 
@@ -35,6 +44,7 @@ async def on_contact_purged(tx: Transaction, events: Sequence[Event[ContactPurge
         ref: seq for ref, seq in sorted(told.items()) if ref not in known or known[ref].seq < seq
     }
     keys = [tenant_id for tenant_id, _ in gone], [contact_id for _, contact_id in gone]
+    await tx.execute(_LABELS, *keys)
     for table in ("identity_refs", "opt_out_refs"):
         await tx.execute(_FORGET.format(table=table), *keys)
     nameless = [

@@ -50,6 +50,12 @@ _CALLS = """
 DELETE FROM calls WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
     SELECT ctid FROM calls WHERE tenant_id = $1 AND contact_id = ANY($3::uuid[]) LIMIT $2))
 """
+_CHAT_LABELS = """
+DELETE FROM chat_labels WHERE tenant_id = $1 AND ctid = ANY(ARRAY(
+    SELECT l.ctid FROM unnest($3::text[], $4::text[]) AS k(kind, canonical)
+    CROSS JOIN LATERAL (SELECT ctid FROM chat_labels WHERE tenant_id = $1
+        AND kind = k.kind AND canonical = k.canonical LIMIT $2) AS l LIMIT $2))
+"""
 _SESSIONS = """
 UPDATE sessions SET chat_id = NULL, custom_fields = '{}', version = version + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = ANY(ARRAY(
@@ -131,6 +137,8 @@ async def erase(one: Pass) -> None:
     await one.erase("conversation_participants", _PARTICIPANTS, one.chats)
     await one.erase("messages", _MESSAGES, everybody)
     await one.erase("calls", _CALLS, everybody)
+    kinds, ids = [i.kind for i in one.identities], [i.canonical for i in one.identities]
+    await one.erase("chat_labels", _CHAT_LABELS, kinds, ids)
     await one.erase("sessions", _SESSIONS, everybody)
     await one.erase("conversations", _CONVERSATIONS, everybody)
     await one.erase("parked_receipts", _PARKED_RECEIPTS, one.patterns)

@@ -112,6 +112,30 @@ async def whose(tx: Transaction, people: Sequence[Sender]) -> list[UUID]:
     return list(owners(seen, await on_record(tx, sorted(keys))).contacts)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whom somebody is known as; None for a stranger, of whom there is no contact."""
+
+    contact: ContactRef | None
+
+
+async def look_up(tx: Transaction, people: Sequence[Sender]) -> list[Found | None]:
+    """The contact of each person, in order; nothing is recorded of strangers.
+
+    None for somebody who was erased since it was told. Nobody merges the others until the
+    transaction ends.
+    """
+    keys = {(person.tenant_id, i.key) for person in people for i in person.identities}
+    known = await on_record(tx, sorted(keys))
+    erased = await forgotten.find(tx, keys - known.keys())
+    there = [p for p in people if not is_past(p.seen, p.told_at, known, erased)]
+    found = owners([p.seen for p in there], known, erased)
+    contacts = [(p.tenant_id, c) for p, c in zip(there, found.contacts, strict=True)]
+    refs = await merged.current(tx, contacts)
+    rows = {id(p): Found(refs.get(c)) for p, c in zip(there, contacts, strict=True)}
+    return [rows.get(id(person)) for person in people]
+
+
 async def on_record(tx: Transaction, keys: Sequence[TenantIdentity]) -> dict[TenantIdentity, Owned]:
     """Those of the identities that are known, and whose they are."""
     rows = await repository.IDENTITIES.find(

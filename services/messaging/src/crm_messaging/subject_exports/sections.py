@@ -16,6 +16,7 @@ from shared_events.messaging.subject_export import SubjectMessagesFile
 from shared_events.requests import Page, Principal
 
 from crm_messaging.conversations import listing as conversations
+from crm_messaging.labels import repository as labels
 from crm_messaging.messages import listing as messages
 from crm_messaging.messages.changes.repository import versions_of
 from crm_messaging.messages.members import MEMBERS
@@ -54,7 +55,7 @@ async def count(tx: Transaction, contact_id: UUID) -> int:
     """How many entries there are about a contact."""
     everybody = await merged.everybody(tx, contact_id)
     found: int = await tx.fetchval(_COUNT, tx.tenant_id, everybody, contact_id)
-    return found
+    return found + len(await labels.of_contact(tx, contact_id))
 
 
 async def read(
@@ -67,6 +68,20 @@ async def read(
 
 async def _conversations(tx: Transaction, given: dict[str, Any]) -> Read:
     return _as_shown(await conversations.page(tx, ListConversations(**given), _call(tx)))
+
+
+async def _labels(tx: Transaction, given: dict[str, Any]) -> Read:
+    """All at once: WhatsApp has twenty of a number's."""
+    found = await labels.of_contact(tx, given["contact_id"])
+    entries = [
+        {
+            "channel_id": str(one.channel_id),
+            **one.label.model_dump(mode="json"),
+            "since": one.changed_at.isoformat(),
+        }
+        for one in found
+    ]
+    return Read(entries, None)
 
 
 async def _sessions(tx: Transaction, given: dict[str, Any]) -> Read:
@@ -103,6 +118,7 @@ async def _messages(tx: Transaction, given: dict[str, Any]) -> Read:
 
 _SECTIONS: dict[str, Callable[[Transaction, dict[str, Any]], Awaitable[Read]]] = {
     "conversations": _conversations,
+    "labels": _labels,
     "sessions": _sessions,
     "scheduled": _scheduled,
     "messages": _messages,

@@ -9,6 +9,7 @@ _READ_WITH = {
     "call": "sessions.read",
     "conversation": "sessions.read",
     "history": "channels.read",
+    "label": "sessions.read",
     "tracking": "contacts.read",
 }
 """The permission for events of a noun that has none of its own; otherwise it is `<noun>s.read`."""

@@ -17,6 +17,7 @@ FaultKind = Literal[
     "history_error",  # a page of a chat's history: 500
     "number_error",  # a look-up of a number: 500, as WhatsApp's rate-overlimit comes through
     "group_error",  # a group that is looked up: the same as of a picture
+    "label_error",  # the account's labels: the same
     "picture_error",  # a profile picture: 500, as WhatsApp's rate-overlimit comes through
     "file_error",  # file, or the bytes of a profile picture: 500
     "file_slow",  # file: its bytes come after `seconds`

@@ -1,4 +1,4 @@
-"""Lookups: message history, hidden ids, contacts with their pictures, and files."""
+"""Lookups: message history, hidden ids, contacts with their pictures, files, and labels."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from crm_fakes.waha import engines, history
+from crm_fakes.waha import engines, history, label_api
 from crm_fakes.waha.body import Json
 from crm_fakes.waha.errors import (
     WahaError,
@@ -42,6 +42,7 @@ def add_routes(app: web.Application, waha: "WahaSimulator") -> None:
             web.get("/_cdn/{picture}", api.picture),
         ]
     )
+    label_api.add_routes(app, waha)
 
 
 class LookupApi:

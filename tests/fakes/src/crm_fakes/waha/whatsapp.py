@@ -15,6 +15,7 @@ from crm_fakes.waha import engines
 from crm_fakes.waha.deliveries import Deliveries, Delivery
 from crm_fakes.waha.errors import not_found
 from crm_fakes.waha.faults import Faults
+from crm_fakes.waha.labels import Labels
 from crm_fakes.waha.messages import DEVICE, READ, SERVER, Engine, Media, Message, event_id
 from crm_fakes.waha.sessions import (
     FAILED,
@@ -98,6 +99,7 @@ class WhatsApp:
         self.number_looks: deque[tuple[str, str]] = deque(maxlen=limit)
         self.groups: dict[str, str] = {}
         self.group_looks: deque[tuple[str, str]] = deque(maxlen=limit)
+        self.labels = Labels(self)
         self.pictures: dict[str, str] = {}
         self.pictures_cached: dict[tuple[str, str], str | None] = {}
         self.picture_files: dict[str, bytes] = {}

@@ -2,8 +2,8 @@
 
 from service_kit.ddl import run
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 
 # The owner's policy shows the contacts of all companies.
 _COMPANIES = "SELECT DISTINCT tenant_id FROM contact_refs"
