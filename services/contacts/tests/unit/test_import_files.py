@@ -66,6 +66,19 @@ class TestReading:
             Row(3, ["João", "x\ny", "=1"]),
         ]
 
+    @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+    def test_takes_the_unicode_text_of_spreadsheets(self, order: str) -> None:
+        content = "\ufeffNome\tTelefone\r\nJosé \0😀\t11 98888-0001\r\n".encode(order)
+        assert [row.cells for row in rows_of(content)] == [
+            ["Nome", "Telefone"],
+            ["José 😀", "11 98888-0001"],
+        ]
+
+    @pytest.mark.parametrize("said", ["sep=;", '"sep=;"', "SEP=;"])
+    def test_passes_over_the_line_by_which_excel_is_told_the_separator(self, said: str) -> None:
+        content = f"{said}\r\nnome;telefone\r\nJosé;1\r\n".encode()
+        assert [row.cells for row in rows_of(content)] == [["nome", "telefone"], ["José", "1"]]
+
     def test_takes_headers_behind_lines_of_nothing(self) -> None:
         assert rows_of(b"\r\n  \r\nNome,Fone\r\nEva,1\r\n") == [
             Row(3, ["Nome", "Fone"]),

@@ -72,7 +72,8 @@ def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         for cells in reader:
-            yield line, [_plain(cell) for cell in cells]
+            if line > 1 or not _says_separator(cells):
+                yield line, [_plain(cell.replace("\0", "")) for cell in cells]
             line = reader.line_num + 1
     except csv.Error as error:
         raise _refused("unreadable_file", f"Line {line} cannot be read: {error}.") from None
@@ -82,7 +83,13 @@ def _of_text(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def _encoding(file: BinaryIO) -> str:
-    """UTF-8, else what Windows makes of Latin-1, in which anything is some text."""
+    """UTF-8, else what Windows makes of Latin-1, in which anything is some text.
+
+    UTF-16, as spreadsheets write "Unicode text", says so by its first bytes.
+    """
+    file.seek(0)
+    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
     file.seek(0)
     decoder, is_utf8 = codecs.getincrementaldecoder("utf-8")(), True
     while piece := file.read(SNIFFED):
@@ -105,6 +112,11 @@ def _separator(beginning: str) -> str:
     headers = next((line for line in beginning.splitlines() if line.strip()), "")
     outside = "".join(headers.split('"')[::2])
     return max(_SEPARATORS, key=outside.count)
+
+
+def _says_separator(cells: list[str]) -> bool:
+    """Whether it is Excel's `sep=;`, which stands before the headers."""
+    return bool(cells) and cells[0].lower() in ("sep=", *(f"sep={c}" for c in _SEPARATORS))
 
 
 def _plain(cell: str) -> str:
