@@ -66,7 +66,7 @@ class TestOrder:
         given.add(first)
         given.add(second)
         ((lane, started),) = start_all(given)
-        assert given.empty(lane) == [second]
+        assert given.give_back(lane) == [second]
         given.add(second)
         assert start_all(given) == []
         given.finish(lane, started, held_slow=False)
@@ -210,3 +210,39 @@ class TestRoom:
         given[A].paused_until = 5.0
         assert given.room_for(A, now=4.0) == 0
         assert given.room_for(A, now=6.0) > 0
+
+
+class TestGivingBack:
+    def test_takes_what_waits_and_leaves_what_is_under_way(self) -> None:
+        given, key = lanes(), uuid4()
+        under_way, waits, another = owed(A, key), owed(A, key), owed(B)
+        for one in (under_way, waits, another):
+            given.add(one)
+        (lane, started), _ = start_all(given)
+        assert started == under_way
+        assert given.give_back(lane) == [waits]
+        assert given.size == 2
+        given.finish(lane, under_way, held_slow=False)
+        assert given.next() is None
+
+    def test_makes_no_room_until_all_of_it_is_released(self) -> None:
+        given = lanes()
+        waiting = [owed(A), owed(A)]
+        for one in waiting:
+            given.add(one)
+        given.give_back(given[A])
+        given.returned(waiting[:1])
+        assert (given.room_for(A, now=0.0), given.rooms(now=0.0)) == (0, {A: 0})
+        given.returned(waiting[1:])
+        assert given.room_for(A, now=0.0) > 0
+
+    def test_goes_before_what_was_leased_meanwhile(self) -> None:
+        """Also when it is released before that arrives."""
+        given = lanes()
+        given.add(first := owed(A))
+        before = given.returns
+        given.give_back(given[A])
+        given.returned([first])
+        assert given.overtakes(owed(A), before)
+        assert not given.overtakes(owed(B), before)
+        assert not given.overtakes(owed(A), given.returns)

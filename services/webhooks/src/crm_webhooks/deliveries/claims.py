@@ -181,7 +181,7 @@ class Claims:
         most = min(self._sender.lanes.room, AT_ONCE)
         if most == 0:
             return False
-        begun = loop.time()
+        begun, returns = loop.time(), self._sender.lanes.returns
         room, room_for_new = self._sender.lanes.rooms(begun), self._sender.lanes.room_for_new
         async with connection.transaction():
             await connection.execute(_ONE_AT_A_TIME)
@@ -202,7 +202,7 @@ class Claims:
         full = len(claimed) == most
         self._served = _last_in_turn(taken, self._served) if full else _BEFORE_ALL
         lease_ends, token_ends = begun + self._lease_seconds, begun + rates.TOKEN_SECONDS
-        self._sender.accept([_owed(one, lease_ends, token_ends) for one in claimed])
+        self._sender.accept([_owed(one, lease_ends, token_ends) for one in claimed], returns)
         return full
 
     async def _fetch(

@@ -205,6 +205,7 @@ class Ingest:
         self, tx: Transaction, owed: Sequence[tuple[_Outbound, _Taker]]
     ) -> None:
         ids = [uuid7() for _ in owed]
+        returns = self._sender.lanes.returns
         lease_ends = asyncio.get_running_loop().time() + self._lease_seconds
         rows = await _STORED.find(
             tx,
@@ -246,7 +247,7 @@ class Ingest:
                 if endpoint.max_concurrency is not None:
                     owned.add(endpoint.id)
         await owners.tell(tx, owned)
-        tx.after_commit(lambda: self._sender.accept(leased, left))
+        tx.after_commit(lambda: self._sender.accept(leased, returns, left))
 
     def _fitting(self, endpoints: Sequence[_Taker]) -> list[bool]:
         """Which deliveries may be taken in hand: in order, the first ones of each endpoint."""

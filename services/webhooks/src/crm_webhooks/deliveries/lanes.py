@@ -12,7 +12,7 @@ Pure bookkeeping in memory, without a clock or a task of its own. The rules:
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -59,7 +59,9 @@ class Owed:
 class Lane:
     """One endpoint's deliveries in hand and what is remembered of its recent attempts.
 
-    `more` says that PostgreSQL holds further ones that did not fit. `changes` counts how often the
+    `more` says that PostgreSQL holds further ones that did not fit. `returning` are those that were
+    given back and are still leased in PostgreSQL: what comes now would overtake them there. When
+    that was last is `gave_back` (see Lanes). `changes` counts how often the
     endpoint was edited, enabled or disabled, as far as this process has heard. `limited` says that
     it had a rate limit when something of it was last claimed, and `max_concurrency` how many
     attempts at a time it wants at the most, if it said so.
@@ -72,6 +74,8 @@ class Lane:
     proven: bool = False
     failures_in_a_row: int = 0
     paused_until: float = 0.0
+    returning: int = 0
+    gave_back: int = 0
     changes: int = 0
     limited: bool = False
     max_concurrency: int | None = None
@@ -182,6 +186,8 @@ class Lanes:
         self.fast_in_flight = 0
         self.slow_in_flight = 0
         self.size = 0
+        self.returns = 0
+        """How often any of them gave something back: what was leased before that may come late."""
 
     def __getitem__(self, endpoint_id: UUID) -> Lane:
         lane = self._lanes.get(endpoint_id)
@@ -207,7 +213,7 @@ class Lanes:
         lane = self._lanes.get(endpoint_id)
         if lane is None:
             return self.room_for_new
-        if lane.paused_until > now:
+        if lane.returning or lane.paused_until > now:
             return 0
         most = lane.most_in_hand(self._per_lane, self._backlog)
         return max(0, min(self.room, most - lane.size))
@@ -275,12 +281,24 @@ class Lanes:
         self.size -= 1
         self._give_turn(lane)
 
-    def empty(self, lane: Lane) -> list[Owed]:
-        """Take out what waits in a lane."""
-        taken = lane.empty()
-        self.size -= len(taken)
-        return taken
+    def give_back(self, lane: Lane, *further: Owed) -> list[Owed]:
+        """Take out what waits in a lane, to be released with these; `returned` when it is."""
+        waiting = lane.empty()
+        self.size -= len(waiting)
+        self.returns += 1
+        lane.gave_back = self.returns
+        lane.returning += len(further) + len(waiting)
+        return [*further, *waiting]
 
-    def empty_all(self) -> list[Owed]:
+    def give_all_back(self) -> list[Owed]:
         """Take out everything that waits."""
-        return [owed for lane in self._lanes.values() for owed in self.empty(lane)]
+        return [owed for lane in self._lanes.values() for owed in self.give_back(lane)]
+
+    def overtakes(self, owed: Owed, returns: int) -> bool:
+        """Whether its lane gave something back after a count of `returns`, when it was leased."""
+        return self[owed.endpoint_id].gave_back > returns
+
+    def returned(self, released: Iterable[Owed]) -> None:
+        """Nobody has them leased any more."""
+        for owed in released:
+            self[owed.endpoint_id].returning -= 1

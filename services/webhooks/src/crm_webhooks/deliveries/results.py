@@ -131,7 +131,7 @@ class Results:
     """Collects what attempts led to and writes it.
 
     `owner` marks the leases of this process. `on_due` is told in how many seconds something that
-    was just written will want to be claimed.
+    was just written will want to be claimed, `on_released` whose leases are given up for good.
     """
 
     def __init__(
@@ -142,10 +142,11 @@ class Results:
         self._endpoints = endpoints
         self._delays = tuple(delays)
         self._attempted: list[_Written] = []
-        self._released: list[UUID] = []
+        self._released: list[Owed] = []
         self._wake = asyncio.Event()
         self._finishing = False
         self.on_due: Callable[[float], None] = lambda _: None
+        self.on_released: Callable[[Sequence[Owed]], None] = lambda _: None
 
     def add(self, owed: Owed, result: Result, version: int | None, pause: float | None) -> None:
         """An attempt was made, to this version of the endpoint, which is left alone for so long."""
@@ -160,7 +161,7 @@ class Results:
 
     def release(self, owed: Iterable[Owed]) -> None:
         """Nothing was attempted: whoever comes next may have these."""
-        self._released.extend(one.id for one in owed)
+        self._released.extend(owed)
         self._wake.set()
 
     @property
@@ -212,8 +213,9 @@ class Results:
                 if attempted:
                     await self._write(tx, attempted)
                 if released:
-                    await tx.execute(_RELEASE, self.owner, released)
+                    await tx.execute(_RELEASE, self.owner, [one.id for one in released])
             del self._attempted[: len(attempted)], self._released[: len(released)]
+            self.on_released(released)
             for written in attempted:
                 if written.delay is not None:
                     self.on_due(written.delay)

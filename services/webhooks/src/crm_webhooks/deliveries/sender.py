@@ -24,7 +24,8 @@ from crm_webhooks.settings import WebhooksSettings
 
 log = structlog.get_logger()
 
-_UNTIL_WRITTEN_SECONDS = 0.5
+_PAUSE_SECONDS = 0.5
+"""So that what cannot be sent does not go round and round."""
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class Sender:
         self._results = results
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        results.on_released = self.lanes.returned
         # Asked when somebody looks: to set them with every attempt would cost more than to count.
         metrics.IN_HAND.set_function(lambda: self.lanes.size)
         metrics.FAST_IN_FLIGHT.set_function(lambda: self.lanes.fast_in_flight)
@@ -87,7 +89,7 @@ class Sender:
                 writing.result()  # it never ends by itself: raise what ended it
             finally:
                 self._session = None
-                self._results.release(self.lanes.empty_all())
+                self._results.release(self.lanes.give_all_back())
                 if self._tasks:
                     await asyncio.wait(self._tasks, timeout=self._settings.webhook_timeout_seconds)
                 await self._results.finish(writing)
@@ -97,13 +99,18 @@ class Sender:
         """Whether it sends at present, so that leases for it make sense."""
         return self._session is not None
 
-    def accept(self, owed: Iterable[Owed], left: Iterable[UUID] = ()) -> None:
+    def accept(self, owed: Iterable[Owed], returns: int, left: Iterable[UUID] = ()) -> None:
         """Take leased deliveries in hand, in the order they are to be sent.
 
-        `left` are endpoints with more in PostgreSQL than was taken.
+        `returns` is what `lanes.returns` was before they were leased: a lane that gave something
+        back since gives these back as well, for they would overtake it. `left` are endpoints with
+        more in PostgreSQL than was taken.
         """
         for delivery in owed:
-            self.lanes.add(delivery)
+            if self.lanes.overtakes(delivery, returns):
+                self._give_back(self.lanes[delivery.endpoint_id], delivery)
+            else:
+                self.lanes.add(delivery)
         for endpoint_id in left:
             lane = self.lanes[endpoint_id]
             lane.more = lane.size > 0
@@ -212,15 +219,15 @@ class Sender:
         )
         pause = max(result.pause or 0.0, lane.pause or 0.0)
         if (pause or result.status == attempt.GONE) and flight.changes == lane.changes:
-            self._give_back(lane, pause=pause or _UNTIL_WRITTEN_SECONDS)
+            self._give_back(lane, pause=pause or _PAUSE_SECONDS)
         elif self.lanes.overfull(lane):
             self._give_back(lane)
         return pause or None
 
-    def _give_back(self, lane: Lane, *owed: Owed, pause: float = _UNTIL_WRITTEN_SECONDS) -> None:
+    def _give_back(self, lane: Lane, *owed: Owed, pause: float = _PAUSE_SECONDS) -> None:
         """Nothing can be sent to it now: what waits for it waits in PostgreSQL, in order.
 
         The lane takes nothing new for `pause` seconds; newer deliveries must not overtake.
         """
         lane.paused_until = max(lane.paused_until, asyncio.get_running_loop().time() + pause)
-        self._results.release([*owed, *self.lanes.empty(lane)])
+        self._results.release(self.lanes.give_back(lane, *owed))
