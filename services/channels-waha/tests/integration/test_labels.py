@@ -1,5 +1,6 @@
 """Labels: what they are called, which chats have them, and what WAHA is asked for."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ ANA = "5511988880001"
 GROUP = "120363000000000001@g.us"
 NOVO = {"id": "1", "name": "Novo", "color": "#64c4ff"}
 TELLING: list[Engine] = ["GOWS", "NOWEB"]
+NOW = int(time.time() * 1000) - 1_200_000
 
 
 async def listed(shop: Shop) -> list[dict[str, Any]]:
@@ -42,7 +44,7 @@ async def until_read(shop: Shop) -> None:
 
 def raw(event: str, payload: dict[str, Any], at: int = 0, session: str = "loja") -> bytes:
     """A body, told so many milliseconds after another."""
-    told = {"timestamp": 1_900_000_000_000 + at, "session": session}
+    told = {"timestamp": NOW + at, "session": session}
     return orjson.dumps({"event": event, "payload": payload, **told})
 
 

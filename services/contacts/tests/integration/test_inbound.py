@@ -93,6 +93,14 @@ class TestKnownPerson:
         assert contact["version"] == 1
         assert len(await company.outbox()) == 1
 
+    async def test_a_time_to_come_is_not_the_last_interaction(self, company: Shop) -> None:
+        begun = datetime.now(UTC)
+        for sent_at in (begun + timedelta(days=9000), begun):
+            await company.receive(PHONE, sent_at=sent_at)
+        (contact,) = await company.contacts()
+        last = datetime.fromisoformat(contact["last_interaction_at"])
+        assert begun - timedelta(minutes=1) <= last <= datetime.now(UTC)
+
     async def test_keeps_the_name_an_agent_gave(self, company: Shop) -> None:
         await company.receive(PHONE, push_name="Maria")
         (contact,) = await company.contacts()

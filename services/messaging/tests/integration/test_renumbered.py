@@ -30,7 +30,7 @@ async def test_numbers_of_changed_plans_count_as_they_do_since(databases: Databa
     admin = await asyncpg.connect(
         made.admin_url, server_settings={"search_path": "messaging, extensions"}
     )
-    await admin.execute("UPDATE messaging.alembic_version SET version_num = '0027'")
+    await admin.execute("UPDATE messaging.alembic_version SET version_num = '0028'")
     for company in ("ours", "theirs"):
         await admin.execute(_COMPANY, uuid4(), company)
         await admin.executemany(_IDENTITY, [(company, value) for value in _SINCE])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
@@ -179,15 +179,16 @@ def _meanings(
 ) -> Iterator[Translation]:
     """What a row means, and, where it is a message, what became of it."""
 
-    def meaning(event: str, payload: Json, at: object) -> Translation:
+    def meaning(event: str, payload: Json, at: object, read_at: datetime) -> Translation:
         told_at = (moment(at) or latest).timestamp() * 1000
         envelope = {"event": event, "payload": payload, "timestamp": told_at, "me": me}
-        return translate(envelope, listener, latest)
+        return translate(envelope, listener, read_at)
 
-    first = meaning(_EVENT, row, row.get("timestamp"))
+    first = meaning(_EVENT, row, row.get("timestamp"), latest)
     yield first
     if isinstance(first, Heard):
-        yield from (meaning(*happening) for happening in happenings(row))
+        now = datetime.now(UTC)  # what became of it may be younger than all messages
+        yield from (meaning(*happening, now) for happening in happenings(row))
 
 
 def _without_file(message: ChannelMessageReceived) -> ChannelMessageReceived:

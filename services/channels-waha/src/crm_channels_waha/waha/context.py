@@ -163,8 +163,7 @@ def said_at(envelope: Json, received_at: datetime) -> datetime:
         raw.get("t"),
         mapping(raw.get("Info")).get("Timestamp"),
     )
-    said = (past(place, received_at) for place in places)
-    return next(filter(None, said), None) or told_at(envelope, received_at)
+    return next(filter(None, map(moment, places)), None) or told_at(envelope, received_at)
 
 
 def told_at(envelope: Json, received_at: datetime) -> datetime:

@@ -249,8 +249,10 @@ def _learn(person: _Person, event: Heard, learning: _Learning) -> None:
 
 
 def _at(event: Heard) -> datetime:
+    """When it was by WhatsApp's clock; a time to come would hold until then."""
     data = event.data
-    return data.sent_at if isinstance(data, ChannelMessageReceived) else data.happened_at
+    at = data.sent_at if isinstance(data, ChannelMessageReceived) else data.happened_at
+    return min(at, event.body.occurred_at)
 
 
 def _is_theirs(event: Heard) -> bool:
