@@ -15,7 +15,7 @@ class TestAccept:
         self, gateway: Service, waha: WahaSession
     ) -> None:
         bodies = [orjson.dumps(example.body) for example in examples.load()]
-        assert len(bodies) == 43
+        assert len(bodies) == 45
         for body in bodies:
             response = await waha.post(body, **{"X-Request-Id": "from-waha"})
             assert (response.status_code, response.json()) == (200, {"status": "accepted"})

@@ -72,3 +72,27 @@ class TestFastFailing:
             await tenant.value(PatchEndpoint.model_validate(moved))
             await receiver.wait_for(lambda r: r.path == "/mended")
             assert not await paused(tenant)
+
+
+async def test_results_hold_no_delivery_while_they_wait_for_an_endpoint(
+    new_place: Any, receiver: WebhookReceiver
+) -> None:
+    """Who deletes an endpoint has it first, and cancels its deliveries then."""
+    place = await new_place()
+    async with place.running(retry_schedule_seconds=(3600.0,)), place.asking() as tenants:
+        tenant = tenants()
+        await tenant.endpoint(receiver.url)
+        receiver.default = Answer(500)
+
+        async def results_wait() -> bool:
+            [row] = await tenant.rows(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return bool(row["count"])
+
+        async with tenant.database.tenant(tenant.id) as tx:
+            await tx.execute("SELECT 1 FROM webhook_endpoints FOR NO KEY UPDATE")
+            await tenant.contact_created()
+            await eventually(results_wait)
+            assert await tx.fetch("SELECT 1 FROM webhook_deliveries FOR UPDATE NOWAIT")

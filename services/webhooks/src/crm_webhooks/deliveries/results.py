@@ -6,7 +6,7 @@ lapses, and the delivery is sent again under the same webhook-id.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -127,6 +127,10 @@ class _Written:
     pause: float | None
 
 
+_Failures = Mapping[UUID, Sequence[_Written]]
+"""By endpoint."""
+
+
 class Results:
     """Collects what attempts led to and writes it.
 
@@ -240,28 +244,25 @@ class Results:
             [w.result.truncated for w in attempted],
             [w.delay for w in attempted],
         ]
+        failed = _failures(attempted)
         await tx.execute(_BY_INDEX)
+        # Endpoints before deliveries, as whoever deletes one locks them: nobody waits in a circle.
+        judged = await self._judge(tx, attempted, failed)
         exhausted = await _DELIVERIES.find(tx, _WRITE, self.owner, *columns)
         metrics.EXHAUSTED.inc(len(exhausted))
-        await self._judge_endpoints(tx, attempted)
+        await self._act_on(tx, judged, failed)
         await _tell(tx, exhausted)
 
-    async def _judge_endpoints(self, tx: Transaction, attempted: Sequence[_Written]) -> None:
-        """Count failures since the last success, pause who asked for it, disable the hopeless."""
+    async def _judge(
+        self, tx: Transaction, attempted: Sequence[_Written], failed: _Failures
+    ) -> list[_Judged]:
+        """Count failures since the last success, and pause who asked for it."""
         succeeded = {w.owed.endpoint_id for w in attempted if w.result.delivered}
         if succeeded:
             await tx.execute(_SUCCEEDED, list(succeeded))
-        failed: dict[UUID, list[_Written]] = defaultdict(list)
-        newest = {
-            w.owed.endpoint_id: w.version for w in sorted(attempted, key=lambda w: w.version or 0)
-        }
-        for written in attempted:
-            endpoint_id = written.owed.endpoint_id
-            if not written.result.delivered and written.version == newest[endpoint_id]:
-                failed[endpoint_id].append(written)
         if not failed:
-            return
-        judged = await _JUDGED.find(
+            return []
+        return await _JUDGED.find(
             tx,
             _FAILED,
             list(failed),
@@ -269,9 +270,12 @@ class Results:
             [max((w.pause or 0.0) for w in each) or None for each in failed.values()],
             schedule.DISABLE_AFTER_FAILED_DELIVERIES,
             schedule.DISABLE_AFTER_FAILING_SECONDS,
-            [newest[endpoint_id] for endpoint_id in failed],
+            [each[0].version for each in failed.values()],
             schedule.DISABLE_AFTER_FAILING_HOURS,
         )
+
+    async def _act_on(self, tx: Transaction, judged: Sequence[_Judged], failed: _Failures) -> None:
+        """Disable the hopeless and those that are gone, and warn of it before."""
         for endpoint in judged:
             gone = any(w.result.status == GONE for w in failed[endpoint.id])
             percent = schedule.warning(endpoint.hopelessness)
@@ -299,6 +303,19 @@ class Results:
             metrics.DISABLED.labels(reason).inc()
             log.warning("endpoint_disabled", endpoint=str(endpoint_id), reason=reason)
             tx.outbox.add(disabled(endpoint), endpoint_id)
+
+
+def _failures(attempted: Sequence[_Written]) -> _Failures:
+    """Those of the newest version of each endpoint that was tried."""
+    newest = {
+        w.owed.endpoint_id: w.version for w in sorted(attempted, key=lambda w: w.version or 0)
+    }
+    failed: dict[UUID, list[_Written]] = defaultdict(list)
+    for written in attempted:
+        endpoint_id = written.owed.endpoint_id
+        if not written.result.delivered and written.version == newest[endpoint_id]:
+            failed[endpoint_id].append(written)
+    return failed
 
 
 async def _tell(tx: Transaction, exhausted: Sequence[models.Delivery]) -> None:
