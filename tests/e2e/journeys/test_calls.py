@@ -24,5 +24,5 @@ async def test_of_a_customer_are_told_and_stand_in_the_timeline(
         return rows if len(rows) == 2 else None
 
     newest, first = await eventually(in_the_timeline, "calls in the timeline")
-    assert (first["event_type"], newest["event_type"]) == ("call.received", "call.rejected")
+    assert (first["type"], newest["type"]) == ("call.received", "call.rejected")
     assert await tenant.rows("/conversations") == []  # nothing was said

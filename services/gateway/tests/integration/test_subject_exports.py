@@ -162,14 +162,8 @@ class TestArchive:
         assert archive.testzip() is None
         assert archive.namelist() == [
             *("contact.json", "notes.json", "timeline.json", "trackings.json", "moves.json"),
-            *(
-                "lists.json",
-                "opt_outs.json",
-                "conversations.json",
-                "sessions.json",
-                "scheduled.json",
-            ),
-            *("messages.json", "deliveries.json", f"media/{picture}.png"),
+            *("lists.json", "opt_outs.json", "conversations.json", "labels.json", "sessions.json"),
+            *("scheduled.json", "messages.json", "deliveries.json", f"media/{picture}.png"),
         ]
         person = {"id": str(CONTACT), "name": "Ana\nSouza"}
         assert json.loads(archive.read("contact.json")) == person
