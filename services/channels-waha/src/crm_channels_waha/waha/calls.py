@@ -7,7 +7,7 @@ from shared_events.channels.traffic import ChannelCallReported, Person
 from shared_events.identity import WhatsAppId
 from shared_events.messaging.call import CallStatus
 
-from crm_channels_waha.waha.context import identities_of, ours, past, told_at
+from crm_channels_waha.waha.context import identities_of, ours, told_at
 from crm_channels_waha.waha.ids import conversation, person_id
 from crm_channels_waha.waha.meaning import Called, Kept, Listener
 from crm_channels_waha.waha.reading import Json, mapping, text
@@ -48,7 +48,7 @@ def read_call(envelope: Json, listener: Listener, received_at: datetime) -> Call
         status=_STATUSES[str(envelope.get("event"))],
         is_video=payload.get("isVideo") is True,
         person=Person(identities=identities_of(caller, _others(raw, caller, creator))),
-        happened_at=past(payload.get("timestamp"), received_at) or told_at(envelope, received_at),
+        happened_at=told_at(envelope, received_at, payload.get("timestamp")),
     )
     return Called(report, caller.chat_id)
 

@@ -1,5 +1,6 @@
 """What WAHA tells of changes to messages (docs/waha.md, "Changes"): edits, deletions, reactions."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from shared_events import bounds
@@ -14,7 +15,6 @@ from crm_channels_waha.waha.context import (
     author_of,
     chat_of,
     is_from_us,
-    past,
     person_of,
     told_at,
 )
@@ -79,8 +79,8 @@ def _edit(
     from_us = is_from_us(payload, act)
     author = author_of(payload, act, chat)
     has_own_id = act.bare != target
-    at = _edited_at(payload, protocol, received_at, has_own_id=has_own_id)
-    at = at or told_at(envelope, received_at)
+    times = _times_of_edit(payload, protocol, has_own_id=has_own_id)
+    at = told_at(envelope, received_at, *times)
     report = ChannelMessageEdited(
         channel_id=listener.id,
         external_id=target,
@@ -93,17 +93,12 @@ def _edit(
     return Edited(report, chat.chat_id)
 
 
-def _edited_at(
-    payload: Json, protocol: Json, received_at: datetime, *, has_own_id: bool
-) -> datetime | None:
+def _times_of_edit(payload: Json, protocol: Json, *, has_own_id: bool) -> Iterator[object]:
     """When it was edited, by WhatsApp's own clock; WEBJS puts the message's time in `timestamp`."""
-    raw = mapping(payload.get("_data"))
-    exact = protocol.get("timestampMS") or protocol.get("timestampMs")
-    return (
-        past(exact, received_at)
-        or past(raw.get("latestEditSenderTimestampMs"), received_at)
-        or (past(payload.get("timestamp"), received_at) if has_own_id else None)
-    )
+    yield protocol.get("timestampMS") or protocol.get("timestampMs")
+    yield mapping(payload.get("_data")).get("latestEditSenderTimestampMs")
+    if has_own_id:
+        yield payload.get("timestamp")
 
 
 def _new_text(protocol: Json) -> str | None:
@@ -171,15 +166,15 @@ def read_reaction(envelope: Json, listener: Listener, received_at: datetime) -> 
         from_us=reacting.from_us,
         person=reacting.person,
         emoji=emoji,
-        reacted_at=_reacted_at(payload, received_at) or told_at(envelope, received_at),
+        reacted_at=told_at(envelope, received_at, _exactly(payload), payload.get("timestamp")),
     )
     return Reacted(report, reacting.chat.chat_id)
 
 
-def _reacted_at(payload: Json, received_at: datetime) -> datetime | None:
+def _exactly(payload: Json) -> object:
+    """When it was reacted, in milliseconds, where the engine says so."""
     said = _reaction(read_raw(payload))
-    exact = said.get("senderTimestampMS") or said.get("senderTimestampMs")
-    return past(exact, received_at) or past(payload.get("timestamp"), received_at)
+    return said.get("senderTimestampMS") or said.get("senderTimestampMs")
 
 
 def _reaction(raw: Raw) -> Json:

@@ -166,15 +166,12 @@ def said_at(envelope: Json, received_at: datetime) -> datetime:
     return next(filter(None, map(moment, places)), None) or told_at(envelope, received_at)
 
 
-def told_at(envelope: Json, received_at: datetime) -> datetime:
-    """When WAHA made the event (its envelope counts milliseconds)."""
-    return past(envelope.get("timestamp"), received_at) or received_at
+def told_at(envelope: Json, received_at: datetime, *said: object) -> datetime:
+    """When something happened: the first of what is `said`, or when WAHA made the event.
 
-
-def past(told: object, received_at: datetime) -> datetime | None:
-    """As `moment`, None for what is further to come than clocks differ.
-
-    Whatever is newest counts, so such a time would hold up all that comes until then.
+    Nothing is believed that is further to come than clocks differ: what is newest counts, so such a
+    time would hold up all that comes until then.
     """
-    at = moment(told)
-    return at if at and at - received_at <= _CLOCKS_DIFFER else None
+    latest = received_at + _CLOCKS_DIFFER
+    times = map(moment, (*said, envelope.get("timestamp")))  # an envelope counts milliseconds
+    return next((at for at in times if at and at <= latest), received_at)

@@ -9,7 +9,7 @@ from shared_events.channels.traffic import Person
 from shared_events.contacts.contact import Identity
 from shared_events.identity import visible
 
-from crm_channels_waha.waha.context import chat_of, past, told_at
+from crm_channels_waha.waha.context import chat_of, told_at
 from crm_channels_waha.waha.ids import person_id
 from crm_channels_waha.waha.meaning import GroupSeen, Kept, Listener
 from crm_channels_waha.waha.reading import Json, items, mapping, text
@@ -71,7 +71,7 @@ def _seen(
         chat_id=chat.chat_id,
         subject=_cut(subject),
         members=members,
-        told_at=past(payload.get("timestamp"), received_at) or told_at(envelope, received_at),
+        told_at=told_at(envelope, received_at, payload.get("timestamp")),
     )
     return GroupSeen(report, chat.chat_id)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from shared_events import bounds
 from shared_events.channels.traffic import ChannelVoteReported
 
-from crm_channels_waha.waha.context import actor_of, past, told_at
+from crm_channels_waha.waha.context import actor_of, told_at
 from crm_channels_waha.waha.ids import WahaMessageId, read_message_id
 from crm_channels_waha.waha.meaning import Kept, Listener, Voted
 from crm_channels_waha.waha.reading import Json, items, mapping, text
@@ -38,7 +38,7 @@ def read_vote(envelope: Json, listener: Listener, received_at: datetime) -> Vote
         from_us=voter.from_us,
         person=voter.person,
         options=[option for option in options if option],
-        voted_at=past(vote.get("timestamp"), received_at) or told_at(envelope, received_at),
+        voted_at=told_at(envelope, received_at, vote.get("timestamp")),
     )
     return Voted(report, voter.chat.chat_id)
 
