@@ -29,6 +29,7 @@ from service_kit.service import Service
 from service_kit.signing import Signatures
 from shared_events import registry, topology
 from shared_events.envelope import Envelope, EventData
+from shared_events.identity import conversation_id
 from shared_events.requests import Principal, Problem, Reply, Request
 from shared_events.services import ServiceName
 from shared_events.slots import SLOT, slot_of
@@ -192,7 +193,7 @@ class Company:
         return problem.kind, problem.errors[0].code if problem.errors else problem.code
 
     def envelope(self, data: EventData, seq: int = 1) -> Envelope[Any]:
-        """The data as an event of this tenant, of an aggregate of its own."""
+        """The data as an event of this tenant, as `event_of` makes it."""
         return event_of(self.id, data, seq)
 
     async def publish(self, data: EventData) -> UUID:
@@ -217,12 +218,16 @@ class Company:
 
 
 def event_of(tenant_id: str, data: EventData, seq: int = 1) -> Envelope[Any]:
-    """The data as an event of a tenant, as another service tells it."""
+    """The data as an event of a tenant, as another service tells it.
+
+    What is told of one chat is of one aggregate, so that it keeps its order over the partitions;
+    anything else is of an aggregate of its own.
+    """
     return Envelope(
         event_id=uuid4(),
         event_type=data.event_type,
         event_version=data.event_version,
-        aggregate_id=uuid4(),
+        aggregate_id=_chat_of(data) or uuid4(),
         aggregate_type=data.aggregate_type,
         aggregate_seq=seq,
         tenant_id=tenant_id,
@@ -230,6 +235,12 @@ def event_of(tenant_id: str, data: EventData, seq: int = 1) -> Envelope[Any]:
         correlation_id="req-told",
         data=data,
     )
+
+
+def _chat_of(data: EventData) -> UUID | None:
+    channel_id = getattr(getattr(data, "message", data), "channel_id", None)
+    chat_id = getattr(data, "to", None) or getattr(data, "chat_id", None)
+    return conversation_id(channel_id, chat_id) if channel_id and chat_id else None
 
 
 def read_back(row: Record) -> Envelope[Any]:
