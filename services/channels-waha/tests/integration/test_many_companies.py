@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
-from crm_channels_waha.outbound import ledger
+from crm_channels_waha.outbound import echoes, ledger
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_testing.costs import never_analyse, reads
@@ -57,7 +57,7 @@ class TestCost:
             await crowd.apply([raw for t in tenants for raw in t.hears()])
             asked[count] = (writing, list(crowd.trips))
         assert asked[60] == asked[2]
-        assert [len(trips) for trips in asked[60]] == [2, 13]
+        assert [len(trips) for trips in asked[60]] == [2, 14]
 
     async def test_a_second_that_was_noted_just_now_is_not_noted_again(self, crowd: Crowd) -> None:
         tenant = Tenant()
@@ -127,6 +127,28 @@ class TestSameAsOneByOne:
         await echo
         assert len(await crowd.told(tenant, "channel.message_sent")) == 1
         assert await crowd.told(tenant, "channel.message_received") == []
+
+    async def test_an_answer_between_the_looks_for_an_echo_is_seen(
+        self, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tenants = [Tenant() for _ in range(2)]
+        await crowd.open(tenants)
+        written = [tenant.writes("oi") for tenant in tenants]
+        await crowd.apply(written)
+        await crowd.under_way(tenants, "oi", None)
+        look = echoes._by_words
+
+        async def answered_before(*asked: Any) -> Any:
+            for tenant, message in zip(tenants, written, strict=True):
+                async with crowd.database.tenant(tenant.id) as tx:
+                    await ledger.mark_sent(tx, message.data.message.id, "X")
+            return await look(*asked)
+
+        monkeypatch.setattr(echoes, "_by_words", answered_before)
+        await crowd.apply([tenant.echo("X", "oi") for tenant in tenants])
+        for tenant in tenants:
+            assert len(await crowd.told(tenant, "channel.message_sent")) == 1
+            assert await crowd.told(tenant, "channel.message_received") == []
 
 
 class TestApart:

@@ -109,8 +109,11 @@ async def confirm(tx: Transaction, echoes: Sequence[Echo]) -> set[ExternalKey]:
     alike = await _by_words(tx, {n: e for n, e in enumerate(echoes) if e.key not in ours})
     open_ones = {_seq(row) for row in ours.values() if row.state != "sent"}
     locked = await _locked(tx, open_ones.union(*alike.values()))
-    # As they are now: meanwhile the answer to a send may have named its id, too.
+    # As they are now: meanwhile the answer to a send may have named its id, too. Where that came
+    # between the two looks, neither has found it.
     ours |= {_key(row): row for row in locked.values() if row.external_id is not None}
+    if unseen := [echo for echo in echoes if echo.said is not None and echo.key not in ours]:
+        ours |= await _by_id(tx, unseen)
     settled: dict[_Seq, tuple[OutboundMessage, Echo]] = {}
     for place, echo in enumerate(echoes):
         row = ours.get(echo.key)
