@@ -11,7 +11,7 @@ import os
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,6 +42,7 @@ structlog.configure(
 
 PASSWORD = "only-for-this-test-run"
 _WRITES_QUEUES_DOWN_SECONDS = 1.0
+_GONE_SECONDS = 10.0
 _MEMORY = Path("/dev/shm")
 _MUCH = 8 * 1024**3
 
@@ -80,10 +81,27 @@ class Server:
             await process.stop(self._process, self.piece)
 
     async def kill(self) -> None:
-        """End without warning, as a power cut would."""
+        """End without warning, as a power cut would, and all that it had begun with it."""
         if self._process:
+            family = _descendants(self._process.pid)
             process.kill_group(self._process.pid)
             await self._process.wait()
+            await asyncio.to_thread(_end, family)
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end(family: list[psutil.Process]) -> None:
+    """PostgreSQL's children leave its group, and hold its memory until they see that it is gone."""
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, timeout=_GONE_SECONDS)
 
 
 class PostgresServer(Server):
