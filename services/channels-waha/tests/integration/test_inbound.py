@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import orjson
@@ -153,7 +154,8 @@ class TestVotes:
         found = [(t["external_id"], t["options"], t["from_us"]) for t in told]
         assert found == [(ours, ["Verde"], False), (hour, ["10h", "9h"], False), (hour, [], False)]
         assert {t["person"]["identities"][0]["value"] for t in told} == {"5511988880001"}
-        assert [t["voted_at"] for t in told] == sorted(t["voted_at"] for t in told)
+        voted_at = [datetime.fromisoformat(t["voted_at"]) for t in told]
+        assert voted_at == sorted(voted_at)
         (event, *_) = await company.outbox("channel.vote_reported")
         assert event["aggregate_id"] == conversation_id(company.channel_id, "5511988880001@c.us")
         (kept,) = await company.rows("SELECT * FROM raw_events WHERE event = 'poll.vote.failed'")
