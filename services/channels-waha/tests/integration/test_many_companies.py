@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from crm_channels_waha.channels.connection import Connections
 from crm_channels_waha.channels.status import KEY_REFUSED, StatusBook
-from crm_channels_waha.outbound import echoes, ledger
+from crm_channels_waha.outbound import ledger
 from crm_channels_waha.settings import ChannelsSettings
 from crm_channels_waha.waha.http import WahaHttp
 from crm_testing.costs import never_analyse, reads
@@ -136,15 +136,17 @@ class TestSameAsOneByOne:
         written = [tenant.writes("oi") for tenant in tenants]
         await crowd.apply(written)
         await crowd.under_way(tenants, "oi", None)
-        look = echoes._by_words
+        look, unanswered = ledger.MESSAGES.find, list(zip(tenants, written, strict=True))
 
-        async def answered_before(*asked: Any) -> Any:
-            for tenant, message in zip(tenants, written, strict=True):
+        async def answered_behind(*asked: Any) -> Any:
+            found = await look(*asked)
+            while unanswered:
+                tenant, message = unanswered.pop()
                 async with crowd.database.tenant(tenant.id) as tx:
                     await ledger.mark_sent(tx, message.data.message.id, "X")
-            return await look(*asked)
+            return found
 
-        monkeypatch.setattr(echoes, "_by_words", answered_before)
+        monkeypatch.setattr(ledger.MESSAGES, "find", answered_behind)
         await crowd.apply([tenant.echo("X", "oi") for tenant in tenants])
         for tenant in tenants:
             assert len(await crowd.told(tenant, "channel.message_sent")) == 1
