@@ -8,7 +8,6 @@ company's customers write RATE messages a second, first alone and then beside th
 import asyncio
 import os
 import time
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -20,6 +19,7 @@ from crm_fakes.waha.messages import Message
 
 from bench import figures
 from bench.figures import Figure
+from bench.imports import ended
 from bench.load import Latencies, at_rate
 from bench.platform import CUSTOMERS, Company, Sink
 from bench.stack import running, state_of
@@ -30,7 +30,6 @@ RATE = 20
 _SESSION = "historia"
 _ALONE_SECONDS = 60
 _LONGEST_SECONDS = 1800
-_ENDED = ("completed", "failed", "cancelled")
 _STORED = "SELECT count(*) FROM messaging.messages WHERE historical"
 _PORT_BASE = "19280"
 
@@ -49,10 +48,7 @@ async def imported(
         beside = asyncio.create_task(_live(live, sink, seconds=_LONGEST_SECONDS, over=over))
         begun = time.perf_counter()
         job = await importing.call("POST", f"/channels/{channel['id']}/history-imports", {})
-        while job["state"] not in _ENDED:
-            await asyncio.sleep(0.5)
-            with suppress(RuntimeError):  # no answer in time
-                job = await importing.call("GET", f"/history-imports/{job['id']}")
+        job = await ended(importing, "history-imports", job)
         await _all_stored(state)
         seconds = time.perf_counter() - begun
         over.set()

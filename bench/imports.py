@@ -53,7 +53,7 @@ async def imported(importing: Company, other: Company, state: StackState) -> lis
     before = figures.cpu_seconds(state)
     beside = asyncio.create_task(at_rate(ask, per_second=RATE, seconds=_LONGEST_SECONDS, over=over))
     begun = time.perf_counter()
-    job = await _ended(importing, await _begun(importing))
+    job = await ended(importing, "imports", await _begun(importing))
     seconds = time.perf_counter() - begun
     over.set()
     spent = figures.spent(before, figures.cpu_seconds(state), ROWS)
@@ -90,11 +90,12 @@ async def _begun(company: Company) -> dict[str, Any]:
     raise RuntimeError(f"the import was refused: {answer.status} {content!r}")
 
 
-async def _ended(company: Company, job: dict[str, Any]) -> dict[str, Any]:
+async def ended(company: Company, jobs: str, job: dict[str, Any]) -> dict[str, Any]:
+    """A job as it ended; `jobs` is where the API has those of its kind."""
     while job["state"] not in _ENDED:
         await asyncio.sleep(0.5)
         with suppress(RuntimeError):  # no answer in time
-            job = await company.call("GET", f"/imports/{job['id']}")
+            job = await company.call("GET", f"/{jobs}/{job['id']}")
     return job
 
 
