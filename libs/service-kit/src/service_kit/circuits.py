@@ -15,7 +15,8 @@ once. While answers are slow it is fewer, `LEAST_IN_FLIGHT` at least."""
 LEAST_IN_FLIGHT = 32
 SLOW_SECONDS = 1.0
 """Whoever waits for so long mostly waits behind others. Each such answer takes a twentieth of the
-places, each quick one gives one back: some slow ones among many are what they are."""
+places, each quick one gives one back: some slow ones among many are what they are. In this time
+they take a fifth at most: what comes late together waited for one pause, which is no lack of room."""
 MOST_SILENCES = 5
 """Calls in a row without any answer, after which a service counts as away."""
 OPEN_SECONDS = 1.0
@@ -26,15 +27,21 @@ OPEN_SECONDS = 1.0
 class _Circuit:
     in_flight: Shares = field(default_factory=Shares)
     most: float = MOST_IN_FLIGHT
+    least: float = LEAST_IN_FLIGHT
+    least_until: float = 0.0
     silences: int = 0
     closed_again_at: float = 0.0
 
-    def took(self, seconds: float) -> None:
-        """Learn from one call how much the service carries."""
-        if seconds < SLOW_SECONDS:
+    def took(self, asked_at: float) -> None:
+        """Learn from one call that is over how much the service carries."""
+        now = monotonic()
+        if now - asked_at < SLOW_SECONDS:
             self.most = min(self.most + 1, MOST_IN_FLIGHT)
-        else:
-            self.most = max(self.most * 0.95, LEAST_IN_FLIGHT)
+            return
+        if now >= self.least_until:
+            self.least = max(self.most * 0.8, LEAST_IN_FLIGHT)
+            self.least_until = now + SLOW_SECONDS
+        self.most = max(self.most * 0.95, self.least)
 
 
 class Circuits:
@@ -61,7 +68,7 @@ class Circuits:
                 )
             circuit.closed_again_at = monotonic() + OPEN_SECONDS  # for all but this call
         circuit.in_flight.take(whose)
-        asked = monotonic()
+        asked_at = monotonic()
         try:
             yield
         except TimeoutError:
@@ -72,4 +79,4 @@ class Circuits:
             circuit.silences = 0
         finally:
             circuit.in_flight.give_back(whose)
-            circuit.took(monotonic() - asked)
+            circuit.took(asked_at)

@@ -83,6 +83,14 @@ class TestPlaces:
             self.answer(them, clock, 0.01, 19)
         assert room(them) > MOST_IN_FLIGHT // 2 - 10
 
+    def test_a_pause_takes_a_fifth_however_many_wait_for_its_end(self, clock: list[float]) -> None:
+        them = Circuits()
+        with ExitStack() as waiting:
+            for _ in range(100):
+                waiting.enter_context(them.call("contacts", "a"))
+            clock[0] += 3 * SLOW_SECONDS
+        assert room(them) == int(0.8 * MOST_IN_FLIGHT) // 2
+
     def answer(self, them: Circuits, clock: list[float], seconds: float, times: int) -> None:
         for _ in range(times):
             with them.call("contacts", "a"):
