@@ -16,7 +16,7 @@ LEAST_IN_FLIGHT = 32
 SLOW_SECONDS = 1.0
 """Whoever waits for so long mostly waits behind others. Each such answer takes a twentieth of the
 places, each quick one gives one back: some slow ones among many are what they are. In this time
-they take a fifth at most: what comes late together waited for one pause, which is no lack of room."""
+they take a fifth at most: what comes late together waited for one pause, no lack of room."""
 MOST_SILENCES = 5
 """Calls in a row without any answer, after which a service counts as away."""
 OPEN_SECONDS = 1.0
